@@ -1,0 +1,80 @@
+// Writes src/kernels/law.ts: the table of the `matched` law. Run by hand (`node scripts/law-table.mjs`) when the law changes;
+// the result is committed, because a seed must give the same moves for ever. Nothing here runs at build time or at run time.
+//
+// Row r holds the tails P(|k| >= j), j = 1..COLUMNS, of the move k = floor(s'z + u) (z normal, u uniform) whose variance is v = r/4,
+// or, for r = 1, of the three-point law k = -1, 0, 1. They follow from h(a) = E[(s'|z| - a)+] = 2 (s' phi(a/s') - a Q(a/s')):
+//   P(|k| >= j) = h(j - 1) - h(j),   Var k = sum over j of (2j - 1) P(|k| >= j).
+import { writeFileSync } from "node:fs";
+
+const ROWS = 17; // v = 0, 1/4, ..., 4
+const COLUMNS = 16;
+const SCALE = 2 ** 15; // tails are stored times 2^15: what 15 random bits are compared with
+const FLOOR = 2 ** -32; // the finest that 15 + 32 random bits can tell
+
+/** Upper tail of the standard normal: series below 3, continued fraction (Lentz) above; relative error about 1e-15. */
+function tail(x) {
+  const phi = Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
+  if (x < 3) {
+    let term = x;
+    let sum = x;
+    for (let n = 1; Math.abs(term) > 1e-18; n++) {
+      term *= (x * x) / (2 * n + 1);
+      sum += term;
+    }
+    return 0.5 - phi * sum;
+  }
+  let f = x;
+  for (let n = 200; n > 0; n--) f = x + n / (n === 200 ? x : f);
+  return phi / f;
+}
+
+const excess = (s, a) => 2 * ((s * Math.exp((-a * a) / (2 * s * s))) / Math.sqrt(2 * Math.PI) - a * tail(a / s));
+const tails = (s) => Array.from({ length: COLUMNS }, (_, i) => Math.max(0, excess(s, i) - excess(s, i + 1)));
+const variance = (row) => row.reduce((sum, p, i) => sum + (2 * i + 1) * p, 0);
+
+/** s' by bisection: Var is increasing in s'. */
+function solve(v) {
+  let lo = 0;
+  let hi = 3;
+  for (let i = 0; i < 100; i++) {
+    const mid = (lo + hi) / 2;
+    if (variance(tails(mid)) < v) lo = mid;
+    else hi = mid;
+  }
+  return (lo + hi) / 2;
+}
+
+/** Rounds to float32 and lets the first column absorb what rounding did to the variance. */
+function rounded(row, v) {
+  const out = row.map((p) => (p * SCALE < FLOOR ? 0 : Math.fround(p * SCALE)));
+  out[0] = Math.fround(v * SCALE - (variance(out) - out[0]));
+  return out;
+}
+
+const table = [];
+for (let r = 0; r < ROWS; r++) {
+  const v = r / 4;
+  const row = r < 2 ? [v, ...new Array(COLUMNS - 1).fill(0)] : tails(solve(v));
+  table.push(rounded(row, v));
+}
+
+const body = table
+  .map((row, r) => `  // v = ${r / 4}\n  ${row.map((x) => (x === 0 ? "0" : x.toPrecision(9))).join(", ")},`)
+  .join("\n");
+writeFileSync(
+  new URL("../src/kernels/law.ts", import.meta.url),
+  `// The law of \`matched\` moves as numbers: tails P(|k| >= j) times 2^15 for variances v = 0, 1/4, ..., 4 (made by scripts/law-table.mjs,
+// which has the formulas). All three backends are handed this one table. Frozen: another table is another set of texts for every seed.
+
+/** Rows of {@link LAW_TAILS}: v = row / 4. */
+export const LAW_ROWS = ${ROWS};
+/** Columns of {@link LAW_TAILS}: column j - 1 holds P(|k| >= j). */
+export const LAW_COLUMNS = ${COLUMNS};
+
+// biome-ignore format: one row a variance
+export const LAW_TAILS = new Float32Array([
+${body}
+]);
+`,
+);
+for (const [r, row] of table.entries()) console.error(`v = ${r / 4}: variance ${variance(row) / SCALE}`);

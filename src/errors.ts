@@ -1,0 +1,61 @@
+// The one error class of the library. Everything else may import it; it imports nothing.
+
+/**
+ * What went wrong, as a word that programs can rely on. `usage` errors are the caller's (exit code 2 of the command line);
+ * all others are failures of the run (exit code 1).
+ */
+export type ErrorCode =
+  | "usage" // an argument is missing, malformed or out of range
+  | "file-not-found"
+  | "file-access" // exists, but cannot be read or written
+  | "not-gguf"
+  | "truncated-gguf"
+  | "corrupt-gguf" // parses, but contradicts itself
+  | "unsupported-type"
+  | "no-such-tensor"
+  | "output-exists" // output equals input
+  | "no-space"
+  | "backend-unavailable"
+  | "engine-missing"
+  | "engine-failed"
+  | "not-live" // the engine does not see writes to the live file
+  | "closed"
+  | "aborted";
+
+/** An error whose message is written for the person who reads it: what, where, and what to do now. */
+export class BrownianError extends Error {
+  override readonly name = "BrownianError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Throws a `usage` error unless `value` is a finite number in [min, max]. `what` names the argument as the caller wrote it. */
+export function checkNumber(what: string, value: unknown, min: number, max = Number.MAX_VALUE): number {
+  if (typeof value !== "number" || !(value >= min && value <= max)) {
+    const range = max === Number.MAX_VALUE ? `a finite number, at least ${min}` : `a number from ${min} to ${max}`;
+    throw new BrownianError("usage", `${what} must be ${range}, but is ${describe(value)}.`);
+  }
+  return value;
+}
+
+/** Like {@link checkNumber}, for whole numbers. */
+export function checkInteger(what: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  if (!Number.isInteger(value)) throw new BrownianError("usage", `${what} must be a whole number, but is ${describe(value)}.`);
+  return checkNumber(what, value, min, max);
+}
+
+/** Throws a `usage` error unless `value` is one of `choices`. */
+export function checkChoice<T extends string>(what: string, value: unknown, choices: readonly T[]): T {
+  if (!choices.includes(value as T)) {
+    throw new BrownianError("usage", `${what} must be one of ${choices.join(", ")}, but is ${describe(value)}.`);
+  }
+  return value as T;
+}
+
+function describe(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,148 @@
+// What a backend is: the calls that native, WASM and JS each answer with the same bits. The facade (noise/, lattice/) checks arguments;
+// a kernel may rely on them. Nothing here knows about files, tensors' names or what sigma is relative to.
+
+/** Which draw of a weight a Philox block serves: the fourth word of the counter. The numbers are frozen; the backends repeat them. */
+export const Purpose = {
+  /** `Stream.bits` and `Stream.uniform`: one word an element. */
+  Bits: 0,
+  /** Box-Muller normals: one word an element. */
+  Normal: 1,
+  /** Moves under the `matched` law: 16 bits an element, eight elements a block. */
+  Move: 2,
+  /** Decides moves that 16 bits left open: one word an element. */
+  Refine: 3,
+  /** The uniform of stochastic rounding: one word an element. */
+  Rounding: 4,
+} as const;
+
+/** How a move is put on the grid of codes; the numbers are what kernels are handed. */
+export const Rounding = { nearest: 0, stochastic: 1, matched: 2 } as const;
+export type Rounding = keyof typeof Rounding;
+
+/** A stream's Philox key: two 32-bit words. */
+export interface Key {
+  readonly k0: number;
+  readonly k1: number;
+}
+
+/**
+ * Where in a stream to begin. Element `4 * block + skip` of tick `tick` comes first; `block` is a 64-bit number in two words.
+ * All are unsigned 32-bit, `skip` is 0...3.
+ */
+export interface Position {
+  readonly blockLo: number;
+  readonly blockHi: number;
+  readonly skip: number;
+  readonly tick: number;
+  readonly purpose: number;
+}
+
+/** One perturbation of a run of weights of one tensor. */
+export interface Move {
+  readonly format: EncodedFormat;
+  /** Standard deviation in weight units, a float32. */
+  readonly sigma: number;
+  /** Only for formats without a scale of their own: the step of each row, a positive float32. */
+  readonly steps: Float32Array | null;
+  /** Weights a row, where `steps` is given. */
+  readonly rowLength: number;
+  readonly rounding: (typeof Rounding)[Rounding];
+  readonly key: Key;
+  /** The tensor-wide index of the first weight in the data; a multiple of the format's block. */
+  readonly index: number;
+  readonly tick: number;
+}
+
+/**
+ * A format as kernels get it: FORMAT_FIELDS int32, in the order of {@link Field}; fields of planes repeat with a stride of PLANE_FIELDS.
+ * Made from the table in lattice/formats.ts, which explains them.
+ */
+export type EncodedFormat = Int32Array;
+
+export const Field = {
+  kind: 0,
+  weights: 1,
+  bytes: 2,
+  bias: 3,
+  signed: 4,
+  lo: 5,
+  hi: 6,
+  group: 7,
+  step: 8,
+  stepOffset: 9,
+  planes: 10,
+  planeOffset: 11,
+  planeBits: 12,
+  planeShift: 13,
+  planeGroup: 14,
+  planeStride: 15,
+  planeRun: 16,
+} as const;
+export const PLANE_FIELDS = 6;
+export const FORMAT_FIELDS = 23;
+
+/** What a stored code is. */
+export const Kind = { lattice: 0, f32: 1, f16: 2, bf16: 3 } as const;
+
+/** Where the step of a group of codes comes from. */
+export const StepKind = {
+  /** The caller gives one step a row. */
+  external: 0,
+  /** A float16 in the block. */
+  f16: 1,
+} as const;
+
+/** Weights in one partial sum of `sumSquares`: the order of summation is fixed by it. */
+export const SUM_LEAF = 65536;
+
+export interface Kernels {
+  readonly backend: "native" | "wasm" | "js";
+  /** "avx512", "avx2", "neon" or "scalar" (native), "simd128" or "scalar" (wasm), "scalar" (js). */
+  readonly isa: string;
+
+  /** Philox4x32-10 words. */
+  bits(out: Uint32Array, key: Key, at: Position): void;
+  /** Uniforms in [0, 1): the upper 24 bits of a word, times 2^-24. */
+  uniform(out: Float32Array, key: Key, at: Position): void;
+  /** Standard normals by Box-Muller: words 0 and 1 of a block make its first two, words 2 and 3 the others. |z| <= 6.67. */
+  normal(out: Float32Array, key: Key, at: Position): void;
+
+  /** Moves whole blocks in place; returns how many codes changed. */
+  perturb(data: Uint8Array, move: Move): number;
+
+  /**
+   * `total` plus the sum of the squares of the weights, in float64, in one order: leaves of SUM_LEAF weights, each summed from zero
+   * and then added to the total. Within a leaf: for codes on a lattice, (sum of q^2 of a group, exact) * step^2, group after group;
+   * for floats, 16 accumulators (weight i goes to i mod 16) added pairwise 8, 4, 2, 1 apart.
+   * A call that is not the last one of a tensor must hand over whole leaves.
+   */
+  sumSquares(
+    data: Uint8Array,
+    format: EncodedFormat,
+    steps: Float32Array | null,
+    rowLength: number,
+    index: number,
+    total: number,
+  ): number;
+
+  /** Maps a file into memory. Only backends that can (native): the others go through positioned reads and writes. */
+  map?(path: string, writable: boolean): MappedFile;
+}
+
+/** A file in memory. Work runs on threads outside the event loop; the bytes do not depend on how many. */
+export interface MappedFile {
+  readonly size: number;
+  /** Copies `length` bytes at `offset` from `source` (same offset) unless it is null, then moves them; resolves to the number of changed codes. */
+  perturb(offset: number, length: number, move: Move, source: MappedFile | null): Promise<number>;
+  /** Copies `length` bytes at `offset` from `source` (same offset). */
+  copyFrom(source: MappedFile, offset: number, length: number): Promise<void>;
+  sumSquares(
+    offset: number,
+    length: number,
+    format: EncodedFormat,
+    steps: Float32Array | null,
+    rowLength: number,
+  ): Promise<number>;
+  /** Unmaps. Further calls throw. */
+  close(): void;
+}

@@ -1,0 +1,108 @@
+// Moves of float weights. F32 adds the noise. F16 and BF16 live on a grid that gets coarser away from zero: `nearest` rounds the sum,
+// `stochastic` rounds it up or down with the right probabilities, and `matched` also takes the rounding's own variance out of the noise:
+// within a binade the grid is a lattice of step ulp(w), and the lattice law holds there. No move makes an infinity or a NaN:
+// |move| <= largest finite value - |w|, the same on both sides.
+
+import { Kind, Rounding } from "../contract.js";
+import { halfToFloat } from "./codes.js";
+import { centredUniform, type Draws, inSteps, Law, matchedMove, matchedScale, TABLE_VARIANCE } from "./moves.js";
+
+const f = Math.fround;
+
+const MAX_F32 = f(3.4028234663852886e38);
+const MAX_F16 = 65504;
+const MAX_BF16 = f(3.3895313892515355e38);
+const MIN_NORMAL_F16 = f(2 ** -14);
+const TWO_24 = 2 ** 24;
+const EVEN = 2 ** 23; // x + 2^23 - 2^23 rounds 0 <= x < 2^22 to the nearest integer, ties to even
+
+const scratch = new Float32Array(1);
+const scratchBits = new Uint32Array(scratch.buffer);
+const law = new Law();
+
+const bitsOf = (x: number): number => {
+  scratch[0] = x;
+  return scratchBits[0] as number;
+};
+const fromBits = (bits: number): number => {
+  scratchBits[0] = bits;
+  return scratch[0] as number;
+};
+const clamp = (x: number, limit: number): number => Math.max(-limit, Math.min(limit, x));
+
+/** Moves data[0 ... n) of a tile; returns how many weights changed. */
+export function moveFloats(data: Float32Array, n: number, sigma: number, draws: Draws): number {
+  let changed = 0;
+  for (let i = 0; i < n; i++) {
+    const w = data[i] as number;
+    if (!(Math.abs(w) <= MAX_F32)) continue;
+    const moved = f(w + clamp(f(sigma * draws.normal(i)), f(MAX_F32 - Math.abs(w))));
+    if (moved !== w) {
+      data[i] = moved;
+      changed++;
+    }
+  }
+  return changed;
+}
+
+/** The distance from |w| to the next larger value of the format: a power of two. */
+function ulp(w: number, kind: number): number {
+  const exponent = (bitsOf(w) >>> 23) & 0xff;
+  // 2^(e - 10) or 2^(e - 7) as float32 bits; F16 is uniform below 2^-14, BF16 below 2^-126.
+  if (kind === Kind.f16) return fromBits(Math.max(exponent - 10, 127 - 24) << 23);
+  return exponent > 7 ? fromBits((exponent - 7) << 23) : fromBits(1 << Math.max(exponent + 15, 16));
+}
+
+/** |y| on the F16 or BF16 grid, as the format's own bits; `word` decides, or null for the nearest (ties to even). */
+function magnitudeBits(y: number, kind: number, word: number | null): number {
+  const a = Math.abs(y);
+  const bits = bitsOf(a);
+  if (kind === Kind.f16 && a < MIN_NORMAL_F16) {
+    const n = f(a * TWO_24);
+    return word === null ? f(f(n + EVEN) - EVEN) : Math.floor(f(n + centredUniform(word)));
+  }
+  const dropped = kind === Kind.f16 ? 13 : 16;
+  const mask = (1 << dropped) - 1;
+  const bump = word === null ? (mask >>> 1) + ((bits >>> dropped) & 1) : word & mask;
+  const kept = (bits + bump) >>> dropped;
+  return kind === Kind.f16 ? kept - (112 << 10) : kept;
+}
+
+/** Moves data[0 ... n) of a tile of F16 or BF16 weights; returns how many changed. */
+export function moveHalves(data: Uint16Array, n: number, kind: number, sigma: number, rounding: number, draws: Draws): number {
+  if (sigma === 0) return 0;
+  const max = kind === Kind.f16 ? MAX_F16 : MAX_BF16;
+  let changed = 0;
+  for (let i = 0; i < n; i++) {
+    const h = data[i] as number;
+    const w = kind === Kind.f16 ? halfToFloat(h) : fromBits(h << 16);
+    if (!(Math.abs(w) <= max)) continue;
+    const room = f(max - Math.abs(w));
+    let move: number;
+    if (rounding === Rounding.matched) {
+      const step = ulp(w, kind);
+      const s = inSteps(sigma, step);
+      const v = f(s * s);
+      if (v > TABLE_VARIANCE) {
+        // Beyond MAX_S the rounding is too fine to matter, and s no longer tells sigma.
+        const scale = s < 32768 ? f(matchedScale(v) * step) : sigma;
+        move = f(scale * draws.normal(i));
+      } else {
+        law.set(v);
+        const k = matchedMove(v, draws, i, law);
+        if (k === 0) continue;
+        move = f(k * step);
+      }
+    } else {
+      move = f(sigma * draws.normal(i));
+    }
+    const y = f(w + clamp(move, room));
+    const bits = magnitudeBits(y, kind, rounding === Rounding.nearest ? null : draws.roundingWord(i));
+    const moved = bits | (y < 0 || Object.is(y, -0) ? 0x8000 : 0);
+    if (moved !== h) {
+      data[i] = moved;
+      changed++;
+    }
+  }
+  return changed;
+}

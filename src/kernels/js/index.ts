@@ -1,0 +1,196 @@
+// The backend that runs anywhere: plain JavaScript. It is also the specification: native and WASM must give its bits.
+
+import {
+  type EncodedFormat,
+  Field,
+  type Kernels,
+  type Key,
+  Kind,
+  type Move,
+  type Position,
+  StepKind,
+  SUM_LEAF,
+} from "../contract.js";
+import { halfToFloat, pack, readSteps, unpack } from "./codes.js";
+import { moveFloats, moveHalves } from "./floats.js";
+import { Draws, moveRun, TILE } from "./moves.js";
+import { normalsFromWords } from "./normal.js";
+import { eachWord } from "./philox.js";
+
+const TWO_M24 = 2 ** -24;
+
+const draws = new Draws();
+const codes = new Int8Array(TILE);
+const groupSteps = new Float32Array(TILE);
+const floatTile = new Float32Array(TILE);
+const floatBytes = new Uint8Array(floatTile.buffer);
+const halfTile = new Uint16Array(floatTile.buffer);
+const normals = new Float32Array(4096);
+
+export const jsKernels: Kernels = { backend: "js", isa: "scalar", bits, uniform, normal, perturb, sumSquares };
+
+function bits(out: Uint32Array, key: Key, at: Position): void {
+  eachWord(out.length, key, at, (words, skip, n, done) => out.set(words.subarray(skip, skip + n), done));
+}
+
+function uniform(out: Float32Array, key: Key, at: Position): void {
+  eachWord(out.length, key, at, (words, skip, n, done) => {
+    for (let i = 0; i < n; i++) out[done + i] = ((words[skip + i] as number) >>> 8) * TWO_M24;
+  });
+}
+
+function normal(out: Float32Array, key: Key, at: Position): void {
+  eachWord(out.length, key, at, (words, skip, n, done) => {
+    const first = skip & ~1;
+    const pairs = (skip + n + 1) & ~1;
+    normalsFromWords(normals, words, first, pairs - first);
+    out.set(normals.subarray(skip - first, skip - first + n), done);
+  });
+}
+
+function perturb(data: Uint8Array, move: Move): number {
+  const format = move.format;
+  const kind = format[Field.kind] as number;
+  const weights = format[Field.weights] as number;
+  const bytes = format[Field.bytes] as number;
+  const blocksPerTile = TILE / weights;
+  const blocks = Math.floor(data.length / bytes);
+  let changed = 0;
+  for (let block = 0; block < blocks; block += blocksPerTile) {
+    const count = Math.min(blocksPerTile, blocks - block);
+    const n = count * weights;
+    const index = move.index + block * weights;
+    const from = block * bytes;
+    draws.begin(move.key, move.tick, index, n);
+    if (kind === Kind.lattice) {
+      unpack(codes, data, from, count, format);
+      const moved = moveLattice(data, from, count, move, index, n);
+      if (moved > 0) pack(codes, data, from, count, format);
+      changed += moved;
+    } else {
+      floatBytes.set(data.subarray(from, from + n * bytes));
+      const moved =
+        kind === Kind.f32
+          ? moveFloats(floatTile, n, move.sigma, draws)
+          : moveHalves(halfTile, n, kind, move.sigma, move.rounding, draws);
+      if (moved > 0) data.set(floatBytes.subarray(0, n * bytes), from);
+      changed += moved;
+    }
+  }
+  return changed;
+}
+
+function moveLattice(data: Uint8Array, from: number, blocks: number, move: Move, index: number, n: number): number {
+  const format = move.format;
+  const lo = format[Field.lo] as number;
+  const hi = format[Field.hi] as number;
+  let changed = 0;
+  if (format[Field.step] === StepKind.external) {
+    eachRow(move.steps as Float32Array, move.rowLength, index, n, (start, end, step) => {
+      changed += moveRun(codes, start, end, move.sigma, step, lo, hi, move.rounding, draws);
+    });
+    return changed;
+  }
+  const group = format[Field.group] as number;
+  readSteps(groupSteps, data, from, blocks, format);
+  for (let start = 0, g = 0; start < n; start += group, g++) {
+    changed += moveRun(codes, start, start + group, move.sigma, groupSteps[g] as number, lo, hi, move.rounding, draws);
+  }
+  return changed;
+}
+
+/** Splits weights [0, n), of which the first is weight `index` of the tensor, where rows (and so steps) change. */
+function eachRow(
+  steps: Float32Array,
+  rowLength: number,
+  index: number,
+  n: number,
+  use: (start: number, end: number, step: number) => void,
+): void {
+  for (let start = 0; start < n; ) {
+    const row = Math.floor((index + start) / rowLength);
+    const end = Math.min(n, (row + 1) * rowLength - index);
+    use(start, end, steps[row] as number);
+    start = end;
+  }
+}
+
+const lanes = new Float64Array(16);
+
+function sumSquares(
+  data: Uint8Array,
+  format: EncodedFormat,
+  steps: Float32Array | null,
+  rowLength: number,
+  index: number,
+  total: number,
+): number {
+  const weights = format[Field.weights] as number;
+  const bytes = format[Field.bytes] as number;
+  const count = Math.floor(data.length / bytes) * weights;
+  let sum = total;
+  for (let leaf = 0; leaf < count; leaf += SUM_LEAF) {
+    const n = Math.min(SUM_LEAF, count - leaf);
+    const from = (leaf / weights) * bytes;
+    sum +=
+      format[Field.kind] === Kind.lattice
+        ? latticeLeaf(data, from, n, format, steps, rowLength, index + leaf)
+        : floatLeaf(data, from, n, format[Field.kind] as number, bytes);
+  }
+  return sum;
+}
+
+function latticeLeaf(
+  data: Uint8Array,
+  from: number,
+  n: number,
+  format: EncodedFormat,
+  steps: Float32Array | null,
+  rowLength: number,
+  index: number,
+): number {
+  const weights = format[Field.weights] as number;
+  const bytes = format[Field.bytes] as number;
+  let sum = 0;
+  for (let tile = 0; tile < n; tile += TILE) {
+    const count = Math.min(TILE, n - tile);
+    const at = from + (tile / weights) * bytes;
+    unpack(codes, data, at, count / weights, format);
+    const add = (start: number, end: number, step: number) => {
+      let squares = 0;
+      for (let i = start; i < end; i++) squares += (codes[i] as number) * (codes[i] as number);
+      sum += squares * (step * step);
+    };
+    if (format[Field.step] === StepKind.external) eachRow(steps as Float32Array, rowLength, index + tile, count, add);
+    else {
+      const group = format[Field.group] as number;
+      readSteps(groupSteps, data, at, count / weights, format);
+      for (let start = 0, g = 0; start < count; start += group, g++) add(start, start + group, groupSteps[g] as number);
+    }
+  }
+  return sum;
+}
+
+function floatLeaf(data: Uint8Array, from: number, n: number, kind: number, bytes: number): number {
+  lanes.fill(0);
+  for (let tile = 0; tile < n; tile += TILE) {
+    const count = Math.min(TILE, n - tile);
+    floatBytes.set(data.subarray(from + tile * bytes, from + (tile + count) * bytes));
+    if (kind === Kind.bf16) for (let i = count - 1; i >= 0; i--) bfloatToTile(i);
+    for (let i = 0; i < count; i++) {
+      const w = kind === Kind.f16 ? halfToFloat(halfTile[i] as number) : (floatTile[i] as number);
+      lanes[i & 15] = (lanes[i & 15] as number) + w * w;
+    }
+  }
+  for (let apart = 8; apart > 0; apart >>= 1) {
+    for (let i = 0; i < apart; i++) lanes[i] = (lanes[i] as number) + (lanes[i + apart] as number);
+  }
+  return lanes[0] as number;
+}
+
+const tileBits = new Uint32Array(floatTile.buffer);
+
+/** Widens bfloat16 number i of the tile in place (from the last to the first: it overwrites later ones). */
+function bfloatToTile(i: number): void {
+  tileBits[i] = (halfTile[i] as number) << 16;
+}

@@ -1,0 +1,198 @@
+// The laws of moves on a lattice (docs/theory.md): `nearest`, `stochastic`, `matched`, and the symmetric truncation at the rails.
+// Works on a tile of int8 codes with one step a run; the arithmetic is float32 and integer, the same in every backend.
+
+import { type Key, Purpose, Rounding } from "../contract.js";
+import { LAW_COLUMNS, LAW_ROWS, LAW_TAILS } from "../law.js";
+import { normalsFromWords } from "./normal.js";
+import { fillBlocks } from "./philox.js";
+
+const f = Math.fround;
+
+/** Weights a tile; a multiple of every format's block. */
+export const TILE = 4096;
+/** Above this s every code is far beyond its rails; it keeps s^2 and s * z finite. */
+const MAX_S = 32768;
+/** Up to here `matched` reads its law from the table; above, floor(s' |z| + u) with s'^2 = s^2 - 1/6 is exact to 1e-34. */
+const TABLE_VARIANCE = 4;
+const SIXTH = f(1 / 6);
+const TWO_M23 = f(2 ** -23);
+const TWO_32 = 2 ** 32;
+
+/** The draws of one tile: normals, rounding words and move words, each made when first asked for. */
+export class Draws {
+  private readonly words = new Uint32Array(TILE + 8);
+  private readonly normals = new Float32Array(TILE + 8);
+  private readonly moveWords = new Uint32Array(TILE / 2 + 8);
+  private readonly moves = new Uint16Array(this.moveWords.buffer);
+  private readonly rounding = new Uint32Array(TILE + 8);
+  private readonly refined = new Uint32Array(4);
+  private hasNormals = false;
+  private hasMoves = false;
+  private hasRounding = false;
+  private key: Key = { k0: 0, k1: 0 };
+  private tick = 0;
+  private index = 0;
+  private count = 0;
+
+  /** Begins the tile of `count` weights from `index` on. */
+  begin(key: Key, tick: number, index: number, count: number): void {
+    this.key = key;
+    this.tick = tick;
+    this.index = index;
+    this.count = count;
+    this.hasNormals = false;
+    this.hasMoves = false;
+    this.hasRounding = false;
+  }
+
+  /** The normal of weight `i` of the tile. */
+  normal(i: number): number {
+    if (!this.hasNormals) {
+      const blocks = this.fill(this.words, 4, Purpose.Normal);
+      normalsFromWords(this.normals, this.words, 0, 4 * blocks);
+      this.hasNormals = true;
+    }
+    return this.normals[(this.index % 4) + i] as number;
+  }
+
+  /** The rounding word of weight `i` of the tile. */
+  roundingWord(i: number): number {
+    if (!this.hasRounding) {
+      this.fill(this.rounding, 4, Purpose.Rounding);
+      this.hasRounding = true;
+    }
+    return this.rounding[(this.index % 4) + i] as number;
+  }
+
+  /** 16 random bits for weight `i` of the tile. */
+  move(i: number): number {
+    if (!this.hasMoves) {
+      this.fill(this.moveWords, 8, Purpose.Move);
+      this.hasMoves = true;
+    }
+    return this.moves[(this.index % 8) + i] as number;
+  }
+
+  /** 32 more bits for weight `i` of the tile, for the few that `move` left open. */
+  refine(i: number): number {
+    const index = this.index + i;
+    const block = Math.floor(index / 4);
+    fillBlocks(this.refined, 0, 1, this.key, block >>> 0, Math.floor(block / TWO_32), this.tick, Purpose.Refine);
+    return this.refined[index % 4] as number;
+  }
+
+  private fill(out: Uint32Array, perBlock: number, purpose: number): number {
+    const block = Math.floor(this.index / perBlock);
+    const blocks = Math.ceil(((this.index % perBlock) + this.count) / perBlock);
+    fillBlocks(out, 0, blocks, this.key, block >>> 0, Math.floor(block / TWO_32), this.tick, purpose);
+    return blocks;
+  }
+}
+
+/** The `matched` law at one variance: thresholds for 15 bits, and for the 32 bits that decide when those are equal. */
+export class Law {
+  private readonly high = new Int32Array(LAW_COLUMNS);
+  private readonly low = new Uint32Array(LAW_COLUMNS);
+  private columns = 0;
+
+  /** Sets the variance, 0 <= v <= TABLE_VARIANCE: the mixture of the two neighbouring rows whose variance is v. */
+  set(v: number): void {
+    const position = f(v * 4);
+    const row = Math.min(Math.floor(position), LAW_ROWS - 2);
+    const weight = f(position - row);
+    const a = row * LAW_COLUMNS;
+    const b = a + LAW_COLUMNS;
+    this.columns = LAW_COLUMNS;
+    for (let j = 0; j < LAW_COLUMNS; j++) {
+      const p = LAW_TAILS[a + j] as number;
+      const q = LAW_TAILS[b + j] as number;
+      if (q === 0) {
+        this.columns = j;
+        break;
+      }
+      const threshold = f(p + f(f(q - p) * weight));
+      const high = Math.floor(threshold);
+      this.high[j] = high;
+      this.low[j] = Math.floor(f(f(threshold - high) * TWO_32));
+    }
+  }
+
+  /** |k| for 15 bits m; `refine` gives 32 more bits when m alone does not decide. */
+  size(m: number, draws: Draws, i: number): number {
+    let k = 0;
+    while (k < this.columns && m < (this.high[k] as number)) k++;
+    if (k === this.columns || m !== this.high[k]) return k;
+    const r = draws.refine(i);
+    while (k < this.columns && (m < (this.high[k] as number) || (m === this.high[k] && r < (this.low[k] as number)))) k++;
+    return k;
+  }
+}
+
+const law = new Law();
+
+/** Noise in units of the step, kept below MAX_S. */
+export function inSteps(sigma: number, step: number): number {
+  return Math.min(f(sigma / step), MAX_S);
+}
+
+/** floor(s |z| + u) with the sign of z: symmetric in z by construction. */
+function kick(s: number, z: number, u: number): number {
+  const k = Math.floor(f(f(s * Math.abs(z)) + u));
+  return z < 0 ? -k : k;
+}
+
+/** The uniform of stochastic rounding: 23 bits, centred, so that u and 1 - u are equally likely. */
+export function centredUniform(word: number): number {
+  return f(f((word >>> 9) + 0.5) * TWO_M23);
+}
+
+/** A signed move drawn from `matched` of variance v, mean 0. Also used for float formats, on the grid of one binade. */
+export function matchedMove(v: number, draws: Draws, i: number, useLaw: Law): number {
+  if (v > TABLE_VARIANCE) return kick(matchedScale(v), draws.normal(i), centredUniform(draws.roundingWord(i)));
+  const m = draws.move(i);
+  const k = useLaw.size(m & 0x7fff, draws, i);
+  return m & 0x8000 ? -k : k;
+}
+
+/** s' above the table: s'^2 + 1/6 = v. */
+export function matchedScale(v: number): number {
+  return f(Math.sqrt(f(v - SIXTH)));
+}
+
+export { TABLE_VARIANCE };
+
+/**
+ * Moves codes[from ... to) of a tile on a lattice of step `step`, |k| at most the distance to the nearer rail; returns how many changed.
+ * A step of zero (or no sigma) moves nothing.
+ */
+export function moveRun(
+  codes: Int8Array,
+  from: number,
+  to: number,
+  sigma: number,
+  step: number,
+  lo: number,
+  hi: number,
+  rounding: number,
+  draws: Draws,
+): number {
+  if (!(step > 0) || sigma === 0) return 0;
+  const s = inSteps(sigma, step);
+  const v = f(s * s);
+  if (rounding === Rounding.matched && v <= TABLE_VARIANCE) law.set(v);
+  let changed = 0;
+  for (let i = from; i < to; i++) {
+    let k: number;
+    if (rounding === Rounding.matched) k = matchedMove(v, draws, i, law);
+    else if (rounding === Rounding.stochastic) k = kick(s, draws.normal(i), centredUniform(draws.roundingWord(i)));
+    else k = kick(s, draws.normal(i), 0.5);
+    const q = codes[i] as number;
+    const room = Math.max(Math.min(q - lo, hi - q), 0);
+    k = Math.max(-room, Math.min(room, k));
+    if (k !== 0) {
+      codes[i] = q + k;
+      changed++;
+    }
+  }
+  return changed;
+}

@@ -1,0 +1,143 @@
+// The library's `perturb`: checks what the caller says about a run of weights in memory and hands it to the kernels.
+
+import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
+import { type Kernels, type Key, Kind, type Move, Rounding } from "../kernels/contract.js";
+import { selection } from "../kernels/select.js";
+import { type Seed, streamKey } from "../noise/index.js";
+import { encodedFormat, FORMATS, type Format, formatNamed } from "./formats.js";
+
+export interface PerturbOptions {
+  /** The weights' type by its ggml name: see {@link FORMATS}. */
+  readonly type: string;
+  /** Standard deviation of the noise, in weight units; 0 moves nothing. */
+  readonly sigma: number;
+  readonly seed: Seed;
+  /** The tensor's name: equal seeds and names give equal noise. Default "". */
+  readonly name?: string;
+  /** Default 0. */
+  readonly tick?: number;
+  /** Default "matched". */
+  readonly rounding?: Rounding;
+  /** I8 only, which has no scale of its own: the step of all weights, or one a row (rows of weights / steps.length). */
+  readonly step?: number | Float32Array;
+  /** The tensor-wide index of the first weight of `data`, a multiple of the block; default 0. Lets a tensor be moved in pieces. */
+  readonly index?: number;
+  /** With `index` and one step a row: weights a row. */
+  readonly rowLength?: number;
+  /** Receives the bytes as they were. As long as `data`. */
+  readonly undo?: Uint8Array;
+}
+
+export interface Moved {
+  /** Weights that could move. */
+  readonly weights: number;
+  /** Codes (or floats) that did. */
+  readonly changed: number;
+}
+
+/**
+ * Moves the weights in `data` in place by noise of standard deviation sigma, rounded onto their own grid.
+ *
+ * w' = w + step * k with E[k] = 0 and, for `matched`, Var[k] = (sigma / step)^2 (docs/theory.md), |k| at most the distance to the nearer rail.
+ *
+ * @param data whole blocks of one tensor; bytes that are no codes stay as they are.
+ * @throws BrownianError `usage` for arguments out of range, `unsupported-type` for types that are no lattice.
+ * @example
+ * const bytes = new Uint8Array(34 * 8); // eight Q8_0 blocks
+ * perturb(bytes, { type: "Q8_0", sigma: 1e-3, seed: 42n, name: "blk.0.attn_q.weight" });
+ */
+export function perturb(data: Uint8Array, options: PerturbOptions, kernels: Kernels = selection().kernels): Moved {
+  const format = supportedFormat(options.type);
+  if (!(data instanceof Uint8Array))
+    throw new BrownianError("usage", "data must be a Uint8Array (a view of the tensor's bytes).");
+  if ((data.buffer as { detached?: boolean }).detached)
+    throw new BrownianError("usage", "data's buffer is detached: it was transferred away.");
+  if (data.length % format.bytes !== 0) {
+    throw new BrownianError(
+      "usage",
+      `data has ${data.length} bytes, which is no multiple of a ${format.name} block (${format.bytes} bytes).`,
+    );
+  }
+  const weights = (data.length / format.bytes) * format.weights;
+  const index = checkInteger("index", options.index ?? 0, 0);
+  if (index % format.weights !== 0) {
+    throw new BrownianError(
+      "usage",
+      `index must be a multiple of a ${format.name} block (${format.weights} weights), but is ${index}.`,
+    );
+  }
+  const { steps, rowLength } = externalSteps(format, options, weights, index);
+  const move = makeMove(format, {
+    sigma: checkSigma(options.sigma),
+    key: streamKey(options.seed, options.name ?? ""),
+    tick: options.tick ?? 0,
+    rounding: options.rounding ?? "matched",
+    index,
+    steps,
+    rowLength,
+  });
+  if (options.undo !== undefined) {
+    if (options.undo.length !== data.length) {
+      throw new BrownianError("usage", `undo must be as long as data (${data.length} bytes), but has ${options.undo.length}.`);
+    }
+    options.undo.set(data);
+  }
+  return { weights, changed: kernels.perturb(data, move) };
+}
+
+/** The format called `type`; throws `unsupported-type` with the list of those that there are. `where` names the tensor, if any. */
+export function supportedFormat(type: string, where = ""): Format {
+  const format = formatNamed(type);
+  if (format !== undefined) return format;
+  const known = FORMATS.map((f) => f.name).join(", ");
+  throw new BrownianError("unsupported-type", `${where}type ${type} cannot be moved: brownian moves ${known}.`);
+}
+
+/** Sigma as the kernels use it: a float32. */
+export function checkSigma(sigma: number, what = "sigma"): number {
+  return Math.fround(checkNumber(what, sigma, 0, 3.4e38));
+}
+
+/** A checked move; the tick and the rounding are checked here, the rest by the callers. */
+export function makeMove(
+  format: Format,
+  m: { sigma: number; key: Key; tick: number; rounding: Rounding; index: number; steps: Float32Array | null; rowLength: number },
+): Move {
+  checkInteger("tick", m.tick, 0, 2 ** 32 - 1);
+  checkChoice("rounding", m.rounding, Object.keys(Rounding) as Rounding[]);
+  return { ...m, format: encodedFormat(format), rounding: Rounding[m.rounding] };
+}
+
+function externalSteps(
+  format: Format,
+  { step, rowLength }: PerturbOptions,
+  weights: number,
+  index: number,
+): { steps: Float32Array | null; rowLength: number } {
+  if (Kind[format.kind] !== Kind.lattice || format.lattice?.step !== "external") {
+    if (step !== undefined) throw new BrownianError("usage", `step is for I8 only: ${format.name} has scales of its own.`);
+    return { steps: null, rowLength: 1 };
+  }
+  if (step === undefined) {
+    throw new BrownianError(
+      "usage",
+      `${format.name} has no scale of its own: give step, a number or a Float32Array with one step a row.`,
+    );
+  }
+  const steps = typeof step === "number" ? Float32Array.of(step) : step;
+  if (!(steps instanceof Float32Array)) throw new BrownianError("usage", "step must be a number or a Float32Array.");
+  steps.forEach((value, row) => {
+    if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) {
+      throw new BrownianError("usage", `step must be finite and at least 0, but is ${value} in row ${row}.`);
+    }
+  });
+  const length = rowLength ?? (steps.length === 1 ? Number.MAX_SAFE_INTEGER : (index + weights) / steps.length);
+  checkInteger("rowLength (weights / steps.length)", length, weights === 0 ? 0 : 1);
+  if (length * steps.length < index + weights) {
+    throw new BrownianError(
+      "usage",
+      `step has ${steps.length} rows of ${length} weights, but the data reaches weight ${index + weights}.`,
+    );
+  }
+  return { steps, rowLength: length };
+}
