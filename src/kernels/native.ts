@@ -1,5 +1,149 @@
-// placeholder until the addon lands in this working tree
-import type { Kernels } from "./contract.js";
-export function loadNative(_isa: string | undefined): Kernels {
-  throw new Error("not built");
+// The native backend: finds the addon, and gives its positional calls the shape of the contract.
+
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { BrownianError } from "../errors.js";
+import type { EncodedFormat, Kernels, Key, MappedFile, Move, Position } from "./contract.js";
+import { LAW_TAILS } from "./law.js";
+
+type Fill<T> = (target: number, out: T, k0: number, k1: number, lo: number, hi: number, skip: number, tick: number, purpose: number) => void;
+type MoveArguments = [
+  format: EncodedFormat,
+  sigma: number,
+  steps: Float32Array | null,
+  rowLength: number,
+  rounding: number,
+  k0: number,
+  k1: number,
+  index: number,
+  tick: number,
+];
+
+interface AddonFile {
+  readonly size: number;
+  perturb(target: number, threads: number, offset: number, length: number, source: AddonFile | null, ...move: MoveArguments): Promise<number>;
+  copyFrom(threads: number, source: AddonFile, offset: number, length: number): Promise<number>;
+  sumSquares(
+    target: number,
+    threads: number,
+    offset: number,
+    length: number,
+    format: EncodedFormat,
+    steps: Float32Array | null,
+    rowLength: number,
+  ): Promise<number>;
+  close(): void;
+}
+
+interface Addon {
+  targets(): { name: string; runs: boolean; reason: string }[];
+  setLaw(tails: Float32Array): void;
+  readonly bits: Fill<Uint32Array>;
+  readonly uniform: Fill<Float32Array>;
+  readonly normal: Fill<Float32Array>;
+  perturb(target: number, data: Uint8Array, ...move: MoveArguments): number;
+  sumSquares(
+    target: number,
+    data: Uint8Array,
+    format: EncodedFormat,
+    steps: Float32Array | null,
+    rowLength: number,
+    index: number,
+    total: number,
+  ): number;
+  readonly MappedFile: new (path: string, writable: boolean) => AddonFile;
+}
+
+/** Where `node-gyp` leaves the addon: the package's root is two folders above both src/kernels/ and dist/kernels/. */
+const ADDON = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "build", "Release", "brownian.node");
+
+let addon: Addon | undefined;
+
+function loadAddon(): Addon {
+  if (addon === undefined) {
+    const loaded = createRequire(import.meta.url)(ADDON) as Addon;
+    loaded.setLaw(LAW_TAILS);
+    addon = loaded;
+  }
+  return addon;
+}
+
+/** Which instruction sets the addon has, best first, and why some do not run here. Throws when there is no addon. */
+export function nativeTargets(): { name: string; runs: boolean; reason: string }[] {
+  return loadAddon().targets();
+}
+
+/** Threads for work on files: BROWNIAN_THREADS, or the cores that this process may use. */
+export function threadCount(env: Readonly<Record<string, string | undefined>> = process.env): number {
+  const wanted = env.BROWNIAN_THREADS;
+  if (wanted === undefined || wanted === "") return availableParallelism();
+  const threads = Number(wanted);
+  if (Number.isInteger(threads) && threads >= 1 && threads <= 1024) return threads;
+  throw new BrownianError("usage", `BROWNIAN_THREADS must be a whole number from 1 to 1024, but is "${wanted}".`);
+}
+
+/** The native kernels for this ISA, or for the best one. Throws with the reason when they cannot run. */
+export function loadNative(isa: string | undefined, threads = threadCount()): Kernels {
+  let native: Addon;
+  try {
+    native = loadAddon();
+  } catch (error) {
+    const detail = (error as Error).message.split("\n")[0];
+    const missing = (error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND";
+    throw new Error(missing ? "the addon is not built (it needs a C++ compiler)" : `the addon does not load: ${detail}`);
+  }
+  const targets = native.targets();
+  const target = isa === undefined ? targets.findIndex((t) => t.runs) : targets.findIndex((t) => t.name === isa);
+  const found = targets[target];
+  if (found === undefined) throw new Error(`the addon has no ${isa} (it has ${targets.map((t) => t.name).join(", ")})`);
+  if (!found.runs) throw new Error(`${found.name}: ${found.reason}`);
+
+  const position = (key: Key, at: Position) => [key.k0, key.k1, at.blockLo, at.blockHi, at.skip, at.tick, at.purpose] as const;
+  return {
+    backend: "native",
+    isa: found.name,
+    bits: (out, key, at) => native.bits(target, out, ...position(key, at)),
+    uniform: (out, key, at) => native.uniform(target, out, ...position(key, at)),
+    normal: (out, key, at) => native.normal(target, out, ...position(key, at)),
+    perturb: (data, move) => native.perturb(target, data, ...moveArguments(move)),
+    sumSquares: (data, format, steps, rowLength, index, total) =>
+      native.sumSquares(target, data, format, steps, rowLength, index, total),
+    map: (path, writable) => new NativeFile(new native.MappedFile(path, writable), target, threads),
+  };
+}
+
+function moveArguments(move: Move): MoveArguments {
+  const { format, sigma, steps, rowLength, rounding, key, index, tick } = move;
+  return [format, sigma, steps, rowLength, rounding, key.k0, key.k1, index, tick];
+}
+
+class NativeFile implements MappedFile {
+  constructor(
+    private readonly file: AddonFile,
+    private readonly target: number,
+    private readonly threads: number,
+  ) {}
+
+  get size(): number {
+    return this.file.size;
+  }
+
+  perturb(offset: number, length: number, move: Move, source: MappedFile | null): Promise<number> {
+    const from = source === null ? null : (source as NativeFile).file;
+    return this.file.perturb(this.target, this.threads, offset, length, from, ...moveArguments(move));
+  }
+
+  async copyFrom(source: MappedFile, offset: number, length: number): Promise<void> {
+    await this.file.copyFrom(this.threads, (source as NativeFile).file, offset, length);
+  }
+
+  sumSquares(offset: number, length: number, format: EncodedFormat, steps: Float32Array | null, rowLength: number): Promise<number> {
+    return this.file.sumSquares(this.target, this.threads, offset, length, format, steps, rowLength);
+  }
+
+  close(): void {
+    this.file.close();
+  }
 }

@@ -1,0 +1,54 @@
+# The native addon. Each instruction set is a library of its own, compiled with its own flags; dispatch.cc chooses at run time.
+# -ffp-contract=off everywhere: a fused multiply-add would give other bits than the other backends.
+{
+  "variables": {
+    # GCC 12 warns of _mm512_undefined_* in its own headers.
+    "strict_float": ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-maybe-uninitialized", "-fvisibility=hidden"]
+  },
+  "target_defaults": {
+    "cflags!": ["-O2"],
+    "cflags_cc!": ["-fno-exceptions", "-std=gnu++17", "-std=gnu++20"],
+    "cflags_cc": ["<@(strict_float)"],
+    "xcode_settings": {
+      "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
+      "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+      "GCC_OPTIMIZATION_LEVEL": "3",
+      "MACOSX_DEPLOYMENT_TARGET": "11.0",
+      "OTHER_CPLUSPLUSFLAGS": ["-ffp-contract=off", "-fno-strict-aliasing", "-fvisibility=hidden"]
+    },
+    "msvs_settings": { "VCCLCompilerTool": { "ExceptionHandling": 1, "FloatingPointModel": 0, "AdditionalOptions": ["/std:c++17", "/fp:precise", "/O2"] } }
+  },
+  "targets": [
+    { "target_name": "brownian_scalar", "type": "static_library", "sources": ["native/targets/scalar.cc"] },
+    {
+      "target_name": "brownian",
+      "sources": ["native/addon.cc", "native/dispatch.cc", "native/mapped_file.cc"],
+      "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS"],
+      "dependencies": ["brownian_scalar"],
+      "conditions": [["target_arch=='x64'", { "dependencies": ["brownian_avx2", "brownian_avx512"] }]]
+    }
+  ],
+  "conditions": [
+    ["target_arch=='x64'", {
+      "targets": [
+        {
+          "target_name": "brownian_avx2",
+          "type": "static_library",
+          "sources": ["native/targets/avx2.cc"],
+          "cflags_cc": ["-mavx2", "-mpopcnt"],
+          "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["-mavx2", "-mpopcnt"] },
+          "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["/arch:AVX2"] } }
+        },
+        {
+          "target_name": "brownian_avx512",
+          "type": "static_library",
+          "sources": ["native/targets/avx512.cc"],
+          "cflags_cc": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mpopcnt"],
+          "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mpopcnt"] },
+          "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["/arch:AVX512"] } }
+        }
+      ]
+    }]
+  ]
+}

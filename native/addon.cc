@@ -1,0 +1,295 @@
+// The addon's face to JavaScript: N-API glue only. Calls come from src/kernels/native.ts, which has checked the arguments;
+// here only what would corrupt memory is checked again.
+#include <napi.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dispatch.h"
+#include "mapped_file.h"
+
+namespace {
+
+using namespace brownian;
+
+float law[kLawRows * kLawColumns];
+std::once_flag law_once;
+
+const Target& target_of(const Napi::CallbackInfo& info) {
+  const uint32_t which = info[0].As<Napi::Number>().Uint32Value();
+  if (which >= candidates().size() || candidates()[which].target == nullptr) {
+    throw Napi::Error::New(info.Env(), "no such target on this machine");
+  }
+  return *candidates()[which].target;
+}
+
+uint32_t u32(const Napi::CallbackInfo& info, int i) { return info[i].As<Napi::Number>().Uint32Value(); }
+double number(const Napi::CallbackInfo& info, int i) { return info[i].As<Napi::Number>().DoubleValue(); }
+
+Key key_at(const Napi::CallbackInfo& info, int i) { return {u32(info, i), u32(info, i + 1)}; }
+
+/// (target, out, k0, k1, blockLo, blockHi, skip, tick, purpose)
+template <class T, void (*Target::*Fill)(T*, size_t, Key, Position)>
+void fill(const Napi::CallbackInfo& info) {
+  const Target& target = target_of(info);
+  auto out = info[1].As<Napi::TypedArrayOf<T>>();
+  const Position at = {uint64_t(u32(info, 5)) << 32 | u32(info, 4), u32(info, 6) & 3, u32(info, 7), u32(info, 8)};
+  (target.*Fill)(out.Data(), out.ElementLength(), key_at(info, 2), at);
+}
+
+/// What a move needs beyond the bytes, in the order of the arguments (format, sigma, steps, rowLength, rounding, k0, k1, index, tick).
+/// Owns copies, so that it outlives the call.
+struct OwnedMove {
+  int32_t format[kFormatFields];
+  std::vector<float> steps;
+  Move move;
+
+  OwnedMove(const Napi::CallbackInfo& info, int i) {
+    read_format(info, i);
+    read_steps(info, i + 2);
+    move.sigma = float(number(info, i + 1));
+    move.row_length = uint64_t(number(info, i + 3));
+    move.rounding = int(u32(info, i + 4));
+    move.key = key_at(info, i + 5);
+    move.index = uint64_t(number(info, i + 7));
+    move.tick = u32(info, i + 8);
+  }
+  /// For sums: (format, steps, rowLength).
+  struct ForSum {};
+  OwnedMove(const Napi::CallbackInfo& info, int i, ForSum) {
+    read_format(info, i);
+    read_steps(info, i + 1);
+    move.row_length = uint64_t(number(info, i + 2));
+    move.index = 0;
+  }
+  OwnedMove(const OwnedMove&) = delete;
+  OwnedMove& operator=(const OwnedMove&) = delete;
+
+ private:
+  void read_format(const Napi::CallbackInfo& info, int i) {
+    auto given = info[i].As<Napi::Int32Array>();
+    if (given.ElementLength() != size_t(kFormatFields)) throw Napi::Error::New(info.Env(), "not an encoded format");
+    memcpy(format, given.Data(), sizeof(format));
+    move.format = format;
+  }
+  void read_steps(const Napi::CallbackInfo& info, int i) {
+    move.steps = nullptr;
+    if (info[i].IsNull()) return;
+    auto given = info[i].As<Napi::Float32Array>();
+    steps.assign(given.Data(), given.Data() + given.ElementLength());
+    move.steps = steps.data();
+  }
+};
+
+/// (target, data, format, sigma, steps, rowLength, rounding, k0, k1, index, tick)
+Napi::Value perturb(const Napi::CallbackInfo& info) {
+  const Target& target = target_of(info);
+  auto data = info[1].As<Napi::Uint8Array>();
+  const OwnedMove owned(info, 2);
+  return Napi::Number::New(info.Env(), double(target.perturb(data.Data(), data.ByteLength(), owned.move, law)));
+}
+
+/// (target, data, format, steps, rowLength, index, total)
+Napi::Value sum_squares(const Napi::CallbackInfo& info) {
+  const Target& target = target_of(info);
+  auto data = info[1].As<Napi::Uint8Array>();
+  const OwnedMove owned(info, 2, OwnedMove::ForSum());
+  const Move& m = owned.move;
+  return Napi::Number::New(info.Env(), target.sum_squares(data.Data(), data.ByteLength(), m.format, m.steps, m.row_length,
+                                                          uint64_t(number(info, 5)), number(info, 6)));
+}
+
+/// Runs work(begin, end) on pieces of [0, count), each a multiple of `grain` but the last, on up to `threads` threads.
+void in_parallel(uint64_t count, uint64_t grain, unsigned threads, const std::function<void(uint64_t, uint64_t)>& work) {
+  const uint64_t pieces = (count + grain - 1) / grain;
+  std::atomic<uint64_t> next{0};
+  const auto run = [&] {
+    for (uint64_t piece; (piece = next++) < pieces;) work(piece * grain, std::min(count, (piece + 1) * grain));
+  };
+  std::vector<std::thread> others;
+  for (unsigned i = 1; i < threads && i < pieces; i++) others.emplace_back(run);
+  run();
+  for (auto& other : others) other.join();
+}
+
+/// Work on a thread pool; its number comes back as a promise.
+class Job : public Napi::AsyncWorker {
+ public:
+  Job(Napi::Env env, std::function<double()> work)
+      : Napi::AsyncWorker(env, "brownian"), deferred_(Napi::Promise::Deferred::New(env)), work_(std::move(work)) {}
+  static Napi::Value Start(Napi::Env env, std::function<double()> work) {
+    auto* job = new Job(env, std::move(work));
+    auto promise = job->deferred_.Promise();
+    job->Queue();
+    return promise;
+  }
+
+ protected:
+  void Execute() override { result_ = work_(); }
+  void OnOK() override { deferred_.Resolve(Napi::Number::New(Env(), result_)); }
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  std::function<double()> work_;
+  double result_ = 0;
+};
+
+/// Weights a thread takes at a time: a multiple of every block and of the leaf of sums.
+constexpr uint64_t kGrain = 4 * kSumLeaf;
+
+class MappedFile : public Napi::ObjectWrap<MappedFile> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "MappedFile",
+                       {InstanceAccessor<&MappedFile::Size>("size"), InstanceMethod<&MappedFile::Perturb>("perturb"),
+                        InstanceMethod<&MappedFile::CopyFrom>("copyFrom"), InstanceMethod<&MappedFile::SumSquares>("sumSquares"),
+                        InstanceMethod<&MappedFile::Close>("close")});
+  }
+
+  /// (path, writable)
+  explicit MappedFile(const Napi::CallbackInfo& info) : Napi::ObjectWrap<MappedFile>(info) {
+    try {
+      mapping_ = std::make_shared<Mapping>(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Boolean>().Value());
+    } catch (const std::exception& error) {
+      throw Napi::Error::New(info.Env(), error.what());
+    }
+  }
+
+ private:
+  using Shared = std::shared_ptr<Mapping>;
+
+  Napi::Value Size(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), double(Open(info)->size())); }
+
+  /// (target, threads, offset, length, source | null, format, sigma, steps, rowLength, rounding, k0, k1, index, tick)
+  Napi::Value Perturb(const Napi::CallbackInfo& info) {
+    const Target& target = target_of(info);
+    const unsigned threads = u32(info, 1);
+    const Shared live = Writable(info);
+    const uint64_t offset = Range(info, *live, 2);
+    const Shared source = Source(info, 4, offset, uint64_t(number(info, 3)));
+    const auto owned = std::make_shared<OwnedMove>(info, 5);
+    const uint64_t block_bytes = owned->format[kBytes], block_weights = owned->format[kWeights];
+    const uint64_t weights = uint64_t(number(info, 3)) / block_bytes * block_weights;
+    return Job::Start(info.Env(), [=, &target] {
+      std::atomic<uint64_t> changed{0};
+      in_parallel(weights, kGrain, threads, [&](uint64_t begin, uint64_t end) {
+        const uint64_t from = offset + begin / block_weights * block_bytes;
+        const uint64_t bytes = (end - begin) / block_weights * block_bytes;
+        if (source) memcpy(live->data() + from, source->data() + from, size_t(bytes));
+        Move move = owned->move;
+        move.index += begin;
+        changed += target.perturb(live->data() + from, size_t(bytes), move, law);
+      });
+      return double(changed);
+    });
+  }
+
+  /// (threads, source, offset, length)
+  Napi::Value CopyFrom(const Napi::CallbackInfo& info) {
+    const unsigned threads = u32(info, 0);
+    const Shared live = Writable(info);
+    const uint64_t offset = Range(info, *live, 2), length = uint64_t(number(info, 3));
+    const Shared source = Source(info, 1, offset, length);
+    return Job::Start(info.Env(), [=] {
+      in_parallel(length, kGrain, threads,
+                  [&](uint64_t begin, uint64_t end) { memcpy(live->data() + offset + begin, source->data() + offset + begin, size_t(end - begin)); });
+      return 0.0;
+    });
+  }
+
+  /// (target, threads, offset, length, format, steps, rowLength)
+  Napi::Value SumSquares(const Napi::CallbackInfo& info) {
+    const Target& target = target_of(info);
+    const unsigned threads = u32(info, 1);
+    const Shared file = Open(info);
+    const uint64_t offset = Range(info, *file, 2);
+    const auto owned = std::make_shared<OwnedMove>(info, 4, OwnedMove::ForSum());
+    const uint64_t block_bytes = owned->format[kBytes], block_weights = owned->format[kWeights];
+    const uint64_t weights = uint64_t(number(info, 3)) / block_bytes * block_weights;
+    return Job::Start(info.Env(), [=, &target] {
+      std::vector<double> leaves(size_t((weights + kSumLeaf - 1) / kSumLeaf));
+      in_parallel(weights, kSumLeaf, threads, [&](uint64_t begin, uint64_t end) {
+        const Move& m = owned->move;
+        leaves[size_t(begin / kSumLeaf)] =
+            target.sum_squares(file->data() + offset + begin / block_weights * block_bytes,
+                               size_t((end - begin) / block_weights * block_bytes), m.format, m.steps, m.row_length, begin, 0.0);
+      });
+      double total = 0;
+      for (const double leaf : leaves) total += leaf;
+      return total;
+    });
+  }
+
+  /// Work under way keeps the mapping until it is done.
+  void Close(const Napi::CallbackInfo&) { mapping_.reset(); }
+
+  const Shared& Open(const Napi::CallbackInfo& info) const {
+    if (!mapping_) throw Napi::Error::New(info.Env(), "the file is closed");
+    return mapping_;
+  }
+  const Shared& Writable(const Napi::CallbackInfo& info) const {
+    if (!Open(info)->writable()) throw Napi::Error::New(info.Env(), "the file is mapped for reading only");
+    return mapping_;
+  }
+  /// The offset in argument i, after checking that it and the length after it lie in the file.
+  static uint64_t Range(const Napi::CallbackInfo& info, const Mapping& file, int i) {
+    const double offset = number(info, i), length = number(info, i + 1);
+    if (!(offset >= 0 && length >= 0 && offset + length <= double(file.size()))) {
+      throw Napi::Error::New(info.Env(), "the range lies beyond the end of the file");
+    }
+    return uint64_t(offset);
+  }
+  static Shared Source(const Napi::CallbackInfo& info, int i, uint64_t offset, uint64_t length) {
+    if (info[i].IsNull()) return nullptr;
+    const Shared source = Unwrap(info[i].As<Napi::Object>())->Open(info);
+    if (offset + length > source->size()) throw Napi::Error::New(info.Env(), "the range lies beyond the end of the source");
+    return source;
+  }
+
+  Shared mapping_;
+};
+
+/// [{ name, runs, reason }], best first.
+Napi::Value targets(const Napi::CallbackInfo& info) {
+  const auto& all = candidates();
+  auto list = Napi::Array::New(info.Env(), all.size());
+  for (size_t i = 0; i < all.size(); i++) {
+    auto entry = Napi::Object::New(info.Env());
+    entry.Set("name", all[i].name);
+    entry.Set("runs", all[i].target != nullptr);
+    entry.Set("reason", all[i].reason);
+    list.Set(uint32_t(i), entry);
+  }
+  return list;
+}
+
+/// (Float32Array): the one table of src/kernels/law.ts.
+void set_law(const Napi::CallbackInfo& info) {
+  auto table = info[0].As<Napi::Float32Array>();
+  if (table.ElementLength() != size_t(kLawRows * kLawColumns)) throw Napi::Error::New(info.Env(), "not the table of the law");
+  std::call_once(law_once, [&] { memcpy(law, table.Data(), sizeof(law)); });
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("targets", Napi::Function::New(env, targets));
+  exports.Set("setLaw", Napi::Function::New<set_law>(env));
+  exports.Set("bits", Napi::Function::New<fill<uint32_t, &Target::bits>>(env));
+  exports.Set("uniform", Napi::Function::New<fill<float, &Target::uniform>>(env));
+  exports.Set("normal", Napi::Function::New<fill<float, &Target::normal>>(env));
+  exports.Set("perturb", Napi::Function::New<perturb>(env));
+  exports.Set("sumSquares", Napi::Function::New<sum_squares>(env));
+  exports.Set("MappedFile", MappedFile::Define(env));
+  return exports;
+}
+
+NODE_API_MODULE(brownian, init)
+
+}  // namespace

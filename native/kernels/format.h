@@ -1,0 +1,64 @@
+// An encoded format as it comes from the table in src/lattice/formats.ts: field numbers as in src/kernels/contract.ts.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+namespace brownian {
+
+enum Field : int {
+  kKind, kWeights, kBytes, kBias, kSigned, kLo, kHi, kGroup, kStep, kStepOffset, kPlanes,
+  kPlaneOffset, kPlaneBits, kPlaneShift, kPlaneGroup, kPlaneStride, kPlaneRun,
+};
+constexpr int kPlaneFields = 6;
+constexpr int kFormatFields = 23;
+
+enum Kind : int { kLattice, kF32, kF16, kBF16 };
+enum StepKind : int { kExternal, kStepF16 };
+enum Rounding : int { kNearest, kStochastic, kMatched };
+enum Purpose : uint32_t { kBitsPurpose, kNormalPurpose, kMovePurpose, kRefinePurpose, kRoundingPurpose };
+
+constexpr int kLawRows = 17;
+constexpr int kLawColumns = 16;
+
+/// Weights in one partial sum of sumSquares, and where it cuts rows with external steps: part of the order of summation.
+constexpr size_t kSumLeaf = 65536;
+constexpr size_t kSumCut = 4096;
+
+struct Key {
+  uint32_t k0, k1;
+};
+
+struct Position {
+  uint64_t block;
+  uint32_t skip, tick, purpose;
+};
+
+struct Move {
+  const int32_t* format;
+  float sigma;
+  const float* steps;  // external steps, one a row; else null
+  uint64_t row_length;
+  int rounding;
+  Key key;
+  uint64_t index;
+  uint32_t tick;
+};
+
+/// What an instruction set offers: the kernels of src/kernels/contract.ts, compiled for it.
+struct Target {
+  const char* name;
+  void (*bits)(uint32_t* out, size_t n, Key key, Position at);
+  void (*uniform)(float* out, size_t n, Key key, Position at);
+  void (*normal)(float* out, size_t n, Key key, Position at);
+  size_t (*perturb)(uint8_t* data, size_t bytes, const Move& move, const float* law);
+  double (*sum_squares)(const uint8_t* data, size_t bytes, const int32_t* format, const float* steps, uint64_t row_length,
+                        uint64_t index, double total);
+};
+
+extern const Target kScalarTarget;
+#if defined(__x86_64__) || defined(_M_X64)
+extern const Target kAvx2Target;
+extern const Target kAvx512Target;
+#endif
+
+}  // namespace brownian

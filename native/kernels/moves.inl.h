@@ -1,0 +1,313 @@
+// The laws of moves on a lattice and of float weights: the counterpart of src/kernels/js/moves.ts and floats.ts, which hold the formulas.
+// A tile's moves are drawn into an int16 a weight, run by run, and then put on the codes with the symmetric truncation at the rails.
+
+constexpr size_t kTile = 2048;
+constexpr float kMaxS = 32768.0f;
+constexpr float kTableVariance = 4.0f;
+
+/// The draws of one tile, each made when first asked for. Pointers are to weight 0 of the tile.
+struct Draws {
+  Key key;
+  uint32_t tick;
+  uint64_t index;
+  size_t count;
+  bool has_normals = false, has_moves = false, has_rounding = false;
+  alignas(64) float normal_store[kTile + 8];
+  alignas(64) uint32_t rounding_store[kTile + 8];
+  alignas(64) uint32_t move_store[kTile / 2 + 8];
+
+  Draws(Key key, uint32_t tick) : key(key), tick(tick), index(0), count(0) {}
+
+  void begin(uint64_t at, size_t n) {
+    index = at;
+    count = n;
+    has_normals = has_moves = has_rounding = false;
+  }
+  const float* normals() {
+    const uint32_t skip = index & 3;
+    if (!has_normals) normal(normal_store, skip + count, key, {index >> 2, 0, tick, kNormalPurpose});
+    has_normals = true;
+    return normal_store + skip;
+  }
+  const uint32_t* rounding() {
+    const uint32_t skip = index & 3;
+    if (!has_rounding) bits(rounding_store, skip + count, key, {index >> 2, 0, tick, kRoundingPurpose});
+    has_rounding = true;
+    return rounding_store + skip;
+  }
+  const uint16_t* moves() {
+    const uint32_t skip = index & 7;
+    if (!has_moves) bits(move_store, (skip + count + 1) / 2, key, {index >> 3, 0, tick, kMovePurpose});
+    has_moves = true;
+    return reinterpret_cast<const uint16_t*>(move_store) + skip;
+  }
+  uint32_t refine(size_t i) const {
+    uint32_t word;
+    const uint64_t at = index + i;
+    bits(&word, 1, key, {at >> 2, uint32_t(at & 3), tick, kRefinePurpose});
+    return word;
+  }
+};
+
+/// The `matched` law at one variance, 0 <= v <= kTableVariance.
+struct Law {
+  alignas(64) float threshold[kLawColumns];
+  alignas(64) int16_t high[kLawColumns];
+  int columns;
+
+  Law(const float* table, float v) {
+    const float position = v * 4.0f;
+    int row = int(position);
+    if (row > kLawRows - 2) row = kLawRows - 2;
+    const float weight = position - float(row);
+    const float* a = table + row * kLawColumns;
+    const float* b = a + kLawColumns;
+    for (int j = 0; j < kLawColumns; j++) threshold[j] = a[j] + (b[j] - a[j]) * weight;
+    for (int j = 0; j < kLawColumns; j++) high[j] = int16_t(threshold[j]);
+    columns = 0;
+    while (columns < kLawColumns && b[columns] != 0.0f) columns++;
+  }
+
+  uint32_t low(int j) const { return uint32_t((threshold[j] - float(high[j])) * 4294967296.0f); }
+
+  /// |k| for 15 bits m, with 32 more bits where those do not decide.
+  int size(int m, const Draws& draws, size_t i) const {
+    int k = 0;
+    while (k < columns && m < high[k]) k++;
+    if (k == columns || m != high[k]) return k;
+    const uint32_t r = draws.refine(i);
+    while (k < columns && (m < high[k] || (m == high[k] && r < low(k)))) k++;
+    return k;
+  }
+};
+
+inline float in_steps(float sigma, float step) {
+  const float s = sigma / step;
+  return s < kMaxS ? s : kMaxS;
+}
+
+/// The uniform of stochastic rounding: 23 bits, centred.
+inline float centred_uniform(uint32_t word) { return (float(int32_t(word >> 9)) + 0.5f) * 1.1920928955078125e-7f; }
+
+inline float matched_scale(float v) { return std::sqrt(v - (1.0f / 6.0f)); }
+
+/// k[0, n) = floor(s |z| + u) with the sign of z; u from `words`, or 1/2 where they are null. Saturated to int16: rails are nearer.
+inline void kicks(int16_t* k, size_t n, float s, const float* z, const uint32_t* words) {
+  size_t i = 0;
+  for (; i + N <= n; i += N) {
+    const U zb = load(reinterpret_cast<const uint32_t*>(z + i));
+    const F u = words == nullptr
+                    ? set1f(0.5f)
+                    : mul(add(from_int(shr<9>(load(words + i))), set1f(0.5f)), set1f(1.1920928955078125e-7f));
+    const U size = to_int(add(mul(set1f(s), as_float(band(zb, set1(0x7fffffffu)))), u));
+    const U sign = sar<31>(zb);
+    store_i16(k + i, sub(bxor(size, sign), sign));
+  }
+  for (; i < n; i++) {
+    const float u = words == nullptr ? 0.5f : centred_uniform(words[i]);
+    int size = int(s * std::fabs(z[i]) + u);
+    if (size > 32767) size = 32767;
+    k[i] = int16_t(z[i] < 0 ? -size : size);
+  }
+}
+
+/// k[from, from + n) of a run drawn from the table's law: 15 bits against thresholds, the 16th is the sign.
+inline void table_moves(int16_t* k, size_t from, size_t n, const Law& law, Draws& draws) {
+  const uint16_t* words = draws.moves() + from;
+  size_t i = 0;
+  for (; i + H_LANES <= n; i += H_LANES) {
+    const H w = load_h(words + i);
+    const H m = and_h(w, set1_h(0x7fff));
+    H size = set1_h(0), open = set1_h(0);
+    for (int j = 0; j < law.columns; j++) {
+      const H t = set1_h(law.high[j]);
+      size = count_less(size, m, t);
+      open = or_equal(open, m, t);
+    }
+    const H sign = sar15_h(w);
+    store_h(k + i, sub_h(xor_h(size, sign), sign));
+    if (any_h(open)) {
+      for (size_t e = i; e < i + H_LANES; e++) {
+        const int whole = law.size(words[e] & 0x7fff, draws, from + e);
+        k[e] = int16_t(words[e] & 0x8000 ? -whole : whole);
+      }
+    }
+  }
+  for (; i < n; i++) {
+    const int size = law.size(words[i] & 0x7fff, draws, from + i);
+    k[i] = int16_t(words[i] & 0x8000 ? -size : size);
+  }
+}
+
+/// Draws the moves of a run [from, from + n) of the tile whose codes have this step.
+inline void draw_run(int16_t* k, size_t from, size_t n, float step, const Move& move, const float* table, Draws& draws) {
+  if (!(step > 0.0f)) {
+    memset(k + from, 0, n * sizeof(*k));
+    return;
+  }
+  const float s = in_steps(move.sigma, step);
+  const float v = s * s;
+  if (move.rounding == kMatched && v <= kTableVariance) {
+    table_moves(k + from, from, n, Law(table, v), draws);
+  } else if (move.rounding == kNearest) {
+    kicks(k + from, n, s, draws.normals() + from, nullptr);
+  } else {
+    const float scale = move.rounding == kMatched ? matched_scale(v) : s;
+    kicks(k + from, n, scale, draws.normals() + from, draws.rounding() + from);
+  }
+}
+
+/// codes += k, |k| at most the distance to the nearer rail; returns how many changed.
+inline size_t apply_moves(int8_t* codes, const int16_t* k, size_t n, int lo, int hi) {
+  size_t changed = 0;
+  size_t i = 0;
+  for (; i + H_LANES <= n; i += H_LANES) {
+    const H q = load_codes(codes + i);
+    const H room = max_h(min_h(sub_h(q, set1_h(int16_t(lo))), sub_h(set1_h(int16_t(hi)), q)), set1_h(0));
+    const H d = min_h(max_h(load_h(reinterpret_cast<const uint16_t*>(k + i)), sub_h(set1_h(0), room)), room);
+    store_codes(codes + i, add_h(q, d));
+    changed += count_nonzero(d);
+  }
+  for (; i < n; i++) {
+    const int q = codes[i];
+    int room = q - lo < hi - q ? q - lo : hi - q;
+    if (room < 0) room = 0;
+    const int d = k[i] < -room ? -room : k[i] > room ? room : k[i];
+    codes[i] = int8_t(q + d);
+    changed += d != 0;
+  }
+  return changed;
+}
+
+/// Splits weights [0, n), of which the first is weight `index` of the tensor, where rows (and so external steps) change.
+template <class Use>
+inline void each_row(const float* steps, uint64_t row_length, uint64_t index, size_t n, Use use) {
+  for (size_t start = 0; start < n;) {
+    const uint64_t row = (index + start) / row_length;
+    const uint64_t left = (row + 1) * row_length - index - start;
+    const size_t length = left < n - start ? size_t(left) : n - start;
+    use(start, length, steps[row]);
+    start += length;
+  }
+}
+
+inline size_t move_lattice_tile(uint8_t* data, size_t blocks, size_t n, const Move& move, const float* table, Draws& draws) {
+  const int32_t* format = move.format;
+  alignas(64) int8_t codes[kTile];
+  alignas(64) int16_t k[kTile];
+  if (format[kStep] == kExternal) {
+    each_row(move.steps, move.row_length, draws.index, n,
+             [&](size_t start, size_t length, float step) { draw_run(k, start, length, step, move, table, draws); });
+  } else {
+    const size_t group = format[kGroup];
+    for (size_t start = 0, g = 0; start < n; start += group, g++) {
+      draw_run(k, start, group, read_step(data, g, format), move, table, draws);
+    }
+  }
+  unpack(codes, data, blocks, format);
+  const size_t changed = apply_moves(codes, k, n, format[kLo], format[kHi]);
+  if (changed > 0) pack(codes, data, blocks, format);
+  return changed;
+}
+
+inline float clamp(float x, float limit) { return x < -limit ? -limit : x > limit ? limit : x; }
+
+inline size_t move_f32_tile(uint8_t* data, size_t n, float sigma, Draws& draws) {
+  constexpr float kMax = 3.40282346638528859812e38f;
+  const float* z = draws.normals();
+  size_t changed = 0;
+  for (size_t i = 0; i < n; i++) {
+    float w;
+    memcpy(&w, data + 4 * i, 4);
+    const float size = std::fabs(w);
+    if (!(size <= kMax)) continue;
+    const float moved = w + clamp(sigma * z[i], kMax - size);
+    if (moved != w) {
+      memcpy(data + 4 * i, &moved, 4);
+      changed++;
+    }
+  }
+  return changed;
+}
+
+/// The distance from |w| to the next larger F16 or BF16.
+inline float ulp(float w, bool half) {
+  const int exponent = (float_bits(w) >> 23) & 0xff;
+  if (half) return bits_float(uint32_t(exponent - 10 > 103 ? exponent - 10 : 103) << 23);
+  return exponent > 7 ? bits_float(uint32_t(exponent - 7) << 23) : bits_float(1u << (exponent > 1 ? exponent + 15 : 16));
+}
+
+/// |y| on the F16 or BF16 grid, as the format's bits: up or down as `word` decides, or to the nearest (ties to even).
+inline uint32_t magnitude_bits(float y, bool half, bool nearest, uint32_t word) {
+  const float a = std::fabs(y);
+  const uint32_t bits = float_bits(a);
+  if (half && a < 6.103515625e-5f) {
+    const float n = a * 16777216.0f;
+    return uint32_t(nearest ? (n + 8388608.0f) - 8388608.0f : n + centred_uniform(word));
+  }
+  const int dropped = half ? 13 : 16;
+  const uint32_t mask = (1u << dropped) - 1;
+  const uint32_t bump = nearest ? (mask >> 1) + ((bits >> dropped) & 1) : word & mask;
+  const uint32_t kept = (bits + bump) >> dropped;
+  return half ? kept - (112u << 10) : kept;
+}
+
+inline size_t move_half_tile(uint8_t* data, size_t n, const Move& move, const float* table, Draws& draws) {
+  const bool half = move.format[kKind] == kF16;
+  const bool nearest = move.rounding == kNearest;
+  const float max = half ? 65504.0f : 3.38953138925153547591e38f;
+  size_t changed = 0;
+  for (size_t i = 0; i < n; i++) {
+    uint16_t h;
+    memcpy(&h, data + 2 * i, 2);
+    const float w = half ? half_to_float(h) : bits_float(uint32_t(h) << 16);
+    const float size = std::fabs(w);
+    if (!(size <= max)) continue;
+    float d;
+    if (move.rounding == kMatched) {
+      const float step = ulp(w, half);
+      const float s = in_steps(move.sigma, step);
+      const float v = s * s;
+      if (v > kTableVariance) {
+        // Beyond kMaxS the rounding is too fine to matter, and s no longer tells sigma.
+        d = (s < kMaxS ? matched_scale(v) * step : move.sigma) * draws.normals()[i];
+      } else {
+        const uint16_t m = draws.moves()[i];
+        const int k = Law(table, v).size(m & 0x7fff, draws, i);
+        if (k == 0) continue;
+        d = float(m & 0x8000 ? -k : k) * step;
+      }
+    } else {
+      d = move.sigma * draws.normals()[i];
+    }
+    const float y = w + clamp(d, max - size);
+    const uint32_t bits = magnitude_bits(y, half, nearest, nearest ? 0 : draws.rounding()[i]);
+    const uint16_t moved = uint16_t(bits | ((float_bits(y) >> 16) & 0x8000));
+    if (moved != h) {
+      memcpy(data + 2 * i, &moved, 2);
+      changed++;
+    }
+  }
+  return changed;
+}
+
+inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const float* table) {
+  if (move.sigma == 0.0f) return 0;
+  const int32_t* format = move.format;
+  const size_t weights = format[kWeights], block_bytes = format[kBytes];
+  const size_t blocks = bytes / block_bytes, tile_blocks = kTile / weights;
+  Draws draws(move.key, move.tick);
+  size_t changed = 0;
+  for (size_t block = 0; block < blocks; block += tile_blocks) {
+    const size_t count = tile_blocks < blocks - block ? tile_blocks : blocks - block;
+    const size_t n = count * weights;
+    uint8_t* at = data + block * block_bytes;
+    draws.begin(move.index + uint64_t(block) * weights, n);
+    switch (format[kKind]) {
+      case kLattice: changed += move_lattice_tile(at, count, n, move, table, draws); break;
+      case kF32: changed += move_f32_tile(at, n, move.sigma, draws); break;
+      default: changed += move_half_tile(at, n, move, table, draws); break;
+    }
+  }
+  return changed;
+}

@@ -1,0 +1,99 @@
+// 256-bit vectors: x86-64 with AVX2. Compiled with -mavx2; called only where CPUID and XCR0 allow it (dispatch.cc).
+#include <immintrin.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "../kernels/format.h"
+
+namespace brownian {
+namespace avx2 {
+
+constexpr int N = 8;
+constexpr int H_LANES = 16;
+struct U {
+  __m256i v;
+};
+struct F {
+  __m256 v;
+};
+struct H {
+  __m256i v;
+};
+
+inline U set1(uint32_t x) { return {_mm256_set1_epi32(int(x))}; }
+inline F set1f(float x) { return {_mm256_set1_ps(x)}; }
+inline U load(const uint32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+inline F as_float(U a) { return {_mm256_castsi256_ps(a.v)}; }
+inline U as_uint(F a) { return {_mm256_castps_si256(a.v)}; }
+inline U add(U a, U b) { return {_mm256_add_epi32(a.v, b.v)}; }
+inline U sub(U a, U b) { return {_mm256_sub_epi32(a.v, b.v)}; }
+inline U band(U a, U b) { return {_mm256_and_si256(a.v, b.v)}; }
+inline U bxor(U a, U b) { return {_mm256_xor_si256(a.v, b.v)}; }
+inline U xor3(U a, U b, U c) { return bxor(bxor(a, b), c); }
+template <int n> inline U shl(U a) { return {_mm256_slli_epi32(a.v, n)}; }
+template <int n> inline U shr(U a) { return {_mm256_srli_epi32(a.v, n)}; }
+template <int n> inline U sar(U a) { return {_mm256_srai_epi32(a.v, n)}; }
+/// high + 1 where sum < addend (unsigned): where sum = addend + something wrapped around.
+inline U add_carry(U high, U sum, U addend) {
+  const __m256i flip = _mm256_set1_epi32(int(0x80000000u));
+  return {_mm256_sub_epi32(high.v, _mm256_cmpgt_epi32(_mm256_xor_si256(addend.v, flip), _mm256_xor_si256(sum.v, flip)))};
+}
+inline void mul_wide(U a, uint32_t m, U& high, U& low) {
+  const __m256i b = _mm256_set1_epi64x(m);
+  const __m256i even = _mm256_mul_epu32(a.v, b);
+  const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a.v, 32), b);
+  high.v = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+  low.v = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+}
+inline F add(F a, F b) { return {_mm256_add_ps(a.v, b.v)}; }
+inline F sub(F a, F b) { return {_mm256_sub_ps(a.v, b.v)}; }
+inline F mul(F a, F b) { return {_mm256_mul_ps(a.v, b.v)}; }
+inline F root(F a) { return {_mm256_sqrt_ps(a.v)}; }
+inline F from_int(U a) { return {_mm256_cvtepi32_ps(a.v)}; }
+inline U to_int(F a) { return {_mm256_cvttps_epi32(a.v)}; }
+/// Lane 4g + r holds block 2r + g: transposed within 128-bit groups, rows come out in the order of blocks.
+inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
+  const __m256i ab_lo = _mm256_unpacklo_epi32(a.v, b.v), ab_hi = _mm256_unpackhi_epi32(a.v, b.v);
+  const __m256i cd_lo = _mm256_unpacklo_epi32(c.v, d.v), cd_hi = _mm256_unpackhi_epi32(c.v, d.v);
+  __m256i* to = reinterpret_cast<__m256i*>(out);
+  _mm256_storeu_si256(to, _mm256_unpacklo_epi64(ab_lo, cd_lo));
+  _mm256_storeu_si256(to + 1, _mm256_unpackhi_epi64(ab_lo, cd_lo));
+  _mm256_storeu_si256(to + 2, _mm256_unpacklo_epi64(ab_hi, cd_hi));
+  _mm256_storeu_si256(to + 3, _mm256_unpackhi_epi64(ab_hi, cd_hi));
+}
+inline void store_i16(int16_t* out, U a) {
+  const __m128i packed = _mm_packs_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), packed);
+}
+
+inline H set1_h(int16_t x) { return {_mm256_set1_epi16(x)}; }
+inline H load_h(const uint16_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+inline void store_h(int16_t* p, H a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.v); }
+inline H and_h(H a, H b) { return {_mm256_and_si256(a.v, b.v)}; }
+inline H xor_h(H a, H b) { return {_mm256_xor_si256(a.v, b.v)}; }
+inline H add_h(H a, H b) { return {_mm256_add_epi16(a.v, b.v)}; }
+inline H sub_h(H a, H b) { return {_mm256_sub_epi16(a.v, b.v)}; }
+inline H min_h(H a, H b) { return {_mm256_min_epi16(a.v, b.v)}; }
+inline H max_h(H a, H b) { return {_mm256_max_epi16(a.v, b.v)}; }
+inline H sar15_h(H a) { return {_mm256_srai_epi16(a.v, 15)}; }
+inline H count_less(H count, H a, H b) { return {_mm256_sub_epi16(count.v, _mm256_cmpgt_epi16(b.v, a.v))}; }
+inline H or_equal(H open, H a, H b) { return {_mm256_or_si256(open.v, _mm256_cmpeq_epi16(a.v, b.v))}; }
+inline bool any_h(H a) { return _mm256_testz_si256(a.v, a.v) == 0; }
+inline H load_codes(const int8_t* p) { return {_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))}; }
+inline void store_codes(int8_t* p, H a) {
+  const __m128i packed = _mm_packs_epi16(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), packed);
+}
+inline size_t count_nonzero(H a) {
+  const int zero = _mm256_movemask_epi8(_mm256_cmpeq_epi16(a.v, _mm256_setzero_si256()));
+  return H_LANES - size_t(_mm_popcnt_u32(unsigned(zero))) / 2;
+}
+
+#include "../kernels/all.inl.h"
+
+}  // namespace avx2
+
+const Target kAvx2Target = {"avx2", avx2::bits, avx2::uniform, avx2::normal, avx2::perturb, avx2::sum_squares};
+
+}  // namespace brownian

@@ -1,0 +1,92 @@
+// 512-bit vectors: x86-64 with AVX-512 F, BW, DQ and VL. Called only where CPUID and XCR0 allow it (dispatch.cc).
+#include <immintrin.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "../kernels/format.h"
+
+namespace brownian {
+namespace avx512 {
+
+constexpr int N = 16;
+constexpr int H_LANES = 32;
+struct U {
+  __m512i v;
+};
+struct F {
+  __m512 v;
+};
+struct H {
+  __m512i v;
+};
+
+inline U set1(uint32_t x) { return {_mm512_set1_epi32(int(x))}; }
+inline F set1f(float x) { return {_mm512_set1_ps(x)}; }
+inline U load(const uint32_t* p) { return {_mm512_loadu_si512(p)}; }
+inline F as_float(U a) { return {_mm512_castsi512_ps(a.v)}; }
+inline U as_uint(F a) { return {_mm512_castps_si512(a.v)}; }
+inline U add(U a, U b) { return {_mm512_add_epi32(a.v, b.v)}; }
+inline U sub(U a, U b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+inline U band(U a, U b) { return {_mm512_and_si512(a.v, b.v)}; }
+inline U bxor(U a, U b) { return {_mm512_xor_si512(a.v, b.v)}; }
+inline U xor3(U a, U b, U c) { return {_mm512_ternarylogic_epi32(a.v, b.v, c.v, 0x96)}; }
+template <int n> inline U shl(U a) { return {_mm512_slli_epi32(a.v, n)}; }
+template <int n> inline U shr(U a) { return {_mm512_srli_epi32(a.v, n)}; }
+template <int n> inline U sar(U a) { return {_mm512_srai_epi32(a.v, n)}; }
+/// high + 1 where sum < addend (unsigned): where sum = addend + something wrapped around.
+inline U add_carry(U high, U sum, U addend) {
+  return {_mm512_mask_add_epi32(high.v, _mm512_cmplt_epu32_mask(sum.v, addend.v), high.v, _mm512_set1_epi32(1))};
+}
+inline void mul_wide(U a, uint32_t m, U& high, U& low) {
+  const __m512i b = _mm512_set1_epi64(m);
+  const __m512i even = _mm512_mul_epu32(a.v, b);
+  const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a.v, 32), b);
+  high.v = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
+  low.v = _mm512_mask_shuffle_epi32(even, 0xaaaa, odd, _MM_PERM_CCAA);
+}
+inline F add(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline F sub(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline F mul(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline F root(F a) { return {_mm512_sqrt_ps(a.v)}; }
+inline F from_int(U a) { return {_mm512_cvtepi32_ps(a.v)}; }
+inline U to_int(F a) { return {_mm512_cvttps_epi32(a.v)}; }
+/// Lane 4g + r holds block 4r + g: transposed within 128-bit groups, rows come out in the order of blocks.
+inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
+  const __m512i ab_lo = _mm512_unpacklo_epi32(a.v, b.v), ab_hi = _mm512_unpackhi_epi32(a.v, b.v);
+  const __m512i cd_lo = _mm512_unpacklo_epi32(c.v, d.v), cd_hi = _mm512_unpackhi_epi32(c.v, d.v);
+  _mm512_storeu_si512(out, _mm512_unpacklo_epi64(ab_lo, cd_lo));
+  _mm512_storeu_si512(out + 16, _mm512_unpackhi_epi64(ab_lo, cd_lo));
+  _mm512_storeu_si512(out + 32, _mm512_unpacklo_epi64(ab_hi, cd_hi));
+  _mm512_storeu_si512(out + 48, _mm512_unpackhi_epi64(ab_hi, cd_hi));
+}
+inline void store_i16(int16_t* out, U a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtsepi32_epi16(a.v)); }
+
+inline H set1_h(int16_t x) { return {_mm512_set1_epi16(x)}; }
+inline H load_h(const uint16_t* p) { return {_mm512_loadu_si512(p)}; }
+inline void store_h(int16_t* p, H a) { _mm512_storeu_si512(p, a.v); }
+inline H and_h(H a, H b) { return {_mm512_and_si512(a.v, b.v)}; }
+inline H xor_h(H a, H b) { return {_mm512_xor_si512(a.v, b.v)}; }
+inline H add_h(H a, H b) { return {_mm512_add_epi16(a.v, b.v)}; }
+inline H sub_h(H a, H b) { return {_mm512_sub_epi16(a.v, b.v)}; }
+inline H min_h(H a, H b) { return {_mm512_min_epi16(a.v, b.v)}; }
+inline H max_h(H a, H b) { return {_mm512_max_epi16(a.v, b.v)}; }
+inline H sar15_h(H a) { return {_mm512_srai_epi16(a.v, 15)}; }
+inline H count_less(H count, H a, H b) {
+  return {_mm512_mask_add_epi16(count.v, _mm512_cmplt_epi16_mask(a.v, b.v), count.v, _mm512_set1_epi16(1))};
+}
+inline H or_equal(H open, H a, H b) {
+  return {_mm512_mask_mov_epi16(open.v, _mm512_cmpeq_epi16_mask(a.v, b.v), _mm512_set1_epi16(1))};
+}
+inline bool any_h(H a) { return _mm512_test_epi16_mask(a.v, a.v) != 0; }
+inline H load_codes(const int8_t* p) { return {_mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))}; }
+inline void store_codes(int8_t* p, H a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi16_epi8(a.v)); }
+inline size_t count_nonzero(H a) { return size_t(_mm_popcnt_u32(_mm512_test_epi16_mask(a.v, a.v))); }
+
+#include "../kernels/all.inl.h"
+
+}  // namespace avx512
+
+const Target kAvx512Target = {"avx512", avx512::bits, avx512::uniform, avx512::normal, avx512::perturb, avx512::sum_squares};
+
+}  // namespace brownian
