@@ -44,7 +44,7 @@ void fill(const Napi::CallbackInfo& info) {
   (target.*Fill)(out.Data(), out.ElementLength(), key_at(info, 2), at);
 }
 
-/// What a move needs beyond the bytes, in the order of the arguments (format, sigma, steps, rowLength, rounding, k0, k1, index, tick).
+/// What a move needs beyond the bytes, in the order of the arguments (format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick).
 /// Owns copies, so that it outlives the call.
 struct OwnedMove {
   int32_t format[kFormatFields];
@@ -53,13 +53,14 @@ struct OwnedMove {
 
   OwnedMove(const Napi::CallbackInfo& info, int i) {
     read_format(info, i);
-    read_steps(info, i + 2);
     move.sigma = float(number(info, i + 1));
-    move.row_length = uint64_t(number(info, i + 3));
-    move.rounding = int(u32(info, i + 4));
-    move.key = key_at(info, i + 5);
-    move.index = uint64_t(number(info, i + 7));
-    move.tick = u32(info, i + 8);
+    move.in_steps = info[i + 2].As<Napi::Boolean>().Value();
+    read_steps(info, i + 3);
+    move.row_length = uint64_t(number(info, i + 4));
+    move.rounding = int(u32(info, i + 5));
+    move.key = key_at(info, i + 6);
+    move.index = uint64_t(number(info, i + 8));
+    move.tick = u32(info, i + 9);
   }
   /// For sums: (format, steps, rowLength).
   struct ForSum {};
@@ -88,7 +89,7 @@ struct OwnedMove {
   }
 };
 
-/// (target, data, format, sigma, steps, rowLength, rounding, k0, k1, index, tick)
+/// (target, data, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick)
 Napi::Value perturb(const Napi::CallbackInfo& info) {
   const Target& target = target_of(info);
   auto data = info[1].As<Napi::Uint8Array>();
@@ -168,7 +169,7 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
 
   Napi::Value Size(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), double(Open(info)->size())); }
 
-  /// (target, threads, offset, length, source | null, format, sigma, steps, rowLength, rounding, k0, k1, index, tick)
+  /// (target, threads, offset, length, source | null, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick)
   Napi::Value Perturb(const Napi::CallbackInfo& info) {
     const Target& target = target_of(info);
     const unsigned threads = u32(info, 1);

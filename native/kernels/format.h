@@ -36,6 +36,7 @@ struct Position {
 struct Move {
   const int32_t* format;
   float sigma;
+  bool in_steps;
   const float* steps;  // external steps, one a row; else null
   uint64_t row_length;
   int rounding;

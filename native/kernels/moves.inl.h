@@ -81,8 +81,9 @@ struct Law {
   }
 };
 
-inline float in_steps(float sigma, float step) {
-  const float s = sigma / step;
+/// s: the noise of a weight in units of its step, kept below kMaxS.
+inline float scale_in_steps(const Move& move, float step) {
+  const float s = move.in_steps ? move.sigma : move.sigma / step;
   return s < kMaxS ? s : kMaxS;
 }
 
@@ -145,7 +146,7 @@ inline void draw_run(int16_t* k, size_t from, size_t n, float step, const Move& 
     memset(k + from, 0, n * sizeof(*k));
     return;
   }
-  const float s = in_steps(move.sigma, step);
+  const float s = scale_in_steps(move, step);
   const float v = s * s;
   if (move.rounding == kMatched && v <= kTableVariance) {
     table_moves(k + from, from, n, Law(table, v), draws);
@@ -212,7 +213,15 @@ inline size_t move_lattice_tile(uint8_t* data, size_t blocks, size_t n, const Mo
 
 inline float clamp(float x, float limit) { return x < -limit ? -limit : x > limit ? limit : x; }
 
-inline size_t move_f32_tile(uint8_t* data, size_t n, float sigma, Draws& draws) {
+/// The distance from |w| to the next larger value with this many bits of mantissa; below 2^lowest the grid is uniform.
+inline float ulp(float w, int mantissa, int lowest) {
+  int exponent = (float_bits(w) >> 23) & 0xff;
+  if (exponent < lowest + 127) exponent = lowest + 127;
+  return exponent > mantissa ? bits_float(uint32_t(exponent - mantissa) << 23) : bits_float(1u << (exponent + 22 - mantissa));
+}
+inline float ulp_f32(float w) { return ulp(w, 23, -126); }
+
+inline size_t move_f32_tile(uint8_t* data, size_t n, const Move& move, Draws& draws) {
   constexpr float kMax = 3.40282346638528859812e38f;
   const float* z = draws.normals();
   size_t changed = 0;
@@ -221,6 +230,7 @@ inline size_t move_f32_tile(uint8_t* data, size_t n, float sigma, Draws& draws) 
     memcpy(&w, data + 4 * i, 4);
     const float size = std::fabs(w);
     if (!(size <= kMax)) continue;
+    const float sigma = move.in_steps ? move.sigma * ulp_f32(w) : move.sigma;
     const float moved = w + clamp(sigma * z[i], kMax - size);
     if (moved != w) {
       memcpy(data + 4 * i, &moved, 4);
@@ -228,13 +238,6 @@ inline size_t move_f32_tile(uint8_t* data, size_t n, float sigma, Draws& draws) 
     }
   }
   return changed;
-}
-
-/// The distance from |w| to the next larger F16 or BF16.
-inline float ulp(float w, bool half) {
-  const int exponent = (float_bits(w) >> 23) & 0xff;
-  if (half) return bits_float(uint32_t(exponent - 10 > 103 ? exponent - 10 : 103) << 23);
-  return exponent > 7 ? bits_float(uint32_t(exponent - 7) << 23) : bits_float(1u << (exponent > 1 ? exponent + 15 : 16));
 }
 
 /// |y| on the F16 or BF16 grid, as the format's bits: up or down as `word` decides, or to the nearest (ties to even).
@@ -263,14 +266,15 @@ inline size_t move_half_tile(uint8_t* data, size_t n, const Move& move, const fl
     const float w = half ? half_to_float(h) : bits_float(uint32_t(h) << 16);
     const float size = std::fabs(w);
     if (!(size <= max)) continue;
+    const float step = half ? ulp(w, 10, -14) : ulp(w, 7, -126);
+    const float sigma = move.in_steps ? move.sigma * step : move.sigma;
     float d;
     if (move.rounding == kMatched) {
-      const float step = ulp(w, half);
-      const float s = in_steps(move.sigma, step);
+      const float s = scale_in_steps(move, step);
       const float v = s * s;
       if (v > kTableVariance) {
         // Beyond kMaxS the rounding is too fine to matter, and s no longer tells sigma.
-        d = (s < kMaxS ? matched_scale(v) * step : move.sigma) * draws.normals()[i];
+        d = (s < kMaxS ? matched_scale(v) * step : sigma) * draws.normals()[i];
       } else {
         const uint16_t m = draws.moves()[i];
         const int k = Law(table, v).size(m & 0x7fff, draws, i);
@@ -278,7 +282,7 @@ inline size_t move_half_tile(uint8_t* data, size_t n, const Move& move, const fl
         d = float(m & 0x8000 ? -k : k) * step;
       }
     } else {
-      d = move.sigma * draws.normals()[i];
+      d = sigma * draws.normals()[i];
     }
     const float y = w + clamp(d, max - size);
     const uint32_t bits = magnitude_bits(y, half, nearest, nearest ? 0 : draws.rounding()[i]);
@@ -305,7 +309,7 @@ inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const float
     draws.begin(move.index + uint64_t(block) * weights, n);
     switch (format[kKind]) {
       case kLattice: changed += move_lattice_tile(at, count, n, move, table, draws); break;
-      case kF32: changed += move_f32_tile(at, n, move.sigma, draws); break;
+      case kF32: changed += move_f32_tile(at, n, move, draws); break;
       default: changed += move_half_tile(at, n, move, table, draws); break;
     }
   }

@@ -40,8 +40,9 @@ export interface Position {
 /** One perturbation of a run of weights of one tensor. */
 export interface Move {
   readonly format: EncodedFormat;
-  /** Standard deviation in weight units, a float32. */
+  /** Standard deviation, a float32: in weight units, or in steps of each weight's own grid where `inSteps` is set. */
   readonly sigma: number;
+  readonly inSteps: boolean;
   /** Only for formats without a scale of their own: the step of each row, a positive float32. */
   readonly steps: Float32Array | null;
   /** Weights a row, where `steps` is given. */

@@ -8,10 +8,21 @@ import { BrownianError } from "../errors.js";
 import type { EncodedFormat, Kernels, Key, MappedFile, Move, Position } from "./contract.js";
 import { LAW_TAILS } from "./law.js";
 
-type Fill<T> = (target: number, out: T, k0: number, k1: number, lo: number, hi: number, skip: number, tick: number, purpose: number) => void;
+type Fill<T> = (
+  target: number,
+  out: T,
+  k0: number,
+  k1: number,
+  lo: number,
+  hi: number,
+  skip: number,
+  tick: number,
+  purpose: number,
+) => void;
 type MoveArguments = [
   format: EncodedFormat,
   sigma: number,
+  inSteps: boolean,
   steps: Float32Array | null,
   rowLength: number,
   rounding: number,
@@ -23,7 +34,14 @@ type MoveArguments = [
 
 interface AddonFile {
   readonly size: number;
-  perturb(target: number, threads: number, offset: number, length: number, source: AddonFile | null, ...move: MoveArguments): Promise<number>;
+  perturb(
+    target: number,
+    threads: number,
+    offset: number,
+    length: number,
+    source: AddonFile | null,
+    ...move: MoveArguments
+  ): Promise<number>;
   copyFrom(threads: number, source: AddonFile, offset: number, length: number): Promise<number>;
   sumSquares(
     target: number,
@@ -115,8 +133,8 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
 }
 
 function moveArguments(move: Move): MoveArguments {
-  const { format, sigma, steps, rowLength, rounding, key, index, tick } = move;
-  return [format, sigma, steps, rowLength, rounding, key.k0, key.k1, index, tick];
+  const { format, sigma, inSteps, steps, rowLength, rounding, key, index, tick } = move;
+  return [format, sigma, inSteps, steps, rowLength, rounding, key.k0, key.k1, index, tick];
 }
 
 class NativeFile implements MappedFile {
@@ -139,7 +157,13 @@ class NativeFile implements MappedFile {
     await this.file.copyFrom(this.threads, (source as NativeFile).file, offset, length);
   }
 
-  sumSquares(offset: number, length: number, format: EncodedFormat, steps: Float32Array | null, rowLength: number): Promise<number> {
+  sumSquares(
+    offset: number,
+    length: number,
+    format: EncodedFormat,
+    steps: Float32Array | null,
+    rowLength: number,
+  ): Promise<number> {
     return this.file.sumSquares(this.target, this.threads, offset, length, format, steps, rowLength);
   }
 

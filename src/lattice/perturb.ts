@@ -1,7 +1,7 @@
 // The library's `perturb`: checks what the caller says about a run of weights in memory and hands it to the kernels.
 
 import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
-import { type Kernels, type Key, Kind, type Move, Rounding } from "../kernels/contract.js";
+import { type Kernels, Kind, type Move, Rounding } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
 import { type Seed, streamKey } from "../noise/index.js";
 import { encodedFormat, FORMATS, type Format, formatNamed } from "./formats.js";
@@ -9,8 +9,10 @@ import { encodedFormat, FORMATS, type Format, formatNamed } from "./formats.js";
 export interface PerturbOptions {
   /** The weights' type by its ggml name: see {@link FORMATS}. */
   readonly type: string;
-  /** Standard deviation of the noise, in weight units; 0 moves nothing. */
+  /** Standard deviation of the noise, in units of `scale`; 0 moves nothing. */
   readonly sigma: number;
+  /** "absolute" (default): weight units. "step": units of the step of each block (of floats: the distance to the next larger value). */
+  readonly scale?: "absolute" | "step";
   readonly seed: Seed;
   /** The tensor's name: equal seeds and names give equal noise. Default "". */
   readonly name?: string;
@@ -50,8 +52,7 @@ export function perturb(data: Uint8Array, options: PerturbOptions, kernels: Kern
   const format = supportedFormat(options.type);
   if (!(data instanceof Uint8Array))
     throw new BrownianError("usage", "data must be a Uint8Array (a view of the tensor's bytes).");
-  if ((data.buffer as { detached?: boolean }).detached)
-    throw new BrownianError("usage", "data's buffer is detached: it was transferred away.");
+  if (isDetached(data)) throw new BrownianError("usage", "data's buffer is detached: it was transferred away.");
   if (data.length % format.bytes !== 0) {
     throw new BrownianError(
       "usage",
@@ -66,9 +67,11 @@ export function perturb(data: Uint8Array, options: PerturbOptions, kernels: Kern
       `index must be a multiple of a ${format.name} block (${format.weights} weights), but is ${index}.`,
     );
   }
+  checkChoice("scale", options.scale ?? "absolute", ["absolute", "step"]);
   const { steps, rowLength } = externalSteps(format, options, weights, index);
   const move = makeMove(format, {
     sigma: checkSigma(options.sigma),
+    inSteps: options.scale === "step",
     key: streamKey(options.seed, options.name ?? ""),
     tick: options.tick ?? 0,
     rounding: options.rounding ?? "matched",
@@ -85,6 +88,17 @@ export function perturb(data: Uint8Array, options: PerturbOptions, kernels: Kern
   return { weights, changed: kernels.perturb(data, move) };
 }
 
+/** ArrayBuffer.prototype.detached is younger than Node 20; making a view of a detached buffer throws everywhere. */
+function isDetached(data: Uint8Array): boolean {
+  if (data.length > 0) return false;
+  try {
+    new Uint8Array(data.buffer);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** The format called `type`; throws `unsupported-type` with the list of those that there are. `where` names the tensor, if any. */
 export function supportedFormat(type: string, where = ""): Format {
   const format = formatNamed(type);
@@ -99,10 +113,7 @@ export function checkSigma(sigma: number, what = "sigma"): number {
 }
 
 /** A checked move; the tick and the rounding are checked here, the rest by the callers. */
-export function makeMove(
-  format: Format,
-  m: { sigma: number; key: Key; tick: number; rounding: Rounding; index: number; steps: Float32Array | null; rowLength: number },
-): Move {
+export function makeMove(format: Format, m: Omit<Move, "format" | "rounding"> & { readonly rounding: Rounding }): Move {
   checkInteger("tick", m.tick, 0, 2 ** 32 - 1);
   checkChoice("rounding", m.rounding, Object.keys(Rounding) as Rounding[]);
   return { ...m, format: encodedFormat(format), rounding: Rounding[m.rounding] };

@@ -3,9 +3,9 @@
 // within a binade the grid is a lattice of step ulp(w), and the lattice law holds there. No move makes an infinity or a NaN:
 // |move| <= largest finite value - |w|, the same on both sides.
 
-import { Kind, Rounding } from "../contract.js";
+import { Kind, type Move, Rounding } from "../contract.js";
 import { halfToFloat } from "./codes.js";
-import { centredUniform, type Draws, inSteps, Law, matchedMove, matchedScale, TABLE_VARIANCE } from "./moves.js";
+import { centredUniform, type Draws, Law, matchedMove, matchedScale, scaleInSteps, TABLE_VARIANCE } from "./moves.js";
 
 const f = Math.fround;
 
@@ -31,12 +31,13 @@ const fromBits = (bits: number): number => {
 const clamp = (x: number, limit: number): number => Math.max(-limit, Math.min(limit, x));
 
 /** Moves data[0 ... n) of a tile; returns how many weights changed. */
-export function moveFloats(data: Float32Array, n: number, sigma: number, draws: Draws): number {
+export function moveFloats(data: Float32Array, n: number, sigma: number, inSteps: boolean, draws: Draws): number {
   let changed = 0;
   for (let i = 0; i < n; i++) {
     const w = data[i] as number;
     if (!(Math.abs(w) <= MAX_F32)) continue;
-    const moved = f(w + clamp(f(sigma * draws.normal(i)), f(MAX_F32 - Math.abs(w))));
+    const scale = inSteps ? f(sigma * ulp(w, Kind.f32)) : sigma;
+    const moved = f(w + clamp(f(scale * draws.normal(i)), f(MAX_F32 - Math.abs(w))));
     if (moved !== w) {
       data[i] = moved;
       changed++;
@@ -45,12 +46,16 @@ export function moveFloats(data: Float32Array, n: number, sigma: number, draws: 
   return changed;
 }
 
+/** Bits of the mantissa, without the leading one. */
+const MANTISSA = { [Kind.f32]: 23, [Kind.f16]: 10, [Kind.bf16]: 7 } as Record<number, number>;
+
 /** The distance from |w| to the next larger value of the format: a power of two. */
-function ulp(w: number, kind: number): number {
+export function ulp(w: number, kind: number): number {
   const exponent = (bitsOf(w) >>> 23) & 0xff;
-  // 2^(e - 10) or 2^(e - 7) as float32 bits; F16 is uniform below 2^-14, BF16 below 2^-126.
-  if (kind === Kind.f16) return fromBits(Math.max(exponent - 10, 127 - 24) << 23);
-  return exponent > 7 ? fromBits((exponent - 7) << 23) : fromBits(1 << Math.max(exponent + 15, 16));
+  const mantissa = MANTISSA[kind] as number;
+  // 2^(e - mantissa) as float32 bits. F16 is uniform below 2^-14; the others below 2^-126, where float32 itself is subnormal.
+  if (kind === Kind.f16) return fromBits(Math.max(exponent - mantissa, 127 - 24) << 23);
+  return exponent > mantissa ? fromBits((exponent - mantissa) << 23) : fromBits(1 << (Math.max(exponent, 1) + 22 - mantissa));
 }
 
 /** |y| on the F16 or BF16 grid, as the format's own bits; `word` decides, or null for the nearest (ties to even). */
@@ -69,7 +74,7 @@ function magnitudeBits(y: number, kind: number, word: number | null): number {
 }
 
 /** Moves data[0 ... n) of a tile of F16 or BF16 weights; returns how many changed. */
-export function moveHalves(data: Uint16Array, n: number, kind: number, sigma: number, rounding: number, draws: Draws): number {
+export function moveHalves(data: Uint16Array, n: number, kind: number, { sigma, inSteps, rounding }: Move, draws: Draws): number {
   if (sigma === 0) return 0;
   const max = kind === Kind.f16 ? MAX_F16 : MAX_BF16;
   let changed = 0;
@@ -78,14 +83,15 @@ export function moveHalves(data: Uint16Array, n: number, kind: number, sigma: nu
     const w = kind === Kind.f16 ? halfToFloat(h) : fromBits(h << 16);
     if (!(Math.abs(w) <= max)) continue;
     const room = f(max - Math.abs(w));
+    const step = ulp(w, kind);
+    const weightSigma = inSteps ? f(sigma * step) : sigma;
     let move: number;
     if (rounding === Rounding.matched) {
-      const step = ulp(w, kind);
-      const s = inSteps(sigma, step);
+      const s = scaleInSteps(sigma, inSteps, step);
       const v = f(s * s);
       if (v > TABLE_VARIANCE) {
         // Beyond MAX_S the rounding is too fine to matter, and s no longer tells sigma.
-        const scale = s < 32768 ? f(matchedScale(v) * step) : sigma;
+        const scale = s < 32768 ? f(matchedScale(v) * step) : weightSigma;
         move = f(scale * draws.normal(i));
       } else {
         law.set(v);
@@ -94,7 +100,7 @@ export function moveHalves(data: Uint16Array, n: number, kind: number, sigma: nu
         move = f(k * step);
       }
     } else {
-      move = f(sigma * draws.normal(i));
+      move = f(weightSigma * draws.normal(i));
     }
     const y = f(w + clamp(move, room));
     const bits = magnitudeBits(y, kind, rounding === Rounding.nearest ? null : draws.roundingWord(i));

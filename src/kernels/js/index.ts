@@ -71,8 +71,8 @@ function perturb(data: Uint8Array, move: Move): number {
       floatBytes.set(data.subarray(from, from + n * bytes));
       const moved =
         kind === Kind.f32
-          ? moveFloats(floatTile, n, move.sigma, draws)
-          : moveHalves(halfTile, n, kind, move.sigma, move.rounding, draws);
+          ? moveFloats(floatTile, n, move.sigma, move.inSteps, draws)
+          : moveHalves(halfTile, n, kind, move, draws);
       if (moved > 0) data.set(floatBytes.subarray(0, n * bytes), from);
       changed += moved;
     }
@@ -87,14 +87,25 @@ function moveLattice(data: Uint8Array, from: number, blocks: number, move: Move,
   let changed = 0;
   if (format[Field.step] === StepKind.external) {
     eachRow(move.steps as Float32Array, move.rowLength, index, n, (start, end, step) => {
-      changed += moveRun(codes, start, end, move.sigma, step, lo, hi, move.rounding, draws);
+      changed += moveRun(codes, start, end, move.sigma, move.inSteps, step, lo, hi, move.rounding, draws);
     });
     return changed;
   }
   const group = format[Field.group] as number;
   readSteps(groupSteps, data, from, blocks, format);
   for (let start = 0, g = 0; start < n; start += group, g++) {
-    changed += moveRun(codes, start, start + group, move.sigma, groupSteps[g] as number, lo, hi, move.rounding, draws);
+    changed += moveRun(
+      codes,
+      start,
+      start + group,
+      move.sigma,
+      move.inSteps,
+      groupSteps[g] as number,
+      lo,
+      hi,
+      move.rounding,
+      draws,
+    );
   }
   return changed;
 }

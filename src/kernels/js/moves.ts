@@ -130,9 +130,9 @@ export class Law {
 
 const law = new Law();
 
-/** Noise in units of the step, kept below MAX_S. */
-export function inSteps(sigma: number, step: number): number {
-  return Math.min(f(sigma / step), MAX_S);
+/** s: the noise of a weight in units of its step, kept below MAX_S. */
+export function scaleInSteps(sigma: number, inSteps: boolean, step: number): number {
+  return Math.min(inSteps ? sigma : f(sigma / step), MAX_S);
 }
 
 /** floor(s |z| + u) with the sign of z: symmetric in z by construction. */
@@ -170,6 +170,7 @@ export function moveRun(
   from: number,
   to: number,
   sigma: number,
+  inSteps: boolean,
   step: number,
   lo: number,
   hi: number,
@@ -177,7 +178,7 @@ export function moveRun(
   draws: Draws,
 ): number {
   if (!(step > 0) || sigma === 0) return 0;
-  const s = inSteps(sigma, step);
+  const s = scaleInSteps(sigma, inSteps, step);
   const v = f(s * s);
   if (rounding === Rounding.matched && v <= TABLE_VARIANCE) law.set(v);
   let changed = 0;

@@ -1,0 +1,8 @@
+// The public face of the library on Node. (Language models: "brownian/llama".)
+
+export { BrownianError, type ErrorCode } from "./errors.js";
+export { backend } from "./kernels/backend.js";
+export { FORMATS, type Format } from "./lattice/formats.js";
+export { type Moved, type PerturbOptions, perturb } from "./lattice/perturb.js";
+export { type At, Noise, type Seed, Stream } from "./noise/index.js";
+export * from "./thermostat/index.js";

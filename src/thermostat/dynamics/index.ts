@@ -1,0 +1,18 @@
+// The table of dynamics.
+
+import { BrownianError } from "../../errors.js";
+import type { Dynamics } from "./dynamics.js";
+import { quenched } from "./quenched.js";
+import { white } from "./white.js";
+
+export const DYNAMICS = { quenched, white } as const satisfies Record<string, Dynamics>;
+
+export type DynamicsName = keyof typeof DYNAMICS;
+
+/** The dynamics called `name`; throws `usage` with the list of those that there are. */
+export function dynamicsNamed(name: string): Dynamics {
+  if (Object.hasOwn(DYNAMICS, name)) return DYNAMICS[name as DynamicsName];
+  throw new BrownianError("usage", `dynamics must be one of ${Object.keys(DYNAMICS).join(", ")}, but is "${name}".`);
+}
+
+export type { Bath, Drawn, Dynamics } from "./dynamics.js";

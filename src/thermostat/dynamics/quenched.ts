@@ -1,0 +1,12 @@
+// Quenched disorder: the noise is drawn once and then frozen, as in a glass.
+//   k(t) = k(0),  E[k] = 0,  Var[k] = s^2,  autocorrelation 1
+// Invariant: a tick changes no byte.
+
+import type { Dynamics } from "./dynamics.js";
+
+export const quenched: Dynamics = {
+  name: "quenched",
+  summary: "one draw per sample, frozen while it is written",
+  moves: false,
+  step: async (bath) => bath.drawn,
+};

@@ -1,0 +1,63 @@
+// Closed formulas that tests compare with: written from the textbook, not from the code under test.
+
+/** Upper tail of the standard normal, relative error below 1e-12: power series near 0, continued fraction in the tail. */
+export function upperTail(x: number): number {
+  if (x < 0) return 1 - upperTail(-x);
+  const density = Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
+  if (x < 3) {
+    let term = x;
+    let sum = x;
+    for (let n = 1; Math.abs(term) > 1e-17; n++) {
+      term *= (x * x) / (2 * n + 1);
+      sum += term;
+    }
+    return 0.5 - density * sum;
+  }
+  let fraction = x;
+  for (let n = 300; n > 0; n--) fraction = x + n / fraction;
+  return density / fraction;
+}
+
+/** The law of a symmetric integer move: sizes[j - 1] = P(|k| >= j). */
+export interface MoveLaw {
+  readonly tails: readonly number[];
+}
+
+/** floor(s |z| + u) with the sign of z: P(|k| >= j) = E[clip(s |z| - j + 1, 0, 1)], by E(s|z| - a)+ = 2 (s phi(a/s) - a Q(a/s)). */
+export function stochasticLaw(s: number): MoveLaw {
+  const excess = (a: number) => 2 * ((s * Math.exp((-a * a) / (2 * s * s))) / Math.sqrt(2 * Math.PI) - a * upperTail(a / s));
+  return tailsUntilNothing((j) => excess(j - 1) - excess(j));
+}
+
+/** round(s z). */
+export function nearestLaw(s: number): MoveLaw {
+  return tailsUntilNothing((j) => 2 * upperTail((j - 0.5) / s));
+}
+
+/** k = -1, 0, 1 with variance v. */
+export function threePointLaw(v: number): MoveLaw {
+  return { tails: [v] };
+}
+
+function tailsUntilNothing(tail: (j: number) => number): MoveLaw {
+  const tails: number[] = [];
+  for (let j = 1; j < 1000; j++) {
+    const p = tail(j);
+    if (!(p > 1e-13)) break;
+    tails.push(p);
+  }
+  return { tails };
+}
+
+/** E[k^2] and E[k^4] of min(|k|, room): sums over j of (j^m - (j-1)^m) P(|k| >= j). */
+export function moments({ tails }: MoveLaw, room = Number.POSITIVE_INFINITY): { m2: number; m4: number } {
+  let m2 = 0;
+  let m4 = 0;
+  tails.forEach((p, i) => {
+    const j = i + 1;
+    if (j > room) return;
+    m2 += (j ** 2 - i ** 2) * p;
+    m4 += (j ** 4 - i ** 4) * p;
+  });
+  return { m2, m4 };
+}
