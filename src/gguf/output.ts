@@ -1,0 +1,60 @@
+// Outputs appear whole or not at all: written under another name beside their place, then renamed.
+
+import { access, constants, rename, stat } from "node:fs/promises";
+import { basename, dirname, resolve } from "node:path";
+import { BrownianError } from "../errors.js";
+import { asFileError } from "./model-file.js";
+import { claim, discard, release, sweep } from "./owned.js";
+
+const ENDING = ".brownian-partial";
+
+/**
+ * Runs `work` on the path of a partial file in the folder of `output`, then gives it its name. When `work` fails or the process is
+ * interrupted, nothing is left; after a kill, the next call for the same output clears up.
+ * @param input a file that the output must not be, under whatever name.
+ * @throws BrownianError file-not-found (no such folder), file-access, output-exists (output is the input); what `work` throws
+ */
+export async function writeWhole<T>(output: string, input: string, work: (partial: string) => Promise<T>): Promise<T> {
+  const target = resolve(output);
+  const folder = dirname(target);
+  await checkFolder(folder, output);
+  await checkTarget(target, input, output);
+  const label = basename(target).slice(0, 80);
+  await sweep(folder, label, ENDING);
+  const partial = claim(folder, label, ENDING);
+  try {
+    const result = await work(partial);
+    await rename(partial, target);
+    release(partial);
+    return result;
+  } catch (error) {
+    await discard(partial);
+    throw asFileError(error, output);
+  }
+}
+
+async function checkFolder(folder: string, output: string): Promise<void> {
+  try {
+    if (!(await stat(folder)).isDirectory())
+      throw new BrownianError("file-access", `${folder} is no folder: ${output} cannot be written.`);
+    await access(folder, constants.W_OK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+      throw new BrownianError("file-not-found", `The folder of ${output} does not exist: make ${folder} first.`);
+    }
+    throw asFileError(error, folder);
+  }
+}
+
+async function checkTarget(target: string, input: string, output: string): Promise<void> {
+  const there = await stat(target).catch(() => null);
+  if (there === null) return;
+  if (there.isDirectory()) throw new BrownianError("file-access", `${output} is a folder: give the output a file name.`);
+  const source = await stat(input);
+  if (there.dev === source.dev && there.ino === source.ino) {
+    throw new BrownianError(
+      "output-exists",
+      `${output} is the input itself, which is never written to: give the output another name.`,
+    );
+  }
+}
