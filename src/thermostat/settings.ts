@@ -15,7 +15,7 @@ export interface NoiseSettings {
   /** Default 0. */
   readonly seed?: Seed;
   /** Globs of tensor names; default all. */
-  readonly only?: readonly string[];
+  readonly only?: readonly string[] | undefined;
   /** Leave tensors of unsupported types alone instead of refusing; they are reported. */
   readonly skipUnsupported?: boolean;
 }

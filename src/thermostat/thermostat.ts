@@ -91,6 +91,11 @@ export class Thermostat {
     return this.leftAlone;
   }
 
+  /** What the last draw did; nothing after a restore. */
+  get drawn(): Drawn {
+    return this.last;
+  }
+
   /** How the noise evolves over ticks. */
   get dynamics(): Dynamics {
     return this.rule;

@@ -1,0 +1,149 @@
+// The inference engine: node-llama-cpp, loaded only when a model is. Everything that knows its API is in this file.
+// It maps the live file (useMmap, no GPU layers) and so multiplies with the bytes that the thermostat writes.
+
+import { availableParallelism } from "node:os";
+import type { Llama, LlamaContext, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
+import { BrownianError } from "../errors.js";
+
+export interface EngineOptions {
+  /** Default: the machine's physical cores, as far as this process may use them. The engine's threads spin: never give it more. */
+  readonly threads?: number;
+  /** Tokens of context; default: what the model was trained on, at most {@link DEFAULT_CONTEXT}. */
+  readonly contextSize?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The engine's own sampling, at the output. */
+export interface Sampling {
+  /** 0: greedy. */
+  readonly temperature: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  /** 32 bits. */
+  readonly seed: number;
+}
+
+export const DEFAULT_CONTEXT = 4096;
+
+type EngineModule = typeof import("node-llama-cpp");
+
+async function importEngine(): Promise<EngineModule> {
+  try {
+    return await import("node-llama-cpp");
+  } catch (error) {
+    throw new BrownianError(
+      "engine-missing",
+      `Writing text needs the engine node-llama-cpp, which is not installed or does not load here: npm install node-llama-cpp. (${(error as Error).message.split("\n")[0]})`,
+      { cause: error },
+    );
+  }
+}
+
+let llama: Promise<Llama> | undefined;
+
+/** One engine a process; CPU only, since weights on a GPU are copies that no write reaches. */
+function sharedLlama(): Promise<Llama> {
+  llama ??= (async () => {
+    const engine = await importEngine();
+    try {
+      return await engine.getLlama({ gpu: false, build: "never", progressLogs: false, logLevel: engine.LlamaLogLevel.error });
+    } catch (error) {
+      throw new BrownianError("engine-failed", `node-llama-cpp does not start: ${(error as Error).message}`, { cause: error });
+    }
+  })();
+  llama.catch(() => {
+    llama = undefined; // tried again next time
+  });
+  return llama;
+}
+
+/** Name, version and build of the engine, for `brownian info`. Throws `engine-missing` or `engine-failed`. */
+export async function describeEngine(): Promise<{ name: string; llamaCpp: string; build: string; cores: number }> {
+  const engine = await sharedLlama();
+  return {
+    name: "node-llama-cpp",
+    llamaCpp: engine.llamaCppRelease.release,
+    build: engine.buildType,
+    cores: engine.cpuMathCores,
+  };
+}
+
+/** A model as the engine has it loaded: tokens in, tokens out, one sequence. */
+export class EngineModel {
+  /** @throws BrownianError engine-missing, engine-failed (with the engine's message), usage (context size) */
+  static async load(path: string, name: string, options: EngineOptions): Promise<EngineModel> {
+    const engine = await sharedLlama();
+    let model: LlamaModel | undefined;
+    try {
+      model = await engine.loadModel({
+        modelPath: path,
+        useMmap: true,
+        gpuLayers: 0,
+        ...(options.signal !== undefined && { loadSignal: options.signal }),
+      });
+      const trained = model.trainContextSize;
+      const contextSize = options.contextSize ?? Math.min(trained, DEFAULT_CONTEXT);
+      if (contextSize > trained) {
+        throw new BrownianError(
+          "usage",
+          `contextSize is ${contextSize}, but ${name} was trained on ${trained} tokens of context.`,
+        );
+      }
+      const threads = options.threads ?? Math.max(1, Math.min(engine.cpuMathCores, availableParallelism()));
+      const context = await model.createContext({ contextSize, sequences: 1, threads });
+      return new EngineModel(model, context, context.getSequence(), contextSize);
+    } catch (error) {
+      await model?.dispose();
+      if (error instanceof BrownianError || options.signal?.aborted) throw error;
+      throw new BrownianError("engine-failed", `llama.cpp does not load ${name}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  private constructor(
+    private readonly model: LlamaModel,
+    private readonly context: LlamaContext,
+    private readonly sequence: LlamaContextSequence,
+    readonly contextSize: number,
+  ) {}
+
+  /** The tokens of a text, with the token that begins every text where the model has one. */
+  tokenize(text: string): number[] {
+    const { bos, shouldPrependBosToken } = this.model.tokens;
+    const tokens: Token[] = this.model.tokenize(text);
+    return shouldPrependBosToken && bos !== null ? [bos, ...tokens] : tokens;
+  }
+
+  /** The text of `tokens` as it reads on after `preceding`: with the spaces that the tokenizer puts between them. */
+  text(tokens: readonly number[], preceding: readonly number[]): string {
+    return this.model.detokenize(tokens as Token[], false, preceding as Token[]);
+  }
+
+  /** Forgets every token: the key/value cache holds what earlier weights computed. */
+  async reset(): Promise<void> {
+    await this.sequence.clearHistory();
+  }
+
+  /** The continuation of `tokens`, computed one token at a time and nothing ahead: a write between two is seen by the next. Ends at the end of text. */
+  continue(tokens: readonly number[], sampling: Sampling): AsyncGenerator<number, void> {
+    return this.sequence.evaluate(tokens as Token[], { ...sampling });
+  }
+
+  /** The logit of every token after `tokens`, evaluated afresh. */
+  async logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    await this.reset();
+    const last = tokens[tokens.length - 1] as Token;
+    const input = [
+      ...(tokens.slice(0, -1) as Token[]),
+      [last, { generateNext: { logits: true } }] as [Token, { generateNext: { logits: true } }],
+    ];
+    const output = await this.sequence.controlledEvaluate(input);
+    await this.reset();
+    return output[output.length - 1]?.next.logits ?? new Map();
+  }
+
+  async dispose(): Promise<void> {
+    await this.context.dispose();
+    await this.model.dispose();
+  }
+}

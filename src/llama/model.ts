@@ -1,0 +1,277 @@
+// A language model whose weights move: one live file, one engine that maps it, and text that comes out. The engine never computes
+// while the thermostat writes; equal arguments give equal texts.
+
+import { BrownianError, checkInteger, checkNumber } from "../errors.js";
+import type { Tensor } from "../gguf/index.js";
+import { threadCount } from "../kernels/native.js";
+import { type Seed, seed64 } from "../noise/index.js";
+import { dynamicsNamed } from "../thermostat/dynamics/index.js";
+import type { NoiseSettings, Watch } from "../thermostat/settings.js";
+import { Thermostat } from "../thermostat/thermostat.js";
+import { EngineModel, type EngineOptions, type Sampling } from "./engine.js";
+import { type Probe, probe } from "./probe.js";
+import { TextStream } from "./text-stream.js";
+
+export interface LoadOptions extends Watch {
+  /** Engine threads; default BROWNIAN_THREADS, or the machine's physical cores. Never more than are free: they spin. */
+  readonly threads?: number;
+  /** Tokens of context; default: what the model was trained on, at most 4096. */
+  readonly contextSize?: number;
+  /** Folder of the live copy. */
+  readonly scratch?: string;
+  /** Only 0: weights on a GPU are copies that no write reaches. */
+  readonly gpuLayers?: number;
+}
+
+export interface GenerateOptions extends Partial<NoiseSettings> {
+  /** "quenched" (default): the weights are drawn once a text; "white": anew at every token. */
+  readonly dynamics?: string;
+  /** Softmax temperature of the engine; default 0, greedy. Combines with moving weights. */
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  /** Of the weights and of softmax sampling; default 0. */
+  readonly seed?: Seed;
+  /** Default 100. */
+  readonly maxTokens?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface Generation {
+  /** The continuation, without the prompt. */
+  readonly text: string;
+  readonly tokens: number;
+  /** Seconds spent on all tokens but the first (which includes the prompt), moving weights included. */
+  readonly seconds: number;
+  readonly tokensPerSecond: number;
+  /** Weights that could move, and those that differed from the pristine model's at the end. */
+  readonly weights: number;
+  readonly changed: number;
+  /** The engine does not see writes to some of the moved tensors, so it loaded the moved file. */
+  readonly reloaded: boolean;
+  readonly stop: "end" | "length" | "context" | "aborted";
+}
+
+const WAY_OUT =
+  "Use the dynamics quenched (the engine loads the moved file once a text), a Q8_0, Q6_K, F16 or F32 model, --only with tensors that are live, " +
+  'or an engine built once with cmakeOptions: { GGML_CPU_REPACK: "OFF" }, which sees them all.';
+
+/**
+ * Opens a GGUF model for writing with moving weights.
+ *
+ * @throws BrownianError for a file that is no model, a full disk, a missing engine (`npm install node-llama-cpp`)
+ * @example
+ * const model = await loadModel("model.gguf");
+ * for await (const piece of model.generate("Once upon a time", { sigma: 0.05, seed: 7n })) process.stdout.write(piece);
+ */
+export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
+  const engine = engineOptions(options);
+  const bath = await Thermostat.open(path, { ...options, sigma: 0, skipUnsupported: true });
+  try {
+    return new Model(path, bath, await EngineModel.load(bath.livePath, path, engine), engine);
+  } catch (error) {
+    await bath.close();
+    throw error;
+  }
+}
+
+function engineOptions({ threads, contextSize, gpuLayers, signal }: LoadOptions): EngineOptions {
+  if (gpuLayers !== undefined && gpuLayers !== 0) {
+    throw new BrownianError(
+      "usage",
+      `gpuLayers must be 0, but is ${gpuLayers}: weights on a GPU are copies, which no move in the file reaches.`,
+    );
+  }
+  const forced = process.env.BROWNIAN_THREADS ? threadCount() : undefined;
+  const count = threads ?? forced;
+  return {
+    ...(count !== undefined && { threads: checkInteger("threads", count, 1, 1024) }),
+    ...(contextSize !== undefined && { contextSize: checkInteger("contextSize", contextSize, 8) }),
+    ...(signal !== undefined && { signal }),
+  };
+}
+
+/** What the engine computes with in the tensors that it does not see live: the pristine file, or one moved by these settings. */
+const PRISTINE = "pristine";
+
+export class Model {
+  private probed: Probe | undefined;
+  /** Which weights the engine loaded, for the classes that are dead. */
+  private loaded = PRISTINE;
+  private busy = false;
+  private disposed = false;
+
+  constructor(
+    /** As it was given to {@link loadModel}. */
+    readonly path: string,
+    private readonly bath: Thermostat,
+    private engine: EngineModel,
+    private readonly options: EngineOptions,
+  ) {}
+
+  /** Tokens of context. */
+  get contextSize(): number {
+    return this.engine.contextSize;
+  }
+
+  /**
+   * Continues `prompt`. Yields text as it is written: prompt and pieces read as one text. Greedy and clean by default; `sigma` lets the
+   * weights move, `temperature` rolls dice at the output, both combine. The return value tells what happened. Breaking off is fine.
+   *
+   * @throws BrownianError usage, no-such-tensor, unsupported-type; not-live where the dynamics moves tensors that the engine does not see
+   */
+  async *generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, Generation> {
+    if (this.disposed) throw new BrownianError("closed", `The model ${this.path} was disposed of.`);
+    if (this.busy)
+      throw new BrownianError("usage", "This model is writing a text: let it finish first, or load the model once more.");
+    this.busy = true;
+    try {
+      return yield* this.write(prompt, options);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** {@link generate}, in one piece. */
+  async complete(prompt: string, options: GenerateOptions = {}): Promise<Generation> {
+    const pieces = this.generate(prompt, options);
+    for (;;) {
+      const next = await pieces.next();
+      if (next.done) return next.value;
+    }
+  }
+
+  /** Which of the tensors that these settings move the engine sees at once. Measured on first use; see {@link Probe}. */
+  async probe(signal?: AbortSignal): Promise<Probe> {
+    if (this.probed === undefined) {
+      this.bath.configure({ sigma: 0, only: undefined, skipUnsupported: true });
+      await this.bath.restore();
+      await this.load(PRISTINE);
+      this.probed = await probe(this.engine, this.bath, this.bath.tensors, signal);
+    }
+    return this.probed;
+  }
+
+  /** Frees the engine's memory and removes the live copy. Idempotent. */
+  async dispose(): Promise<void> {
+    if (this.disposed) return;
+    this.disposed = true;
+    await this.engine.dispose();
+    await this.bath.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  private async *write(prompt: string, options: GenerateOptions): AsyncGenerator<string, Generation> {
+    const maxTokens = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
+    const sampling = checkSampling(options);
+    const tokens = this.engine.tokenize(prompt);
+    const room = this.contextSize - tokens.length;
+    if (tokens.length === 0)
+      throw new BrownianError("usage", "The prompt is empty, and this model has no token to begin a text with: give it a word.");
+    if (room < 1)
+      throw new BrownianError(
+        "usage",
+        `The prompt has ${tokens.length} tokens, but the context holds ${this.contextSize}: shorten it.`,
+      );
+
+    const reloaded = await this.prepare(options);
+    await this.engine.reset();
+    const stream = new TextStream(this.engine, tokens);
+    const written = this.engine.continue(tokens, sampling);
+    const moves = this.bath.dynamics.moves && (options.sigma ?? 0) > 0;
+    let drawn = this.bath.drawn;
+    let count = 0;
+    let seconds = 0;
+    let text = "";
+    let stop: Generation["stop"] | undefined;
+    try {
+      while (stop === undefined) {
+        const before = performance.now();
+        if (moves && count > 0) drawn = await this.bath.tick();
+        const next = await written.next();
+        if (count > 0) seconds += (performance.now() - before) / 1000;
+        if (next.done) {
+          stop = "end";
+          break;
+        }
+        count++;
+        const piece = stream.push(next.value);
+        text += piece;
+        if (piece !== "") yield piece;
+        if (options.signal?.aborted) stop = "aborted";
+        else if (count >= maxTokens) stop = "length";
+        else if (count >= room) stop = "context";
+      }
+    } finally {
+      await written.return();
+    }
+    const rest = stream.flush();
+    text += rest;
+    if (rest !== "") yield rest;
+    const tokensPerSecond = seconds > 0 ? (count - 1) / seconds : 0;
+    return { text, tokens: count, seconds, tokensPerSecond, weights: drawn.weights, changed: drawn.changed, reloaded, stop };
+  }
+
+  /** Brings live file and engine into the state that the text begins with; tells whether the engine had to load the file again. */
+  private async prepare(options: GenerateOptions): Promise<boolean> {
+    const {
+      signal,
+      dynamics = "quenched",
+      sigma = 0,
+      scale = "rms",
+      rounding = "matched",
+      seed = 0,
+      only,
+      skipUnsupported = false,
+    } = options;
+    const rule = dynamicsNamed(dynamics);
+    const settings = { sigma, scale, rounding, seed, only, dynamics, skipUnsupported: skipUnsupported || sigma === 0 };
+    this.bath.configure(settings); // checks them before any work
+    if (sigma === 0) {
+      await this.bath.restore();
+      return this.load(PRISTINE);
+    }
+    const { dead } = await this.probe(signal);
+    this.bath.configure(settings);
+    const unseen = deadAmong(this.bath.tensors, dead);
+    if (rule.moves && unseen.length > 0) {
+      const classes = dead.map((c) => c.name).join(", ");
+      throw new BrownianError(
+        "not-live",
+        `The dynamics ${rule.name} moves weights while the text is written, but the engine does not see writes to ${unseen.length} of the moved tensors of ${this.path} (${classes}). ${WAY_OUT}`,
+      );
+    }
+    await this.bath.draw(0, { signal });
+    const weights = [sigma, scale, rounding, seed64(seed), unseen.map((tensor) => tensor.name)].join(" ");
+    return this.load(unseen.length === 0 ? PRISTINE : weights);
+  }
+
+  /** Lets the engine load the live file unless it has these weights in the tensors that it does not see. */
+  private async load(weights: string): Promise<boolean> {
+    if (this.loaded === weights) return false;
+    await this.engine.dispose();
+    this.engine = await EngineModel.load(this.bath.livePath, this.path, { ...this.options, contextSize: this.contextSize });
+    this.loaded = weights;
+    return true;
+  }
+}
+
+function deadAmong(tensors: readonly Tensor[], dead: Probe["dead"]): Tensor[] {
+  const names = new Set(dead.flatMap((group) => group.tensors.map((tensor) => tensor.name)));
+  return tensors.filter((tensor) => names.has(tensor.name));
+}
+
+function checkSampling({ temperature = 0, topK, topP, minP, seed = 0 }: GenerateOptions): Sampling {
+  const whole = seed64(seed);
+  return {
+    temperature: checkNumber("temperature", temperature, 0, 1e6),
+    ...(topK !== undefined && { topK: checkInteger("topK", topK, 1) }),
+    ...(topP !== undefined && { topP: checkNumber("topP", topP, 0, 1) }),
+    ...(minP !== undefined && { minP: checkNumber("minP", minP, 0, 1) }),
+    seed: Number(BigInt.asUintN(32, whole ^ (whole >> 32n))),
+  };
+}
