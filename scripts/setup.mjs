@@ -56,8 +56,7 @@ function installPackages() {
   if (result.status !== 0) fail("npm", result);
 }
 
-const onPath = (name) =>
-  (process.env.PATH ?? "").split(delimiter).some((dir) => dir !== "" && existsSync(join(dir, name)));
+const onPath = (name) => (process.env.PATH ?? "").split(delimiter).some((dir) => dir !== "" && existsSync(join(dir, name)));
 
 /** What is missing to compile C++ here; null when nothing is. On Windows node-gyp itself looks for Visual Studio. */
 function missingTool() {
@@ -92,7 +91,9 @@ function buildNative() {
   const log = join(ROOT, "build", "native.log");
   writeFileSync(log, `${result.stdout}${result.stderr}`);
   rmSync(join(ROOT, "build", "Release"), { recursive: true, force: true });
-  say(`the native addon did not compile (build/native.log says why); WebAssembly does the work, with the same results, more slowly.`);
+  say(
+    `the native addon did not compile (build/native.log says why); WebAssembly does the work, with the same results, more slowly.`,
+  );
 }
 
 function readStamps() {
@@ -120,5 +121,10 @@ function buildTypeScript() {
 const machine = `${process.platform}-${process.arch}`;
 await step("packages", fingerprint(["package-lock.json"], machine), "node_modules/.package-lock.json", installPackages);
 await step("native", fingerprint(["native", "binding.gyp"], machine, missingTool(), process.env.CXX), null, buildNative);
-await step("wasm", fingerprint(["assembly", "scripts/build-wasm.mjs", "package-lock.json"]), "src/kernels/generated/simd.wasm.ts", buildWasm);
+await step(
+  "wasm",
+  fingerprint(["assembly", "scripts/build-wasm.mjs", "package-lock.json"]),
+  "src/kernels/generated/simd.wasm.ts",
+  buildWasm,
+);
 await step("typescript", fingerprint(["src", "tsconfig.json", "package-lock.json"]), "dist/index.js", buildTypeScript);

@@ -15,35 +15,50 @@ export interface MoverWatch {
   readonly onBytes?: (bytes: number) => void;
 }
 
-export interface Mover {
+export interface Mover extends Reader {
   /** live := pristine, moved. `move.index` does not matter: the tensor is moved from its first weight on. Resolves to the changed codes. */
   perturb(tensor: Tensor, move: Move, watch?: MoverWatch): Promise<number>;
   /** live := pristine. */
   restore(tensor: Tensor, watch?: MoverWatch): Promise<void>;
-  /** Sum of the squares of the pristine weights: `Kernels.sumSquares`. */
+}
+
+/** What can be asked of a model file alone. */
+export interface Reader {
+  /** Sum of the squares of the weights: `Kernels.sumSquares`. */
   sumSquares(tensor: Tensor, watch?: MoverWatch): Promise<number>;
   close(): Promise<void>;
 }
 
+/** Opens a model file for sums only: nothing is written. */
+export async function openReader(path: string, kernels: Kernels): Promise<Reader> {
+  if (kernels.map !== undefined) return new MappedReader(kernels.map(path, false));
+  return new PositionedReader(await opened(path, "r"), kernels);
+}
+
+/** Opens a live file and the pristine one that it is a copy of. */
 export async function openMover(livePath: string, pristinePath: string, kernels: Kernels): Promise<Mover> {
   if (kernels.map !== undefined) return new MappedMover(kernels.map(livePath, true), kernels.map(pristinePath, false));
+  const pristine = await opened(pristinePath, "r");
   try {
-    const pristine = await open(pristinePath, "r");
-    try {
-      return new PositionedMover(await open(livePath, "r+"), pristine, kernels);
-    } catch (error) {
-      await pristine.close();
-      throw error;
-    }
+    return new PositionedMover(await opened(livePath, "r+"), pristine, kernels);
   } catch (error) {
-    throw asFileError(error, livePath);
+    await pristine.close();
+    throw error;
   }
 }
 
-/** Root mean square of a tensor's pristine weights. @throws BrownianError corrupt-gguf where that is no finite number */
-export async function tensorRms(mover: Mover, tensor: Tensor, watch?: MoverWatch): Promise<number> {
+async function opened(path: string, mode: "r" | "r+"): Promise<FileHandle> {
+  try {
+    return await open(path, mode);
+  } catch (error) {
+    throw asFileError(error, path);
+  }
+}
+
+/** Root mean square of a tensor's (pristine) weights. @throws BrownianError corrupt-gguf where that is no finite number */
+export async function tensorRms(reader: Reader, tensor: Tensor, watch?: MoverWatch): Promise<number> {
   if (tensor.weights === 0) return 0;
-  const rms = Math.sqrt((await mover.sumSquares(tensor, watch)) / tensor.weights);
+  const rms = Math.sqrt((await reader.sumSquares(tensor, watch)) / tensor.weights);
   if (Number.isFinite(rms)) return rms;
   throw new BrownianError(
     "corrupt-gguf",
@@ -73,14 +88,31 @@ function* pieces(tensor: Tensor, format: EncodedFormat, leaves: number): Generat
 
 const formatOf = (tensor: Tensor): EncodedFormat => encodedFormat(supportedFormat(tensor.type, `tensor ${tensor.name}: `));
 
-/** Through memory mapping: the kernels run on threads of their own, a piece at a time so that work can be watched and stopped. */
-class MappedMover implements Mover {
+/** Through memory mapping: the kernels run on threads of their own. */
+class MappedReader implements Reader {
+  constructor(protected readonly pristine: MappedFile) {}
+
+  async sumSquares(tensor: Tensor, watch?: MoverWatch): Promise<number> {
+    // One call: the order of summation runs over the whole tensor.
+    watch?.signal?.throwIfAborted();
+    return this.pristine.sumSquares(tensor.offset, tensor.bytes, formatOf(tensor), null, 1);
+  }
+
+  async close(): Promise<void> {
+    this.pristine.close();
+  }
+}
+
+/** A piece at a time, so that work can be watched and stopped. */
+class MappedMover extends MappedReader implements Mover {
   private static readonly LEAVES = 256; // 16.8 million weights a piece
 
   constructor(
     private readonly live: MappedFile,
-    private readonly pristine: MappedFile,
-  ) {}
+    pristine: MappedFile,
+  ) {
+    super(pristine);
+  }
 
   async perturb(tensor: Tensor, move: Move, watch?: MoverWatch): Promise<number> {
     let changed = 0;
@@ -94,15 +126,9 @@ class MappedMover implements Mover {
     await this.each(tensor, watch, ({ offset, bytes }) => this.live.copyFrom(this.pristine, offset, bytes));
   }
 
-  async sumSquares(tensor: Tensor, watch?: MoverWatch): Promise<number> {
-    // One call: the order of summation runs over the whole tensor.
-    watch?.signal?.throwIfAborted();
-    return this.pristine.sumSquares(tensor.offset, tensor.bytes, formatOf(tensor), null, 1);
-  }
-
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.live.close();
-    this.pristine.close();
+    await super.close();
   }
 
   private async each(tensor: Tensor, watch: MoverWatch | undefined, work: (piece: Piece) => Promise<void>): Promise<void> {
@@ -114,16 +140,60 @@ class MappedMover implements Mover {
   }
 }
 
-/** Through reads and writes of one buffer at a time; the kernels run between them on the event loop. */
-class PositionedMover implements Mover {
+/** Through positioned reads of one buffer at a time; the kernels run between them on the event loop. */
+class PositionedReader implements Reader {
   private static readonly LEAVES = 4; // 262,144 weights a piece: a millisecond to a few
   private buffer = new Uint8Array(0);
 
   constructor(
-    private readonly live: FileHandle,
     private readonly pristine: FileHandle,
-    private readonly kernels: Kernels,
+    protected readonly kernels: Kernels,
   ) {}
+
+  async sumSquares(tensor: Tensor, watch?: MoverWatch): Promise<number> {
+    const format = formatOf(tensor);
+    let total = 0;
+    await this.each(tensor, watch, async (data, { index }) => {
+      total = this.kernels.sumSquares(data, format, null, 1, index, total);
+    });
+    return total;
+  }
+
+  async close(): Promise<void> {
+    await this.pristine.close();
+  }
+
+  /** Hands the pristine bytes of each piece to `work`, which may change them. */
+  protected async each(
+    tensor: Tensor,
+    watch: MoverWatch | undefined,
+    work: (data: Uint8Array, piece: Piece) => Promise<void>,
+  ): Promise<void> {
+    for (const piece of pieces(tensor, formatOf(tensor), PositionedReader.LEAVES)) {
+      watch?.signal?.throwIfAborted();
+      if (this.buffer.length < piece.bytes) this.buffer = new Uint8Array(piece.bytes);
+      const data = this.buffer.subarray(0, piece.bytes);
+      for (let done = 0; done < data.length; ) {
+        const { bytesRead } = await this.pristine.read(data, done, data.length - done, piece.offset + done);
+        if (bytesRead === 0)
+          throw new BrownianError("truncated-gguf", `The model file became shorter than tensor ${tensor.name} needs.`);
+        done += bytesRead;
+      }
+      await work(data, piece);
+      watch?.onBytes?.(piece.bytes);
+    }
+  }
+}
+
+/** The same with writes to the live file. */
+class PositionedMover extends PositionedReader implements Mover {
+  constructor(
+    private readonly live: FileHandle,
+    pristine: FileHandle,
+    kernels: Kernels,
+  ) {
+    super(pristine, kernels);
+  }
 
   async perturb(tensor: Tensor, move: Move, watch?: MoverWatch): Promise<number> {
     let changed = 0;
@@ -138,38 +208,8 @@ class PositionedMover implements Mover {
     await this.each(tensor, watch, (data, { offset }) => writeFully(this.live, data, data.length, offset));
   }
 
-  async sumSquares(tensor: Tensor, watch?: MoverWatch): Promise<number> {
-    const format = formatOf(tensor);
-    let total = 0;
-    await this.each(tensor, watch, async (data, { index }) => {
-      total = this.kernels.sumSquares(data, format, null, 1, index, total);
-    });
-    return total;
-  }
-
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     await this.live.close();
-    await this.pristine.close();
-  }
-
-  /** Hands the pristine bytes of each piece to `work`, which may change them. */
-  private async each(
-    tensor: Tensor,
-    watch: MoverWatch | undefined,
-    work: (data: Uint8Array, piece: Piece) => Promise<void>,
-  ): Promise<void> {
-    for (const piece of pieces(tensor, formatOf(tensor), PositionedMover.LEAVES)) {
-      watch?.signal?.throwIfAborted();
-      if (this.buffer.length < piece.bytes) this.buffer = new Uint8Array(piece.bytes);
-      const data = this.buffer.subarray(0, piece.bytes);
-      for (let done = 0; done < data.length; ) {
-        const { bytesRead } = await this.pristine.read(data, done, data.length - done, piece.offset + done);
-        if (bytesRead === 0)
-          throw new BrownianError("truncated-gguf", `The model file became shorter than tensor ${tensor.name} needs.`);
-        done += bytesRead;
-      }
-      await work(data, piece);
-      watch?.onBytes?.(piece.bytes);
-    }
+    await super.close();
   }
 }

@@ -1,0 +1,208 @@
+// brownian generate: a language model writes, with moving weights, with softmax sampling, or with both.
+
+import { randomBytes } from "node:crypto";
+import chalk from "chalk";
+import { Command, Option } from "commander";
+import { BrownianError, checkInteger } from "../errors.js";
+import { type GenerateOptions, type Generation, loadModel, type Model } from "../llama/index.js";
+import { type Column, sideBySide } from "../report/columns.js";
+import { percent, significant } from "../report/table.js";
+import { DYNAMICS } from "../thermostat/dynamics/index.js";
+import type { Invocation } from "./main.js";
+import {
+  addNoiseOptions,
+  EMBEDDED_MODEL,
+  type NoiseOptions,
+  noiseSettings,
+  parseNumber,
+  parseNumbers,
+  parseSeed,
+  parseWhole,
+} from "./options.js";
+import { withProgress } from "./progress.js";
+
+interface Options extends NoiseOptions {
+  readonly model: string;
+  readonly sigma?: number[];
+  readonly dynamics: string;
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly seed?: bigint;
+  readonly samples: number;
+  readonly maxTokens: number;
+  readonly sideBySide?: boolean;
+  readonly threads?: number;
+  readonly context?: number;
+  readonly gpuLayers?: number;
+  readonly scratch?: string;
+  readonly json?: boolean;
+}
+
+const DEFAULT_SIGMA = 0.05;
+/** What is put side by side unless told otherwise: about one token in ten, five and three differs (models/README.md). */
+const SIDE_BY_SIDE_SIGMAS = [0.05, 0.1, 0.2];
+const SIDE_BY_SIDE_TEMPERATURE = 0.8;
+
+export function generateCommand({ signal }: Invocation): Command {
+  const command = new Command("generate")
+    .description("write text with moving weights (and, if asked, softmax sampling)")
+    .argument("[prompt]", "the text to continue", "Once upon a time")
+    .option("-m, --model <file>", "GGUF model (default: the one that ships with brownian)", EMBEDDED_MODEL)
+    .option(
+      "-s, --sigma <numbers>",
+      `noise on the weights, in units of --scale; several with commas (default: ${DEFAULT_SIGMA})`,
+      parseNumbers,
+    )
+    .addOption(
+      new Option("-d, --dynamics <name>", "how the noise evolves over tokens").choices(Object.keys(DYNAMICS)).default("quenched"),
+    )
+    .option("-t, --temperature <number>", "softmax temperature at the output (default: 0, greedy)", parseNumber)
+    .option("--top-k <n>", "sample from the k likeliest tokens only", parseWhole)
+    .option("--top-p <p>", "sample from the likeliest tokens of total probability p only", parseNumber)
+    .option("--min-p <p>", "sample from tokens at least p times as likely as the likeliest only", parseNumber)
+    .option("--seed <n>", "of the weights and of softmax sampling (default: another one every time)", parseSeed)
+    .option("-n, --samples <n>", "texts to write for each sigma, with seeds counting up", parseWhole, 1)
+    .option("--max-tokens <n>", "tokens to write at most", parseWhole, 100)
+    .option("--side-by-side", "compare in columns: clean and greedy, softmax, and each sigma")
+    .option("--threads <n>", "engine threads; no more than there are free cores (default: all physical cores)", parseWhole)
+    .option("--context <n>", "tokens of context (default: the model's, at most 4096)", parseWhole)
+    .addOption(new Option("--gpu-layers <n>", "must be 0: weights on a GPU do not move").argParser(parseWhole).hideHelp())
+    .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
+    .option("--json", "print one JSON document");
+  return addNoiseOptions(command).action((prompt: string, options: Options) => generate(prompt, options, signal));
+}
+
+/** One text to write. */
+interface Run {
+  readonly label: string;
+  readonly options: GenerateOptions;
+}
+
+async function generate(prompt: string, options: Options, signal: AbortSignal): Promise<void> {
+  checkInteger("--samples", options.samples, 1);
+  const seed = options.seed ?? randomBytes(4).readUInt32LE();
+  const runs = options.sideBySide ? comparison(options, BigInt(seed)) : samples(options, BigInt(seed));
+  const common = { maxTokens: options.maxTokens, signal };
+  const model = await withProgress("copying the model", (onProgress) =>
+    loadModel(options.model, {
+      signal,
+      onProgress,
+      ...(options.threads !== undefined && { threads: options.threads }),
+      ...(options.context !== undefined && { contextSize: options.context }),
+      ...(options.gpuLayers !== undefined && { gpuLayers: options.gpuLayers }),
+      ...(options.scratch !== undefined && { scratch: options.scratch }),
+    }),
+  );
+  try {
+    if (options.seed === undefined && !options.json)
+      process.stderr.write(chalk.dim(`seed ${seed} (write the same again with --seed ${seed})\n`));
+    if (options.json) await printJson(model, prompt, runs, common);
+    else if (options.sideBySide) await printSideBySide(model, prompt, runs, common);
+    else await printOneByOne(model, prompt, runs, common);
+  } finally {
+    await model.dispose();
+  }
+}
+
+/** The texts of a plain run: each sigma with each seed. */
+function samples(options: Options, seed: bigint): Run[] {
+  const sigmas = options.sigma ?? [DEFAULT_SIGMA];
+  return sigmas.flatMap((sigma) => seeds(seed, options.samples).map((one) => moving(options, sigma, one, samplingOf(options))));
+}
+
+/** The texts of a side-by-side run: without noise, with dice at the output, with moving weights. */
+function comparison(options: Options, seed: bigint): Run[] {
+  const temperature = options.temperature ?? SIDE_BY_SIDE_TEMPERATURE;
+  const clean: Run = { label: "clean, greedy", options: { seed } };
+  const softmax = seeds(seed, options.samples).map(
+    (one): Run => ({
+      label: `softmax T = ${significant(temperature)}, seed ${one}`,
+      options: { ...samplingOf(options), temperature, seed: one },
+    }),
+  );
+  const sigmas = options.sigma ?? SIDE_BY_SIDE_SIGMAS;
+  const weights = sigmas.flatMap((sigma, i) =>
+    seeds(seed + BigInt(i * options.samples), options.samples).map((one) => moving(options, sigma, one, {})),
+  );
+  return [clean, ...softmax, ...weights];
+}
+
+function moving(options: Options, sigma: number, seed: bigint, sampling: GenerateOptions): Run {
+  const unit = options.scale === "rms" ? " RMS" : options.scale === "step" ? " steps" : "";
+  const how = options.dynamics === "quenched" ? "" : `, ${options.dynamics}`;
+  const dice = sampling.temperature ? `, T = ${significant(sampling.temperature)}` : "";
+  return {
+    label: `weights σ = ${significant(sigma)}${unit}${how}${dice}, seed ${seed}`,
+    options: { ...sampling, ...noiseSettings(options), sigma, dynamics: options.dynamics, seed },
+  };
+}
+
+function samplingOf({ temperature, topK, topP, minP }: Options): GenerateOptions {
+  return {
+    ...(temperature !== undefined && { temperature }),
+    ...(topK !== undefined && { topK }),
+    ...(topP !== undefined && { topP }),
+    ...(minP !== undefined && { minP }),
+  };
+}
+
+function seeds(first: bigint, count: number): bigint[] {
+  return Array.from({ length: count }, (_, i) => first + BigInt(i));
+}
+
+type Common = Pick<GenerateOptions, "maxTokens"> & { readonly signal: AbortSignal };
+
+function summary({ tokens, tokensPerSecond, weights, changed, reloaded, stop }: Generation): string {
+  const speed = tokens > 1 ? `${Math.round(tokensPerSecond)} tokens/s` : `${tokens} token`;
+  const moved =
+    changed > 0 ? `${percent(changed / weights)} of ${significant(weights / 1e6)} M weights moved` : "no weight moved";
+  return [
+    speed,
+    moved,
+    ...(reloaded && changed > 0 ? ["model loaded again"] : []),
+    ...(stop === "context" ? ["context full"] : []),
+  ].join(", ");
+}
+
+async function printOneByOne(model: Model, prompt: string, runs: readonly Run[], common: Common): Promise<void> {
+  for (const run of runs) {
+    if (common.signal.aborted) return;
+    if (runs.length > 1) process.stderr.write(`${chalk.bold(run.label)}\n`);
+    const pieces = model.generate(prompt, { ...run.options, ...common });
+    let next = await pieces.next(); // refusals come before the prompt is printed
+    process.stdout.write(chalk.dim(prompt));
+    for (; !next.done; next = await pieces.next()) process.stdout.write(next.value);
+    process.stdout.write("\n");
+    process.stderr.write(chalk.dim(`${summary(next.value)}\n${runs.length > 1 ? "\n" : ""}`));
+  }
+}
+
+async function printSideBySide(model: Model, prompt: string, runs: readonly Run[], common: Common): Promise<void> {
+  const columns: Column[] = [];
+  for (const run of runs) {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${chalk.dim(`writing: ${run.label}`)}`);
+    const generation = await model.complete(prompt, { ...run.options, ...common });
+    if (common.signal.aborted) break;
+    columns.push({
+      head: chalk.bold(run.label),
+      body: chalk.dim(prompt) + generation.text,
+      foot: chalk.cyan(summary(generation)),
+    });
+  }
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  process.stdout.write(`${sideBySide(columns, process.stdout.columns ?? 150)}\n`);
+}
+
+async function printJson(model: Model, prompt: string, runs: readonly Run[], common: Common): Promise<void> {
+  const texts = [];
+  for (const run of runs) {
+    if (common.signal.aborted) break;
+    const generation = await model.complete(prompt, { ...run.options, ...common });
+    const { sigma = 0, scale, rounding, dynamics, temperature = 0, seed } = run.options;
+    texts.push({ label: run.label, sigma, scale, rounding, dynamics, temperature, seed: String(seed), ...generation });
+  }
+  process.stdout.write(`${JSON.stringify({ model: model.path, prompt, texts }, null, 2)}\n`);
+  if (texts.length === 0) throw new BrownianError("aborted", "Interrupted before the first text.");
+}

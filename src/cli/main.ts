@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+// The command line: one file a command. Results go to stdout, progress and remarks to stderr; exit codes: 0 fine, 1 failed, 2 misused,
+// 130 interrupted. Ctrl-C stops the work and cleans up; a second one stops at once.
+
+import { readFileSync } from "node:fs";
+import chalk from "chalk";
+import { Command, CommanderError } from "commander";
+import { BrownianError } from "../errors.js";
+import { generateCommand } from "./generate.js";
+import { infoCommand } from "./info.js";
+import { inspectCommand } from "./inspect.js";
+import { perturbCommand } from "./perturb.js";
+
+const interrupted = new AbortController();
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => {
+    if (interrupted.signal.aborted) process.exit(130);
+    interrupted.abort();
+  });
+}
+
+/** What every command is given. */
+export interface Invocation {
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
+
+function program(): Command {
+  const invocation: Invocation = { signal: interrupted.signal };
+  const root = new Command("brownian")
+    .description("Temperature as Brownian motion: language models whose weights move.")
+    .version(version)
+    .configureHelp({ helpWidth: 110 })
+    .exitOverride();
+  for (const command of [generateCommand, perturbCommand, inspectCommand, infoCommand])
+    root.addCommand(command(invocation).exitOverride());
+  return root;
+}
+
+async function main(): Promise<number> {
+  try {
+    await program().parseAsync();
+    return interrupted.signal.aborted ? 130 : 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // Commander has said what is wrong
+    if (interrupted.signal.aborted) return 130;
+    const known = error instanceof BrownianError;
+    const text = known ? error.message : ((error as Error).stack ?? String(error));
+    process.stderr.write(`${chalk.red("error:")} ${text}\n`);
+    return known && error.code === "usage" ? 2 : 1;
+  }
+}
+
+// Pipes that close early (brownian ... | head) are no failure of ours.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === "EPIPE" ? 0 : 1);
+});
+const code = await main();
+if (interrupted.signal.aborted) process.stderr.write(`${chalk.yellow("interrupted")}\n`);
+process.exitCode = code;

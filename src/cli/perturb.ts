@@ -1,0 +1,56 @@
+// brownian perturb: writes a moved copy of a model file.
+
+import chalk from "chalk";
+import { Command } from "commander";
+import { grouped, percent } from "../report/table.js";
+import { perturbFile } from "../thermostat/perturb-file.js";
+import type { Invocation } from "./main.js";
+import { addNoiseOptions, type NoiseOptions, noiseSettings, parseNumber, parseSeed, parseWhole } from "./options.js";
+import { withProgress } from "./progress.js";
+
+interface Options extends NoiseOptions {
+  readonly output: string;
+  readonly sigma: number;
+  readonly seed: bigint;
+  readonly tick: number;
+  readonly json?: boolean;
+}
+
+export function perturbCommand({ signal }: Invocation): Command {
+  const command = new Command("perturb")
+    .description("write a copy of a model whose weights have moved; the model itself is only read")
+    .argument("<model>", "GGUF model")
+    .requiredOption("-o, --output <file>", "where the moved copy goes; it appears whole or not at all")
+    .requiredOption("-s, --sigma <number>", "noise on the weights, in units of --scale", parseNumber)
+    .option("--seed <n>", "equal seeds give equal files", parseSeed, 0n)
+    .option("--tick <n>", "the tick of time that the noise is drawn for", parseWhole, 0)
+    .option("--json", "print one JSON document");
+  return addNoiseOptions(command).action((model: string, options: Options) => perturb(model, options, signal));
+}
+
+async function perturb(model: string, options: Options, signal: AbortSignal): Promise<void> {
+  const { output, sigma, seed, tick } = options;
+  const done = await withProgress("moving weights", (onProgress) =>
+    perturbFile(model, output, { ...noiseSettings(options), sigma, seed, tick, signal, onProgress }),
+  );
+  const skipped = done.skipped.map(({ tensor, reason }) => ({ name: tensor.name, type: tensor.type, reason }));
+  if (options.json) {
+    const tensors = done.tensors.map(({ tensor, sigma: own, changed }) => ({
+      name: tensor.name,
+      type: tensor.type,
+      weights: tensor.weights,
+      sigma: own.sigma,
+      unit: own.inSteps ? "step" : "absolute",
+      changed,
+    }));
+    const { weights, changed } = done;
+    process.stdout.write(
+      `${JSON.stringify({ model, output, seed: String(seed), tick, weights, changed, tensors, skipped }, null, 2)}\n`,
+    );
+    return;
+  }
+  process.stdout.write(
+    `${output}: ${grouped(done.changed)} of ${grouped(done.weights)} weights moved (${percent(done.changed / done.weights)})\n`,
+  );
+  for (const { name, type, reason } of skipped) process.stderr.write(chalk.dim(`left alone: ${name} (${type}): ${reason}\n`));
+}
