@@ -1,5 +1,173 @@
-// placeholder until the module lands in this working tree
-import type { Kernels } from "./contract.js";
-export function loadWasm(_isa: string | undefined): Kernels {
-  throw new Error("not built");
+// The WebAssembly backend: two modules from one core (assembly/), with SIMD and without, their bytes inlined. Touches no file and nothing
+// that only Node has. Data goes through a stage in the module's memory, one leaf of weights at a time.
+
+import { type EncodedFormat, Field, type Kernels, type Key, Kind, type Move, type Position, StepKind, SUM_LEAF } from "./contract.js";
+import { WASM as SCALAR } from "./generated/scalar.wasm.js";
+import { WASM as SIMD } from "./generated/simd.wasm.js";
+import { LAW_TAILS } from "./law.js";
+
+interface Exports {
+  readonly memory: WebAssembly.Memory;
+  stage(): number;
+  steps(): number;
+  format(): number;
+  law(): number;
+  noise(as: number, blocks: number, k0: number, k1: number, lo: number, hi: number, tick: number, purpose: number): void;
+  perturb(
+    bytes: number,
+    sigma: number,
+    inSteps: number,
+    rowLeft: number,
+    rowLength: number,
+    rounding: number,
+    k0: number,
+    k1: number,
+    indexLo: number,
+    indexHi: number,
+    tick: number,
+  ): number;
+  sumSquares(bytes: number, rowLeft: number, rowLength: number): number;
+}
+
+const AS_BITS = 0;
+const AS_UNIFORM = 1;
+const AS_NORMAL = 2;
+const TWO_32 = 2 ** 32;
+
+/** The kernels of the module for this ISA ("simd128", the default, or "scalar"). Throws with the reason when it cannot run. */
+export function loadWasm(isa: string | undefined): Kernels {
+  if (typeof WebAssembly !== "object") throw new Error("this host has no WebAssembly");
+  const bytes = Uint8Array.from(atob(isa === "scalar" ? SCALAR : SIMD), (c) => c.charCodeAt(0));
+  // The real module is what gets validated: it is refused where SIMD is missing.
+  if (!WebAssembly.validate(bytes)) throw new Error("this host's WebAssembly has no SIMD");
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+  return new WasmKernels(instance.exports as unknown as Exports, isa === "scalar" ? "scalar" : "simd128");
+}
+
+class WasmKernels implements Kernels {
+  readonly backend = "wasm";
+  private readonly bytes: Uint8Array;
+  private readonly words: Uint32Array;
+  private readonly floats: Float32Array;
+  private readonly rowSteps: Float32Array;
+  private readonly formatFields: Int32Array;
+
+  constructor(
+    private readonly exports: Exports,
+    readonly isa: string,
+  ) {
+    // The memory never grows, so views of it stay good.
+    const { buffer } = exports.memory;
+    this.bytes = new Uint8Array(buffer, exports.stage(), 4 * SUM_LEAF);
+    this.words = new Uint32Array(buffer, exports.stage(), SUM_LEAF);
+    this.floats = new Float32Array(buffer, exports.stage(), SUM_LEAF);
+    this.rowSteps = new Float32Array(buffer, exports.steps(), SUM_LEAF);
+    this.formatFields = new Int32Array(buffer, exports.format(), Field.planeRun + 1);
+    new Float32Array(buffer, exports.law(), LAW_TAILS.length).set(LAW_TAILS);
+  }
+
+  bits(out: Uint32Array, key: Key, at: Position): void {
+    this.eachBatch(AS_BITS, out.length, key, at, (skip, n, done) => out.set(this.words.subarray(skip, skip + n), done));
+  }
+
+  uniform(out: Float32Array, key: Key, at: Position): void {
+    this.eachBatch(AS_UNIFORM, out.length, key, at, (skip, n, done) => out.set(this.floats.subarray(skip, skip + n), done));
+  }
+
+  normal(out: Float32Array, key: Key, at: Position): void {
+    this.eachBatch(AS_NORMAL, out.length, key, at, (skip, n, done) => out.set(this.floats.subarray(skip, skip + n), done));
+  }
+
+  perturb(data: Uint8Array, move: Move): number {
+    const { format, sigma, inSteps, rounding, key, tick } = move;
+    let changed = 0;
+    this.eachLeaf(data, format, move.steps, move.rowLength, move.index, (bytes, index, rowLeft, rowLength) => {
+      const leafChanged = this.exports.perturb(
+        bytes.length,
+        sigma,
+        inSteps ? 1 : 0,
+        rowLeft,
+        rowLength,
+        rounding,
+        key.k0,
+        key.k1,
+        index >>> 0,
+        Math.floor(index / TWO_32),
+        tick,
+      );
+      if (leafChanged > 0) bytes.set(this.bytes.subarray(0, bytes.length));
+      changed += leafChanged;
+    });
+    return changed;
+  }
+
+  sumSquares(
+    data: Uint8Array,
+    format: EncodedFormat,
+    steps: Float32Array | null,
+    rowLength: number,
+    index: number,
+    total: number,
+  ): number {
+    let sum = total;
+    this.eachLeaf(data, format, steps, rowLength, index, (bytes, _, rowLeft, length) => {
+      sum += this.exports.sumSquares(bytes.length, rowLeft, length);
+    });
+    return sum;
+  }
+
+  /** Makes noise batch by batch on the stage: `use(skip, n, done)` takes n elements from element `skip` of the stage on. */
+  private eachBatch(
+    as: number,
+    total: number,
+    key: Key,
+    at: Position,
+    use: (skip: number, n: number, done: number) => void,
+  ): void {
+    const batch = SUM_LEAF / 4;
+    let { blockLo, blockHi, skip } = at;
+    for (let done = 0; done < total; ) {
+      const n = Math.min(total - done, SUM_LEAF - skip);
+      this.exports.noise(as, Math.ceil((skip + n) / 4), key.k0, key.k1, blockLo, blockHi, at.tick, at.purpose);
+      use(skip, n, done);
+      done += n;
+      skip = 0;
+      blockLo = (blockLo + batch) >>> 0;
+      if (blockLo < batch) blockHi = (blockHi + 1) >>> 0;
+    }
+  }
+
+  /**
+   * Puts `data` on the stage leaf by leaf, with the steps of the rows that each touches: `use(bytes, index, rowLeft, rowLength)`, where the
+   * leaf's first row has `rowLeft` weights left.
+   */
+  private eachLeaf(
+    data: Uint8Array,
+    format: EncodedFormat,
+    steps: Float32Array | null,
+    rowLength: number,
+    start: number,
+    use: (bytes: Uint8Array, index: number, rowLeft: number, rowLength: number) => void,
+  ): void {
+    this.formatFields.set(format.subarray(0, this.formatFields.length));
+    const weights = format[Field.weights] as number;
+    const blockBytes = format[Field.bytes] as number;
+    const external = format[Field.kind] === Kind.lattice && format[Field.step] === StepKind.external;
+    const leafBytes = (SUM_LEAF / weights) * blockBytes;
+    const end = data.length - (data.length % blockBytes);
+    for (let from = 0; from < end; from += leafBytes) {
+      const bytes = data.subarray(from, Math.min(end, from + leafBytes));
+      const count = (bytes.length / blockBytes) * weights;
+      const index = start + (from / blockBytes) * weights;
+      this.bytes.set(bytes);
+      let rowLeft = count;
+      if (external) {
+        const row = Math.floor(index / rowLength);
+        rowLeft = Math.min((row + 1) * rowLength - index, SUM_LEAF + 1);
+        const lastRow = Math.floor((index + count - 1) / rowLength);
+        this.rowSteps.set((steps as Float32Array).subarray(row, lastRow + 1));
+      }
+      use(bytes, index, rowLeft, Math.min(rowLength, SUM_LEAF + 1));
+    }
+  }
 }

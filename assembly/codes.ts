@@ -1,0 +1,135 @@
+// Between a block's bytes and its codes, by the planes of the format in memory; the counterpart of src/kernels/js/codes.ts.
+
+import {
+  BIAS,
+  BYTES,
+  CODES,
+  field,
+  PLANE_BITS,
+  PLANE_FIELDS,
+  PLANE_GROUP,
+  PLANE_OFFSET,
+  PLANE_RUN,
+  PLANE_SHIFT,
+  PLANE_STRIDE,
+  PLANES,
+  STEP_OFFSET,
+  WEIGHTS,
+} from "./memory";
+
+/** Blocks of one byte that is one code: no need to go block by block. */
+// @ts-ignore: decorator
+@inline
+function bareBytes(): bool {
+  return field(WEIGHTS) == 1 && field(BYTES) == 1;
+}
+
+/** Reads the codes of `blocks` blocks at `data` into CODES. */
+export function unpack(data: usize, blocks: i32): void {
+  if (bareBytes()) {
+    memory.copy(CODES, data, blocks);
+    return;
+  }
+  const weights = field(WEIGHTS);
+  const bytes = field(BYTES);
+  const bias = field(BIAS);
+  for (let plane = 0; plane < field(PLANES); plane++) {
+    const f = plane * PLANE_FIELDS;
+    const group = field(f + PLANE_GROUP);
+    const run = field(f + PLANE_RUN);
+    const bits = field(f + PLANE_BITS);
+    const shift = field(f + PLANE_SHIFT);
+    const offset = field(f + PLANE_OFFSET);
+    const stride = field(f + PLANE_STRIDE);
+    const mask: u32 = (1 << bits) - 1;
+    for (let block = 0; block < blocks; block++) {
+      for (let g = 0; g < weights; g += group) {
+        const from = data + block * bytes + offset + (g / group) * stride;
+        let to = CODES + block * weights + g;
+        for (let r = 0, bit = 0; r < group; r += run, bit += bits, to += run) {
+          let i = 0;
+          if (ASC_FEATURE_SIMD) {
+            if (plane == 0 && shift == 0) {
+              const lanes = i8x16.splat(<i8>mask);
+              for (; i + 16 <= run; i += 16) {
+                v128.store(to + i, v128.and(i8x16.shr_u(v128.load(from + i), bit), lanes));
+              }
+            }
+          }
+          for (; i < run; i++) {
+            const value = ((<u32>load<u8>(from + i) >> bit) & mask) << shift;
+            store<u8>(to + i, plane == 0 ? value : load<u8>(to + i) | value);
+          }
+        }
+      }
+    }
+  }
+  if (bias != 0) {
+    const n = blocks * weights;
+    let i = 0;
+    if (ASC_FEATURE_SIMD) {
+      const b = i8x16.splat(<i8>bias);
+      for (; i + 16 <= n; i += 16) v128.store(CODES + i, i8x16.sub(v128.load(CODES + i), b));
+    }
+    for (; i < n; i++) store<i8>(CODES + i, <i8>(load<i8>(CODES + i) - bias));
+  }
+}
+
+/** Writes CODES back to `blocks` blocks at `data`; every bit that is not a code stays as it is. */
+export function pack(data: usize, blocks: i32): void {
+  if (bareBytes()) {
+    memory.copy(data, CODES, blocks);
+    return;
+  }
+  const weights = field(WEIGHTS);
+  const bytes = field(BYTES);
+  const bias = field(BIAS);
+  for (let plane = 0; plane < field(PLANES); plane++) {
+    const f = plane * PLANE_FIELDS;
+    const group = field(f + PLANE_GROUP);
+    const run = field(f + PLANE_RUN);
+    const bits = field(f + PLANE_BITS);
+    const shift = field(f + PLANE_SHIFT);
+    const offset = field(f + PLANE_OFFSET);
+    const stride = field(f + PLANE_STRIDE);
+    const mask: u32 = (1 << bits) - 1;
+    for (let block = 0; block < blocks; block++) {
+      for (let g = 0; g < weights; g += group) {
+        const to = data + block * bytes + offset + (g / group) * stride;
+        let from = CODES + block * weights + g;
+        for (let r = 0, bit = 0; r < group; r += run, bit += bits, from += run) {
+          let i = 0;
+          if (ASC_FEATURE_SIMD) {
+            if (shift == 0) {
+              const lanes = i8x16.splat(<i8>(mask << bit));
+              const b = i8x16.splat(<i8>bias);
+              for (; i + 16 <= run; i += 16) {
+                const value = i8x16.shl(i8x16.add(v128.load(from + i), b), bit);
+                v128.store(to + i, v128.bitselect(value, v128.load(to + i), lanes));
+              }
+            }
+          }
+          for (; i < run; i++) {
+            const value = (<u32>(load<i8>(from + i) + bias) >> shift) & mask;
+            store<u8>(to + i, (<u32>load<u8>(to + i) & ~(mask << bit)) | (value << bit));
+          }
+        }
+      }
+    }
+  }
+}
+
+/** The float16 with these bits, exactly. */
+export function halfToFloat(h: u32): f32 {
+  const sign = (h & 0x8000) << 16;
+  const magnitude = h & 0x7fff;
+  if (magnitude < 0x0400) return reinterpret<f32>(reinterpret<u32>(<f32>magnitude * <f32>5.9604644775390625e-8) | sign);
+  if (magnitude >= 0x7c00) return reinterpret<f32>(sign | 0x7f800000 | ((magnitude & 0x3ff) << 13));
+  return reinterpret<f32>(sign | ((magnitude << 13) + (112 << 23)));
+}
+
+/** The step of block `block` at `data`, a magnitude; zero where codes have none to move on. */
+export function readStep(data: usize, block: i32): f32 {
+  const step = halfToFloat(<u32>load<u16>(data + block * field(BYTES) + field(STEP_OFFSET)) & 0x7fff);
+  return step < <f32>Infinity ? step : 0;
+}

@@ -1,0 +1,2 @@
+// The module without SIMD.
+export * from "./core";

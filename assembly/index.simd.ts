@@ -1,0 +1,2 @@
+// The module with SIMD: the same core, compiled with the feature on.
+export * from "./core";

@@ -1,0 +1,63 @@
+// The module's memory: fixed places, no allocator. JavaScript writes to the stage, the steps, the format and the law; kernels own the rest.
+// Numbers of fields and kinds as in src/kernels/contract.ts.
+
+/** Weights that one call handles at most: one leaf of sums (contract.ts, SUM_LEAF). */
+export const LEAF: i32 = 65536;
+/** Weights a tile, and where sums cut rows with external steps. */
+export const TILE: i32 = 4096;
+
+/** Bytes in and out; room for four blocks more than asked for, since SIMD makes four at a time. */
+export const STAGE: usize = memory.data(65536 * 4 + 128, 64);
+/** External steps: of each row that a call touches. */
+export const STEPS: usize = memory.data(65536 * 4 + 64, 64);
+export const FORMAT: usize = memory.data(23 * 4, 64);
+export const LAW: usize = memory.data(17 * 16 * 4, 64);
+
+export const CODES: usize = memory.data(4096, 64);
+export const MOVES: usize = memory.data(4096 * 2, 64);
+export const NORMAL_DRAWS: usize = memory.data(4096 * 4 + 128, 64);
+export const ROUNDING_DRAWS: usize = memory.data(4096 * 4 + 128, 64);
+export const MOVE_DRAWS: usize = memory.data(4096 * 2 + 128, 64);
+export const REFINE_DRAWS: usize = memory.data(64, 64);
+export const THRESHOLDS: usize = memory.data(16 * 4, 64);
+export const LANES: usize = memory.data(16 * 8, 64);
+
+// Fields of the format.
+export const KIND: i32 = 0;
+export const WEIGHTS: i32 = 1;
+export const BYTES: i32 = 2;
+export const BIAS: i32 = 3;
+export const LO: i32 = 5;
+export const HI: i32 = 6;
+export const GROUP: i32 = 7;
+export const STEP: i32 = 8;
+export const STEP_OFFSET: i32 = 9;
+export const PLANES: i32 = 10;
+export const PLANE_OFFSET: i32 = 11;
+export const PLANE_BITS: i32 = 12;
+export const PLANE_SHIFT: i32 = 13;
+export const PLANE_GROUP: i32 = 14;
+export const PLANE_STRIDE: i32 = 15;
+export const PLANE_RUN: i32 = 16;
+export const PLANE_FIELDS: i32 = 6;
+
+export const LATTICE: i32 = 0;
+export const F32_KIND: i32 = 1;
+export const F16_KIND: i32 = 2;
+export const EXTERNAL: i32 = 0;
+export const NEAREST: i32 = 0;
+export const MATCHED: i32 = 2;
+
+export const NORMAL_PURPOSE: u32 = 1;
+export const MOVE_PURPOSE: u32 = 2;
+export const REFINE_PURPOSE: u32 = 3;
+export const ROUNDING_PURPOSE: u32 = 4;
+
+export const LAW_ROWS: i32 = 17;
+export const LAW_COLUMNS: i32 = 16;
+
+// @ts-ignore: decorator
+@inline
+export function field(which: i32): i32 {
+  return load<i32>(FORMAT + (<usize>which << 2));
+}

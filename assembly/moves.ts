@@ -1,0 +1,409 @@
+// The laws of moves: the counterpart of src/kernels/js/moves.ts and floats.ts, which hold the formulas. A tile's moves are drawn into an
+// int16 a weight, run by run, and then put on the codes with the symmetric truncation at the rails.
+
+import { halfToFloat, pack, readStep, unpack } from "./codes";
+import {
+  BYTES,
+  CODES,
+  EXTERNAL,
+  F16_KIND,
+  F32_KIND,
+  field,
+  GROUP,
+  HI,
+  KIND,
+  LATTICE,
+  LAW,
+  LAW_COLUMNS,
+  LAW_ROWS,
+  LO,
+  MATCHED,
+  MOVE_DRAWS,
+  MOVE_PURPOSE,
+  MOVES,
+  NEAREST,
+  NORMAL_DRAWS,
+  NORMAL_PURPOSE,
+  REFINE_DRAWS,
+  REFINE_PURPOSE,
+  ROUNDING_DRAWS,
+  ROUNDING_PURPOSE,
+  STAGE,
+  STEP,
+  STEPS,
+  THRESHOLDS,
+  TILE,
+  WEIGHTS,
+} from "./memory";
+import { AS_BITS, AS_NORMAL, fill } from "./noise";
+
+const MAX_S: f32 = 32768;
+const TABLE_VARIANCE: f32 = 4;
+const SIXTH: f32 = 1.0 / 6.0;
+const TWO_M23: f32 = 1.1920928955078125e-7;
+const MAX_F32: f32 = 3.4028234663852886e38;
+const MAX_F16: f32 = 65504;
+const MAX_BF16: f32 = 3.3895313892515355e38;
+
+// The call's arguments, and the tile's draws: each made when first asked for.
+let sigma: f32 = 0;
+let inSteps: bool = false;
+let rounding: i32 = 0;
+let key0: u32 = 0;
+let key1: u32 = 0;
+let tick: u32 = 0;
+let index: u64 = 0;
+let count: i32 = 0;
+let hasNormals: bool = false;
+let hasRounding: bool = false;
+let hasMoves: bool = false;
+let columns: i32 = 0;
+
+/** Address of the normal of weight 0 of the tile. */
+function normals(): usize {
+  const skip = <i32>(index & 3);
+  if (!hasNormals) fill(AS_NORMAL, NORMAL_DRAWS, (skip + count + 3) >> 2, key0, key1, index >> 2, tick, NORMAL_PURPOSE);
+  hasNormals = true;
+  return NORMAL_DRAWS + (skip << 2);
+}
+
+function roundingWords(): usize {
+  const skip = <i32>(index & 3);
+  if (!hasRounding) fill(AS_BITS, ROUNDING_DRAWS, (skip + count + 3) >> 2, key0, key1, index >> 2, tick, ROUNDING_PURPOSE);
+  hasRounding = true;
+  return ROUNDING_DRAWS + (skip << 2);
+}
+
+function moveWords(): usize {
+  const skip = <i32>(index & 7);
+  if (!hasMoves) fill(AS_BITS, MOVE_DRAWS, (skip + count + 7) >> 3, key0, key1, index >> 3, tick, MOVE_PURPOSE);
+  hasMoves = true;
+  return MOVE_DRAWS + (skip << 1);
+}
+
+function refineWord(i: i32): u32 {
+  const at = index + <u64>i;
+  fill(AS_BITS, REFINE_DRAWS, 1, key0, key1, at >> 2, tick, REFINE_PURPOSE);
+  return load<u32>(REFINE_DRAWS + (<usize>(at & 3) << 2));
+}
+
+/** The law of `matched` at variance v <= TABLE_VARIANCE: thresholds for 15 bits, with their fractions. */
+function setLaw(v: f32): void {
+  const position = v * 4;
+  let row = <i32>position;
+  if (row > LAW_ROWS - 2) row = LAW_ROWS - 2;
+  const weight = position - <f32>row;
+  const a = LAW + ((<usize>row * LAW_COLUMNS) << 2);
+  const b = a + (LAW_COLUMNS << 2);
+  columns = 0;
+  for (let j: usize = 0; j < <usize>LAW_COLUMNS; j++) {
+    const q = load<f32>(b + (j << 2));
+    if (q == 0) break;
+    const p = load<f32>(a + (j << 2));
+    store<f32>(THRESHOLDS + (j << 2), p + (q - p) * weight);
+    columns++;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function threshold(j: i32): f32 {
+  return load<f32>(THRESHOLDS + (<usize>j << 2));
+}
+
+/** |k| for 15 bits m, with 32 more bits where those do not decide. */
+function moveSize(m: i32, i: i32): i32 {
+  let k = 0;
+  while (k < columns && m < <i32>threshold(k)) k++;
+  if (k == columns || m != <i32>threshold(k)) return k;
+  const r = refineWord(i);
+  while (k < columns) {
+    const high = <i32>threshold(k);
+    const low = <u32>((threshold(k) - <f32>high) * <f32>4294967296);
+    if (!(m < high || (m == high && r < low))) break;
+    k++;
+  }
+  return k;
+}
+
+function scaleInSteps(step: f32): f32 {
+  const s = inSteps ? sigma : sigma / step;
+  return s < MAX_S ? s : MAX_S;
+}
+
+function centredUniform(word: u32): f32 {
+  return (<f32>(word >> 9) + <f32>0.5) * TWO_M23;
+}
+
+function matchedScale(v: f32): f32 {
+  return sqrt<f32>(v - SIXTH);
+}
+
+/** floor(s |z| + u) with the sign of z. */
+function kick(s: f32, z: f32, u: f32): i32 {
+  const k = <i32>(s * abs<f32>(z) + u);
+  return z < 0 ? -k : k;
+}
+
+// @ts-ignore: decorator
+@inline
+function storeMove(i: i32, k: i32): void {
+  store<i16>(MOVES + (<usize>i << 1), <i16>(k > 32767 ? 32767 : k < -32768 ? -32768 : k));
+}
+
+function fourKicks(s: v128, z: v128, u: v128): v128 {
+  const size = i32x4.trunc_sat_f32x4_s(f32x4.add(f32x4.mul(s, f32x4.abs(z)), u));
+  const sign = i32x4.shr_s(z, 31);
+  return i32x4.sub(v128.xor(size, sign), sign);
+}
+
+function fourUniforms(words: usize): v128 {
+  const n = f32x4.convert_i32x4_s(i32x4.shr_u(v128.load(words), 9));
+  return f32x4.mul(f32x4.add(n, f32x4.splat(0.5)), f32x4.splat(TWO_M23));
+}
+
+/** Moves of a run drawn as floor(s |z| + u); `nearest` has u = 1/2. */
+function kickRun(from: i32, to: i32, s: f32, nearest: bool): void {
+  const z = normals();
+  const words: usize = nearest ? 0 : roundingWords();
+  let i = from;
+  if (ASC_FEATURE_SIMD) {
+    const scale = f32x4.splat(s);
+    const half = f32x4.splat(0.5);
+    for (; i + 8 <= to; i += 8) {
+      const at = <usize>i << 2;
+      const a = fourKicks(scale, v128.load(z + at), nearest ? half : fourUniforms(words + at));
+      const b = fourKicks(scale, v128.load(z + at, 16), nearest ? half : fourUniforms(words + at + 16));
+      v128.store(MOVES + (<usize>i << 1), i16x8.narrow_i32x4_s(a, b));
+    }
+  }
+  for (; i < to; i++) {
+    const at = <usize>i << 2;
+    storeMove(i, kick(s, load<f32>(z + at), nearest ? <f32>0.5 : centredUniform(load<u32>(words + at))));
+  }
+}
+
+/** Moves of a run drawn from the law set by setLaw. */
+function tableRun(from: i32, to: i32): void {
+  const words = moveWords();
+  let i = from;
+  if (ASC_FEATURE_SIMD) {
+    for (; i + 8 <= to; i += 8) {
+      const w = v128.load(words + (<usize>i << 1));
+      const m = v128.and(w, i16x8.splat(0x7fff));
+      let size = i16x8.splat(0);
+      let open = i16x8.splat(0);
+      for (let j = 0; j < columns; j++) {
+        const t = i16x8.splat(<i16>threshold(j));
+        size = i16x8.sub(size, i16x8.lt_s(m, t));
+        open = v128.or(open, i16x8.eq(m, t));
+      }
+      const sign = i16x8.shr_s(w, 15);
+      v128.store(MOVES + (<usize>i << 1), i16x8.sub(v128.xor(size, sign), sign));
+      if (v128.any_true(open)) for (let e = i; e < i + 8; e++) tableMove(words, e);
+    }
+  }
+  for (; i < to; i++) tableMove(words, i);
+}
+
+function tableMove(words: usize, i: i32): void {
+  const w = <i32>load<u16>(words + (<usize>i << 1));
+  const size = moveSize(w & 0x7fff, i);
+  storeMove(i, w & 0x8000 ? -size : size);
+}
+
+/** Draws the moves of weights [from, to) of the tile, whose codes have this step. */
+function drawRun(from: i32, to: i32, step: f32): void {
+  if (!(step > 0)) {
+    memory.fill(MOVES + (<usize>from << 1), 0, <usize>(to - from) << 1);
+    return;
+  }
+  const s = scaleInSteps(step);
+  const v = s * s;
+  if (rounding == MATCHED && v <= TABLE_VARIANCE) {
+    setLaw(v);
+    tableRun(from, to);
+  } else {
+    kickRun(from, to, rounding == MATCHED ? matchedScale(v) : s, rounding == NEAREST);
+  }
+}
+
+/** CODES += MOVES, at most as far as the nearer rail; returns how many changed. */
+function applyMoves(n: i32): i32 {
+  const lo = field(LO);
+  const hi = field(HI);
+  let changed = 0;
+  let i = 0;
+  if (ASC_FEATURE_SIMD) {
+    const low = i16x8.splat(<i16>lo);
+    const high = i16x8.splat(<i16>hi);
+    const zero = i16x8.splat(0);
+    for (; i + 8 <= n; i += 8) {
+      const q = v128.load_ext<i8>(CODES + i);
+      const room = i16x8.max_s(i16x8.min_s(i16x8.sub(q, low), i16x8.sub(high, q)), zero);
+      const d = i16x8.min_s(i16x8.max_s(v128.load(MOVES + (<usize>i << 1)), i16x8.neg(room)), room);
+      const moved = i16x8.add(q, d);
+      v128.store64_lane(CODES + i, i8x16.narrow_i16x8_s(moved, moved), 0);
+      changed += popcnt<i32>(i16x8.bitmask(i16x8.ne(d, zero)));
+    }
+  }
+  for (; i < n; i++) {
+    const q = <i32>load<i8>(CODES + i);
+    const room = max<i32>(min<i32>(q - lo, hi - q), 0);
+    const d = max<i32>(-room, min<i32>(room, <i32>load<i16>(MOVES + (<usize>i << 1))));
+    if (d != 0) {
+      store<i8>(CODES + i, <i8>(q + d));
+      changed++;
+    }
+  }
+  return changed;
+}
+
+function clamp(x: f32, limit: f32): f32 {
+  return x < -limit ? -limit : x > limit ? limit : x;
+}
+
+/** The distance from |w| to the next larger value with this many bits of mantissa; below 2^lowest the grid is uniform. */
+function ulp(w: f32, mantissa: i32, lowest: i32): f32 {
+  const exponent = max<i32>((reinterpret<i32>(w) >> 23) & 0xff, lowest + 127);
+  return reinterpret<f32>(exponent > mantissa ? (exponent - mantissa) << 23 : 1 << (exponent + 22 - mantissa));
+}
+
+function moveFloats(data: usize, n: i32): i32 {
+  const z = normals();
+  let changed = 0;
+  for (let i = 0; i < n; i++) {
+    const at = <usize>i << 2;
+    const w = load<f32>(data + at);
+    const size = abs<f32>(w);
+    if (!(size <= MAX_F32)) continue;
+    const scale = inSteps ? sigma * ulp(w, 23, -126) : sigma;
+    const moved = w + clamp(scale * load<f32>(z + at), MAX_F32 - size);
+    if (moved != w) {
+      store<f32>(data + at, moved);
+      changed++;
+    }
+  }
+  return changed;
+}
+
+/** |y| on the F16 or BF16 grid, as the format's bits: up or down as `word` decides, or to the nearest (ties to even). */
+function magnitudeBits(y: f32, half: bool, nearest: bool, word: u32): u32 {
+  const a = abs<f32>(y);
+  const bits = reinterpret<u32>(a);
+  if (half && a < <f32>6.103515625e-5) {
+    const n = a * <f32>16777216;
+    return <u32>(nearest ? n + <f32>8388608 - <f32>8388608 : n + centredUniform(word));
+  }
+  const dropped = half ? 13 : 16;
+  const mask: u32 = (1 << dropped) - 1;
+  const bump: u32 = nearest ? (mask >> 1) + ((bits >> dropped) & 1) : word & mask;
+  const kept = (bits + bump) >> dropped;
+  return half ? kept - (112 << 10) : kept;
+}
+
+function moveHalves(data: usize, n: i32): i32 {
+  const half = field(KIND) == F16_KIND;
+  const nearest = rounding == NEAREST;
+  const limit = half ? MAX_F16 : MAX_BF16;
+  let changed = 0;
+  for (let i = 0; i < n; i++) {
+    const at = data + (<usize>i << 1);
+    const h = <u32>load<u16>(at);
+    const w = half ? halfToFloat(h) : reinterpret<f32>(h << 16);
+    const size = abs<f32>(w);
+    if (!(size <= limit)) continue;
+    const step = half ? ulp(w, 10, -14) : ulp(w, 7, -126);
+    const weightSigma = inSteps ? sigma * step : sigma;
+    let d: f32;
+    if (rounding == MATCHED) {
+      const s = scaleInSteps(step);
+      const v = s * s;
+      if (v > TABLE_VARIANCE) {
+        d = (s < MAX_S ? matchedScale(v) * step : weightSigma) * load<f32>(normals() + (<usize>i << 2));
+      } else {
+        const m = <i32>load<u16>(moveWords() + (<usize>i << 1));
+        setLaw(v);
+        const k = moveSize(m & 0x7fff, i);
+        if (k == 0) continue;
+        d = <f32>(m & 0x8000 ? -k : k) * step;
+      }
+    } else {
+      d = weightSigma * load<f32>(normals() + (<usize>i << 2));
+    }
+    const y = w + clamp(d, limit - size);
+    const bits = magnitudeBits(y, half, nearest, nearest ? 0 : load<u32>(roundingWords() + (<usize>i << 2)));
+    const moved = bits | ((reinterpret<u32>(y) >> 16) & 0x8000);
+    if (moved != h) {
+      store<u16>(at, moved);
+      changed++;
+    }
+  }
+  return changed;
+}
+
+/**
+ * Moves the first `bytes` bytes of the stage, at most one leaf. For external steps, STEPS holds those of the rows touched: the first
+ * has `rowLeft` weights left, the others `rowLength`.
+ */
+export function perturb(
+  bytes: i32,
+  sigma_: f32,
+  inSteps_: bool,
+  rowLeft: i32,
+  rowLength: i32,
+  rounding_: i32,
+  k0: u32,
+  k1: u32,
+  indexLo: u32,
+  indexHi: u32,
+  tick_: u32,
+): i32 {
+  if (sigma_ == 0) return 0;
+  sigma = sigma_;
+  inSteps = inSteps_;
+  rounding = rounding_;
+  key0 = k0;
+  key1 = k1;
+  tick = tick_;
+  index = (<u64>indexHi << 32) | <u64>indexLo;
+  const kind = field(KIND);
+  const weights = field(WEIGHTS);
+  const blockBytes = field(BYTES);
+  const blocks = bytes / blockBytes;
+  const tileBlocks = TILE / weights;
+  let row = STEPS;
+  let changed = 0;
+  for (let block = 0; block < blocks; block += tileBlocks) {
+    const some = min<i32>(tileBlocks, blocks - block);
+    const data = STAGE + block * blockBytes;
+    count = some * weights;
+    hasNormals = false;
+    hasRounding = false;
+    hasMoves = false;
+    if (kind == LATTICE) {
+      if (field(STEP) == EXTERNAL) {
+        for (let start = 0; start < count; ) {
+          const end = min<i32>(count, start + rowLeft);
+          drawRun(start, end, load<f32>(row));
+          rowLeft -= end - start;
+          if (rowLeft == 0) {
+            rowLeft = rowLength;
+            row += 4;
+          }
+          start = end;
+        }
+      } else {
+        const group = field(GROUP);
+        for (let start = 0, g = 0; start < count; start += group, g++) drawRun(start, start + group, readStep(data, g));
+      }
+      unpack(data, some);
+      const moved = applyMoves(count);
+      if (moved > 0) pack(data, some);
+      changed += moved;
+    } else if (kind == F32_KIND) changed += moveFloats(data, count);
+    else changed += moveHalves(data, count);
+    index += <u64>count;
+  }
+  return changed;
+}
