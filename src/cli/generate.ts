@@ -1,6 +1,6 @@
 // brownian generate: a language model writes, with moving weights, with softmax sampling, or with both.
 
-import { randomBytes } from "node:crypto";
+import { randomInt } from "node:crypto";
 import chalk from "chalk";
 import { Command, Option } from "commander";
 import { BrownianError, checkInteger } from "../errors.js";
@@ -66,7 +66,11 @@ export function generateCommand({ signal }: Invocation): Command {
     .option("-n, --samples <n>", "texts to write for each sigma, with seeds counting up", parseWhole, 1)
     .option("--max-tokens <n>", "tokens to write at most", parseWhole, 100)
     .option("--side-by-side", "compare in columns: clean and greedy, softmax, and each sigma")
-    .option("--threads <n>", "engine threads; no more than there are free cores (default: all physical cores)", parseWhole)
+    .option(
+      "--threads <n>",
+      "engine threads; no more than there are free cores (default: all physical cores but one)",
+      parseWhole,
+    )
     .option("--context <n>", "tokens of context (default: the model's, at most 4096)", parseWhole)
     .addOption(new Option("--gpu-layers <n>", "must be 0: weights on a GPU do not move").argParser(parseWhole).hideHelp())
     .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
@@ -82,7 +86,7 @@ interface Run {
 
 async function generate(prompt: string, options: Options, signal: AbortSignal): Promise<void> {
   checkInteger("--samples", options.samples, 1);
-  const seed = options.seed ?? randomBytes(4).readUInt32LE();
+  const seed = options.seed ?? randomInt(100_000);
   const runs = options.sideBySide ? comparison(options, BigInt(seed)) : samples(options, BigInt(seed));
   const common = { maxTokens: options.maxTokens, signal };
   const model = await withProgress("copying the model", (onProgress) =>
@@ -115,10 +119,10 @@ function samples(options: Options, seed: bigint): Run[] {
 /** The texts of a side-by-side run: without noise, with dice at the output, with moving weights. */
 function comparison(options: Options, seed: bigint): Run[] {
   const temperature = options.temperature ?? SIDE_BY_SIDE_TEMPERATURE;
-  const clean: Run = { label: "clean, greedy", options: { seed } };
+  const clean: Run = { label: "greedy", options: { seed } };
   const softmax = seeds(seed, options.samples).map(
     (one): Run => ({
-      label: `softmax T = ${significant(temperature)}, seed ${one}`,
+      label: `T = ${significant(temperature)}, seed ${one}`,
       options: { ...samplingOf(options), temperature, seed: one },
     }),
   );
@@ -134,7 +138,7 @@ function moving(options: Options, sigma: number, seed: bigint, sampling: Generat
   const how = options.dynamics === "quenched" ? "" : `, ${options.dynamics}`;
   const dice = sampling.temperature ? `, T = ${significant(sampling.temperature)}` : "";
   return {
-    label: `weights σ = ${significant(sigma)}${unit}${how}${dice}, seed ${seed}`,
+    label: `σ = ${significant(sigma)}${unit}${how}${dice}, seed ${seed}`,
     options: { ...sampling, ...noiseSettings(options), sigma, dynamics: options.dynamics, seed },
   };
 }

@@ -1,7 +1,17 @@
 // The WebAssembly backend: two modules from one core (assembly/), with SIMD and without, their bytes inlined. Touches no file and nothing
 // that only Node has. Data goes through a stage in the module's memory, one leaf of weights at a time.
 
-import { type EncodedFormat, Field, type Kernels, type Key, Kind, type Move, type Position, StepKind, SUM_LEAF } from "./contract.js";
+import {
+  type EncodedFormat,
+  Field,
+  type Kernels,
+  type Key,
+  Kind,
+  type Move,
+  type Position,
+  StepKind,
+  SUM_LEAF,
+} from "./contract.js";
 import { WASM as SCALAR } from "./generated/scalar.wasm.js";
 import { WASM as SIMD } from "./generated/simd.wasm.js";
 import { LAW_TAILS } from "./law.js";

@@ -6,7 +6,7 @@ import type { Llama, LlamaContext, LlamaContextSequence, LlamaModel, Token } fro
 import { BrownianError } from "../errors.js";
 
 export interface EngineOptions {
-  /** Default: the machine's physical cores, as far as this process may use them. The engine's threads spin: never give it more. */
+  /** Default: all physical cores that this process may use but one, which the event loop needs. The engine's threads spin: one too many, and writing is ten times slower. */
   readonly threads?: number;
   /** Tokens of context; default: what the model was trained on, at most {@link DEFAULT_CONTEXT}. */
   readonly contextSize?: number;
@@ -90,7 +90,7 @@ export class EngineModel {
           `contextSize is ${contextSize}, but ${name} was trained on ${trained} tokens of context.`,
         );
       }
-      const threads = options.threads ?? Math.max(1, Math.min(engine.cpuMathCores, availableParallelism()));
+      const threads = options.threads ?? Math.max(1, Math.min(engine.cpuMathCores, availableParallelism()) - 1);
       const context = await model.createContext({ contextSize, sequences: 1, threads });
       return new EngineModel(model, context, context.getSequence(), contextSize);
     } catch (error) {

@@ -13,7 +13,7 @@ import { type Probe, probe } from "./probe.js";
 import { TextStream } from "./text-stream.js";
 
 export interface LoadOptions extends Watch {
-  /** Engine threads; default BROWNIAN_THREADS, or the machine's physical cores. Never more than are free: they spin. */
+  /** Engine threads; default BROWNIAN_THREADS, or all physical cores but one. Never more than are free: they spin. */
   readonly threads?: number;
   /** Tokens of context; default: what the model was trained on, at most 4096. */
   readonly contextSize?: number;

@@ -1,0 +1,56 @@
+// The choice of the backend: order, force, and reasons kept.
+import { describe, expect, it } from "vitest";
+import { BrownianError } from "../src/errors.js";
+import { threadCount } from "../src/kernels/native.js";
+import { select } from "../src/kernels/select.js";
+import { native, wasm } from "./backends.js";
+
+describe("select", () => {
+  it("takes native where it runs, else WebAssembly, and says why it did not", () => {
+    const { kernels, rejected, forced } = select({});
+    expect(forced).toEqual([]);
+    if (native.length > 0) {
+      expect(kernels).toMatchObject({ backend: "native" });
+      expect(rejected).toEqual([]);
+    } else {
+      expect(kernels.backend).toBe("wasm");
+      expect(rejected[0]).toMatchObject({ backend: "native", reason: expect.stringMatching(/\w/) });
+    }
+  });
+
+  it("is forced by the environment, in any case of letters", () => {
+    expect(select({ BROWNIAN_BACKEND: "JS" }).kernels).toMatchObject({ backend: "js", isa: "scalar" });
+    if (wasm.length === 2) {
+      expect(select({ BROWNIAN_BACKEND: "wasm" }).kernels).toMatchObject({ backend: "wasm", isa: "simd128" });
+      expect(select({ BROWNIAN_BACKEND: "wasm", BROWNIAN_ISA: "scalar" }).kernels).toMatchObject({
+        backend: "wasm",
+        isa: "scalar",
+      });
+      expect(select({ BROWNIAN_ISA: "simd128" }).kernels).toMatchObject({ backend: "wasm", isa: "simd128" });
+    }
+    for (const { name } of native) {
+      const isa = name.split(" ")[1] as string;
+      const { kernels, forced } = select({ BROWNIAN_BACKEND: "native", BROWNIAN_ISA: isa });
+      expect(kernels).toMatchObject({ backend: "native", isa });
+      expect(forced).toEqual(["BROWNIAN_BACKEND=native", `BROWNIAN_ISA=${isa}`]);
+    }
+  });
+
+  it("throws when what is forced does not exist or cannot run here", () => {
+    expect(() => select({ BROWNIAN_BACKEND: "cuda" })).toThrow(
+      /BROWNIAN_BACKEND=cuda: there is no such backend or ISA.*native \(avx512/,
+    );
+    expect(() => select({ BROWNIAN_BACKEND: "js", BROWNIAN_ISA: "avx2" })).toThrow(BrownianError);
+    const foreign = process.arch === "arm64" ? "avx2" : "neon";
+    expect(() => select({ BROWNIAN_ISA: foreign })).toThrow(
+      expect.objectContaining({ code: "backend-unavailable", message: expect.stringMatching(/cannot run here/) }),
+    );
+  });
+
+  it("counts threads from BROWNIAN_THREADS, and refuses nonsense", () => {
+    expect(threadCount({ BROWNIAN_THREADS: "3" })).toBe(3);
+    expect(threadCount({})).toBeGreaterThanOrEqual(1);
+    for (const bad of ["0", "-1", "two", "1.5"])
+      expect(() => threadCount({ BROWNIAN_THREADS: bad })).toThrow(/BROWNIAN_THREADS must be/);
+  });
+});
