@@ -118,7 +118,7 @@ describe("brownian generate", () => {
       "a model that the engine cannot load",
       ["--model", fileURLToPath(new URL("./fixtures/ggml-types.gguf", import.meta.url))],
       1,
-      /llama\.cpp does not load/,
+      /llama\.cpp\) does not load/,
     ],
   ];
   it.each(refused)("refuses %s", async (_, args, code, message) => {

@@ -1,12 +1,13 @@
 // The inference engine: node-llama-cpp, loaded only when a model is. Everything that knows its API is in this file.
 // It maps the live file (useMmap, no GPU layers) and so multiplies with the bytes that the thermostat writes.
 
-import { availableParallelism } from "node:os";
+import { setImmediate } from "node:timers/promises";
 import type { Llama, LlamaContext, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
 import { BrownianError } from "../errors.js";
+import { engineThreads } from "./threads.js";
 
 export interface EngineOptions {
-  /** Default: all physical cores that this process may use but one, which the event loop needs. The engine's threads spin: one too many, and writing is ten times slower. */
+  /** Default: {@link engineThreads}. The engine's threads spin: one too many, and writing is ten times slower. */
   readonly threads?: number;
   /** Tokens of context; default: what the model was trained on, at most {@link DEFAULT_CONTEXT}. */
   readonly contextSize?: number;
@@ -17,9 +18,12 @@ export interface EngineOptions {
 export interface Sampling {
   /** 0: greedy. */
   readonly temperature: number;
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly minP?: number;
+  /** 0: all tokens. */
+  readonly topK: number;
+  /** 1: all tokens. */
+  readonly topP: number;
+  /** 0: all tokens. */
+  readonly minP: number;
   /** 32 bits. */
   readonly seed: number;
 }
@@ -41,13 +45,27 @@ async function importEngine(): Promise<EngineModule> {
 }
 
 let llama: Promise<Llama> | undefined;
+/** What llama.cpp said while it loaded the last model: its errors say no more than "Failed to load model". */
+let complaints: string[] = [];
+const MOST_COMPLAINTS = 8;
 
 /** One engine a process; CPU only, since weights on a GPU are copies that no write reaches. */
 function sharedLlama(): Promise<Llama> {
   llama ??= (async () => {
     const engine = await importEngine();
     try {
-      return await engine.getLlama({ gpu: false, build: "never", progressLogs: false, logLevel: engine.LlamaLogLevel.error });
+      const started = await engine.getLlama({
+        gpu: false,
+        build: "never",
+        progressLogs: false,
+        logLevel: engine.LlamaLogLevel.error,
+        logger: (_level, message) => {
+          if (complaints.length < MOST_COMPLAINTS) complaints.push(message.trim());
+        },
+      });
+      // Shared by all models of the process: two that write at once get half each.
+      started.maxThreads = engineThreads(started.cpuMathCores);
+      return started;
     } catch (error) {
       throw new BrownianError("engine-failed", `node-llama-cpp does not start: ${(error as Error).message}`, { cause: error });
     }
@@ -75,6 +93,7 @@ export class EngineModel {
   static async load(path: string, name: string, options: EngineOptions): Promise<EngineModel> {
     const engine = await sharedLlama();
     let model: LlamaModel | undefined;
+    complaints = [];
     try {
       model = await engine.loadModel({
         modelPath: path,
@@ -90,28 +109,33 @@ export class EngineModel {
           `contextSize is ${contextSize}, but ${name} was trained on ${trained} tokens of context.`,
         );
       }
-      const threads = options.threads ?? Math.max(1, Math.min(engine.cpuMathCores, availableParallelism()) - 1);
+      const threads = options.threads ?? engineThreads(engine.cpuMathCores);
+      engine.maxThreads = Math.max(engine.maxThreads, threads);
       const context = await model.createContext({ contextSize, sequences: 1, threads });
-      return new EngineModel(model, context, context.getSequence(), contextSize);
+      return new EngineModel(name, model, context, context.getSequence(), contextSize);
     } catch (error) {
       await model?.dispose();
       if (error instanceof BrownianError || options.signal?.aborted) throw error;
-      throw new BrownianError("engine-failed", `llama.cpp does not load ${name}: ${(error as Error).message}`, { cause: error });
+      await setImmediate(); // the last complaints are on their way
+      const why = complaints[0] ?? (error as Error).message;
+      throw new BrownianError("engine-failed", `The engine (llama.cpp) does not load ${name}: ${why}`, { cause: error });
     }
   }
 
   private constructor(
+    /** What the user calls it: the engine has the live file. */
+    readonly name: string,
     private readonly model: LlamaModel,
     private readonly context: LlamaContext,
     private readonly sequence: LlamaContextSequence,
     readonly contextSize: number,
   ) {}
 
-  /** The tokens of a text, with the token that begins every text where the model has one. */
+  /** The tokens of a text, with the token that begins every text where the model has one; none for "" where it has not. */
   tokenize(text: string): number[] {
     const { bos, shouldPrependBosToken } = this.model.tokens;
     const tokens: Token[] = this.model.tokenize(text);
-    return shouldPrependBosToken && bos !== null ? [bos, ...tokens] : tokens;
+    return bos !== null && (shouldPrependBosToken || tokens.length === 0) ? [bos, ...tokens] : tokens;
   }
 
   /** The text of `tokens` as it reads on after `preceding`: with the spaces that the tokenizer puts between them. */
@@ -125,8 +149,18 @@ export class EngineModel {
   }
 
   /** The continuation of `tokens`, computed one token at a time and nothing ahead: a write between two is seen by the next. Ends at the end of text. */
-  continue(tokens: readonly number[], sampling: Sampling): AsyncGenerator<number, void> {
-    return this.sequence.evaluate(tokens as Token[], { ...sampling });
+  async *continue(tokens: readonly number[], sampling: Sampling): AsyncGenerator<number, void> {
+    try {
+      yield* this.sequence.evaluate(tokens as Token[], { ...sampling });
+    } catch (error) {
+      throw new BrownianError(
+        "engine-failed",
+        `The engine failed while it wrote with ${this.name}: ${(error as Error).message}`,
+        {
+          cause: error,
+        },
+      );
+    }
   }
 
   /** The logit of every token after `tokens`, evaluated afresh. */

@@ -28,13 +28,17 @@ export interface GenerateOptions extends Partial<NoiseSettings> {
   readonly dynamics?: string;
   /** Softmax temperature of the engine; default 0, greedy. Combines with moving weights. */
   readonly temperature?: number;
+  /** Softmax samples from the k likeliest tokens only; default 0, all of them. */
   readonly topK?: number;
+  /** Softmax samples from the likeliest tokens of total probability p only; default 1, all of them. */
   readonly topP?: number;
+  /** Softmax samples from tokens at least p times as likely as the likeliest only; default 0, all of them. */
   readonly minP?: number;
   /** Of the weights and of softmax sampling; default 0. */
   readonly seed?: Seed;
   /** Default 100. */
   readonly maxTokens?: number;
+  /** Ends the text between two tokens; what is written by then is kept (`stop: "aborted"`). */
   readonly signal?: AbortSignal;
 }
 
@@ -50,7 +54,7 @@ export interface Generation {
   readonly changed: number;
   /** The engine does not see writes to some of the moved tensors, so it loaded the moved file. */
   readonly reloaded: boolean;
-  readonly stop: "end" | "length" | "context" | "aborted";
+  readonly stop: "eos" | "length" | "context" | "aborted";
 }
 
 const WAY_OUT =
@@ -69,14 +73,16 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const engine = engineOptions(options);
   const bath = await Thermostat.open(path, { ...options, sigma: 0, skipUnsupported: true });
   try {
-    return new Model(path, bath, await EngineModel.load(bath.livePath, path, engine), engine);
+    const loaded = await EngineModel.load(bath.livePath, path, { ...engine, ...(options.signal && { signal: options.signal }) });
+    return new Model(path, bath, loaded, engine);
   } catch (error) {
     await bath.close();
     throw error;
   }
 }
 
-function engineOptions({ threads, contextSize, gpuLayers, signal }: LoadOptions): EngineOptions {
+/** What holds whenever the engine loads the file; the signal is of the first time only. */
+function engineOptions({ threads, contextSize, gpuLayers }: LoadOptions): EngineOptions {
   if (gpuLayers !== undefined && gpuLayers !== 0) {
     throw new BrownianError(
       "usage",
@@ -88,7 +94,6 @@ function engineOptions({ threads, contextSize, gpuLayers, signal }: LoadOptions)
   return {
     ...(count !== undefined && { threads: checkInteger("threads", count, 1, 1024) }),
     ...(contextSize !== undefined && { contextSize: checkInteger("contextSize", contextSize, 8) }),
-    ...(signal !== undefined && { signal }),
   };
 }
 
@@ -97,11 +102,14 @@ const PRISTINE = "pristine";
 
 export class Model {
   private probed: Probe | undefined;
-  /** Which weights the engine loaded, for the classes that are dead. */
-  private loaded = PRISTINE;
+  /** Which weights the engine loaded, for the classes that are dead; undefined when loading failed. */
+  private loaded: string | undefined = PRISTINE;
   private busy = false;
-  private disposed = false;
+  /** The step under way of engine or bath; never rejects. */
+  private step: Promise<unknown> = Promise.resolve();
+  private disposing: Promise<void> | undefined;
 
+  /** @param options what the engine is loaded with, now and again */
   constructor(
     /** As it was given to {@link loadModel}. */
     readonly path: string,
@@ -119,13 +127,11 @@ export class Model {
    * Continues `prompt`. Yields text as it is written: prompt and pieces read as one text. Greedy and clean by default; `sigma` lets the
    * weights move, `temperature` rolls dice at the output, both combine. The return value tells what happened. Breaking off is fine.
    *
-   * @throws BrownianError usage, no-such-tensor, unsupported-type; not-live where the dynamics moves tensors that the engine does not see
+   * @throws BrownianError usage, no-such-tensor, unsupported-type, closed, engine-failed; not-live where the dynamics moves tensors that
+   * the engine does not see
    */
   async *generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, Generation> {
-    if (this.disposed) throw new BrownianError("closed", `The model ${this.path} was disposed of.`);
-    if (this.busy)
-      throw new BrownianError("usage", "This model is writing a text: let it finish first, or load the model once more.");
-    this.busy = true;
+    this.begin();
     try {
       return yield* this.write(prompt, options);
     } finally {
@@ -142,48 +148,67 @@ export class Model {
     }
   }
 
-  /** Which of the tensors that these settings move the engine sees at once. Measured on first use; see {@link Probe}. */
+  /** Which tensors that can move the engine sees moving. Measured once, on first use; see {@link Probe}. */
   async probe(signal?: AbortSignal): Promise<Probe> {
-    if (this.probed === undefined) {
-      this.bath.configure({ sigma: 0, only: undefined, skipUnsupported: true });
-      await this.bath.restore();
-      await this.load(PRISTINE);
-      this.probed = await probe(this.engine, this.bath, this.bath.tensors, signal);
+    this.begin();
+    try {
+      return await this.alone(() => this.measured(signal));
+    } finally {
+      this.busy = false;
     }
-    return this.probed;
   }
 
-  /** Frees the engine's memory and removes the live copy. Idempotent. */
-  async dispose(): Promise<void> {
-    if (this.disposed) return;
-    this.disposed = true;
-    await this.engine.dispose();
-    await this.bath.close();
+  /** Waits for the token under way, frees the engine's memory and removes the live copy. Idempotent. */
+  dispose(): Promise<void> {
+    this.disposing ??= this.step.then(async () => {
+      try {
+        await this.engine.dispose();
+      } finally {
+        await this.bath.close();
+      }
+    });
+    return this.disposing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
 
+  private begin(): void {
+    this.refuseDisposed();
+    if (this.busy)
+      throw new BrownianError("usage", `${this.path} is writing a text: let it finish first, or load the model once more.`);
+    this.busy = true;
+  }
+
+  private refuseDisposed(): void {
+    if (this.disposing !== undefined) throw new BrownianError("closed", `The model ${this.path} was disposed of.`);
+  }
+
+  /** Runs one step of engine or bath, which dispose() waits for. */
+  private alone<T>(work: () => Promise<T>): Promise<T> {
+    this.refuseDisposed();
+    const step = work();
+    this.step = step.catch(() => undefined);
+    return step;
+  }
+
   private async *write(prompt: string, options: GenerateOptions): AsyncGenerator<string, Generation> {
+    const { signal } = options;
     const maxTokens = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
     const sampling = checkSampling(options);
-    const tokens = this.engine.tokenize(prompt);
+    let prepared: { tokens: number[]; reloaded: boolean };
+    try {
+      prepared = await this.alone(() => this.prepare(prompt, options));
+    } catch (error) {
+      if (signal === undefined || error !== signal.reason) throw error;
+      return { text: "", tokens: 0, seconds: 0, tokensPerSecond: 0, weights: 0, changed: 0, reloaded: false, stop: "aborted" };
+    }
+    const { tokens, reloaded } = prepared;
     const room = this.contextSize - tokens.length;
-    if (tokens.length === 0)
-      throw new BrownianError("usage", "The prompt is empty, and this model has no token to begin a text with: give it a word.");
-    if (room < 1)
-      throw new BrownianError(
-        "usage",
-        `The prompt has ${tokens.length} tokens, but the context holds ${this.contextSize}: shorten it.`,
-      );
-
-    const reloaded = await this.prepare(options);
-    await this.engine.reset();
     const stream = new TextStream(this.engine, tokens);
     const written = this.engine.continue(tokens, sampling);
     const moves = this.bath.dynamics.moves && (options.sigma ?? 0) > 0;
-    let drawn = this.bath.drawn;
     let count = 0;
     let seconds = 0;
     let text = "";
@@ -191,33 +216,48 @@ export class Model {
     try {
       while (stop === undefined) {
         const before = performance.now();
-        if (moves && count > 0) drawn = await this.bath.tick();
-        const next = await written.next();
-        if (count > 0) seconds += (performance.now() - before) / 1000;
-        if (next.done) {
-          stop = "end";
+        const piece = await this.alone(async () => {
+          if (moves && count > 0) await this.bath.tick();
+          const next = await written.next();
+          return next.done ? undefined : stream.push(next.value);
+        });
+        if (piece === undefined) {
+          stop = "eos";
           break;
         }
+        if (count > 0) seconds += (performance.now() - before) / 1000;
         count++;
-        const piece = stream.push(next.value);
         text += piece;
         if (piece !== "") yield piece;
-        if (options.signal?.aborted) stop = "aborted";
+        if (signal?.aborted) stop = "aborted";
         else if (count >= maxTokens) stop = "length";
         else if (count >= room) stop = "context";
       }
     } finally {
       await written.return();
     }
-    const rest = stream.flush();
+    const rest = await this.alone(async () => stream.flush());
     text += rest;
     if (rest !== "") yield rest;
     const tokensPerSecond = seconds > 0 ? (count - 1) / seconds : 0;
-    return { text, tokens: count, seconds, tokensPerSecond, weights: drawn.weights, changed: drawn.changed, reloaded, stop };
+    const { weights, changed } = this.bath.drawn;
+    return { text, tokens: count, seconds, tokensPerSecond, weights, changed, reloaded, stop };
   }
 
-  /** Brings live file and engine into the state that the text begins with; tells whether the engine had to load the file again. */
-  private async prepare(options: GenerateOptions): Promise<boolean> {
+  private promptTokens(prompt: string): number[] {
+    const tokens = this.engine.tokenize(prompt);
+    if (tokens.length === 0)
+      throw new BrownianError("usage", "The prompt is empty, and this model has no token to begin a text with: give it a word.");
+    if (tokens.length >= this.contextSize)
+      throw new BrownianError(
+        "usage",
+        `The prompt has ${tokens.length} tokens, but the context holds ${this.contextSize}, of which one is to be written: shorten it.`,
+      );
+    return tokens;
+  }
+
+  /** Brings live file and engine into the state that the text begins with; `reloaded`: the engine had to load the file again. */
+  private async prepare(prompt: string, options: GenerateOptions): Promise<{ tokens: number[]; reloaded: boolean }> {
     const {
       signal,
       dynamics = "quenched",
@@ -228,31 +268,52 @@ export class Model {
       only,
       skipUnsupported = false,
     } = options;
+    signal?.throwIfAborted();
     const rule = dynamicsNamed(dynamics);
     const settings = { sigma, scale, rounding, seed, only, dynamics, skipUnsupported: skipUnsupported || sigma === 0 };
     this.bath.configure(settings); // checks them before any work
+    if (this.loaded === undefined) {
+      await this.bath.restore();
+      await this.load(PRISTINE);
+    }
+    const tokens = this.promptTokens(prompt);
     if (sigma === 0) {
       await this.bath.restore();
-      return this.load(PRISTINE);
+      return { tokens, reloaded: await this.load(PRISTINE) };
     }
-    const { dead } = await this.probe(signal);
+    const { dead } = await this.measured(signal);
     this.bath.configure(settings);
     const unseen = deadAmong(this.bath.tensors, dead);
     if (rule.moves && unseen.length > 0) {
-      const classes = dead.map((c) => c.name).join(", ");
+      const names = new Set(unseen.map((tensor) => tensor.name));
+      const classes = dead.filter((group) => group.tensors.some((tensor) => names.has(tensor.name))).map((group) => group.name);
       throw new BrownianError(
         "not-live",
-        `The dynamics ${rule.name} moves weights while the text is written, but the engine does not see writes to ${unseen.length} of the moved tensors of ${this.path} (${classes}). ${WAY_OUT}`,
+        `The dynamics ${rule.name} moves weights while the text is written, but the engine does not see writes to ${unseen.length} of the moved tensors of ${this.path} (${classes.join(", ")}). ${WAY_OUT}`,
       );
     }
     await this.bath.draw(0, { signal });
     const weights = [sigma, scale, rounding, seed64(seed), unseen.map((tensor) => tensor.name)].join(" ");
-    return this.load(unseen.length === 0 ? PRISTINE : weights);
+    return { tokens, reloaded: await this.load(unseen.length === 0 ? PRISTINE : weights) };
   }
 
-  /** Lets the engine load the live file unless it has these weights in the tensors that it does not see. */
+  private async measured(signal: AbortSignal | undefined): Promise<Probe> {
+    if (this.probed === undefined) {
+      this.bath.configure({ sigma: 0, only: undefined, skipUnsupported: true });
+      await this.bath.restore();
+      await this.load(PRISTINE);
+      this.probed = await probe(this.engine, this.bath, this.bath.tensors, signal);
+    }
+    return this.probed;
+  }
+
+  /** Lets the engine forget the last text, and load the live file unless it has these weights in the tensors that it does not see. */
   private async load(weights: string): Promise<boolean> {
-    if (this.loaded === weights) return false;
+    if (this.loaded === weights) {
+      await this.engine.reset();
+      return false;
+    }
+    this.loaded = undefined;
     await this.engine.dispose();
     this.engine = await EngineModel.load(this.bath.livePath, this.path, { ...this.options, contextSize: this.contextSize });
     this.loaded = weights;
@@ -265,13 +326,13 @@ function deadAmong(tensors: readonly Tensor[], dead: Probe["dead"]): Tensor[] {
   return tensors.filter((tensor) => names.has(tensor.name));
 }
 
-function checkSampling({ temperature = 0, topK, topP, minP, seed = 0 }: GenerateOptions): Sampling {
+function checkSampling({ temperature = 0, topK = 0, topP = 1, minP = 0, seed = 0 }: GenerateOptions): Sampling {
   const whole = seed64(seed);
   return {
     temperature: checkNumber("temperature", temperature, 0, 1e6),
-    ...(topK !== undefined && { topK: checkInteger("topK", topK, 1) }),
-    ...(topP !== undefined && { topP: checkNumber("topP", topP, 0, 1) }),
-    ...(minP !== undefined && { minP: checkNumber("minP", minP, 0, 1) }),
+    topK: checkInteger("topK", topK, 0, 2 ** 31 - 1),
+    topP: checkNumber("topP", topP, 0, 1),
+    minP: checkNumber("minP", minP, 0, 1),
     seed: Number(BigInt.asUintN(32, whole ^ (whole >> 32n))),
   };
 }

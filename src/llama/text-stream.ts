@@ -1,19 +1,21 @@
-// From tokens to text, piece by piece: a character that is spread over several tokens is held back until it is whole.
+// From tokens to text, piece by piece: a character that is spread over several tokens is held back until it is whole, and no piece is
+// ever taken back: prompt and pieces together are what the tokenizer makes of all tokens at once.
 
 /** What of a detokenizer is needed: the text of tokens as it reads on after the preceding ones. */
 export interface Detokenizer {
   text(tokens: readonly number[], preceding: readonly number[]): string;
 }
 
+/** What a decoder puts for bytes that are no character, or not yet one. */
 const REPLACEMENT = "\u{fffd}";
 /** Tokens of left context: enough for the tokenizer to know that it is not at the beginning of a text. */
 const CONTEXT = 8;
-/** A character has at most four bytes: after so many tokens of one byte each, what is broken stays broken. */
-const LONGEST = 4;
 
 export class TextStream {
-  private preceding: number[];
+  private preceding: readonly number[];
+  /** Tokens since the text last ended with a whole character, and how much of their text is out already. */
   private pending: number[] = [];
+  private given = 0;
 
   constructor(
     private readonly detokenizer: Detokenizer,
@@ -26,18 +28,25 @@ export class TextStream {
   push(token: number): string {
     this.pending.push(token);
     const text = this.detokenizer.text(this.pending, this.preceding);
-    if (text.endsWith(REPLACEMENT) && this.pending.length < LONGEST) return "";
-    return this.taken(text);
+    // Of several replacements at the end only the last can be the beginning of a character; those before it are broken for good.
+    const whole = text.endsWith(REPLACEMENT) ? text.length - 1 : text.length;
+    const piece = text.slice(this.given, whole);
+    this.given = whole;
+    if (whole === text.length) this.settle();
+    return piece;
   }
 
   /** What was still held back at the end. */
   flush(): string {
-    return this.pending.length === 0 ? "" : this.taken(this.detokenizer.text(this.pending, this.preceding));
+    if (this.pending.length === 0) return "";
+    const rest = this.detokenizer.text(this.pending, this.preceding).slice(this.given);
+    this.settle();
+    return rest;
   }
 
-  private taken(text: string): string {
+  private settle(): void {
     this.preceding = [...this.preceding, ...this.pending].slice(-CONTEXT);
     this.pending = [];
-    return text;
+    this.given = 0;
   }
 }
