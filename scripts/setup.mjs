@@ -49,8 +49,8 @@ function fail(what, result) {
 
 function installPackages() {
   say("installing packages (once; about a minute)");
-  // The npm that runs us, if any; npm ci needs no node_modules, npm install mends one.
-  const args = [existsSync(join(ROOT, "node_modules")) ? "install" : "ci", "--no-audit", "--no-fund", "--loglevel=error"];
+  // Not `npm ci`: it refuses where a registry lacks optional packages of other platforms. With the lock file the versions are the same.
+  const args = ["install", "--no-audit", "--no-fund", "--loglevel=error"];
   const npm = process.env.npm_execpath;
   const result = npm?.endsWith(".js") ? run(process.execPath, [npm, ...args]) : run("npm", args, { shell: windows });
   if (result.status !== 0) fail("npm", result);
