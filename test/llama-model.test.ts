@@ -194,6 +194,7 @@ describe("refusals", () => {
     [{ topP: 2 }, /topP/],
     [{ minP: -1 }, /minP/],
     [{ maxTokens: 0 }, /maxTokens/],
+    [{ sigma: 1e6 }, /sigma 1000000 .* no numbers any more.*smaller/],
   ] as [GenerateOptions, RegExp][])("of %o", async (options, message) => {
     await expect(model.complete(PROMPT, options)).rejects.toMatchObject({
       code: "usage",

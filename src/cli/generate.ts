@@ -22,7 +22,7 @@ import {
 import { withProgress } from "./progress.js";
 
 interface Options extends NoiseOptions {
-  readonly model: string;
+  readonly model?: string;
   readonly sigma?: number[];
   readonly dynamics: string;
   readonly temperature?: number;
@@ -49,7 +49,7 @@ export function generateCommand({ signal }: Invocation): Command {
   const command = new Command("generate")
     .description("write text with moving weights (and, if asked, softmax sampling)")
     .argument("[prompt]", "the text to continue", "Once upon a time")
-    .option("-m, --model <file>", "GGUF model (default: the one that ships with brownian)", EMBEDDED_MODEL)
+    .option("-m, --model <file>", "GGUF model (default: the one that ships with brownian)")
     .option(
       "-s, --sigma <numbers>",
       `noise on the weights, in units of --scale; several with commas (default: ${DEFAULT_SIGMA})`,
@@ -90,7 +90,7 @@ async function generate(prompt: string, options: Options, signal: AbortSignal): 
   const runs = options.sideBySide ? comparison(options, BigInt(seed)) : samples(options, BigInt(seed));
   const common = { maxTokens: options.maxTokens, signal };
   const model = await withProgress("copying the model", (onProgress) =>
-    loadModel(options.model, {
+    loadModel(options.model ?? EMBEDDED_MODEL, {
       signal,
       onProgress,
       ...(options.threads !== undefined && { threads: options.threads }),

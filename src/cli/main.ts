@@ -36,7 +36,7 @@ function program(): Command {
     .configureHelp({ helpWidth: 110 })
     .exitOverride();
   for (const command of [generateCommand, perturbCommand, inspectCommand, infoCommand])
-    root.addCommand(command(invocation).exitOverride());
+    root.addCommand(command(invocation).copyInheritedSettings(root));
   return root;
 }
 

@@ -239,9 +239,21 @@ export class Model {
     const rest = await this.alone(async () => stream.flush());
     text += rest;
     if (rest !== "") yield rest;
+    if (text === "" && (options.sigma ?? 0) > 0) await this.alone(() => this.refuseNonsense(tokens, options.sigma as number));
     const tokensPerSecond = seconds > 0 ? (count - 1) / seconds : 0;
     const { weights, changed } = this.bath.drawn;
     return { text, tokens: count, seconds, tokensPerSecond, weights, changed, reloaded, stop };
+  }
+
+  /** Nothing was written: an end of text at once is fine, logits that are no numbers are not. */
+  private async refuseNonsense(tokens: readonly number[], sigma: number): Promise<void> {
+    for (const logit of (await this.engine.logits(tokens)).values()) {
+      if (Number.isFinite(logit)) continue;
+      throw new BrownianError(
+        "usage",
+        `At sigma ${sigma} ${this.path} computes no numbers any more (its logits are ${logit}): take a smaller one.`,
+      );
+    }
   }
 
   private promptTokens(prompt: string): number[] {
