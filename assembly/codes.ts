@@ -13,6 +13,16 @@ import {
   PLANE_SHIFT,
   PLANE_STRIDE,
   PLANES,
+  SCALES_OFFSET,
+  STEP,
+  STEP_E8M0,
+  STEP_F16,
+  STEP_F16_ORIGIN,
+  STEP_IQ4,
+  STEP_K2,
+  STEP_K3,
+  STEP_K4,
+  STEP_K6,
   STEP_OFFSET,
   WEIGHTS,
 } from "./memory";
@@ -128,8 +138,72 @@ export function halfToFloat(h: u32): f32 {
   return reinterpret<f32>(sign | ((magnitude << 13) + (112 << 23)));
 }
 
-/** The step of block `block` at `data`, a magnitude; zero where codes have none to move on. */
-export function readStep(data: usize, block: i32): f32 {
-  const step = halfToFloat(<u32>load<u16>(data + block * field(BYTES) + field(STEP_OFFSET)) & 0x7fff);
-  return step < <f32>Infinity ? step : 0;
+function readHalf(at: usize): f32 {
+  return halfToFloat(<u32>load<u16>(at));
+}
+
+/** Origin of the group that {@link readStep} read last: a weight is step * level + origin. */
+export let origin: f32 = 0;
+
+/** The step of group `g` of the block at `block`, and its origin: formulas and order of operations of ggml's dequantize_row_*. */
+export function readStep(block: usize, g: i32): f32 {
+  const d = block + field(STEP_OFFSET);
+  const scales = block + field(SCALES_OFFSET);
+  origin = 0;
+  switch (field(STEP)) {
+    case STEP_F16:
+      return readHalf(d);
+    case STEP_F16_ORIGIN:
+      origin = readHalf(d + 2);
+      return readHalf(d);
+    case STEP_K2: {
+      const scale = <i32>load<u8>(scales + g);
+      origin = -(readHalf(d + 2) * <f32>(scale >> 4));
+      return readHalf(d) * <f32>(scale & 15);
+    }
+    case STEP_K3: {
+      const low = g < 8 ? <i32>load<u8>(scales + g) & 15 : <i32>load<u8>(scales + g - 8) >> 4;
+      const high = (<i32>load<u8>(scales + 8 + (g & 3)) >> (2 * (g >> 2))) & 3;
+      return readHalf(d) * <f32>((low | (high << 4)) - 32);
+    }
+    case STEP_K4: {
+      let scale = <i32>load<u8>(scales + g);
+      let min = <i32>load<u8>(scales + g + 4);
+      if (g < 4) {
+        scale &= 63;
+        min &= 63;
+      } else {
+        const top = scale;
+        scale = (min & 15) | ((<i32>load<u8>(scales + g - 4) >> 6) << 4);
+        min = (min >> 4) | ((top >> 6) << 4);
+      }
+      origin = -(readHalf(d + 2) * <f32>min);
+      return readHalf(d) * <f32>scale;
+    }
+    case STEP_K6:
+      return readHalf(d) * <f32>load<i8>(scales + g);
+    case STEP_IQ4: {
+      const low = (<i32>load<u8>(scales + (g >> 1)) >> (4 * (g & 1))) & 15;
+      const high = (<i32>load<u16>(d + 2) >> (2 * g)) & 3;
+      return readHalf(d) * <f32>((low | (high << 4)) - 32);
+    }
+    case STEP_E8M0: {
+      const e = <u32>load<u8>(d);
+      return reinterpret<f32>(e < 2 ? (0x00200000 << e) : (e - 1) << 23);
+    }
+    default: {
+      const x = <i32>load<u8>(d + g) & 0x7f;
+      const exponent = x >> 3;
+      if (x == 0x7f) return 0;
+      const size =
+        exponent == 0 ? <f32>(x & 7) * <f32>0.001953125 : reinterpret<f32>((exponent + 120) << 23) * (<f32>1 + <f32>(x & 7) * <f32>0.125);
+      return size * <f32>0.5;
+    }
+  }
+}
+
+/** The step that codes move on, a magnitude; zero where they have none. */
+export function stepSize(step: f32): f32 {
+  const size = abs<f32>(step);
+  return size < <f32>Infinity ? size : 0;
 }

@@ -10,11 +10,12 @@ export const TILE: i32 = 4096;
 export const STAGE: usize = memory.data(65536 * 4 + 128, 64);
 /** External steps: of each row that a call touches. */
 export const STEPS: usize = memory.data(65536 * 4 + 64, 64);
-export const FORMAT: usize = memory.data(23 * 4, 64);
+export const FORMAT: usize = memory.data(24 * 4, 64);
 export const LAW: usize = memory.data(17 * 16 * 4, 64);
 
 export const CODES: usize = memory.data(4096, 64);
-export const MOVES: usize = memory.data(4096 * 2, 64);
+/** With room for what whole vectors write beyond the last weight. */
+export const MOVES: usize = memory.data(4096 * 2 + 64, 64);
 export const NORMAL_DRAWS: usize = memory.data(4096 * 4 + 128, 64);
 export const ROUNDING_DRAWS: usize = memory.data(4096 * 4 + 128, 64);
 export const MOVE_DRAWS: usize = memory.data(4096 * 2 + 128, 64);
@@ -27,24 +28,39 @@ export const KIND: i32 = 0;
 export const WEIGHTS: i32 = 1;
 export const BYTES: i32 = 2;
 export const BIAS: i32 = 3;
+export const LEVELS: i32 = 4;
 export const LO: i32 = 5;
 export const HI: i32 = 6;
 export const GROUP: i32 = 7;
 export const STEP: i32 = 8;
 export const STEP_OFFSET: i32 = 9;
-export const PLANES: i32 = 10;
-export const PLANE_OFFSET: i32 = 11;
-export const PLANE_BITS: i32 = 12;
-export const PLANE_SHIFT: i32 = 13;
-export const PLANE_GROUP: i32 = 14;
-export const PLANE_STRIDE: i32 = 15;
-export const PLANE_RUN: i32 = 16;
+export const SCALES_OFFSET: i32 = 10;
+export const PLANES: i32 = 11;
+export const PLANE_OFFSET: i32 = 12;
+export const PLANE_BITS: i32 = 13;
+export const PLANE_SHIFT: i32 = 14;
+export const PLANE_GROUP: i32 = 15;
+export const PLANE_STRIDE: i32 = 16;
+export const PLANE_RUN: i32 = 17;
 export const PLANE_FIELDS: i32 = 6;
 
 export const LATTICE: i32 = 0;
 export const F32_KIND: i32 = 1;
 export const F16_KIND: i32 = 2;
+export const UNIFORM: i32 = 0;
+export const E2M1: i32 = 2;
+
+// Kinds of steps.
 export const EXTERNAL: i32 = 0;
+export const STEP_F16: i32 = 1;
+export const STEP_F16_ORIGIN: i32 = 2;
+export const STEP_K2: i32 = 3;
+export const STEP_K3: i32 = 4;
+export const STEP_K4: i32 = 5;
+export const STEP_K6: i32 = 6;
+export const STEP_IQ4: i32 = 7;
+export const STEP_E8M0: i32 = 8;
+
 export const NEAREST: i32 = 0;
 export const MATCHED: i32 = 2;
 

@@ -1,7 +1,8 @@
 // The laws of moves: the counterpart of src/kernels/js/moves.ts and floats.ts, which hold the formulas. A tile's moves are drawn into an
 // int16 a weight, run by run, and then put on the codes with the symmetric truncation at the rails.
 
-import { halfToFloat, pack, readStep, unpack } from "./codes";
+import { halfToFloat, pack, readStep, stepSize, unpack } from "./codes";
+import { codeOfLevel, lastLevel, levelOfCode, meanGap, valueAt } from "./levels";
 import {
   BYTES,
   CODES,
@@ -16,6 +17,7 @@ import {
   LAW,
   LAW_COLUMNS,
   LAW_ROWS,
+  LEVELS,
   LO,
   MATCHED,
   MOVE_DRAWS,
@@ -33,6 +35,7 @@ import {
   STEPS,
   THRESHOLDS,
   TILE,
+  UNIFORM,
   WEIGHTS,
 } from "./memory";
 import { AS_BITS, AS_NORMAL, fill } from "./noise";
@@ -263,6 +266,61 @@ function clamp(x: f32, limit: f32): f32 {
   return x < -limit ? -limit : x > limit ? limit : x;
 }
 
+/** Whether 16 bits, with 32 more where they do not decide, are below a threshold. */
+function below(w: i32, limit: f32, i: i32): bool {
+  const high = <i32>limit;
+  return w < high || (w == high && refineWord(i) < <u32>((limit - <f32>high) * <f32>4294967296));
+}
+
+/** One step up (1), one down (-1), or none. */
+function neighbour(v: f32, up: i32, down: i32, i: i32): i32 {
+  const w = <i32>load<u16>(moveWords() + (<usize>i << 1));
+  if (below(w, (v / <f32>(up * (up + down))) * <f32>65536, i)) return 1;
+  return below(65535 - w, (v / <f32>(down * (up + down))) * <f32>65536, i) ? -1 : 0;
+}
+
+/** The level that x + s z is rounded to, |s z| at most the distance to the nearer end of the table. */
+function roundedLevel(levels: i32, x: i32, s: f32, z: f32, u: f32): i32 {
+  const last = lastLevel(levels);
+  const room = min<i32>(x - valueAt(levels, 0), valueAt(levels, last) - x);
+  const y = <f32>x + clamp(s * z, <f32>room);
+  let level = 0;
+  while (level < last && y >= <f32>valueAt(levels, level + 1)) level++;
+  if (level == last) return last;
+  const at = valueAt(levels, level);
+  return u < (y - <f32>at) / <f32>(valueAt(levels, level + 1) - at) ? level + 1 : level;
+}
+
+/** Moves CODES[from ... to), which stand for entries of a table; returns how many changed. */
+function moveLevels(from: i32, to: i32, step: f32, levels: i32): i32 {
+  if (!(step > 0)) return 0;
+  let s = inSteps ? sigma * meanGap(levels) : sigma / step;
+  if (!(s < MAX_S)) s = MAX_S;
+  const v = s * s;
+  const last = lastLevel(levels);
+  let changed = 0;
+  for (let i = from; i < to; i++) {
+    const level = levelOfCode(levels, <i32>load<i8>(CODES + i));
+    if (level <= 0 || level >= last) continue;
+    const x = valueAt(levels, level);
+    const up = valueAt(levels, level + 1) - x;
+    const down = x - valueAt(levels, level - 1);
+    let moved: i32;
+    if (rounding == MATCHED && v <= <f32>(up * down)) {
+      moved = level + neighbour(v, up, down, i);
+    } else {
+      const scale = rounding == MATCHED ? sqrt<f32>(v - <f32>(up * down) * SIXTH) : s;
+      const u: f32 = rounding == NEAREST ? 0.5 : centredUniform(load<u32>(roundingWords() + (<usize>i << 2)));
+      moved = roundedLevel(levels, x, scale, load<f32>(normals() + (<usize>i << 2)), u);
+    }
+    if (moved != level) {
+      store<i8>(CODES + i, <i8>codeOfLevel(levels, moved));
+      changed++;
+    }
+  }
+  return changed;
+}
+
 /** The distance from |w| to the next larger value with this many bits of mantissa; below 2^lowest the grid is uniform. */
 function ulp(w: f32, mantissa: i32, lowest: i32): f32 {
   const exponent = max<i32>((reinterpret<i32>(w) >> 23) & 0xff, lowest + 127);
@@ -393,12 +451,25 @@ export function perturb(
           }
           start = end;
         }
-      } else {
+      } else if (field(LEVELS) == UNIFORM) {
         const group = field(GROUP);
-        for (let start = 0, g = 0; start < count; start += group, g++) drawRun(start, start + group, readStep(data, g));
+        for (let start = 0, b = 0; b < some; b++) {
+          for (let g = 0; g * group < weights; g++, start += group) {
+            drawRun(start, start + group, stepSize(readStep(data + b * blockBytes, g)));
+          }
+        }
       }
       unpack(data, some);
-      const moved = applyMoves(count);
+      let moved = 0;
+      if (field(LEVELS) == UNIFORM) moved = applyMoves(count);
+      else {
+        const group = field(GROUP);
+        for (let start = 0, b = 0; b < some; b++) {
+          for (let g = 0; g * group < weights; g++, start += group) {
+            moved += moveLevels(start, start + group, stepSize(readStep(data + b * blockBytes, g)), field(LEVELS));
+          }
+        }
+      }
       if (moved > 0) pack(data, some);
       changed += moved;
     } else if (kind == F32_KIND) changed += moveFloats(data, count);

@@ -1,6 +1,7 @@
 // The sum of squares of one leaf, in the order of src/kernels/contract.ts.
 
-import { halfToFloat, readStep, unpack } from "./codes";
+import { halfToFloat, origin, readStep, unpack } from "./codes";
+import { levelOfCode, valueAt } from "./levels";
 import {
   BYTES,
   CODES,
@@ -12,33 +13,48 @@ import {
   KIND,
   LANES,
   LATTICE,
+  LEVELS,
   STAGE,
   STEP,
   STEPS,
   TILE,
+  UNIFORM,
   WEIGHTS,
 } from "./memory";
 
-function squareCodes(from: i32, to: i32, step: f32): f64 {
+/** Sum of (step * q + origin)^2 of a group of codes. */
+function squareGroup(from: i32, to: i32, step: f64, start: f64, levels: i32): f64 {
   let squares = 0;
+  let plain = 0;
   let i = from;
   if (ASC_FEATURE_SIMD) {
-    let sums = i32x4.splat(0);
-    for (; i + 8 <= to; i += 8) {
-      const q = v128.load_ext<i8>(CODES + i);
-      sums = i32x4.add(sums, i32x4.dot_i16x8_s(q, q));
+    if (levels == UNIFORM) {
+      let sums = i32x4.splat(0);
+      let codes = i32x4.splat(0);
+      const ones = i16x8.splat(1);
+      for (; i + 8 <= to; i += 8) {
+        const q = v128.load_ext<i8>(CODES + i);
+        sums = i32x4.add(sums, i32x4.dot_i16x8_s(q, q));
+        codes = i32x4.add(codes, i32x4.dot_i16x8_s(q, ones));
+      }
+      squares = i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1) + i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3);
+      plain = i32x4.extract_lane(codes, 0) + i32x4.extract_lane(codes, 1) + i32x4.extract_lane(codes, 2) + i32x4.extract_lane(codes, 3);
     }
-    squares =
-      i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1) + i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3);
   }
-  for (; i < to; i++) squares += <i32>load<i8>(CODES + i) * <i32>load<i8>(CODES + i);
-  return <f64>squares * (<f64>step * <f64>step);
+  for (; i < to; i++) {
+    const code = <i32>load<i8>(CODES + i);
+    const q = levels == UNIFORM ? code : valueAt(levels, levelOfCode(levels, code));
+    squares += q * q;
+    plain += q;
+  }
+  return <f64>squares * (step * step) + <f64>plain * (2 * step * start) + <f64>(to - from) * (start * start);
 }
 
 function latticeLeaf(n: i32, rowLeft: i32, rowLength: i32): f64 {
   const weights = field(WEIGHTS);
   const bytes = field(BYTES);
   const group = field(GROUP);
+  const levels = field(LEVELS);
   let row = STEPS;
   let sum: f64 = 0;
   for (let tile = 0; tile < n; tile += TILE) {
@@ -48,7 +64,7 @@ function latticeLeaf(n: i32, rowLeft: i32, rowLength: i32): f64 {
     if (field(STEP) == EXTERNAL) {
       for (let start = 0; start < count; ) {
         const end = min<i32>(count, start + rowLeft);
-        sum += squareCodes(start, end, load<f32>(row));
+        sum += squareGroup(start, end, <f64>load<f32>(row), 0, UNIFORM);
         rowLeft -= end - start;
         if (rowLeft == 0) {
           rowLeft = rowLength;
@@ -57,7 +73,12 @@ function latticeLeaf(n: i32, rowLeft: i32, rowLength: i32): f64 {
         start = end;
       }
     } else {
-      for (let start = 0, g = 0; start < count; start += group, g++) sum += squareCodes(start, start + group, readStep(data, g));
+      for (let start = 0, block = data; start < count; block += bytes) {
+        for (let g = 0; g * group < weights; g++, start += group) {
+          const step = <f64>readStep(block, g);
+          sum += squareGroup(start, start + group, step, <f64>origin, levels);
+        }
+      }
     }
   }
   return sum;

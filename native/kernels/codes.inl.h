@@ -91,9 +91,49 @@ inline float half_to_float(uint16_t h) {
   return bits_float(sign | ((magnitude << 13) + (112u << 23)));
 }
 
-/// The step of group `block`, a magnitude; zero where codes have none to move on.
-inline float read_step(const uint8_t* data, size_t block, const int32_t* format) {
-  const uint8_t* at = data + block * format[kBytes] + format[kStepOffset];
-  const float step = half_to_float(uint16_t((at[0] | (at[1] << 8)) & 0x7fff));
-  return step < INFINITY ? step : 0.0f;
+inline float read_half(const uint8_t* at) { return half_to_float(uint16_t(at[0] | (at[1] << 8))); }
+
+/// A weight is step * level + origin.
+struct Group {
+  float step, origin;
+};
+
+/// Step and origin of group `g` of the block at `block`: formulas and order of operations of ggml's dequantize_row_*.
+inline Group read_group(const uint8_t* block, int g, const int32_t* format) {
+  const uint8_t* d = block + format[kStepOffset];
+  const uint8_t* scales = block + format[kScalesOffset];
+  switch (format[kStep]) {
+    case kStepF16: return {read_half(d), 0.0f};
+    case kStepF16Origin: return {read_half(d), read_half(d + 2)};
+    case kStepK2: return {read_half(d) * float(scales[g] & 15), -(read_half(d + 2) * float(scales[g] >> 4))};
+    case kStepK3: {
+      const int low = g < 8 ? scales[g] & 15 : scales[g - 8] >> 4;
+      const int high = (scales[8 + (g & 3)] >> (2 * (g >> 2))) & 3;
+      return {read_half(d) * float((low | (high << 4)) - 32), 0.0f};
+    }
+    case kStepK4: {
+      const int scale = g < 4 ? scales[g] & 63 : (scales[g + 4] & 15) | ((scales[g - 4] >> 6) << 4);
+      const int min = g < 4 ? scales[g + 4] & 63 : (scales[g + 4] >> 4) | ((scales[g] >> 6) << 4);
+      return {read_half(d) * float(scale), -(read_half(d + 2) * float(min))};
+    }
+    case kStepK6: return {read_half(d) * float(int8_t(scales[g])), 0.0f};
+    case kStepIq4: {
+      const int low = (scales[g >> 1] >> (4 * (g & 1))) & 15;
+      const int high = ((d[2] | (d[3] << 8)) >> (2 * g)) & 3;
+      return {read_half(d) * float((low | (high << 4)) - 32), 0.0f};
+    }
+    case kStepE8m0: return {bits_float(*d < 2 ? 0x00200000u << *d : uint32_t(*d - 1) << 23), 0.0f};
+    default: {  // kStepUe4m3
+      const int x = d[g] & 0x7f, exponent = x >> 3;
+      if (x == 0x7f) return {0.0f, 0.0f};
+      const float size = exponent == 0 ? float(x & 7) * 0.001953125f : bits_float(uint32_t(exponent + 120) << 23) * (1.0f + float(x & 7) * 0.125f);
+      return {size * 0.5f, 0.0f};
+    }
+  }
+}
+
+/// The step that codes move on, a magnitude; zero where they have none.
+inline float step_size(float step) {
+  const float size = std::fabs(step);
+  return size < INFINITY ? size : 0.0f;
 }

@@ -6,14 +6,15 @@
 namespace brownian {
 
 enum Field : int {
-  kKind, kWeights, kBytes, kBias, kSigned, kLo, kHi, kGroup, kStep, kStepOffset, kPlanes,
+  kKind, kWeights, kBytes, kBias, kLevels, kLo, kHi, kGroup, kStep, kStepOffset, kScalesOffset, kPlanes,
   kPlaneOffset, kPlaneBits, kPlaneShift, kPlaneGroup, kPlaneStride, kPlaneRun,
 };
 constexpr int kPlaneFields = 6;
-constexpr int kFormatFields = 23;
+constexpr int kFormatFields = 24;
 
 enum Kind : int { kLattice, kF32, kF16, kBF16 };
-enum StepKind : int { kExternal, kStepF16 };
+enum Levels : int { kUniform, kIq4nl, kE2m1 };
+enum StepKind : int { kExternal, kStepF16, kStepF16Origin, kStepK2, kStepK3, kStepK4, kStepK6, kStepIq4, kStepE8m0, kStepUe4m3 };
 enum Rounding : int { kNearest, kStochastic, kMatched };
 enum Purpose : uint32_t { kBitsPurpose, kNormalPurpose, kMovePurpose, kRefinePurpose, kRoundingPurpose };
 

@@ -12,9 +12,10 @@ struct Draws {
   uint64_t index;
   size_t count;
   bool has_normals = false, has_moves = false, has_rounding = false;
-  alignas(64) float normal_store[kTile + 8];
-  alignas(64) uint32_t rounding_store[kTile + 8];
-  alignas(64) uint32_t move_store[kTile / 2 + 8];
+  // Room for what vectors read beyond the last weight.
+  alignas(64) float normal_store[kTile + 4 + N];
+  alignas(64) uint32_t rounding_store[kTile + 4 + N];
+  alignas(64) uint32_t move_store[(kTile + 8 + H_LANES) / 2];
 
   Draws(Key key, uint32_t tick) : key(key), tick(tick), index(0), count(0) {}
 
@@ -93,9 +94,9 @@ inline float centred_uniform(uint32_t word) { return (float(int32_t(word >> 9)) 
 inline float matched_scale(float v) { return std::sqrt(v - (1.0f / 6.0f)); }
 
 /// k[0, n) = floor(s |z| + u) with the sign of z; u from `words`, or 1/2 where they are null. Saturated to int16: rails are nearer.
+/// Works on whole vectors: up to N - 1 moves beyond n are written, and as many draws read; the buffers have room for them.
 inline void kicks(int16_t* k, size_t n, float s, const float* z, const uint32_t* words) {
-  size_t i = 0;
-  for (; i + N <= n; i += N) {
+  for (size_t i = 0; i < n; i += N) {
     const U zb = load(reinterpret_cast<const uint32_t*>(z + i));
     const F u = words == nullptr
                     ? set1f(0.5f)
@@ -104,19 +105,13 @@ inline void kicks(int16_t* k, size_t n, float s, const float* z, const uint32_t*
     const U sign = sar<31>(zb);
     store_i16(k + i, sub(bxor(size, sign), sign));
   }
-  for (; i < n; i++) {
-    const float u = words == nullptr ? 0.5f : centred_uniform(words[i]);
-    int size = int(s * std::fabs(z[i]) + u);
-    if (size > 32767) size = 32767;
-    k[i] = int16_t(z[i] < 0 ? -size : size);
-  }
 }
 
-/// k[from, from + n) of a run drawn from the table's law: 15 bits against thresholds, the 16th is the sign.
+/// k[0, n) of a run that begins at weight `from` of the tile, drawn from the table's law: 15 bits against thresholds, the 16th is the
+/// sign. Whole vectors, as in `kicks`.
 inline void table_moves(int16_t* k, size_t from, size_t n, const Law& law, Draws& draws) {
   const uint16_t* words = draws.moves() + from;
-  size_t i = 0;
-  for (; i + H_LANES <= n; i += H_LANES) {
+  for (size_t i = 0; i < n; i += H_LANES) {
     const H w = load_h(words + i);
     const H m = and_h(w, set1_h(0x7fff));
     H size = set1_h(0), open = set1_h(0);
@@ -128,15 +123,12 @@ inline void table_moves(int16_t* k, size_t from, size_t n, const Law& law, Draws
     const H sign = sar15_h(w);
     store_h(k + i, sub_h(xor_h(size, sign), sign));
     if (any_h(open)) {
-      for (size_t e = i; e < i + H_LANES; e++) {
+      const size_t end = i + H_LANES < n ? i + H_LANES : n;
+      for (size_t e = i; e < end; e++) {
         const int whole = law.size(words[e] & 0x7fff, draws, from + e);
         k[e] = int16_t(words[e] & 0x8000 ? -whole : whole);
       }
     }
-  }
-  for (; i < n; i++) {
-    const int size = law.size(words[i] & 0x7fff, draws, from + i);
-    k[i] = int16_t(words[i] & 0x8000 ? -size : size);
   }
 }
 
@@ -192,26 +184,47 @@ inline void each_row(const float* steps, uint64_t row_length, uint64_t index, si
   }
 }
 
+inline float clamp(float x, float limit) { return x < -limit ? -limit : x > limit ? limit : x; }
+
+#include "levels.inl.h"
+
+/// Calls use(start, length, group) for every group of codes of `blocks` blocks.
+template <class Use>
+inline void each_group(const uint8_t* data, size_t blocks, const int32_t* format, Use use) {
+  const size_t weights = format[kWeights], bytes = format[kBytes], length = format[kGroup];
+  for (size_t block = 0; block < blocks; block++) {
+    int g = 0;
+    for (size_t start = 0; start < weights; start += length, g++) {
+      use(block * weights + start, length, read_group(data + block * bytes, g, format));
+    }
+  }
+}
+
 inline size_t move_lattice_tile(uint8_t* data, size_t blocks, size_t n, const Move& move, const float* table, Draws& draws) {
   const int32_t* format = move.format;
   alignas(64) int8_t codes[kTile];
-  alignas(64) int16_t k[kTile];
-  if (format[kStep] == kExternal) {
-    each_row(move.steps, move.row_length, draws.index, n,
-             [&](size_t start, size_t length, float step) { draw_run(k, start, length, step, move, table, draws); });
+  size_t changed = 0;
+  if (format[kLevels] != kUniform) {
+    unpack(codes, data, blocks, format);
+    each_group(data, blocks, format, [&](size_t start, size_t length, const Group& group) {
+      changed += move_levels(codes, start, length, step_size(group.step), format[kLevels], move, draws);
+    });
   } else {
-    const size_t group = format[kGroup];
-    for (size_t start = 0, g = 0; start < n; start += group, g++) {
-      draw_run(k, start, group, read_step(data, g, format), move, table, draws);
+    alignas(64) int16_t k[kTile + H_LANES];
+    if (format[kStep] == kExternal) {
+      each_row(move.steps, move.row_length, draws.index, n,
+               [&](size_t start, size_t length, float step) { draw_run(k, start, length, step, move, table, draws); });
+    } else {
+      each_group(data, blocks, format, [&](size_t start, size_t length, const Group& group) {
+        draw_run(k, start, length, step_size(group.step), move, table, draws);
+      });
     }
+    unpack(codes, data, blocks, format);
+    changed = apply_moves(codes, k, n, format[kLo], format[kHi]);
   }
-  unpack(codes, data, blocks, format);
-  const size_t changed = apply_moves(codes, k, n, format[kLo], format[kHi]);
   if (changed > 0) pack(codes, data, blocks, format);
   return changed;
 }
-
-inline float clamp(float x, float limit) { return x < -limit ? -limit : x > limit ? limit : x; }
 
 /// The distance from |w| to the next larger value with this many bits of mantissa; below 2^lowest the grid is uniform.
 inline float ulp(float w, int mantissa, int lowest) {

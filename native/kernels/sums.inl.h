@@ -1,14 +1,25 @@
 // Sums of squares in the order of src/kernels/contract.ts: leaves, and within them groups of codes or 16 accumulators.
 
-inline double square_codes(const int8_t* codes, size_t n, float step) {
-  int32_t squares = 0;
-  for (size_t i = 0; i < n; i++) squares += int32_t(codes[i]) * codes[i];
-  return double(squares) * (double(step) * double(step));
+/// Sum of (step * q + origin)^2 of a group of codes.
+inline double square_group(const int8_t* codes, size_t n, double step, double origin, int levels) {
+  int32_t squares = 0, plain = 0;
+  if (levels == kUniform) {
+    for (size_t i = 0; i < n; i++) squares += int32_t(codes[i]) * codes[i];
+    for (size_t i = 0; i < n; i++) plain += codes[i];
+  } else {
+    const Table table = table_of(levels);
+    for (size_t i = 0; i < n; i++) {
+      const int32_t q = table.values[table.level(codes[i])];
+      squares += q * q;
+      plain += q;
+    }
+  }
+  return double(squares) * (step * step) + double(plain) * (2 * step * origin) + double(n) * (origin * origin);
 }
 
 inline double lattice_leaf(const uint8_t* data, size_t n, const int32_t* format, const float* steps, uint64_t row_length,
                            uint64_t index) {
-  const size_t weights = format[kWeights], bytes = format[kBytes], group = format[kGroup];
+  const size_t weights = format[kWeights], bytes = format[kBytes];
   alignas(64) int8_t codes[kSumCut];
   double sum = 0;
   for (size_t tile = 0; tile < n; tile += kSumCut) {
@@ -17,9 +28,11 @@ inline double lattice_leaf(const uint8_t* data, size_t n, const int32_t* format,
     unpack(codes, at, count / weights, format);
     if (format[kStep] == kExternal) {
       each_row(steps, row_length, index + tile, count,
-               [&](size_t start, size_t length, float step) { sum += square_codes(codes + start, length, step); });
+               [&](size_t start, size_t length, float step) { sum += square_group(codes + start, length, step, 0.0, kUniform); });
     } else {
-      for (size_t start = 0, g = 0; start < count; start += group, g++) sum += square_codes(codes + start, group, read_step(at, g, format));
+      each_group(at, count / weights, format, [&](size_t start, size_t length, const Group& group) {
+        sum += square_group(codes + start, length, group.step, group.origin, format[kLevels]);
+      });
     }
   }
   return sum;

@@ -65,32 +65,55 @@ export const Field = {
   weights: 1,
   bytes: 2,
   bias: 3,
-  signed: 4,
+  levels: 4,
   lo: 5,
   hi: 6,
   group: 7,
   step: 8,
   stepOffset: 9,
-  planes: 10,
-  planeOffset: 11,
-  planeBits: 12,
-  planeShift: 13,
-  planeGroup: 14,
-  planeStride: 15,
-  planeRun: 16,
+  scalesOffset: 10,
+  planes: 11,
+  planeOffset: 12,
+  planeBits: 13,
+  planeShift: 14,
+  planeGroup: 15,
+  planeStride: 16,
+  planeRun: 17,
 } as const;
 export const PLANE_FIELDS = 6;
-export const FORMAT_FIELDS = 23;
+export const FORMAT_FIELDS = 24;
 
 /** What a stored code is. */
 export const Kind = { lattice: 0, f32: 1, f16: 2, bf16: 3 } as const;
 
-/** Where the step of a group of codes comes from. */
+/** The values of codes in units of the step: the whole numbers, or one of two tables (kernels/js/levels.ts). */
+export const Levels = { uniform: 0, iq4nl: 1, e2m1: 2 } as const;
+
+/**
+ * Where step and origin of a group of codes come from: a weight is step * q + origin. Named after what is at `stepOffset`
+ * (and, for the K formats, `scalesOffset`) of a block; kernels/js/codes.ts has the formulas.
+ */
 export const StepKind = {
   /** The caller gives one step a row. */
   external: 0,
-  /** A float16 in the block. */
+  /** A float16. */
   f16: 1,
+  /** A float16, and after it the origin, another (Q4_1, Q5_1). */
+  f16Origin: 2,
+  /** Two float16, and 4 + 4 bits a group (Q2_K). */
+  k2: 3,
+  /** A float16, and 6 bits a group, less 32 (Q3_K). */
+  k3: 4,
+  /** Two float16, and 6 + 6 bits a group (Q4_K, Q5_K). */
+  k4: 5,
+  /** A float16, and an int8 a group (Q6_K). */
+  k6: 6,
+  /** A float16, and 6 bits a group, less 32, in two places (IQ4_XS). */
+  iq4: 7,
+  /** A power of two, halved (MXFP4). */
+  e8m0: 8,
+  /** An 8-bit float a group, halved (NVFP4). */
+  ue4m3: 9,
 } as const;
 
 /** Weights in one partial sum of `sumSquares`: the order of summation is fixed by it. */
@@ -113,7 +136,8 @@ export interface Kernels {
 
   /**
    * `total` plus the sum of the squares of the weights, in float64, in one order: leaves of SUM_LEAF weights, each summed from zero
-   * and then added to the total. Within a leaf: for codes on a lattice, (sum of q^2 of a group, exact) * step^2, group after group;
+   * and then added to the total. Within a leaf, group after group of codes: a step^2 + b (2 step origin) + n origin^2 with
+   * a = sum of q^2 and b = sum of q, exact (rows with external steps are cut every 4096 weights);
    * for floats, 16 accumulators (weight i goes to i mod 16) added pairwise 8, 4, 2, 1 apart.
    * A call that is not the last one of a tensor must hand over whole leaves.
    */

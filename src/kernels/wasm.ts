@@ -4,6 +4,7 @@
 import {
   type EncodedFormat,
   Field,
+  FORMAT_FIELDS,
   type Kernels,
   type Key,
   Kind,
@@ -72,7 +73,7 @@ class WasmKernels implements Kernels {
     this.words = new Uint32Array(buffer, exports.stage(), SUM_LEAF);
     this.floats = new Float32Array(buffer, exports.stage(), SUM_LEAF);
     this.rowSteps = new Float32Array(buffer, exports.steps(), SUM_LEAF);
-    this.formatFields = new Int32Array(buffer, exports.format(), Field.planeRun + 1);
+    this.formatFields = new Int32Array(buffer, exports.format(), FORMAT_FIELDS);
     new Float32Array(buffer, exports.law(), LAW_TAILS.length).set(LAW_TAILS);
   }
 
@@ -159,7 +160,7 @@ class WasmKernels implements Kernels {
     start: number,
     use: (bytes: Uint8Array, index: number, rowLeft: number, rowLength: number) => void,
   ): void {
-    this.formatFields.set(format.subarray(0, this.formatFields.length));
+    this.formatFields.set(format);
     const weights = format[Field.weights] as number;
     const blockBytes = format[Field.bytes] as number;
     const external = format[Field.kind] === Kind.lattice && format[Field.step] === StepKind.external;

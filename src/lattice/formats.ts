@@ -1,10 +1,11 @@
 // The table of formats: how each weight type lies in memory, on which grid its codes live, and where the grid ends.
 //
-// To add a format, add one entry. A format is a sequence of blocks; a block holds `weights` codes and the scale(s) of their grid.
-// A code is put together from up to two *planes* of bit fields (most formats have one; Q5_0, say, keeps the fifth bits apart).
-// Kernels walk planes by the numbers given here, so an entry with a known `step` kind needs no code in any backend.
+// To add a format, add one line to FORMATS. A format is a sequence of blocks; a block holds `weights` codes and what makes the step of each
+// group of them. A code is put together from up to two *planes* of bit fields (Q5_0, say, keeps the fifth bits apart). Kernels walk planes by
+// the numbers given here, so a format whose kind of step is known needs no code in any backend; a new kind of step is one case in each
+// (readGroup in src/kernels/js/codes.ts, native/kernels/codes.inl.h, assembly/codes.ts).
 
-import { type EncodedFormat, FORMAT_FIELDS, Kind, StepKind } from "../kernels/contract.js";
+import { type EncodedFormat, FORMAT_FIELDS, Kind, Levels, StepKind } from "../kernels/contract.js";
 
 /**
  * A bit field of every code of a block. For code e, with segment g = floor(e / group) and r = e mod run, the field lies in byte
@@ -28,59 +29,120 @@ export interface Format {
   readonly weights: number;
   readonly bytes: number;
   /** Lattice formats only. */
-  readonly lattice?: {
-    /** Subtracted from a stored unsigned code; signed codes (`bias: 0, signed: true`) are taken as they are. */
-    readonly bias: number;
-    readonly signed: boolean;
-    /** Rails: smallest and largest code after the bias. */
-    readonly lo: number;
-    readonly hi: number;
-    /** Weights that share a step. */
-    readonly group: number;
-    readonly step: keyof typeof StepKind;
-    /** Byte of the step in the block. */
-    readonly stepOffset: number;
-    readonly planes: readonly Plane[];
+  readonly lattice?: Lattice;
+}
+
+export interface Lattice {
+  /** Subtracted from a stored code. */
+  readonly bias: number;
+  /** What codes stand for in units of the step: themselves ("uniform"), or entries of a table, walked in the order of their values. */
+  readonly levels: keyof typeof Levels;
+  /** Rails: smallest and largest code after the bias (of tables, the first and the last level). */
+  readonly lo: number;
+  readonly hi: number;
+  /** Weights that share a step. */
+  readonly group: number;
+  readonly step: keyof typeof StepKind;
+  /** Bytes in the block where the step is found: see StepKind. */
+  readonly stepOffset: number;
+  readonly scalesOffset: number;
+  readonly planes: readonly Plane[];
+}
+
+const plane = (offset: number, bits: number, shift: number, group: number, stride: number, run: number): Plane => ({
+  offset,
+  bits,
+  shift,
+  group,
+  stride,
+  run,
+});
+/** One code a byte. */
+const bytes = (offset: number, weights: number): Plane[] => [plane(offset, 8, 0, weights, 0, weights)];
+/** Two codes a byte: of each `group` codes the first half in the low nibbles, the second half in the high ones. */
+const nibbles = (offset: number, group: number): Plane => plane(offset, 4, 0, group, group / 2, group / 2);
+/** Four codes a byte, 128 of them in 32 bytes. */
+const pairs = (offset: number, shift: number): Plane => plane(offset, 2, shift, 128, 32, 32);
+/** One bit of every code: bit e of a little-endian word for code e. */
+const word = (offset: number, shift: number): Plane => plane(offset, 1, shift, 8, 1, 1);
+/** One bit of every code: of 256 codes in 32 bytes, 32 in each bit. */
+const bits = (offset: number, shift: number): Plane => plane(offset, 1, shift, 256, 32, 32);
+
+/** A grid of whole numbers; `at` are stepOffset and scalesOffset. */
+function grid(
+  bias: number,
+  lo: number,
+  hi: number,
+  group: number,
+  step: keyof typeof StepKind,
+  at: [number, number?],
+  planes: Plane[],
+): Lattice {
+  return { bias, levels: "uniform", lo, hi, group, step, stepOffset: at[0], scalesOffset: at[1] ?? 0, planes };
+}
+
+/** Codes that stand for the entries of a table. */
+function table(
+  levels: "iq4nl" | "e2m1",
+  group: number,
+  step: keyof typeof StepKind,
+  at: [number, number?],
+  planes: Plane[],
+): Lattice {
+  return {
+    bias: 0,
+    levels,
+    lo: 0,
+    hi: levels === "e2m1" ? 14 : 15,
+    group,
+    step,
+    stepOffset: at[0],
+    scalesOffset: at[1] ?? 0,
+    planes,
   };
 }
 
-const byteCodes = (offset: number, weights: number): Plane[] => [
-  { offset, bits: 8, shift: 0, group: weights, stride: 0, run: weights },
-];
-/** Two codes a byte: the first half of the codes in the low nibbles, the second half in the high ones. */
-const nibbles = (offset: number, weights: number): Plane[] => [
-  { offset, bits: 4, shift: 0, group: weights, stride: 0, run: weights / 2 },
-];
+const f = (name: string, ggml: number, kind: "f32" | "f16" | "bf16", size: number): Format => ({
+  name,
+  ggml,
+  kind,
+  weights: 1,
+  bytes: size,
+});
+const q = (name: string, ggml: number, weights: number, size: number, lattice: Lattice): Format => ({
+  name,
+  ggml,
+  kind: "lattice",
+  weights,
+  bytes: size,
+  lattice,
+});
 
+/**
+ * Layouts as in ggml's block structures (ggml-common.h), checked against ggml's own results in the tests. Rails lie at the ends of the
+ * bit fields, but the 8-bit formats end at -127: no quantizer writes -128, and engines' sign tricks break on it.
+ */
+// biome-ignore format: one line a format
 export const FORMATS: readonly Format[] = [
-  { name: "F32", ggml: 0, kind: "f32", weights: 1, bytes: 4 },
-  { name: "F16", ggml: 1, kind: "f16", weights: 1, bytes: 2 },
-  { name: "BF16", ggml: 30, kind: "bf16", weights: 1, bytes: 2 },
-  // Rails of the 8-bit formats end at -127: no quantizer writes -128, and engines' sign tricks break on it.
-  {
-    name: "I8",
-    ggml: 24,
-    kind: "lattice",
-    weights: 1,
-    bytes: 1,
-    lattice: { bias: 0, signed: true, lo: -127, hi: 127, group: 1, step: "external", stepOffset: 0, planes: byteCodes(0, 1) },
-  },
-  {
-    name: "Q8_0",
-    ggml: 8,
-    kind: "lattice",
-    weights: 32,
-    bytes: 34,
-    lattice: { bias: 0, signed: true, lo: -127, hi: 127, group: 32, step: "f16", stepOffset: 0, planes: byteCodes(2, 32) },
-  },
-  {
-    name: "Q4_0",
-    ggml: 2,
-    kind: "lattice",
-    weights: 32,
-    bytes: 18,
-    lattice: { bias: 8, signed: false, lo: -8, hi: 7, group: 32, step: "f16", stepOffset: 0, planes: nibbles(2, 32) },
-  },
+  f("F32", 0, "f32", 4),
+  f("F16", 1, "f16", 2),
+  f("BF16", 30, "bf16", 2),
+  q("I8", 24, 1, 1, grid(0, -127, 127, 1, "external", [0], bytes(0, 1))),
+  q("Q8_0", 8, 32, 34, grid(0, -127, 127, 32, "f16", [0], bytes(2, 32))),
+  q("Q4_0", 2, 32, 18, grid(8, -8, 7, 32, "f16", [0], [nibbles(2, 32)])),
+  q("Q4_1", 3, 32, 20, grid(0, 0, 15, 32, "f16Origin", [0], [nibbles(4, 32)])),
+  q("Q5_0", 6, 32, 22, grid(16, -16, 15, 32, "f16", [0], [nibbles(6, 32), word(2, 4)])),
+  q("Q5_1", 7, 32, 24, grid(0, 0, 31, 32, "f16Origin", [0], [nibbles(8, 32), word(4, 4)])),
+  q("Q2_K", 10, 256, 84, grid(0, 0, 3, 16, "k2", [80, 0], [pairs(16, 0)])),
+  q("Q3_K", 11, 256, 110, grid(4, -4, 3, 16, "k3", [108, 96], [pairs(32, 0), bits(0, 2)])),
+  q("Q4_K", 12, 256, 144, grid(0, 0, 15, 32, "k4", [0, 4], [nibbles(16, 64)])),
+  q("Q5_K", 13, 256, 176, grid(0, 0, 31, 32, "k4", [0, 4], [nibbles(48, 64), bits(16, 4)])),
+  q("Q6_K", 14, 256, 210, grid(32, -32, 31, 16, "k6", [208, 192], [nibbles(0, 128), pairs(128, 4)])),
+  q("TQ2_0", 35, 256, 66, grid(1, -1, 1, 256, "f16", [64], [pairs(0, 0)])),
+  q("IQ4_NL", 20, 32, 18, table("iq4nl", 32, "f16", [0], [nibbles(2, 32)])),
+  q("IQ4_XS", 23, 256, 136, table("iq4nl", 32, "iq4", [0, 4], [nibbles(8, 32)])),
+  q("MXFP4", 39, 32, 17, table("e2m1", 32, "e8m0", [0], [nibbles(1, 32)])),
+  q("NVFP4", 40, 64, 36, table("e2m1", 16, "ue4m3", [0], [nibbles(4, 16)])),
 ];
 
 const byName = new Map(FORMATS.map((format) => [format.name, format]));
@@ -100,7 +162,7 @@ function encode(format: Format): EncodedFormat {
   const fields: number[] = [Kind[format.kind], format.weights, format.bytes];
   const l = format.lattice;
   if (l !== undefined) {
-    fields.push(l.bias, l.signed ? 1 : 0, l.lo, l.hi, l.group, StepKind[l.step], l.stepOffset, l.planes.length);
+    fields.push(l.bias, Levels[l.levels], l.lo, l.hi, l.group, StepKind[l.step], l.stepOffset, l.scalesOffset, l.planes.length);
     for (const p of l.planes) fields.push(p.offset, p.bits, p.shift, p.group, p.stride, p.run);
   }
   if (fields.length > FORMAT_FIELDS) throw new RangeError(`Format ${format.name} has more planes than kernels have room for.`);

@@ -58,6 +58,8 @@ function eachRun(
   }
 }
 
+const f = Math.fround;
+
 const half = new Float32Array(1);
 const halfBits = new Int32Array(half.buffer);
 
@@ -73,17 +75,75 @@ export function halfToFloat(h: number): number {
   return half[0] as number;
 }
 
+const readHalf = (data: Uint8Array, at: number): number => halfToFloat((data[at] as number) | ((data[at + 1] as number) << 8));
+
+/** Step and origin of a group of codes: a weight is step * level + origin, in float32. Filled by {@link readGroup}. */
+export interface Group {
+  step: number;
+  origin: number;
+}
+
 /**
- * The step of each group of `blocks` blocks, one float32 a group, as a magnitude. Zero where the group has none that codes could move on
- * (zero, infinite or NaN scales).
+ * Reads step and origin of group `g` of the block at data[at]. The formulas and their order of operations are those of ggml's
+ * `dequantize_row_*`, so that decoded weights have ggml's bits.
  */
-export function readSteps(steps: Float32Array, data: Uint8Array, from: number, blocks: number, format: EncodedFormat): void {
-  const bytes = format[Field.bytes] as number;
-  const offset = format[Field.stepOffset] as number;
-  if (format[Field.step] !== StepKind.f16) throw new RangeError(`Unknown kind of step ${format[Field.step]}.`);
-  for (let block = 0; block < blocks; block++) {
-    const at = from + block * bytes + offset;
-    const step = Math.abs(halfToFloat((data[at] as number) | ((data[at + 1] as number) << 8)));
-    steps[block] = step < Number.POSITIVE_INFINITY ? step : 0;
+export function readGroup(group: Group, data: Uint8Array, at: number, g: number, format: EncodedFormat): void {
+  const d = at + (format[Field.stepOffset] as number);
+  const scales = at + (format[Field.scalesOffset] as number);
+  const byte = (i: number) => data[i] as number;
+  group.origin = 0;
+  switch (format[Field.step]) {
+    case StepKind.f16:
+      group.step = readHalf(data, d);
+      return;
+    case StepKind.f16Origin:
+      group.step = readHalf(data, d);
+      group.origin = readHalf(data, d + 2);
+      return;
+    case StepKind.k2:
+      group.step = f(readHalf(data, d) * (byte(scales + g) & 15));
+      group.origin = -f(readHalf(data, d + 2) * (byte(scales + g) >> 4));
+      return;
+    case StepKind.k3: {
+      const low = g < 8 ? byte(scales + g) & 15 : byte(scales + g - 8) >> 4;
+      const high = (byte(scales + 8 + (g & 3)) >> (2 * (g >> 2))) & 3;
+      group.step = f(readHalf(data, d) * ((low | (high << 4)) - 32));
+      return;
+    }
+    case StepKind.k4: {
+      const scale = g < 4 ? byte(scales + g) & 63 : (byte(scales + g + 4) & 15) | ((byte(scales + g - 4) >> 6) << 4);
+      const min = g < 4 ? byte(scales + g + 4) & 63 : (byte(scales + g + 4) >> 4) | ((byte(scales + g) >> 6) << 4);
+      group.step = f(readHalf(data, d) * scale);
+      group.origin = -f(readHalf(data, d + 2) * min);
+      return;
+    }
+    case StepKind.k6:
+      group.step = f(readHalf(data, d) * ((byte(scales + g) << 24) >> 24));
+      return;
+    case StepKind.iq4: {
+      const low = (byte(scales + (g >> 1)) >> (4 * (g & 1))) & 15;
+      const high = ((byte(d + 2) | (byte(d + 3) << 8)) >> (2 * g)) & 3;
+      group.step = f(readHalf(data, d) * ((low | (high << 4)) - 32));
+      return;
+    }
+    case StepKind.e8m0:
+      halfBits[0] = byte(d) < 2 ? 0x00200000 << byte(d) : (byte(d) - 1) << 23;
+      group.step = half[0] as number;
+      return;
+    case StepKind.ue4m3: {
+      const x = byte(d + g) & 0x7f;
+      const exponent = x >> 3;
+      const size = exponent === 0 ? (x & 7) * 2 ** -9 : (1 + (x & 7) / 8) * 2 ** (exponent - 7);
+      group.step = x === 0x7f ? 0 : size / 2;
+      return;
+    }
+    default:
+      throw new RangeError(`Unknown kind of step ${format[Field.step]}.`);
   }
+}
+
+/** The step that codes of a group move on, a magnitude; zero where they have none (zero, infinite or NaN scales). */
+export function stepSize(step: number): number {
+  const size = Math.abs(step);
+  return size < Number.POSITIVE_INFINITY ? size : 0;
 }

@@ -6,13 +6,15 @@ import {
   type Kernels,
   type Key,
   Kind,
+  Levels,
   type Move,
   type Position,
   StepKind,
   SUM_LEAF,
 } from "../contract.js";
-import { halfToFloat, pack, readSteps, unpack } from "./codes.js";
+import { type Group, halfToFloat, pack, readGroup, stepSize, unpack } from "./codes.js";
 import { moveFloats, moveHalves } from "./floats.js";
+import { levelOfCode, levelsOf, moveLevels } from "./levels.js";
 import { Draws, moveRun, TILE } from "./moves.js";
 import { normalsFromWords } from "./normal.js";
 import { eachWord } from "./philox.js";
@@ -21,7 +23,7 @@ const TWO_M24 = 2 ** -24;
 
 const draws = new Draws();
 const codes = new Int8Array(TILE);
-const groupSteps = new Float32Array(TILE);
+const group: Group = { step: 0, origin: 0 };
 const floatTile = new Float32Array(TILE);
 const floatBytes = new Uint8Array(floatTile.buffer);
 const halfTile = new Uint16Array(floatTile.buffer);
@@ -91,23 +93,34 @@ function moveLattice(data: Uint8Array, from: number, blocks: number, move: Move,
     });
     return changed;
   }
-  const group = format[Field.group] as number;
-  readSteps(groupSteps, data, from, blocks, format);
-  for (let start = 0, g = 0; start < n; start += group, g++) {
-    changed += moveRun(
-      codes,
-      start,
-      start + group,
-      move.sigma,
-      move.inSteps,
-      groupSteps[g] as number,
-      lo,
-      hi,
-      move.rounding,
-      draws,
-    );
-  }
+  const levels = format[Field.levels] as number;
+  eachGroup(data, from, blocks, format, (start, end) => {
+    const step = stepSize(group.step);
+    changed +=
+      levels === Levels.uniform
+        ? moveRun(codes, start, end, move.sigma, move.inSteps, step, lo, hi, move.rounding, draws)
+        : moveLevels(codes, start, end, step, levels, move, draws);
+  });
   return changed;
+}
+
+/** Reads each group of `blocks` blocks at data[from] into `group`, and calls `use` with the weights that it covers. */
+function eachGroup(
+  data: Uint8Array,
+  from: number,
+  blocks: number,
+  format: EncodedFormat,
+  use: (start: number, end: number) => void,
+): void {
+  const weights = format[Field.weights] as number;
+  const bytes = format[Field.bytes] as number;
+  const length = format[Field.group] as number;
+  for (let block = 0; block < blocks; block++) {
+    for (let g = 0; g * length < weights; g++) {
+      readGroup(group, data, from + block * bytes, g, format);
+      use(block * weights + g * length, block * weights + (g + 1) * length);
+    }
+  }
 }
 
 /** Splits weights [0, n), of which the first is weight `index` of the tensor, where rows (and so steps) change. */
@@ -162,21 +175,28 @@ function latticeLeaf(
 ): number {
   const weights = format[Field.weights] as number;
   const bytes = format[Field.bytes] as number;
+  const levels = format[Field.levels] as number;
+  const values = levels === Levels.uniform ? null : levelsOf(levels);
   let sum = 0;
   for (let tile = 0; tile < n; tile += TILE) {
     const count = Math.min(TILE, n - tile);
     const at = from + (tile / weights) * bytes;
     unpack(codes, data, at, count / weights, format);
-    const add = (start: number, end: number, step: number) => {
+    const add = (start: number, end: number, step: number, origin: number) => {
       let squares = 0;
-      for (let i = start; i < end; i++) squares += (codes[i] as number) * (codes[i] as number);
-      sum += squares * (step * step);
+      let plain = 0;
+      for (let i = start; i < end; i++) {
+        const code = codes[i] as number;
+        const q = values === null ? code : (values[levelOfCode(levels, code)] as number);
+        squares += q * q;
+        plain += q;
+      }
+      sum += squares * (step * step) + plain * (2 * step * origin) + (end - start) * (origin * origin);
     };
-    if (format[Field.step] === StepKind.external) eachRow(steps as Float32Array, rowLength, index + tile, count, add);
-    else {
-      const group = format[Field.group] as number;
-      readSteps(groupSteps, data, at, count / weights, format);
-      for (let start = 0, g = 0; start < count; start += group, g++) add(start, start + group, groupSteps[g] as number);
+    if (format[Field.step] === StepKind.external) {
+      eachRow(steps as Float32Array, rowLength, index + tile, count, (start, end, step) => add(start, end, step, 0));
+    } else {
+      eachGroup(data, at, count / weights, format, (start, end) => add(start, end, group.step, group.origin));
     }
   }
   return sum;

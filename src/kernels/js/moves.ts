@@ -11,7 +11,7 @@ const f = Math.fround;
 /** Weights a tile; a multiple of every format's block. */
 export const TILE = 4096;
 /** Above this s every code is far beyond its rails; it keeps s^2 and s * z finite. */
-const MAX_S = 32768;
+export const MAX_S = 32768;
 /** Up to here `matched` reads its law from the table; above, floor(s' |z| + u) with s'^2 = s^2 - 1/6 is exact to 1e-34. */
 const TABLE_VARIANCE = 4;
 const SIXTH = f(1 / 6);

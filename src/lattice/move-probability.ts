@@ -1,0 +1,18 @@
+// How often a weight moves: for people who want to know before they turn the dial.
+
+import { TABLE_VARIANCE } from "../kernels/js/moves.js";
+import { LAW_COLUMNS, LAW_TAILS } from "../kernels/law.js";
+
+/** P(k != 0) of a `matched` move at s = sigma / step, away from the rails. */
+export function moveProbability(s: number): number {
+  const v = s * s;
+  if (v <= TABLE_VARIANCE) {
+    const row = Math.min(Math.floor(v * 4), TABLE_VARIANCE * 4 - 1);
+    const a = LAW_TAILS[row * LAW_COLUMNS] as number;
+    const b = LAW_TAILS[(row + 1) * LAW_COLUMNS] as number;
+    return (a + (b - a) * (v * 4 - row)) / 32768;
+  }
+  // P(k = 0) = E[(1 - s'|z|)+], where the density of z is flat to second order: 1 / (s' sqrt(2 pi)) (1 - 1 / (12 s'^2)).
+  const scale = Math.sqrt(v - 1 / 6);
+  return 1 - (1 - 1 / (12 * scale * scale)) / (scale * Math.sqrt(2 * Math.PI));
+}
