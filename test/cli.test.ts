@@ -10,6 +10,7 @@ import { scratchFolder, writeGguf } from "./synthetic-gguf.js";
 const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const q8 = fileURLToPath(new URL("../models/fairytales-3M-Q8_0.gguf", import.meta.url));
 const q4 = fileURLToPath(new URL("../models/fairytales-3M-Q4_0.gguf", import.meta.url));
+const types = fileURLToPath(new URL("./fixtures/ggml-types.gguf", import.meta.url));
 const folder = scratchFolder();
 const scratch = join(folder, "scratch");
 mkdirSync(scratch);
@@ -107,7 +108,6 @@ describe("brownian generate", () => {
     ],
     ["no such model", ["--model", "none.gguf"], 1, /There is no file none\.gguf/],
     ["a tensor that there is not", ["--only", "nothing.*"], 1, /no tensor that matches "nothing\.\*"/],
-    ["a type that cannot move", ["--model", q4], 1, /type Q6_K cannot be moved \(token_embd\.weight\).*--skip-unsupported/],
     [
       "moving what the engine does not see",
       ["--model", q4, "--skip-unsupported", "--dynamics", "white"],
@@ -159,6 +159,12 @@ describe("brownian perturb", () => {
     ["no sigma", () => [q8, "-o", out], 2, /required option '-s, --sigma/],
     ["no output", () => [q8, "-s", "1"], 2, /required option '-o, --output/],
     ["the input as output", () => [q8, "-o", q8, "-s", "1"], 1, /is the input itself, which is never written to/],
+    [
+      "a type that cannot move",
+      () => [types, "-o", out, "-s", "1"],
+      1,
+      /types? .*IQ3_S cannot be moved \(blk\.0\.TQ1_0\.weight.*--skip-unsupported/,
+    ],
     ["a missing folder", () => [q8, "-o", join(folder, "no/out.gguf"), "-s", "1"], 1, /folder of .* does not exist/],
     ["no GGUF", () => [main, "-o", out, "-s", "1"], 1, /is not a GGUF model: it begins with "#!\/u"/],
     [
@@ -222,7 +228,8 @@ describe("brownian inspect and info", () => {
     expect(share).toBeLessThan(expected.expectedMoves + error);
     expect(share).toBeGreaterThan(expected.expectedMoves * (1 - 2 / 32) - error);
     const text = (await run("inspect", q4)).out;
-    expect(text).toMatch(/token_embd\.weight +Q6_K +256 x 2048 +- +- +-/);
+    expect(text).toMatch(/token_embd\.weight +Q6_K +256 x 2048 +[\d.]+ +[\d.]+ +[\d.]+ %/);
+    expect((await run("inspect", types)).out).toMatch(/blk\.0\.IQ3_S\.weight +IQ3_S +512 x 8 +- +- +-/);
     expect(text).toMatch(/llama, 2,885,888 weights in 38 tensors, 1\.81 MB/);
   });
 
