@@ -19,7 +19,7 @@ namespace {
 
 using namespace brownian;
 
-float law[kLawRows * kLawColumns];
+LawTable law;
 std::once_flag law_once;
 
 const Target& target_of(const Napi::CallbackInfo& info) {
@@ -276,7 +276,13 @@ Napi::Value targets(const Napi::CallbackInfo& info) {
 void set_law(const Napi::CallbackInfo& info) {
   auto table = info[0].As<Napi::Float32Array>();
   if (table.ElementLength() != size_t(kLawRows * kLawColumns)) throw Napi::Error::New(info.Env(), "not the table of the law");
-  std::call_once(law_once, [&] { memcpy(law, table.Data(), sizeof(law)); });
+  std::call_once(law_once, [&] {
+    memcpy(law.tails, table.Data(), sizeof(law.tails));
+    for (int row = 0; row < kLawRows; row++) {
+      int& columns = law.columns[row];
+      for (columns = 0; columns < kLawColumns && law.tails[row * kLawColumns + columns] != 0.0f;) columns++;
+    }
+  });
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {

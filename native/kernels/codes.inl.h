@@ -1,73 +1,117 @@
 // Between a block's bytes and its codes, by the planes of an encoded format; knows no format by name. The counterpart of
 // src/kernels/js/codes.ts. Plain loops over consecutive bytes, which compilers vectorize for each target.
 
+/// One plane of a format, with the numbers that its loops run over.
+struct Plane {
+  int offset, bits, shift, group, stride, run, mask;
+
+  Plane(const int32_t* format, int which) {
+    const int32_t* f = format + which * kPlaneFields;
+    offset = f[kPlaneOffset];
+    bits = f[kPlaneBits];
+    shift = f[kPlaneShift];
+    group = f[kPlaneGroup];
+    stride = f[kPlaneStride];
+    run = f[kPlaneRun];
+    mask = (1 << bits) - 1;
+  }
+};
+
 /// Calls use(byte, bit, code) for every run of codes that lie in consecutive bytes at one bit position.
 template <class Use>
-inline void each_run(const int32_t* format, int plane, size_t blocks, Use use) {
-  const int32_t* f = format + plane * kPlaneFields;
+inline void each_run(const int32_t* format, const Plane& p, size_t blocks, Use use) {
   const int weights = format[kWeights], bytes = format[kBytes];
   for (size_t block = 0; block < blocks; block++) {
-    for (int g = 0; g < weights; g += f[kPlaneGroup]) {
-      const size_t byte = block * bytes + f[kPlaneOffset] + size_t(g / f[kPlaneGroup]) * f[kPlaneStride];
-      for (int r = 0, bit = 0; r < f[kPlaneGroup]; r += f[kPlaneRun], bit += f[kPlaneBits]) use(byte, bit, block * weights + g + r);
+    const size_t base = block * bytes + p.offset;
+    for (int g = 0, segment = 0; g < weights; g += p.group, segment += p.stride) {
+      for (int r = 0, bit = 0; r < p.group; r += p.run, bit += p.bits) use(base + segment, bit, block * weights + g + r);
     }
+  }
+}
+
+/// Calls work with the run as a constant, so that the loops over it become vectors.
+template <class Work>
+inline void with_run(int run, Work work) {
+  switch (run) {
+    case 8: work(std::integral_constant<int, 8>()); break;
+    case 16: work(std::integral_constant<int, 16>()); break;
+    case 32: work(std::integral_constant<int, 32>()); break;
+    case 64: work(std::integral_constant<int, 64>()); break;
   }
 }
 
 /// Blocks of one byte that is one code: no need to go block by block.
 inline bool bare_bytes(const int32_t* format) { return format[kWeights] == 1 && format[kBytes] == 1; }
 
+/// Bit e of a byte to byte e of a word, and back.
+inline uint64_t spread_bits(uint8_t bits) {
+  const uint64_t each = (bits * 0x0101010101010101ull) & 0x8040201008040201ull;
+  return ((each + 0x7f7f7f7f7f7f7f7full) >> 7) & 0x0101010101010101ull;
+}
+inline uint8_t gather_bits(uint64_t ones) { return uint8_t((ones * 0x0102040810204080ull) >> 56); }
+
 inline void unpack(int8_t* codes, const uint8_t* data, size_t blocks, const int32_t* format) {
-  for (int plane = 0; plane < format[kPlanes]; plane++) {
-    const int32_t* f = format + plane * kPlaneFields;
-    const int run = f[kPlaneRun], shift = f[kPlaneShift], mask = (1 << f[kPlaneBits]) - 1;
-    if (bare_bytes(format)) {
-      memcpy(codes, data, blocks);
-    } else if (plane == 0 && mask == 255) {
-      each_run(format, plane, blocks, [&](size_t byte, int, size_t code) { memcpy(codes + code, data + byte, run); });
-    } else if (plane == 0 && mask == 15) {
-      each_run(format, plane, blocks, [&](size_t byte, int bit, size_t code) {
-        if (bit == 0) for (int r = 0; r < run; r++) codes[code + r] = data[byte + r] & 15;
-        else for (int r = 0; r < run; r++) codes[code + r] = data[byte + r] >> 4;
+  if (bare_bytes(format)) {
+    memcpy(codes, data, blocks);
+    return;
+  }
+  for (int which = 0; which < format[kPlanes]; which++) {
+    const Plane p(format, which);
+    if (p.run == 1) {
+      each_run(format, p, blocks, [&](size_t byte, int bit, size_t code) {
+        if (bit != 0) return;
+        uint64_t eight;
+        memcpy(&eight, codes + code, 8);
+        eight |= spread_bits(data[byte]) << p.shift;
+        memcpy(codes + code, &eight, 8);
       });
-    } else {
-      each_run(format, plane, blocks, [&](size_t byte, int bit, size_t code) {
-        for (int r = 0; r < run; r++) {
-          const int8_t field = int8_t(((data[byte + r] >> bit) & mask) << shift);
-          codes[code + r] = plane == 0 ? field : codes[code + r] | field;
-        }
-      });
+      continue;
     }
+    with_run(p.run, [&](auto run) {
+      each_run(format, p, blocks, [&](size_t byte, int bit, size_t code) {
+        const uint8_t* from = data + byte;
+        int8_t* to = codes + code;
+        if (which > 0) for (int r = 0; r < run; r++) to[r] = int8_t(to[r] | (((from[r] >> bit) & p.mask) << p.shift));
+        else if (p.bits == 8) memcpy(to, from, run);
+        else if (p.bits == 4 && bit == 0) for (int r = 0; r < run; r++) to[r] = int8_t(from[r] & 15);
+        else if (p.bits == 4) for (int r = 0; r < run; r++) to[r] = int8_t(from[r] >> 4);
+        else for (int r = 0; r < run; r++) to[r] = int8_t((from[r] >> bit) & p.mask);
+      });
+    });
   }
   const int8_t bias = int8_t(format[kBias]);
   if (bias != 0) for (size_t i = 0, n = blocks * format[kWeights]; i < n; i++) codes[i] = int8_t(codes[i] - bias);
 }
 
+/// Writes the codes back; every bit that is not a code stays as it is.
 inline void pack(const int8_t* codes, uint8_t* data, size_t blocks, const int32_t* format) {
-  const int bias = format[kBias];
-  for (int plane = 0; plane < format[kPlanes]; plane++) {
-    const int32_t* f = format + plane * kPlaneFields;
-    const int run = f[kPlaneRun], shift = f[kPlaneShift], mask = (1 << f[kPlaneBits]) - 1;
-    if (bare_bytes(format)) {
-      memcpy(data, codes, blocks);
-    } else if (mask == 255) {
-      each_run(format, plane, blocks, [&](size_t byte, int, size_t code) { memcpy(data + byte, codes + code, run); });
-    } else if (mask == 15 && shift == 0) {
-      const uint8_t add = uint8_t(bias);
-      each_run(format, plane, blocks, [&](size_t byte, int bit, size_t code) {
+  if (bare_bytes(format)) {
+    memcpy(data, codes, blocks);
+    return;
+  }
+  const uint8_t bias = uint8_t(format[kBias]);
+  for (int which = 0; which < format[kPlanes]; which++) {
+    const Plane p(format, which);
+    if (p.run == 1) {
+      each_run(format, p, blocks, [&](size_t byte, int bit, size_t code) {
+        if (bit != 0) return;
+        uint64_t eight = 0;
+        for (int r = 0; r < 8; r++) eight |= uint64_t((uint8_t(codes[code + r] + bias) >> p.shift) & 1) << (8 * r);
+        data[byte] = gather_bits(eight);
+      });
+      continue;
+    }
+    with_run(p.run, [&](auto run) {
+      each_run(format, p, blocks, [&](size_t byte, int bit, size_t code) {
         uint8_t* to = data + byte;
         const int8_t* from = codes + code;
-        if (bit == 0) for (int r = 0; r < run; r++) to[r] = uint8_t((to[r] & 0xf0) | (uint8_t(from[r] + add) & 15));
-        else for (int r = 0; r < run; r++) to[r] = uint8_t((to[r] & 0x0f) | uint8_t(uint8_t(from[r] + add) << 4));
+        const uint8_t keep = uint8_t(~(p.mask << bit)), mask = uint8_t(p.mask);
+        if (p.bits == 8) memcpy(to, from, run);
+        else if (p.bits == 4 && p.shift == 0 && bit == 0) for (int r = 0; r < run; r++) to[r] = uint8_t((to[r] & 0xf0) | (uint8_t(from[r] + bias) & 15));
+        else if (p.bits == 4 && p.shift == 0) for (int r = 0; r < run; r++) to[r] = uint8_t((to[r] & 0x0f) | uint8_t(uint8_t(from[r] + bias) << 4));
+        else for (int r = 0; r < run; r++) to[r] = uint8_t((to[r] & keep) | (((uint8_t(from[r] + bias) >> p.shift) & mask) << bit));
       });
-    } else {
-      each_run(format, plane, blocks, [&](size_t byte, int bit, size_t code) {
-        for (int r = 0; r < run; r++) {
-          const int field = ((codes[code + r] + bias) >> shift) & mask;
-          data[byte + r] = uint8_t((data[byte + r] & ~(mask << bit)) | (field << bit));
-        }
-      });
-    }
+    });
   }
 }
 
@@ -83,12 +127,12 @@ inline float bits_float(uint32_t bits) {
   return x;
 }
 
+/// Exact, and without branches, so that loops over it become vectors: shifted into place, a half is 2^112 too small.
 inline float half_to_float(uint16_t h) {
-  const uint32_t sign = uint32_t(h & 0x8000) << 16;
-  const uint32_t magnitude = h & 0x7fff;
-  if (magnitude < 0x0400) return bits_float(float_bits(float(magnitude) * 5.9604644775390625e-8f) | sign);
-  if (magnitude >= 0x7c00) return bits_float(sign | 0x7f800000u | ((magnitude & 0x3ff) << 13));
-  return bits_float(sign | ((magnitude << 13) + (112u << 23)));
+  const uint32_t magnitude = uint32_t(h & 0x7fff) << 13;
+  const uint32_t finite = float_bits(bits_float(magnitude) * 5192296858534827628530496329220096.0f);
+  const uint32_t bits = magnitude < (0x7c00u << 13) ? finite : magnitude | 0x7f800000u;
+  return bits_float(bits | (uint32_t(h & 0x8000) << 16));
 }
 
 inline float read_half(const uint8_t* at) { return half_to_float(uint16_t(at[0] | (at[1] << 8))); }

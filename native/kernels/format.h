@@ -25,6 +25,12 @@ constexpr int kLawColumns = 16;
 constexpr size_t kSumLeaf = 65536;
 constexpr size_t kSumCut = 4096;
 
+/// Tails P(|k| >= j) * 2^15 (src/kernels/law.ts), and how many columns of each row are not zero.
+struct LawTable {
+  float tails[kLawRows * kLawColumns];
+  int columns[kLawRows];
+};
+
 struct Key {
   uint32_t k0, k1;
 };
@@ -52,7 +58,7 @@ struct Target {
   void (*bits)(uint32_t* out, size_t n, Key key, Position at);
   void (*uniform)(float* out, size_t n, Key key, Position at);
   void (*normal)(float* out, size_t n, Key key, Position at);
-  size_t (*perturb)(uint8_t* data, size_t bytes, const Move& move, const float* law);
+  size_t (*perturb)(uint8_t* data, size_t bytes, const Move& move, const LawTable& law);
   double (*sum_squares)(const uint8_t* data, size_t bytes, const int32_t* format, const float* steps, uint64_t row_length,
                         uint64_t index, double total);
 };

@@ -2,6 +2,7 @@
 // A tile's moves are drawn into an int16 a weight, run by run, and then put on the codes with the symmetric truncation at the rails.
 
 constexpr size_t kTile = 2048;
+constexpr size_t kSmallestGroup = 16;
 constexpr float kMaxS = 32768.0f;
 constexpr float kTableVariance = 4.0f;
 
@@ -50,42 +51,45 @@ struct Draws {
   }
 };
 
-/// The `matched` law at one variance, 0 <= v <= kTableVariance.
+/// The `matched` law at one variance, 0 <= v <= kTableVariance: the mixture of two neighbouring rows of the table. Thresholds are made
+/// as they are asked for.
 struct Law {
-  alignas(64) float threshold[kLawColumns];
-  alignas(64) int16_t high[kLawColumns];
+  const float *a, *b;
+  float weight;
   int columns;
 
-  Law(const float* table, float v) {
+  Law(const LawTable& table, float v) {
     const float position = v * 4.0f;
     int row = int(position);
     if (row > kLawRows - 2) row = kLawRows - 2;
-    const float weight = position - float(row);
-    const float* a = table + row * kLawColumns;
-    const float* b = a + kLawColumns;
-    for (int j = 0; j < kLawColumns; j++) threshold[j] = a[j] + (b[j] - a[j]) * weight;
-    for (int j = 0; j < kLawColumns; j++) high[j] = int16_t(threshold[j]);
-    columns = 0;
-    while (columns < kLawColumns && b[columns] != 0.0f) columns++;
+    weight = position - float(row);
+    a = table.tails + row * kLawColumns;
+    b = a + kLawColumns;
+    columns = table.columns[row + 1];
   }
 
-  uint32_t low(int j) const { return uint32_t((threshold[j] - float(high[j])) * 4294967296.0f); }
+  float threshold(int j) const { return a[j] + (b[j] - a[j]) * weight; }
 
   /// |k| for 15 bits m, with 32 more bits where those do not decide.
   int size(int m, const Draws& draws, size_t i) const {
     int k = 0;
-    while (k < columns && m < high[k]) k++;
-    if (k == columns || m != high[k]) return k;
+    while (k < columns && m < int(threshold(k))) k++;
+    if (k == columns || m != int(threshold(k))) return k;
     const uint32_t r = draws.refine(i);
-    while (k < columns && (m < high[k] || (m == high[k] && r < low(k)))) k++;
+    for (; k < columns; k++) {
+      const float t = threshold(k);
+      const int high = int(t);
+      if (!(m < high || (m == high && r < uint32_t((t - float(high)) * 4294967296.0f)))) break;
+    }
     return k;
   }
 };
 
-/// s: the noise of a weight in units of its step, kept below kMaxS.
+/// s: the noise of a weight in units of its step, kept below kMaxS; 0 where there is no step.
 inline float scale_in_steps(const Move& move, float step) {
   const float s = move.in_steps ? move.sigma : move.sigma / step;
-  return s < kMaxS ? s : kMaxS;
+  const float bounded = s < kMaxS ? s : kMaxS;
+  return step > 0.0f ? bounded : 0.0f;
 }
 
 /// The uniform of stochastic rounding: 23 bits, centred.
@@ -116,7 +120,7 @@ inline void table_moves(int16_t* k, size_t from, size_t n, const Law& law, Draws
     const H m = and_h(w, set1_h(0x7fff));
     H size = set1_h(0), open = set1_h(0);
     for (int j = 0; j < law.columns; j++) {
-      const H t = set1_h(law.high[j]);
+      const H t = set1_h(int16_t(law.threshold(j)));
       size = count_less(size, m, t);
       open = or_equal(open, m, t);
     }
@@ -132,15 +136,12 @@ inline void table_moves(int16_t* k, size_t from, size_t n, const Law& law, Draws
   }
 }
 
-/// Draws the moves of a run [from, from + n) of the tile whose codes have this step.
-inline void draw_run(int16_t* k, size_t from, size_t n, float step, const Move& move, const float* table, Draws& draws) {
-  if (!(step > 0.0f)) {
-    memset(k + from, 0, n * sizeof(*k));
-    return;
-  }
-  const float s = scale_in_steps(move, step);
+/// Draws the moves of a run [from, from + n) of the tile whose noise is s steps; s = 0 moves nothing.
+inline void draw_run(int16_t* k, size_t from, size_t n, float s, const Move& move, const LawTable& table, Draws& draws) {
   const float v = s * s;
-  if (move.rounding == kMatched && v <= kTableVariance) {
+  if (s == 0.0f) {
+    memset(k + from, 0, n * sizeof(*k));
+  } else if (move.rounding == kMatched && v <= kTableVariance) {
     table_moves(k + from, from, n, Law(table, v), draws);
   } else if (move.rounding == kNearest) {
     kicks(k + from, n, s, draws.normals() + from, nullptr);
@@ -200,7 +201,7 @@ inline void each_group(const uint8_t* data, size_t blocks, const int32_t* format
   }
 }
 
-inline size_t move_lattice_tile(uint8_t* data, size_t blocks, size_t n, const Move& move, const float* table, Draws& draws) {
+inline size_t move_lattice_tile(uint8_t* data, size_t blocks, size_t n, const Move& move, const LawTable& table, Draws& draws) {
   const int32_t* format = move.format;
   alignas(64) int8_t codes[kTile];
   size_t changed = 0;
@@ -213,11 +214,14 @@ inline size_t move_lattice_tile(uint8_t* data, size_t blocks, size_t n, const Mo
     alignas(64) int16_t k[kTile + H_LANES];
     if (format[kStep] == kExternal) {
       each_row(move.steps, move.row_length, draws.index, n,
-               [&](size_t start, size_t length, float step) { draw_run(k, start, length, step, move, table, draws); });
+               [&](size_t start, size_t length, float step) { draw_run(k, start, length, scale_in_steps(move, step), move, table, draws); });
     } else {
-      each_group(data, blocks, format, [&](size_t start, size_t length, const Group& group) {
-        draw_run(k, start, length, step_size(group.step), move, table, draws);
-      });
+      // First the steps of all groups, then the moves: short loops without dependences between groups.
+      const size_t length = format[kGroup], groups = n / length;
+      float s[kTile / kSmallestGroup];
+      each_group(data, blocks, format, [&](size_t start, size_t, const Group& group) { s[start / length] = group.step; });
+      for (size_t g = 0; g < groups; g++) s[g] = scale_in_steps(move, step_size(s[g]));
+      for (size_t g = 0; g < groups; g++) draw_run(k, g * length, length, s[g], move, table, draws);
     }
     unpack(codes, data, blocks, format);
     changed = apply_moves(codes, k, n, format[kLo], format[kHi]);
@@ -268,7 +272,7 @@ inline uint32_t magnitude_bits(float y, bool half, bool nearest, uint32_t word) 
   return half ? kept - (112u << 10) : kept;
 }
 
-inline size_t move_half_tile(uint8_t* data, size_t n, const Move& move, const float* table, Draws& draws) {
+inline size_t move_half_tile(uint8_t* data, size_t n, const Move& move, const LawTable& table, Draws& draws) {
   const bool half = move.format[kKind] == kF16;
   const bool nearest = move.rounding == kNearest;
   const float max = half ? 65504.0f : 3.38953138925153547591e38f;
@@ -308,7 +312,7 @@ inline size_t move_half_tile(uint8_t* data, size_t n, const Move& move, const fl
   return changed;
 }
 
-inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const float* table) {
+inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const LawTable& table) {
   if (move.sigma == 0.0f) return 0;
   const int32_t* format = move.format;
   const size_t weights = format[kWeights], block_bytes = format[kBytes];

@@ -1,6 +1,7 @@
 // One lane, no intrinsics: runs anywhere.
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 #include "../kernels/format.h"
 
