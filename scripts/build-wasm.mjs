@@ -16,16 +16,18 @@ export async function buildWasm() {
   for (const variant of ["scalar", "simd"]) {
     const outputs = new Map();
     const simd = variant === "simd" ? ["--enable", "simd"] : [];
-    const { error, stderr } = await asc.main([`assembly/index.${variant}.ts`, "--baseDir", ROOT, "--outFile", "out.wasm", ...FLAGS, ...simd], {
-      writeFile: (name, contents) => outputs.set(name, contents),
-    });
+    const { error, stderr } = await asc.main(
+      [`assembly/index.${variant}.ts`, "--baseDir", ROOT, "--outFile", "out.wasm", ...FLAGS, ...simd],
+      {
+        writeFile: (name, contents) => outputs.set(name, contents),
+      },
+    );
     if (error) throw new Error(`${stderr.toString()}\n${error.message}`);
     const bytes = Buffer.from(outputs.get("out.wasm"));
     writeFileSync(
       join(OUT, `${variant}.wasm.ts`),
       `// Made by scripts/build-wasm.mjs from assembly/index.${variant}.ts (${bytes.length} bytes).\nexport const WASM = "${bytes.toString("base64")}";\n`,
     );
-    if (process.argv.includes("--keep")) writeFileSync(join(ROOT, "build", `${variant}.wasm`), bytes);
   }
 }
 

@@ -1,7 +1,18 @@
 // The WebAssembly backend: two modules from one core (assembly/), with SIMD and without, their bytes inlined. Touches no file and nothing
 // that only Node has. Data goes through a stage in the module's memory, one leaf of weights at a time.
 
-import { type EncodedFormat, Field, type Kernels, type Key, Kind, type Move, type Position, StepKind, SUM_LEAF } from "./contract.js";
+import {
+  type EncodedFormat,
+  Field,
+  FORMAT_FIELDS,
+  type Kernels,
+  type Key,
+  Kind,
+  type Move,
+  type Position,
+  StepKind,
+  SUM_LEAF,
+} from "./contract.js";
 import { WASM as SCALAR } from "./generated/scalar.wasm.js";
 import { WASM as SIMD } from "./generated/simd.wasm.js";
 import { LAW_TAILS } from "./law.js";
@@ -34,14 +45,19 @@ const AS_UNIFORM = 1;
 const AS_NORMAL = 2;
 const TWO_32 = 2 ** 32;
 
+const MODULES: Readonly<Record<string, string>> = { simd128: SIMD, scalar: SCALAR };
+
 /** The kernels of the module for this ISA ("simd128", the default, or "scalar"). Throws with the reason when it cannot run. */
-export function loadWasm(isa: string | undefined): Kernels {
+export function loadWasm(isa = "simd128"): Kernels {
+  const code = MODULES[isa];
+  if (code === undefined)
+    throw new Error(`there is no WebAssembly module for ${isa}, only for ${Object.keys(MODULES).join(", ")}`);
   if (typeof WebAssembly !== "object") throw new Error("this host has no WebAssembly");
-  const bytes = Uint8Array.from(atob(isa === "scalar" ? SCALAR : SIMD), (c) => c.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(code), (c) => c.charCodeAt(0));
   // The real module is what gets validated: it is refused where SIMD is missing.
-  if (!WebAssembly.validate(bytes)) throw new Error("this host's WebAssembly has no SIMD");
+  if (!WebAssembly.validate(bytes)) throw new Error(`this host's WebAssembly does not run ${isa} code`);
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes));
-  return new WasmKernels(instance.exports as unknown as Exports, isa === "scalar" ? "scalar" : "simd128");
+  return new WasmKernels(instance.exports as unknown as Exports, isa);
 }
 
 class WasmKernels implements Kernels {
@@ -62,7 +78,7 @@ class WasmKernels implements Kernels {
     this.words = new Uint32Array(buffer, exports.stage(), SUM_LEAF);
     this.floats = new Float32Array(buffer, exports.stage(), SUM_LEAF);
     this.rowSteps = new Float32Array(buffer, exports.steps(), SUM_LEAF);
-    this.formatFields = new Int32Array(buffer, exports.format(), Field.planeRun + 1);
+    this.formatFields = new Int32Array(buffer, exports.format(), FORMAT_FIELDS);
     new Float32Array(buffer, exports.law(), LAW_TAILS.length).set(LAW_TAILS);
   }
 
@@ -149,7 +165,7 @@ class WasmKernels implements Kernels {
     start: number,
     use: (bytes: Uint8Array, index: number, rowLeft: number, rowLength: number) => void,
   ): void {
-    this.formatFields.set(format.subarray(0, this.formatFields.length));
+    this.formatFields.set(format);
     const weights = format[Field.weights] as number;
     const blockBytes = format[Field.bytes] as number;
     const external = format[Field.kind] === Kind.lattice && format[Field.step] === StepKind.external;
