@@ -60,9 +60,10 @@ export function unpack(data: usize, blocks: i32): void {
           let i = 0;
           if (ASC_FEATURE_SIMD) {
             if (plane == 0 && shift == 0) {
+              // Shifted by pairs of bytes, which is cheaper: what crosses over from the neighbour lies outside the mask.
               const lanes = i8x16.splat(<i8>mask);
               for (; i + 16 <= run; i += 16) {
-                v128.store(to + i, v128.and(i8x16.shr_u(v128.load(from + i), bit), lanes));
+                v128.store(to + i, v128.and(i16x8.shr_u(v128.load(from + i), bit), lanes));
               }
             }
           }
@@ -114,7 +115,7 @@ export function pack(data: usize, blocks: i32): void {
               const lanes = i8x16.splat(<i8>(mask << bit));
               const b = i8x16.splat(<i8>bias);
               for (; i + 16 <= run; i += 16) {
-                const value = i8x16.shl(i8x16.add(v128.load(from + i), b), bit);
+                const value = i16x8.shl(i8x16.add(v128.load(from + i), b), bit);
                 v128.store(to + i, v128.bitselect(value, v128.load(to + i), lanes));
               }
             }

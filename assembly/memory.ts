@@ -1,12 +1,10 @@
 // The module's memory: fixed places, no allocator. JavaScript writes to the stage, the steps, the format and the law; kernels own the rest.
 // Numbers of fields and kinds as in src/kernels/contract.ts.
 
-/** Weights that one call handles at most: one leaf of sums (contract.ts, SUM_LEAF). */
-export const LEAF: i32 = 65536;
 /** Weights a tile, and where sums cut rows with external steps. */
 export const TILE: i32 = 4096;
 
-/** Bytes in and out; room for four blocks more than asked for, since SIMD makes four at a time. */
+/** Bytes in and out, at most one leaf of weights (contract.ts, SUM_LEAF); room for what SIMD makes beyond what was asked for: it makes eight blocks at a time. */
 export const STAGE: usize = memory.data(65536 * 4 + 128, 64);
 /** External steps: of each row that a call touches. */
 export const STEPS: usize = memory.data(65536 * 4 + 64, 64);
@@ -14,13 +12,13 @@ export const FORMAT: usize = memory.data(24 * 4, 64);
 export const LAW: usize = memory.data(17 * 16 * 4, 64);
 
 export const CODES: usize = memory.data(4096, 64);
-/** With room for what whole vectors write beyond the last weight. */
-export const MOVES: usize = memory.data(4096 * 2 + 64, 64);
+/** Moves of a tile, an int8 each. */
+export const MOVES: usize = memory.data(4096, 64);
 export const NORMAL_DRAWS: usize = memory.data(4096 * 4 + 128, 64);
 export const ROUNDING_DRAWS: usize = memory.data(4096 * 4 + 128, 64);
 export const MOVE_DRAWS: usize = memory.data(4096 * 2 + 128, 64);
-export const REFINE_DRAWS: usize = memory.data(64, 64);
-export const THRESHOLDS: usize = memory.data(16 * 4, 64);
+export const REFINE_DRAWS: usize = memory.data(128, 64);
+export const THRESHOLDS: usize = memory.data(16 * 2, 64);
 export const LANES: usize = memory.data(16 * 8, 64);
 
 // Fields of the format.

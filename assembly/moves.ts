@@ -1,5 +1,5 @@
 // The laws of moves: the counterpart of src/kernels/js/moves.ts and floats.ts, which hold the formulas. A tile's moves are drawn into an
-// int16 a weight, run by run, and then put on the codes with the symmetric truncation at the rails.
+// int8 a weight, run by run, and then put on the codes with the symmetric truncation at the rails.
 
 import { halfToFloat, pack, readStep, stepSize, unpack } from "./codes";
 import { codeOfLevel, lastLevel, levelOfCode, meanGap, valueAt } from "./levels";
@@ -47,6 +47,11 @@ const TWO_M23: f32 = 1.1920928955078125e-7;
 const MAX_F32: f32 = 3.4028234663852886e38;
 const MAX_F16: f32 = 65504;
 const MAX_BF16: f32 = 3.3895313892515355e38;
+/** The smallest normal numbers, as float32 bits. */
+const TINY: i32 = 1 << 23;
+const TINY_F16: i32 = (127 - 14) << 23;
+const TWO_M7: f32 = 0.0078125;
+const TWO_M10: f32 = 0.0009765625;
 
 // The call's arguments, and the tile's draws: each made when first asked for.
 let sigma: f32 = 0;
@@ -60,7 +65,9 @@ let count: i32 = 0;
 let hasNormals: bool = false;
 let hasRounding: bool = false;
 let hasMoves: bool = false;
-let columns: i32 = 0;
+// The law of `matched` at one variance lies between two rows of the table.
+let lawRow: usize = 0;
+let lawWeight: f32 = 0;
 
 /** Address of the normal of weight 0 of the tile. */
 function normals(): usize {
@@ -90,40 +97,33 @@ function refineWord(i: i32): u32 {
   return load<u32>(REFINE_DRAWS + (<usize>(at & 3) << 2));
 }
 
-/** The law of `matched` at variance v <= TABLE_VARIANCE: thresholds for 15 bits, with their fractions. */
+/** Sets the law of `matched` at variance v <= TABLE_VARIANCE. */
 function setLaw(v: f32): void {
   const position = v * 4;
-  let row = <i32>position;
-  if (row > LAW_ROWS - 2) row = LAW_ROWS - 2;
-  const weight = position - <f32>row;
-  const a = LAW + ((<usize>row * LAW_COLUMNS) << 2);
-  const b = a + (LAW_COLUMNS << 2);
-  columns = 0;
-  for (let j: usize = 0; j < <usize>LAW_COLUMNS; j++) {
-    const q = load<f32>(b + (j << 2));
-    if (q == 0) break;
-    const p = load<f32>(a + (j << 2));
-    store<f32>(THRESHOLDS + (j << 2), p + (q - p) * weight);
-    columns++;
-  }
+  const row = min<i32>(<i32>position, LAW_ROWS - 2);
+  lawRow = LAW + <usize>(row * LAW_COLUMNS * 4);
+  lawWeight = position - <f32>row;
 }
 
+/** 2^15 P(|k| > j): falls with j, and is zero from some column on. */
 // @ts-ignore: decorator
 @inline
 function threshold(j: i32): f32 {
-  return load<f32>(THRESHOLDS + (<usize>j << 2));
+  const at = lawRow + (<usize>j << 2);
+  const p = load<f32>(at);
+  return p + (load<f32>(at, LAW_COLUMNS * 4) - p) * lawWeight;
 }
 
 /** |k| for 15 bits m, with 32 more bits where those do not decide. */
 function moveSize(m: i32, i: i32): i32 {
   let k = 0;
-  while (k < columns && m < <i32>threshold(k)) k++;
-  if (k == columns || m != <i32>threshold(k)) return k;
+  while (k < LAW_COLUMNS && m < <i32>threshold(k)) k++;
+  if (k == LAW_COLUMNS || m != <i32>threshold(k)) return k;
   const r = refineWord(i);
-  while (k < columns) {
-    const high = <i32>threshold(k);
-    const low = <u32>((threshold(k) - <f32>high) * <f32>4294967296);
-    if (!(m < high || (m == high && r < low))) break;
+  while (k < LAW_COLUMNS) {
+    const t = threshold(k);
+    const high = <i32>t;
+    if (!(m < high || (m == high && r < <u32>((t - <f32>high) * <f32>4294967296)))) break;
     k++;
   }
   return k;
@@ -142,24 +142,37 @@ function matchedScale(v: f32): f32 {
   return sqrt<f32>(v - SIXTH);
 }
 
+/** k for a sign of 0, -k for -1. Signs are coin tosses, so a branch would be foretold wrongly half of the time. */
+// @ts-ignore: decorator
+@inline
+function withSign(k: i32, sign: i32): i32 {
+  return (k ^ sign) - sign;
+}
+
 /** floor(s |z| + u) with the sign of z. */
 function kick(s: f32, z: f32, u: f32): i32 {
-  const k = <i32>(s * abs<f32>(z) + u);
-  return z < 0 ? -k : k;
+  return withSign(<i32>(s * abs<f32>(z) + u), reinterpret<i32>(z) >> 31);
+}
+
+/** Codes are int8, so longer moves reach the rail anyway. */
+// @ts-ignore: decorator
+@inline
+function storeMove(i: i32, k: i32): void {
+  store<i8>(MOVES + i, <i8>max<i32>(-128, min<i32>(127, k)));
 }
 
 // @ts-ignore: decorator
 @inline
-function storeMove(i: i32, k: i32): void {
-  store<i16>(MOVES + (<usize>i << 1), <i16>(k > 32767 ? 32767 : k < -32768 ? -32768 : k));
-}
-
-function fourKicks(s: v128, z: v128, u: v128): v128 {
-  const size = i32x4.trunc_sat_f32x4_s(f32x4.add(f32x4.mul(s, f32x4.abs(z)), u));
-  const sign = i32x4.shr_s(z, 31);
+function fourKicks(s: v128, z: usize, words: usize, nearest: bool): v128 {
+  const normal = v128.load(z);
+  const u = nearest ? f32x4.splat(0.5) : fourUniforms(words);
+  const size = i32x4.trunc_sat_f32x4_s(f32x4.add(f32x4.mul(s, f32x4.abs(normal)), u));
+  const sign = i32x4.shr_s(normal, 31);
   return i32x4.sub(v128.xor(size, sign), sign);
 }
 
+// @ts-ignore: decorator
+@inline
 function fourUniforms(words: usize): v128 {
   const n = f32x4.convert_i32x4_s(i32x4.shr_u(v128.load(words), 9));
   return f32x4.mul(f32x4.add(n, f32x4.splat(0.5)), f32x4.splat(TWO_M23));
@@ -172,12 +185,12 @@ function kickRun(from: i32, to: i32, s: f32, nearest: bool): void {
   let i = from;
   if (ASC_FEATURE_SIMD) {
     const scale = f32x4.splat(s);
-    const half = f32x4.splat(0.5);
-    for (; i + 8 <= to; i += 8) {
-      const at = <usize>i << 2;
-      const a = fourKicks(scale, v128.load(z + at), nearest ? half : fourUniforms(words + at));
-      const b = fourKicks(scale, v128.load(z + at, 16), nearest ? half : fourUniforms(words + at + 16));
-      v128.store(MOVES + (<usize>i << 1), i16x8.narrow_i32x4_s(a, b));
+    for (; i + 16 <= to; i += 16) {
+      const at = z + (<usize>i << 2);
+      const word = words + (<usize>i << 2);
+      const a = i16x8.narrow_i32x4_s(fourKicks(scale, at, word, nearest), fourKicks(scale, at + 16, word + 16, nearest));
+      const b = i16x8.narrow_i32x4_s(fourKicks(scale, at + 32, word + 32, nearest), fourKicks(scale, at + 48, word + 48, nearest));
+      v128.store(MOVES + i, i8x16.narrow_i16x8_s(a, b));
     }
   }
   for (; i < to; i++) {
@@ -186,39 +199,84 @@ function kickRun(from: i32, to: i32, s: f32, nearest: bool): void {
   }
 }
 
+/** Whole parts of the thresholds of four columns. */
+// @ts-ignore: decorator
+@inline
+function fourThresholds(j: i32): v128 {
+  const at = lawRow + (<usize>j << 2);
+  const p = v128.load(at);
+  const t = f32x4.add(p, f32x4.mul(f32x4.sub(v128.load(at, LAW_COLUMNS * 4), p), f32x4.splat(lawWeight)));
+  return i32x4.trunc_sat_f32x4_s(t);
+}
+
+/** Whole parts of the thresholds as int16 to THRESHOLDS; returns where those that are not zero end. */
+function storeThresholds(): usize {
+  let end = THRESHOLDS;
+  if (ASC_FEATURE_SIMD) {
+    for (let j = 0; j < LAW_COLUMNS && end == THRESHOLDS + (<usize>j << 1); j += 8) {
+      const t = i16x8.narrow_i32x4_s(fourThresholds(j), fourThresholds(j + 4));
+      v128.store(THRESHOLDS + (<usize>j << 1), t);
+      end += <usize>popcnt<i32>(i16x8.bitmask(i16x8.gt_s(t, i16x8.splat(0)))) << 1;
+    }
+    return end;
+  }
+  for (let j = 0; j < LAW_COLUMNS && threshold(j) >= 1; j++, end += 2) store<i16>(end, <i16>threshold(j));
+  return end;
+}
+
 /** Moves of a run drawn from the law set by setLaw. */
 function tableRun(from: i32, to: i32): void {
   const words = moveWords();
+  const end = storeThresholds();
   let i = from;
   if (ASC_FEATURE_SIMD) {
-    for (; i + 8 <= to; i += 8) {
-      const w = v128.load(words + (<usize>i << 1));
+    const zero = i16x8.splat(0);
+    for (; i + 16 <= to; i += 16) {
+      const at = words + (<usize>i << 1);
+      const w = v128.load(at);
+      const x = v128.load(at, 16);
       const m = v128.and(w, i16x8.splat(0x7fff));
-      let size = i16x8.splat(0);
-      let open = i16x8.splat(0);
-      for (let j = 0; j < columns; j++) {
-        const t = i16x8.splat(<i16>threshold(j));
-        size = i16x8.sub(size, i16x8.lt_s(m, t));
-        open = v128.or(open, i16x8.eq(m, t));
+      const n = v128.and(x, i16x8.splat(0x7fff));
+      let size = zero;
+      let sizeN = zero;
+      // 15 bits do not decide where they equal the whole part of a threshold; zero is that of all the last ones.
+      let open = i16x8.eq(m, zero);
+      let openN = i16x8.eq(n, zero);
+      for (let column = THRESHOLDS; column < end; column += 2) {
+        const t = v128.load16_splat(column);
+        size = i16x8.sub(size, i16x8.gt_s(t, m));
+        sizeN = i16x8.sub(sizeN, i16x8.gt_s(t, n));
+        open = v128.or(open, i16x8.eq(t, m));
+        openN = v128.or(openN, i16x8.eq(t, n));
       }
-      const sign = i16x8.shr_s(w, 15);
-      v128.store(MOVES + (<usize>i << 1), i16x8.sub(v128.xor(size, sign), sign));
-      if (v128.any_true(open)) for (let e = i; e < i + 8; e++) tableMove(words, e);
+      const sign = i8x16.lt_s(i8x16.narrow_i16x8_s(w, x), zero);
+      v128.store(MOVES + i, i8x16.sub(v128.xor(i8x16.narrow_i16x8_s(size, sizeN), sign), sign));
+      for (let rest = i8x16.bitmask(i8x16.narrow_i16x8_s(open, openN)); rest != 0; rest &= rest - 1) {
+        tableMove(words, i + ctz<i32>(rest), end);
+      }
     }
   }
-  for (; i < to; i++) tableMove(words, i);
+  for (; i < to; i++) tableMove(words, i, end);
 }
 
-function tableMove(words: usize, i: i32): void {
+function tableMove(words: usize, i: i32, end: usize): void {
   const w = <i32>load<u16>(words + (<usize>i << 1));
-  const size = moveSize(w & 0x7fff, i);
-  storeMove(i, w & 0x8000 ? -size : size);
+  const m = w & 0x7fff;
+  let size = 0;
+  let open = m == 0;
+  for (let column = THRESHOLDS; column < end; column += 2) {
+    const t = <i32>load<i16>(column);
+    size += <i32>(t > m);
+    open = open | (t == m);
+  }
+  if (open) size = moveSize(m, i);
+  storeMove(i, withSign(size, -(w >> 15)));
 }
 
 /** Draws the moves of weights [from, to) of the tile, whose codes have this step. */
 function drawRun(from: i32, to: i32, step: f32): void {
   if (!(step > 0)) {
-    memory.fill(MOVES + (<usize>from << 1), 0, <usize>(to - from) << 1);
+    memory.fill(MOVES + from, 0, to - from);
     return;
   }
   const s = scaleInSteps(step);
@@ -238,26 +296,24 @@ function applyMoves(n: i32): i32 {
   let changed = 0;
   let i = 0;
   if (ASC_FEATURE_SIMD) {
-    const low = i16x8.splat(<i16>lo);
-    const high = i16x8.splat(<i16>hi);
-    const zero = i16x8.splat(0);
-    for (; i + 8 <= n; i += 8) {
-      const q = v128.load_ext<i8>(CODES + i);
-      const room = i16x8.max_s(i16x8.min_s(i16x8.sub(q, low), i16x8.sub(high, q)), zero);
-      const d = i16x8.min_s(i16x8.max_s(v128.load(MOVES + (<usize>i << 1)), i16x8.neg(room)), room);
-      const moved = i16x8.add(q, d);
-      v128.store64_lane(CODES + i, i8x16.narrow_i16x8_s(moved, moved), 0);
-      changed += popcnt<i32>(i16x8.bitmask(i16x8.ne(d, zero)));
+    // Saturation does no harm: the smaller of the two distances to the rails is at most 127.
+    const low = i8x16.splat(<i8>lo);
+    const high = i8x16.splat(<i8>hi);
+    const zero = i8x16.splat(0);
+    for (; i + 16 <= n; i += 16) {
+      const q = v128.load(CODES + i);
+      const room = i8x16.max_s(i8x16.min_s(i8x16.sub_sat_s(q, low), i8x16.sub_sat_s(high, q)), zero);
+      const d = i8x16.min_s(i8x16.max_s(v128.load(MOVES + i), i8x16.neg(room)), room);
+      v128.store(CODES + i, i8x16.add(q, d));
+      changed += popcnt<i32>(i8x16.bitmask(i8x16.ne(d, zero)));
     }
   }
   for (; i < n; i++) {
     const q = <i32>load<i8>(CODES + i);
     const room = max<i32>(min<i32>(q - lo, hi - q), 0);
-    const d = max<i32>(-room, min<i32>(room, <i32>load<i16>(MOVES + (<usize>i << 1))));
-    if (d != 0) {
-      store<i8>(CODES + i, <i8>(q + d));
-      changed++;
-    }
+    const d = max<i32>(-room, min<i32>(room, <i32>load<i8>(MOVES + i)));
+    store<i8>(CODES + i, <i8>(q + d));
+    changed += <i32>(d != 0);
   }
   return changed;
 }
@@ -321,21 +377,49 @@ function moveLevels(from: i32, to: i32, step: f32, levels: i32): i32 {
   return changed;
 }
 
-/** The distance from |w| to the next larger value with this many bits of mantissa; below 2^lowest the grid is uniform. */
-function ulp(w: f32, mantissa: i32, lowest: i32): f32 {
-  const exponent = max<i32>((reinterpret<i32>(w) >> 23) & 0xff, lowest + 127);
-  return reinterpret<f32>(exponent > mantissa ? (exponent - mantissa) << 23 : 1 << (exponent + 22 - mantissa));
+/**
+ * The distance from |w| to the next larger value of a grid: the power of two in |w| times `unit`, 2^-(bits of the mantissa). Below the
+ * smallest normal number, `tiny` in bits, the grid is uniform.
+ */
+// @ts-ignore: decorator
+@inline
+function ulp(w: f32, unit: f32, tiny: i32): f32 {
+  return reinterpret<f32>(max<i32>(reinterpret<i32>(w) & 0x7f800000, tiny)) * unit;
+}
+
+/** Moves four F32 weights; returns how many changed. */
+// @ts-ignore: decorator
+@inline
+function moveFour(data: usize, z: usize): i32 {
+  const w = v128.load(data);
+  const size = f32x4.abs(w);
+  const top = f32x4.splat(MAX_F32);
+  let scale = f32x4.splat(sigma);
+  if (inSteps) {
+    const binade = i32x4.max_s(v128.and(w, i32x4.splat(0x7f800000)), i32x4.splat(TINY));
+    scale = f32x4.mul(scale, f32x4.mul(binade, f32x4.splat(TWO_M23)));
+  }
+  const room = f32x4.sub(top, size);
+  const d = f32x4.pmax(f32x4.pmin(f32x4.mul(scale, v128.load(z)), room), f32x4.neg(room));
+  const moved = f32x4.add(w, d);
+  const changed = v128.and(f32x4.ne(moved, w), f32x4.le(size, top));
+  v128.store(data, v128.bitselect(moved, w, changed));
+  return popcnt<i32>(i32x4.bitmask(changed));
 }
 
 function moveFloats(data: usize, n: i32): i32 {
   const z = normals();
   let changed = 0;
-  for (let i = 0; i < n; i++) {
+  let i = 0;
+  if (ASC_FEATURE_SIMD) {
+    for (; i + 4 <= n; i += 4) changed += moveFour(data + (<usize>i << 2), z + (<usize>i << 2));
+  }
+  for (; i < n; i++) {
     const at = <usize>i << 2;
     const w = load<f32>(data + at);
     const size = abs<f32>(w);
     if (!(size <= MAX_F32)) continue;
-    const scale = inSteps ? sigma * ulp(w, 23, -126) : sigma;
+    const scale = inSteps ? sigma * ulp(w, TWO_M23, TINY) : sigma;
     const moved = w + clamp(scale * load<f32>(z + at), MAX_F32 - size);
     if (moved != w) {
       store<f32>(data + at, moved);
@@ -371,7 +455,7 @@ function moveHalves(data: usize, n: i32): i32 {
     const w = half ? halfToFloat(h) : reinterpret<f32>(h << 16);
     const size = abs<f32>(w);
     if (!(size <= limit)) continue;
-    const step = half ? ulp(w, 10, -14) : ulp(w, 7, -126);
+    const step = half ? ulp(w, TWO_M10, TINY_F16) : ulp(w, TWO_M7, TINY);
     const weightSigma = inSteps ? sigma * step : sigma;
     let d: f32;
     if (rounding == MATCHED) {

@@ -1,5 +1,5 @@
 // Philox4x32-10 and what is made of it. Formulas, sources and the order of operations: src/kernels/js/philox.ts and normal.ts.
-// Four blocks at a time in SIMD, one without; the same words either way.
+// Eight blocks at a time in SIMD, one without; the same words either way.
 
 export const AS_BITS: i32 = 0;
 export const AS_UNIFORM: i32 = 1;
@@ -10,31 +10,39 @@ const M1: u32 = 0xcd9e8d57;
 const W0: u32 = 0x9e3779b9;
 const W1: u32 = 0xbb67ae85;
 
-const LN2: f32 = 0.6931471805599453;
-const L0: f32 = -0.49999991059303284;
-const L1: f32 = 0.33333951234817505;
-const L2: f32 = -0.25001755356788635;
-const L3: f32 = 0.19962072372436523;
-const L4: f32 = -0.16570508480072021;
-const L5: f32 = 0.14917972683906555;
-const L6: f32 = -0.14307522773742676;
-const L7: f32 = 0.08734844624996185;
-const S0: f32 = 1.5707963705062866;
-const S1: f32 = -0.6459634900093079;
-const S2: f32 = 0.07968022674322128;
-const S3: f32 = -0.004602177068591118;
-const C1: f32 = -1.2337005138397217;
-const C2: f32 = 0.25366920232772827;
-const C3: f32 = -0.02086007222533226;
-const C4: f32 = 0.0009036316769197583;
-const TWO_M24: f32 = 5.9604644775390625e-8;
-const TWO_M30: f32 = 9.31322574615478515625e-10;
-const SQRT_HALF_BITS: i32 = 0x3f3504f3;
+// Coefficients lie in memory: engines load a number into all lanes in one instruction, but build it from a constant in three.
+// Polynomials begin with the highest power.
+const LN: usize = memory.data<f32>(
+  [
+    0.08734844624996185, -0.14307522773742676, 0.14917972683906555, -0.16570508480072021, 0.19962072372436523, -0.25001755356788635,
+    0.33333951234817505, -0.49999991059303284,
+  ],
+  16,
+);
+const SIN: usize = memory.data<f32>([-0.004602177068591118, 0.07968022674322128, -0.6459634900093079, 1.5707963705062866], 16);
+const COS: usize = memory.data<f32>([0.0009036316769197583, -0.02086007222533226, 0.25366920232772827, -1.2337005138397217, 1], 16);
+const LN2: usize = memory.data<f32>([0.6931471805599453], 16);
+const HALF: usize = memory.data<f32>([0.5], 16);
+const ONE: usize = memory.data<f32>([1], 16);
+const MINUS_TWO: usize = memory.data<f32>([-2], 16);
+const TWO_M24: usize = memory.data<f32>([5.9604644775390625e-8], 16);
+const TWO_M32: usize = memory.data<f32>([2.3283064365386962890625e-10], 16);
+/** sqrt(1/2) as bits, and the same 31 binades up: what takes the exponent, less 31, out of u * 2^31. */
+const SQRT_HALF: usize = memory.data<i32>([0x3f3504f3], 16);
+const SQRT_HALF_UP: usize = memory.data<i32>([0x3f3504f3 + (31 << 23)], 16);
+const MANTISSA: usize = memory.data<i32>([0x007fffff], 16);
+const EIGHTH_TURN: usize = memory.data<u32>([0x20000000], 16);
+const QUARTER_TURN: usize = memory.data<u32>([0x40000000], 16);
+const SIGN: usize = memory.data<u32>([0x80000000], 16);
+const MULTIPLIERS: usize = memory.data<u32>([M0, M1], 16);
+/** The keys of ten rounds, each word in four lanes. */
+const ROUND_KEYS: usize = memory.data(10 * 32, 16);
 
-/** Writes `blocks` blocks (in SIMD, rounded up to a multiple of four) from block `block` on to `out`, as bits, uniforms or normals. */
+/** Writes `blocks` blocks (in SIMD, rounded up to a multiple of eight) from block `block` on to `out`, as bits, uniforms or normals. */
 export function fill(as: i32, out: usize, blocks: i32, k0: u32, k1: u32, block: u64, tick: u32, purpose: u32): void {
   if (ASC_FEATURE_SIMD) {
-    for (let done = 0; done < blocks; done += 4, out += 64, block += 4) fourBlocks(as, out, k0, k1, block, tick, purpose);
+    setRoundKeys(k0, k1);
+    for (let done = 0; done < blocks; done += 8, out += 128, block += 8) eightBlocks(as, out, block, tick, purpose);
   } else {
     for (let done = 0; done < blocks; done++, out += 16, block++) oneBlock(as, out, k0, k1, block, tick, purpose);
   }
@@ -59,10 +67,10 @@ function oneBlock(as: i32, out: usize, k0: u32, k1: u32, block: u64, tick: u32, 
     boxMuller(out, x0, x1);
     boxMuller(out + 8, x2, x3);
   } else if (as == AS_UNIFORM) {
-    store<f32>(out, <f32>(x0 >> 8) * TWO_M24, 0);
-    store<f32>(out, <f32>(x1 >> 8) * TWO_M24, 4);
-    store<f32>(out, <f32>(x2 >> 8) * TWO_M24, 8);
-    store<f32>(out, <f32>(x3 >> 8) * TWO_M24, 12);
+    store<f32>(out, <f32>(x0 >> 8) * load<f32>(TWO_M24), 0);
+    store<f32>(out, <f32>(x1 >> 8) * load<f32>(TWO_M24), 4);
+    store<f32>(out, <f32>(x2 >> 8) * load<f32>(TWO_M24), 8);
+    store<f32>(out, <f32>(x3 >> 8) * load<f32>(TWO_M24), 12);
   } else {
     store<u32>(out, x0, 0);
     store<u32>(out, x1, 4);
@@ -71,77 +79,123 @@ function oneBlock(as: i32, out: usize, k0: u32, k1: u32, block: u64, tick: u32, 
   }
 }
 
+// @ts-ignore: decorator
+@inline
+function term(p: f32, x: f32, coefficient: usize): f32 {
+  return p * x + load<f32>(coefficient);
+}
+
 function boxMuller(out: usize, w0: u32, w1: u32): void {
-  const bits = reinterpret<i32>(<f32>(<i32>(w0 >> 1)) + <f32>0.5);
-  const exponent = (bits - SQRT_HALF_BITS) >> 23;
-  const x = reinterpret<f32>(bits - (exponent << 23)) - <f32>1;
-  let p = L7 * x + L6;
-  p = p * x + L5;
-  p = p * x + L4;
-  p = p * x + L3;
-  p = p * x + L2;
-  p = p * x + L1;
-  p = p * x + L0;
-  const ln = x * x * p + x + <f32>(exponent - 31) * LN2;
-  const r = sqrt<f32>(<f32>-2 * ln);
+  const t = reinterpret<i32>(<f32>(<i32>(w0 >> 1)) + load<f32>(HALF)) - load<i32>(SQRT_HALF_UP);
+  const x = reinterpret<f32>((t & load<i32>(MANTISSA)) + load<i32>(SQRT_HALF)) - load<f32>(ONE);
+  let p = load<f32>(LN);
+  for (let at = LN + 4; at < LN + 32; at += 4) p = term(p, x, at);
+  const ln = x * x * p + x + <f32>(t >> 23) * load<f32>(LN2);
+  const r = sqrt<f32>(load<f32>(MINUS_TWO) * ln);
 
-  const rest = (<i32>(w1 << 2)) >> 2;
-  const quadrant = (w1 - <u32>rest) >> 30;
-  const y = <f32>rest * TWO_M30;
+  const y = <f32>(<i32>(w1 << 2)) * load<f32>(TWO_M32);
   const yy = y * y;
-  let s = S3 * yy + S2;
-  s = s * yy + S1;
-  s = (s * yy + S0) * y;
-  let c = C4 * yy + C3;
-  c = c * yy + C2;
-  c = c * yy + C1;
-  c = c * yy + <f32>1;
+  const s = term(term(term(load<f32>(SIN), yy, SIN + 4), yy, SIN + 8), yy, SIN + 12) * y;
+  const c = term(term(term(term(load<f32>(COS), yy, COS + 4), yy, COS + 8), yy, COS + 12), yy, COS + 16);
 
-  const odd = (quadrant & 1) != 0;
-  const a = r * (odd ? s : c);
-  const b = r * (odd ? c : s);
-  store<u32>(out, reinterpret<u32>(a) ^ (((quadrant + 1) & 2) << 30), 0);
-  store<u32>(out, reinterpret<u32>(b) ^ ((quadrant & 2) << 30), 4);
+  const quadrant = w1 + load<u32>(EIGHTH_TURN);
+  // Without branches: which quadrant it is cannot be foretold.
+  const swap = (reinterpret<u32>(s) ^ reinterpret<u32>(c)) & <u32>(<i32>(quadrant << 1) >> 31);
+  const a = r * reinterpret<f32>(reinterpret<u32>(c) ^ swap);
+  const b = r * reinterpret<f32>(reinterpret<u32>(s) ^ swap);
+  store<u32>(out, reinterpret<u32>(a) ^ ((quadrant + load<u32>(QUARTER_TURN)) & load<u32>(SIGN)), 0);
+  store<u32>(out, reinterpret<u32>(b) ^ (quadrant & load<u32>(SIGN)), 4);
 }
 
 // SIMD ---------------------------------------------------------------------------------------------------------------------------------
 
-function fourBlocks(as: i32, out: usize, k0: u32, k1: u32, block: u64, tick: u32, purpose: u32): void {
-  const lo = <u32>block;
-  let x0 = i32x4.add(i32x4.splat(lo), i32x4(0, 1, 2, 3));
-  // The high word goes up in the lanes whose low word wrapped around: comparison gives -1 there.
-  let x1 = i32x4.sub(i32x4.splat(<u32>(block >> 32)), i32x4.lt_u(x0, i32x4.splat(lo)));
-  let x2 = i32x4.splat(tick);
-  let x3 = i32x4.splat(purpose);
-  const m0 = i32x4.splat(M0);
-  const m1 = i32x4.splat(M1);
-  for (let round = 0; round < 10; round++) {
-    const p0 = i64x2.extmul_low_i32x4_u(x0, m0);
-    const q0 = i64x2.extmul_high_i32x4_u(x0, m0);
-    const p1 = i64x2.extmul_low_i32x4_u(x2, m1);
-    const q1 = i64x2.extmul_high_i32x4_u(x2, m1);
-    x0 = v128.xor(v128.xor(v128.shuffle<i32>(p1, q1, 1, 3, 5, 7), x1), i32x4.splat(k0));
-    x1 = v128.shuffle<i32>(p1, q1, 0, 2, 4, 6);
-    x2 = v128.xor(v128.xor(v128.shuffle<i32>(p0, q0, 1, 3, 5, 7), x3), i32x4.splat(k1));
-    x3 = v128.shuffle<i32>(p0, q0, 0, 2, 4, 6);
-    k0 += W0;
-    k1 += W1;
+// @ts-ignore: decorator
+@inline
+function all(at: usize): v128 {
+  return v128.load32_splat(at);
+}
+
+function setRoundKeys(k0: u32, k1: u32): void {
+  for (let at = ROUND_KEYS; at < ROUND_KEYS + 10 * 32; at += 32, k0 += W0, k1 += W1) {
+    v128.store(at, i32x4.splat(k0));
+    v128.store(at, i32x4.splat(k1), 16);
   }
+}
+
+/** Lower words of four 64-bit numbers. */
+// @ts-ignore: decorator
+@inline
+function low(a: v128, b: v128): v128 {
+  return v128.shuffle<i32>(a, b, 0, 2, 4, 6);
+}
+
+/** Upper words of four 64-bit numbers. */
+// @ts-ignore: decorator
+@inline
+function high(a: v128, b: v128): v128 {
+  return v128.shuffle<i32>(a, b, 1, 3, 5, 7);
+}
+
+/** Lane j of x holds block j, of y block 4 + j: two chains, since one alone would wait for its own products. */
+function eightBlocks(as: i32, out: usize, block: u64, tick: u32, purpose: u32): void {
+  const first = i32x4.splat(<u32>block);
+  const upper = i32x4.splat(<u32>(block >> 32));
+  let x0 = i32x4.add(first, i32x4(0, 1, 2, 3));
+  let y0 = i32x4.add(first, i32x4(4, 5, 6, 7));
+  // The upper word goes up in the lanes whose lower word wrapped around: comparison gives -1 there.
+  let x1 = i32x4.sub(upper, i32x4.lt_u(x0, first));
+  let y1 = i32x4.sub(upper, i32x4.lt_u(y0, first));
+  let x2 = i32x4.splat(tick);
+  let y2 = x2;
+  let x3 = i32x4.splat(purpose);
+  let y3 = x3;
+  const m0 = all(MULTIPLIERS);
+  const m1 = all(MULTIPLIERS + 4);
+  for (let key = ROUND_KEYS; key < ROUND_KEYS + 10 * 32; key += 32) {
+    const k0 = v128.load(key);
+    const k1 = v128.load(key, 16);
+    let p0 = i64x2.extmul_low_i32x4_u(x0, m0);
+    let q0 = i64x2.extmul_high_i32x4_u(x0, m0);
+    let p1 = i64x2.extmul_low_i32x4_u(x2, m1);
+    let q1 = i64x2.extmul_high_i32x4_u(x2, m1);
+    x0 = v128.xor(v128.xor(high(p1, q1), x1), k0);
+    x1 = low(p1, q1);
+    x2 = v128.xor(v128.xor(high(p0, q0), x3), k1);
+    x3 = low(p0, q0);
+    p0 = i64x2.extmul_low_i32x4_u(y0, m0);
+    q0 = i64x2.extmul_high_i32x4_u(y0, m0);
+    p1 = i64x2.extmul_low_i32x4_u(y2, m1);
+    q1 = i64x2.extmul_high_i32x4_u(y2, m1);
+    y0 = v128.xor(v128.xor(high(p1, q1), y1), k0);
+    y1 = low(p1, q1);
+    y2 = v128.xor(v128.xor(high(p0, q0), y3), k1);
+    y3 = low(p0, q0);
+  }
+  storeFour(as, out, x0, x1, x2, x3);
+  storeFour(as, out + 64, y0, y1, y2, y3);
+}
+
+/** Stores the words of four blocks as what was asked for. */
+// @ts-ignore: decorator
+@inline
+function storeFour(as: i32, out: usize, x0: v128, x1: v128, x2: v128, x3: v128): void {
   if (as == AS_NORMAL) {
     const a = radii(x0);
     const b = radii(x2);
-    const rest0 = restOf(x1);
-    const rest1 = restOf(x3);
-    const quadrant0 = quadrantOf(x1, rest0);
-    const quadrant1 = quadrantOf(x3, rest1);
-    const sine0 = sines(rest0);
-    const sine1 = sines(rest1);
-    const cosine0 = cosines(rest0);
-    const cosine1 = cosines(rest1);
-    x0 = firstNormals(a, sine0, cosine0, quadrant0);
-    x1 = secondNormals(a, sine0, cosine0, quadrant0);
-    x2 = firstNormals(b, sine1, cosine1, quadrant1);
-    x3 = secondNormals(b, sine1, cosine1, quadrant1);
+    const y0 = angles(x1);
+    const y1 = angles(x3);
+    const sine0 = sines(y0);
+    const sine1 = sines(y1);
+    const cosine0 = cosines(y0);
+    const cosine1 = cosines(y1);
+    const quadrant0 = i32x4.add(x1, all(EIGHTH_TURN));
+    const quadrant1 = i32x4.add(x3, all(EIGHTH_TURN));
+    const swap0 = swapped(sine0, cosine0, quadrant0);
+    const swap1 = swapped(sine1, cosine1, quadrant1);
+    x0 = signed(f32x4.mul(a, v128.xor(cosine0, swap0)), i32x4.add(quadrant0, all(QUARTER_TURN)));
+    x1 = signed(f32x4.mul(a, v128.xor(sine0, swap0)), quadrant0);
+    x2 = signed(f32x4.mul(b, v128.xor(cosine1, swap1)), i32x4.add(quadrant1, all(QUARTER_TURN)));
+    x3 = signed(f32x4.mul(b, v128.xor(sine1, swap1)), quadrant1);
   } else if (as == AS_UNIFORM) {
     x0 = fourUniforms(x0);
     x1 = fourUniforms(x1);
@@ -162,79 +216,63 @@ function fourBlocks(as: i32, out: usize, k0: u32, k1: u32, block: u64, tick: u32
 // @ts-ignore: decorator
 @inline
 function fourUniforms(w: v128): v128 {
-  return f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_u(w, 8)), f32x4.splat(TWO_M24));
+  return f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_u(w, 8)), all(TWO_M24));
 }
 
 // @ts-ignore: decorator
 @inline
-function step(p: v128, x: v128, coefficient: f32): v128 {
-  return f32x4.add(f32x4.mul(p, x), f32x4.splat(coefficient));
+function terms(p: v128, x: v128, coefficient: usize): v128 {
+  return f32x4.add(f32x4.mul(p, x), all(coefficient));
 }
 
 // @ts-ignore: decorator
 @inline
 function radii(w: v128): v128 {
-  const bits = f32x4.add(f32x4.convert_i32x4_s(i32x4.shr_u(w, 1)), f32x4.splat(0.5));
-  const exponent = i32x4.shr_s(i32x4.sub(bits, i32x4.splat(SQRT_HALF_BITS)), 23);
-  const x = f32x4.sub(i32x4.sub(bits, i32x4.shl(exponent, 23)), f32x4.splat(1));
-  let p = step(f32x4.splat(L7), x, L6);
-  p = step(p, x, L5);
-  p = step(p, x, L4);
-  p = step(p, x, L3);
-  p = step(p, x, L2);
-  p = step(p, x, L1);
-  p = step(p, x, L0);
-  const powers = f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(exponent, i32x4.splat(31))), f32x4.splat(LN2));
+  const t = i32x4.sub(f32x4.add(f32x4.convert_i32x4_s(i32x4.shr_u(w, 1)), all(HALF)), all(SQRT_HALF_UP));
+  const x = f32x4.sub(i32x4.add(v128.and(t, all(MANTISSA)), all(SQRT_HALF)), all(ONE));
+  let p = terms(all(LN), x, LN + 4);
+  p = terms(p, x, LN + 8);
+  p = terms(p, x, LN + 12);
+  p = terms(p, x, LN + 16);
+  p = terms(p, x, LN + 20);
+  p = terms(p, x, LN + 24);
+  p = terms(p, x, LN + 28);
+  const powers = f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(t, 23)), all(LN2));
   const ln = f32x4.add(f32x4.add(f32x4.mul(f32x4.mul(x, x), p), x), powers);
-  return f32x4.sqrt(f32x4.mul(f32x4.splat(-2), ln));
+  return f32x4.sqrt(f32x4.mul(all(MINUS_TWO), ln));
 }
 
-/** The angle within its quadrant: signed 30 bits. */
+/** The angle within its quadrant, in quadrants: the lower 30 bits, signed. */
 // @ts-ignore: decorator
 @inline
-function restOf(w: v128): v128 {
-  return i32x4.shr_s(i32x4.shl(w, 2), 2);
-}
-
-// @ts-ignore: decorator
-@inline
-function quadrantOf(w: v128, rest: v128): v128 {
-  return i32x4.shr_u(i32x4.sub(w, rest), 30);
+function angles(w: v128): v128 {
+  return f32x4.mul(f32x4.convert_i32x4_s(i32x4.shl(w, 2)), all(TWO_M32));
 }
 
 // @ts-ignore: decorator
 @inline
-function sines(rest: v128): v128 {
-  const y = f32x4.mul(f32x4.convert_i32x4_s(rest), f32x4.splat(TWO_M30));
+function sines(y: v128): v128 {
   const yy = f32x4.mul(y, y);
-  return f32x4.mul(step(step(step(f32x4.splat(S3), yy, S2), yy, S1), yy, S0), y);
+  return f32x4.mul(terms(terms(terms(all(SIN), yy, SIN + 4), yy, SIN + 8), yy, SIN + 12), y);
 }
 
 // @ts-ignore: decorator
 @inline
-function cosines(rest: v128): v128 {
-  const y = f32x4.mul(f32x4.convert_i32x4_s(rest), f32x4.splat(TWO_M30));
+function cosines(y: v128): v128 {
   const yy = f32x4.mul(y, y);
-  return step(step(step(step(f32x4.splat(C4), yy, C3), yy, C2), yy, C1), yy, 1);
+  return terms(terms(terms(terms(all(COS), yy, COS + 4), yy, COS + 8), yy, COS + 12), yy, COS + 16);
 }
 
-/** Bits in which sine and cosine differ, where the quadrant is odd. */
+/** Bits in which sine and cosine differ, where the quadrant (the top two bits) is odd. */
 // @ts-ignore: decorator
 @inline
 function swapped(sine: v128, cosine: v128, quadrant: v128): v128 {
-  return v128.and(v128.xor(sine, cosine), i32x4.neg(v128.and(quadrant, i32x4.splat(1))));
+  return v128.and(v128.xor(sine, cosine), i32x4.shr_s(i32x4.shl(quadrant, 1), 31));
 }
 
+/** x with its sign turned where the top bit of `quadrant` is set. */
 // @ts-ignore: decorator
 @inline
-function firstNormals(r: v128, sine: v128, cosine: v128, quadrant: v128): v128 {
-  const sign = i32x4.shl(v128.and(i32x4.add(quadrant, i32x4.splat(1)), i32x4.splat(2)), 30);
-  return v128.xor(f32x4.mul(r, v128.xor(cosine, swapped(sine, cosine, quadrant))), sign);
-}
-
-// @ts-ignore: decorator
-@inline
-function secondNormals(r: v128, sine: v128, cosine: v128, quadrant: v128): v128 {
-  const sign = i32x4.shl(v128.and(quadrant, i32x4.splat(2)), 30);
-  return v128.xor(f32x4.mul(r, v128.xor(sine, swapped(sine, cosine, quadrant))), sign);
+function signed(x: v128, quadrant: v128): v128 {
+  return v128.xor(x, v128.and(quadrant, all(SIGN)));
 }

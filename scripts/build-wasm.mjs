@@ -28,7 +28,6 @@ export async function buildWasm() {
       join(OUT, `${variant}.wasm.ts`),
       `// Made by scripts/build-wasm.mjs from assembly/index.${variant}.ts (${bytes.length} bytes).\nexport const WASM = "${bytes.toString("base64")}";\n`,
     );
-    if (process.argv.includes("--keep")) writeFileSync(join(ROOT, "build", `${variant}.wasm`), bytes);
   }
 }
 

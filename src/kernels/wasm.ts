@@ -45,14 +45,19 @@ const AS_UNIFORM = 1;
 const AS_NORMAL = 2;
 const TWO_32 = 2 ** 32;
 
+const MODULES: Readonly<Record<string, string>> = { simd128: SIMD, scalar: SCALAR };
+
 /** The kernels of the module for this ISA ("simd128", the default, or "scalar"). Throws with the reason when it cannot run. */
-export function loadWasm(isa: string | undefined): Kernels {
+export function loadWasm(isa = "simd128"): Kernels {
+  const code = MODULES[isa];
+  if (code === undefined)
+    throw new Error(`there is no WebAssembly module for ${isa}, only for ${Object.keys(MODULES).join(", ")}`);
   if (typeof WebAssembly !== "object") throw new Error("this host has no WebAssembly");
-  const bytes = Uint8Array.from(atob(isa === "scalar" ? SCALAR : SIMD), (c) => c.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(code), (c) => c.charCodeAt(0));
   // The real module is what gets validated: it is refused where SIMD is missing.
-  if (!WebAssembly.validate(bytes)) throw new Error("this host's WebAssembly has no SIMD");
+  if (!WebAssembly.validate(bytes)) throw new Error(`this host's WebAssembly does not run ${isa} code`);
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes));
-  return new WasmKernels(instance.exports as unknown as Exports, isa === "scalar" ? "scalar" : "simd128");
+  return new WasmKernels(instance.exports as unknown as Exports, isa);
 }
 
 class WasmKernels implements Kernels {
