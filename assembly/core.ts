@@ -1,6 +1,6 @@
 // What a module exports: addresses of the places that JavaScript fills, and the kernels. src/kernels/wasm.ts is the only caller.
 
-import { FORMAT, LAW, STAGE, STEPS } from "./memory";
+import { FORMAT, HITS, LAW, STAGE, STEPS } from "./memory";
 import { fill } from "./noise";
 
 export { perturb } from "./moves";
@@ -17,6 +17,9 @@ export function format(): usize {
 }
 export function law(): usize {
   return LAW;
+}
+export function hits(): usize {
+  return HITS;
 }
 
 /** Blocks of noise to the stage, as bits (0), uniforms (1) or normals (2). */

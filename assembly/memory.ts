@@ -10,6 +10,8 @@ export const STAGE: usize = memory.data(65536 * 4 + 128, 64);
 export const STEPS: usize = memory.data(65536 * 4 + 64, 64);
 export const FORMAT: usize = memory.data(24 * 4, 64);
 export const LAW: usize = memory.data(17 * 16 * 4, 64);
+/** 2^32 P(N <= n) of the number of hits in a tile of the sparse path. */
+export const HITS: usize = memory.data(192 * 4, 64);
 
 export const CODES: usize = memory.data(4096, 64);
 /** Moves of a tile, an int8 each. */
@@ -20,6 +22,21 @@ export const MOVE_DRAWS: usize = memory.data(4096 * 2 + 128, 64);
 export const REFINE_DRAWS: usize = memory.data(128, 64);
 export const THRESHOLDS: usize = memory.data(16 * 2, 64);
 export const LANES: usize = memory.data(16 * 8, 64);
+/** Noise in steps of each run of a tile, its end, its level, and the share of that level's hits that it takes. */
+export const RUN_SCALES: usize = memory.data(4096 * 4, 64);
+export const RUN_ENDS: usize = memory.data(4096 * 4, 64);
+export const RUN_LEVELS: usize = memory.data(4096, 64);
+export const RUN_SHARES: usize = memory.data(4096 * 4, 64);
+/** Of each level, the hits of the tile that was asked for last: place (u64), take (u32), sign (i32). */
+export const HIT_TILES: usize = memory.data(41 * 192 * 16, 64);
+/** Of each level, that tile's number (u64), and how many hits it has (i32). */
+export const HIT_TILE_NUMBERS: usize = memory.data(41 * 8, 64);
+export const HIT_COUNTS: usize = memory.data(41 * 4, 64);
+/** Words of the hits of a tile; room for what SIMD makes beyond them. */
+export const HIT_WORDS: usize = memory.data(192 * 16 + 128, 64);
+/** Codes that were moved in a range: which, and what they were before. */
+export const MOVED_PLACES: usize = memory.data(1024 * 4, 64);
+export const MOVED_BEFORE: usize = memory.data(1024, 64);
 
 // Fields of the format.
 export const KIND: i32 = 0;
@@ -66,9 +83,11 @@ export const NORMAL_PURPOSE: u32 = 1;
 export const MOVE_PURPOSE: u32 = 2;
 export const REFINE_PURPOSE: u32 = 3;
 export const ROUNDING_PURPOSE: u32 = 4;
+export const HIT_PURPOSE: u32 = 5;
 
 export const LAW_ROWS: i32 = 17;
 export const LAW_COLUMNS: i32 = 16;
+export const HITS_MOST: i32 = 192;
 
 // @ts-ignore: decorator
 @inline

@@ -30,6 +30,10 @@ import {
   REFINE_PURPOSE,
   ROUNDING_DRAWS,
   ROUNDING_PURPOSE,
+  RUN_ENDS,
+  RUN_LEVELS,
+  RUN_SCALES,
+  RUN_SHARES,
   STAGE,
   STEP,
   STEPS,
@@ -39,6 +43,20 @@ import {
   WEIGHTS,
 } from "./memory";
 import { AS_BITS, AS_NORMAL, fill } from "./noise";
+import {
+  beginMoved,
+  forgetHits,
+  hitAt,
+  hitsOf,
+  levelOf,
+  movedCodes,
+  noteMoved,
+  placeBits,
+  readCode,
+  SPARSE_VARIANCE,
+  shareOf,
+  writeCode,
+} from "./sparse";
 
 const MAX_S: f32 = 32768;
 const TABLE_VARIANCE: f32 = 4;
@@ -273,15 +291,12 @@ function tableMove(words: usize, i: i32, end: usize): void {
   storeMove(i, withSign(size, -(w >> 15)));
 }
 
-/** Draws the moves of weights [from, to) of the tile, whose codes have this step. */
-function drawRun(from: i32, to: i32, step: f32): void {
-  if (!(step > 0)) {
-    memory.fill(MOVES + from, 0, to - from);
-    return;
-  }
-  const s = scaleInSteps(step);
+/** Draws the moves of weights [from, to) of the tile, whose noise is s steps; s = 0 moves nothing. */
+function drawRun(from: i32, to: i32, s: f32): void {
   const v = s * s;
-  if (rounding == MATCHED && v <= TABLE_VARIANCE) {
+  if (s == 0) {
+    memory.fill(MOVES + from, 0, to - from);
+  } else if (rounding == MATCHED && v <= TABLE_VARIANCE) {
     setLaw(v);
     tableRun(from, to);
   } else {
@@ -484,6 +499,108 @@ function moveHalves(data: usize, n: i32): i32 {
   return changed;
 }
 
+const DENSE: i32 = -1;
+const STILL: i32 = -2;
+/** Levels of the tile's sparse runs, bit by bit, and whether there are dense ones. */
+let sparseLevels: u64 = 0;
+let dense: bool = false;
+
+/** Notes that run number `run` of the tile ends at weight `end` and has this step. */
+function addRun(run: i32, end: i32, step: f32): void {
+  if (run == 0) {
+    sparseLevels = 0;
+    dense = false;
+  }
+  const s: f32 = step > 0 ? scaleInSteps(step) : 0;
+  const v = s * s;
+  let level = s > 0 ? DENSE : STILL;
+  if (rounding == MATCHED && v < SPARSE_VARIANCE) {
+    level = STILL;
+    if (v > 0) {
+      level = levelOf(v);
+      store<u32>(RUN_SHARES + (<usize>run << 2), shareOf(v, level));
+      sparseLevels |= <u64>1 << level;
+    }
+  }
+  if (level == DENSE) dense = true;
+  store<i32>(RUN_ENDS + (<usize>run << 2), end);
+  store<f32>(RUN_SCALES + (<usize>run << 2), s);
+  store<i8>(RUN_LEVELS + run, <i8>level);
+}
+
+function moveLattice(data: usize, blocks: i32, runs: i32): i32 {
+  let changed = dense ? moveDense(data, blocks, runs) : 0;
+  for (let level = 0; sparseLevels >> level != 0; level++) {
+    if ((sparseLevels >> level) & 1) changed += moveSparse(data, level, runs);
+  }
+  return changed;
+}
+
+function moveDense(data: usize, blocks: i32, runs: i32): i32 {
+  for (let run = 0, start = 0; run < runs; run++) {
+    const end = load<i32>(RUN_ENDS + (<usize>run << 2));
+    drawRun(start, end, <i32>load<i8>(RUN_LEVELS + run) == DENSE ? load<f32>(RUN_SCALES + (<usize>run << 2)) : 0);
+    start = end;
+  }
+  unpack(data, blocks);
+  const changed = applyMoves(count);
+  if (changed > 0) pack(data, blocks);
+  return changed;
+}
+
+/** Takes the hits of a level on the tile's runs of that level. */
+function moveSparse(data: usize, level: i32, runs: i32): i32 {
+  const lo = field(LO);
+  const hi = field(HI);
+  const bits = placeBits(level);
+  const end = index + <u64>count;
+  beginMoved();
+  for (let tile = index >> bits; tile << bits < end; tile++) {
+    const hits = hitsOf(level, tile, key0, key1, tick);
+    // As a signed distance from the tile of weights, so that one comparison finds the hits within.
+    const start = (tile << bits) - index;
+    for (let j = 0; j < hits; j++) {
+      const hit = hitAt(level, j);
+      const place = start + load<u64>(hit);
+      if (place >= <u64>count) continue;
+      const i = <i32>place;
+      const run = runAt(i, runs);
+      if (<i32>load<i8>(RUN_LEVELS + run) != level || load<u32>(hit, 8) >= load<u32>(RUN_SHARES + (<usize>run << 2))) continue;
+      const q = readCode(data, i);
+      if (q <= lo || q >= hi) continue;
+      const to = q + load<i32>(hit, 12);
+      writeCode(data, i, to);
+      noteMoved(i, q, to);
+    }
+  }
+  return movedCodes();
+}
+
+/** The first run that ends behind weight i. */
+function runAt(i: i32, runs: i32): i32 {
+  let low = 0;
+  for (let high = runs - 1; low < high; ) {
+    const middle = (low + high) >> 1;
+    if (load<i32>(RUN_ENDS + (<usize>middle << 2)) > i) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** Formats whose codes stand for entries of a table. */
+function moveTable(data: usize, blocks: i32, weights: i32, blockBytes: i32): i32 {
+  const group = field(GROUP);
+  let changed = 0;
+  unpack(data, blocks);
+  for (let start = 0, b = 0; b < blocks; b++) {
+    for (let g = 0; g * group < weights; g++, start += group) {
+      changed += moveLevels(start, start + group, stepSize(readStep(data + b * blockBytes, g)), field(LEVELS));
+    }
+  }
+  if (changed > 0) pack(data, blocks);
+  return changed;
+}
+
 /**
  * Moves the first `bytes` bytes of the stage, at most one leaf. For external steps, STEPS holds those of the rows touched: the first
  * has `rowLeft` weights left, the others `rowLength`.
@@ -509,6 +626,7 @@ export function perturb(
   key1 = k1;
   tick = tick_;
   index = (<u64>indexHi << 32) | <u64>indexLo;
+  forgetHits();
   const kind = field(KIND);
   const weights = field(WEIGHTS);
   const blockBytes = field(BYTES);
@@ -523,11 +641,12 @@ export function perturb(
     hasNormals = false;
     hasRounding = false;
     hasMoves = false;
-    if (kind == LATTICE) {
+    if (kind == LATTICE && field(LEVELS) == UNIFORM) {
+      let runs = 0;
       if (field(STEP) == EXTERNAL) {
         for (let start = 0; start < count; ) {
           const end = min<i32>(count, start + rowLeft);
-          drawRun(start, end, load<f32>(row));
+          addRun(runs++, end, load<f32>(row));
           rowLeft -= end - start;
           if (rowLeft == 0) {
             rowLeft = rowLength;
@@ -535,27 +654,15 @@ export function perturb(
           }
           start = end;
         }
-      } else if (field(LEVELS) == UNIFORM) {
+      } else {
         const group = field(GROUP);
-        for (let start = 0, b = 0; b < some; b++) {
-          for (let g = 0; g * group < weights; g++, start += group) {
-            drawRun(start, start + group, stepSize(readStep(data + b * blockBytes, g)));
-          }
+        for (let b = 0, end = group; b < some; b++) {
+          for (let g = 0; g * group < weights; g++, end += group) addRun(runs++, end, stepSize(readStep(data + b * blockBytes, g)));
         }
       }
-      unpack(data, some);
-      let moved = 0;
-      if (field(LEVELS) == UNIFORM) moved = applyMoves(count);
-      else {
-        const group = field(GROUP);
-        for (let start = 0, b = 0; b < some; b++) {
-          for (let g = 0; g * group < weights; g++, start += group) {
-            moved += moveLevels(start, start + group, stepSize(readStep(data + b * blockBytes, g)), field(LEVELS));
-          }
-        }
-      }
-      if (moved > 0) pack(data, some);
-      changed += moved;
+      changed += moveLattice(data, some, runs);
+    } else if (kind == LATTICE) {
+      changed += moveTable(data, some, weights, blockBytes);
     } else if (kind == F32_KIND) changed += moveFloats(data, count);
     else changed += moveHalves(data, count);
     index += <u64>count;

@@ -58,6 +58,19 @@ for (let r = 0; r < ROWS; r++) {
   table.push(rounded(row, v));
 }
 
+// The number of hits in a tile of the sparse path: Poisson with mean HITS_MEAN, as 2^32 P(N <= n).
+const HITS_MEAN = 64;
+const HITS_MOST = 192;
+const hits = [];
+let probability = Math.exp(-HITS_MEAN);
+let cumulative = 0;
+for (let n = 0; n < HITS_MOST; n++) {
+  cumulative += probability;
+  probability *= HITS_MEAN / (n + 1);
+  hits.push(Math.min(2 ** 32 - 1, Math.round(cumulative * 2 ** 32)));
+}
+const hitRows = Array.from({ length: HITS_MOST / 12 }, (_, r) => `  ${hits.slice(r * 12, (r + 1) * 12).join(", ")},`).join("\n");
+
 const body = table
   .map((row, r) => `  // v = ${r / 4}\n  ${row.map((x) => (x === 0 ? "0" : x.toPrecision(9))).join(", ")},`)
   .join("\n");
@@ -74,6 +87,15 @@ export const LAW_COLUMNS = ${COLUMNS};
 // biome-ignore format: one row a variance
 export const LAW_TAILS = new Float32Array([
 ${body}
+]);
+
+/** Mean number of hits in a tile of the sparse path. */
+export const HITS_MEAN = ${HITS_MEAN};
+
+/** 2^32 P(N <= n) for n = 0, 1, ... hits, N being Poisson with mean {@link HITS_MEAN}. */
+// biome-ignore format: twelve a line
+export const HITS = new Uint32Array([
+${hitRows}
 ]);
 `,
 );

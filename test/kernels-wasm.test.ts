@@ -3,21 +3,12 @@
 import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import * as contract from "../src/kernels/contract.js";
-import {
-  type EncodedFormat,
-  Field,
-  FORMAT_FIELDS,
-  type Kernels,
-  Kind,
-  type Move,
-  StepKind,
-  SUM_LEAF,
-} from "../src/kernels/contract.js";
+import { Field, type Kernels, Kind, type Move, StepKind, SUM_LEAF } from "../src/kernels/contract.js";
 import { WASM as SCALAR } from "../src/kernels/generated/scalar.wasm.js";
 import { WASM as SIMD } from "../src/kernels/generated/simd.wasm.js";
 import { jsKernels } from "../src/kernels/js/index.js";
 import { TILE } from "../src/kernels/js/moves.js";
-import { LAW_COLUMNS, LAW_ROWS } from "../src/kernels/law.js";
+import { HITS, LAW_COLUMNS, LAW_ROWS } from "../src/kernels/law.js";
 import { loadWasm } from "../src/kernels/wasm.js";
 import { encodedFormat, formatNamed } from "../src/lattice/formats.js";
 import { wasm } from "./backends.js";
@@ -68,6 +59,7 @@ describe("modules", () => {
       ["TILE", TILE],
       ["LAW_ROWS", LAW_ROWS],
       ["LAW_COLUMNS", LAW_COLUMNS],
+      ["HITS_MOST", HITS.length],
       ["PLANE_FIELDS", contract.PLANE_FIELDS],
       ["LATTICE", Kind.lattice],
       ["F32_KIND", Kind.f32],

@@ -34,6 +34,25 @@ export function nearestLaw(s: number): MoveLaw {
   return tailsUntilNothing((j) => 2 * upperTail((j - 0.5) / s));
 }
 
+/** The difference of two Poisson numbers of mean v/2 each (Skellam): what the sparse path draws. P(|k| >= j) from the Poisson series. */
+export function skellamLaw(v: number): MoveLaw {
+  const poisson = (n: number) => {
+    let p = Math.exp(-v / 2);
+    for (let i = 1; i <= n; i++) p *= v / 2 / i;
+    return p;
+  };
+  const exactly = (k: number) => {
+    let p = 0;
+    for (let n = 0; n < 20; n++) p += poisson(n + k) * poisson(n);
+    return p;
+  };
+  return tailsUntilNothing((j) => {
+    let tail = 0;
+    for (let k = j; k < j + 10; k++) tail += 2 * exactly(k);
+    return tail;
+  });
+}
+
 /** k = -1, 0, 1 with variance v. */
 export function threePointLaw(v: number): MoveLaw {
   return { tails: [v] };

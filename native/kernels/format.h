@@ -16,19 +16,22 @@ enum Kind : int { kLattice, kF32, kF16, kBF16 };
 enum Levels : int { kUniform, kIq4nl, kE2m1 };
 enum StepKind : int { kExternal, kStepF16, kStepF16Origin, kStepK2, kStepK3, kStepK4, kStepK6, kStepIq4, kStepE8m0, kStepUe4m3 };
 enum Rounding : int { kNearest, kStochastic, kMatched };
-enum Purpose : uint32_t { kBitsPurpose, kNormalPurpose, kMovePurpose, kRefinePurpose, kRoundingPurpose };
+enum Purpose : uint32_t { kBitsPurpose, kNormalPurpose, kMovePurpose, kRefinePurpose, kRoundingPurpose, kHitPurpose };
 
 constexpr int kLawRows = 17;
 constexpr int kLawColumns = 16;
+constexpr int kHitsMost = 192;
+constexpr int kHitsMeanBits = 6;  // 64 hits a tile on average
 
 /// Weights in one partial sum of sumSquares, and where it cuts rows with external steps: part of the order of summation.
 constexpr size_t kSumLeaf = 65536;
 constexpr size_t kSumCut = 4096;
 
-/// Tails P(|k| >= j) * 2^15 (src/kernels/law.ts), and how many columns of each row are not zero.
+/// The tables of src/kernels/law.ts: tails P(|k| >= j) * 2^15, how many columns of each row are not zero, and 2^32 P(hits <= n).
 struct LawTable {
   float tails[kLawRows * kLawColumns];
   int columns[kLawRows];
+  uint32_t hits[kHitsMost];
 };
 
 struct Key {

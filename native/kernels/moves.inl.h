@@ -188,6 +188,7 @@ inline void each_row(const float* steps, uint64_t row_length, uint64_t index, si
 inline float clamp(float x, float limit) { return x < -limit ? -limit : x > limit ? limit : x; }
 
 #include "levels.inl.h"
+#include "sparse.inl.h"
 
 /// Calls use(start, length, group) for every group of codes of `blocks` blocks.
 template <class Use>
@@ -201,32 +202,144 @@ inline void each_group(const uint8_t* data, size_t blocks, const int32_t* format
   }
 }
 
-inline size_t move_lattice_tile(uint8_t* data, size_t blocks, size_t n, const Move& move, const LawTable& table, Draws& draws) {
-  const int32_t* format = move.format;
+/// The runs of a tile's weights that have one step: where each ends, and its noise in steps.
+struct Runs {
+  size_t count = 0;
+  uint32_t ends[kTile];
+  float s[kTile];
+  /// Level of a sparse run; kDense, or kStill where nothing moves.
+  int8_t levels[kTile];
+  uint32_t shares[kTile];
+
+  static constexpr int8_t kDense = -1, kStill = -2;
+
+  size_t at(size_t i) const {
+    size_t low = 0;
+    for (size_t high = count - 1; low < high;) {
+      const size_t middle = (low + high) / 2;
+      if (ends[middle] > i) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+};
+
+/// Moves the dense runs of a tile.
+inline size_t move_dense(uint8_t* data, size_t blocks, size_t n, const Move& move, const LawTable& table, const Runs& runs, Draws& draws) {
   alignas(64) int8_t codes[kTile];
-  size_t changed = 0;
-  if (format[kLevels] != kUniform) {
-    unpack(codes, data, blocks, format);
-    each_group(data, blocks, format, [&](size_t start, size_t length, const Group& group) {
-      changed += move_levels(codes, start, length, step_size(group.step), format[kLevels], move, draws);
+  alignas(64) int16_t k[kTile + H_LANES];
+  for (size_t run = 0, start = 0; run < runs.count; run++) {
+    const size_t end = runs.ends[run];
+    draw_run(k, start, end - start, runs.levels[run] == Runs::kDense ? runs.s[run] : 0.0f, move, table, draws);
+    start = end;
+  }
+  unpack(codes, data, blocks, move.format);
+  const size_t changed = apply_moves(codes, k, n, move.format[kLo], move.format[kHi]);
+  if (changed > 0) pack(codes, data, blocks, move.format);
+  return changed;
+}
+
+inline void take_hit(uint8_t* data, size_t i, int sign, const CodeAt& code, int lo, int hi, Moved& moved) {
+  const int q = code.read(data, i);
+  if (q <= lo || q >= hi) return;
+  code.write(data, i, q + sign);
+  moved.note(i, q, q + sign);
+}
+
+/// Rows of bare codes, all of them sparse or still: visited hit by hit, without looking at anything else. False where some row is not.
+inline bool move_sparse_rows(uint8_t* data, size_t n, const Move& move, Hits& hits, size_t& changed) {
+  bool sparse = true;
+  const auto variance = [&](float step) {
+    const float s = scale_in_steps(move, step);
+    return s * s;
+  };
+  each_row(move.steps, move.row_length, move.index, n, [&](size_t, size_t, float step) { sparse &= variance(step) < kSparseVariance; });
+  if (!sparse) return false;
+  const CodeAt code(move.format);
+  const int lo = move.format[kLo], hi = move.format[kHi];
+  Moved moved;
+  each_row(move.steps, move.row_length, move.index, n, [&](size_t start, size_t length, float step) {
+    const float v = variance(step);
+    if (v == 0.0f) return;
+    const int level = level_of(v);
+    const uint32_t share = share_of(v, level);
+    const uint64_t from = move.index + start;
+    hits.each(level, from, from + length, [&](uint64_t weight, const Hit& hit) {
+      if (hit.take < share) take_hit(data, size_t(weight - move.index), hit.sign, code, lo, hi, moved);
+    });
+  });
+  changed = moved.changed;
+  return true;
+}
+
+/// Moves the runs of a tile that are of this level.
+inline size_t move_sparse(uint8_t* data, size_t n, const Move& move, const CodeAt& code, const Runs& runs, int level, uint64_t index,
+                          Hits& hits) {
+  const int32_t* format = move.format;
+  const int lo = format[kLo], hi = format[kHi];
+  const int even = format[kStep] == kExternal ? 0 : CodeAt::log2(format[kGroup]);
+  Moved moved;
+  hits.each(level, index, index + n, [&](uint64_t weight, const Hit& hit) {
+    const size_t i = size_t(weight - index);
+    const size_t run = even > 0 ? i >> even : runs.at(i);
+    if (runs.levels[run] == level && hit.take < runs.shares[run]) take_hit(data, i, hit.sign, code, lo, hi, moved);
+  });
+  return moved.changed;
+}
+
+inline size_t move_lattice_tile(uint8_t* data, size_t blocks, size_t n, const Move& move, const LawTable& table, const CodeAt& code, Draws& draws,
+                                Hits& hits) {
+  const int32_t* format = move.format;
+  Runs runs;
+  if (format[kStep] == kExternal) {
+    each_row(move.steps, move.row_length, draws.index, n, [&](size_t start, size_t length, float step) {
+      runs.ends[runs.count] = uint32_t(start + length);
+      runs.s[runs.count++] = scale_in_steps(move, step);
     });
   } else {
-    alignas(64) int16_t k[kTile + H_LANES];
-    if (format[kStep] == kExternal) {
-      each_row(move.steps, move.row_length, draws.index, n,
-               [&](size_t start, size_t length, float step) { draw_run(k, start, length, scale_in_steps(move, step), move, table, draws); });
+    // First the steps of all groups, then what follows from them: short loops without dependences between groups.
+    if (format[kStep] == kStepF16) {  // the commonest, one group a block: no need to ask for each
+      const uint8_t* at = data + format[kStepOffset];
+      for (size_t block = 0; block < blocks; block++, at += format[kBytes]) runs.s[block] = read_half(at);
+      runs.count = blocks;
     } else {
-      // First the steps of all groups, then the moves: short loops without dependences between groups.
-      const size_t length = format[kGroup], groups = n / length;
-      float s[kTile / kSmallestGroup];
-      each_group(data, blocks, format, [&](size_t start, size_t, const Group& group) { s[start / length] = group.step; });
-      for (size_t g = 0; g < groups; g++) s[g] = scale_in_steps(move, step_size(s[g]));
-      for (size_t g = 0; g < groups; g++) draw_run(k, g * length, length, s[g], move, table, draws);
+      each_group(data, blocks, format, [&](size_t, size_t, const Group& group) { runs.s[runs.count++] = group.step; });
     }
-    unpack(codes, data, blocks, format);
-    changed = apply_moves(codes, k, n, format[kLo], format[kHi]);
+    for (size_t run = 0; run < runs.count; run++) runs.ends[run] = uint32_t((run + 1) * format[kGroup]);
+    for (size_t run = 0; run < runs.count; run++) runs.s[run] = scale_in_steps(move, step_size(runs.s[run]));
   }
-  if (changed > 0) pack(codes, data, blocks, format);
+  uint64_t levels = 0;  // a set, bit by bit
+  bool dense = false;
+  for (size_t run = 0; run < runs.count; run++) {
+    const float s = runs.s[run], v = s * s;
+    int level = s > 0.0f ? Runs::kDense : Runs::kStill;
+    if (move.rounding == kMatched && v < kSparseVariance) {
+      level = Runs::kStill;
+      if (v > 0.0f) {
+        level = level_of(v);
+        runs.shares[run] = share_of(v, level);
+        levels |= uint64_t(1) << level;
+      }
+    }
+    dense |= level == Runs::kDense;
+    runs.levels[run] = int8_t(level);
+  }
+  size_t changed = dense ? move_dense(data, blocks, n, move, table, runs, draws) : 0;
+  for (int level = 0; levels >> level != 0; level++) {
+    if (levels >> level & 1) changed += move_sparse(data, n, move, code, runs, level, draws.index, hits);
+  }
+  return changed;
+}
+
+/// Formats whose codes stand for entries of a table.
+inline size_t move_table_tile(uint8_t* data, size_t blocks, const Move& move, Draws& draws) {
+  alignas(64) int8_t codes[kTile];
+  size_t changed = 0;
+  unpack(codes, data, blocks, move.format);
+  each_group(data, blocks, move.format, [&](size_t start, size_t length, const Group& group) {
+    changed += move_levels(codes, start, length, step_size(group.step), move.format[kLevels], move, draws);
+  });
+  if (changed > 0) pack(codes, data, blocks, move.format);
   return changed;
 }
 
@@ -318,6 +431,12 @@ inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const LawTa
   const size_t weights = format[kWeights], block_bytes = format[kBytes];
   const size_t blocks = bytes / block_bytes, tile_blocks = kTile / weights;
   Draws draws(move.key, move.tick);
+  Hits hits(table, move.key, move.tick);
+  const CodeAt code(format);
+  if (format[kKind] == kLattice && format[kStep] == kExternal && move.rounding == kMatched) {
+    size_t moved;
+    if (move_sparse_rows(data, blocks * weights, move, hits, moved)) return moved;
+  }
   size_t changed = 0;
   for (size_t block = 0; block < blocks; block += tile_blocks) {
     const size_t count = tile_blocks < blocks - block ? tile_blocks : blocks - block;
@@ -325,7 +444,9 @@ inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const LawTa
     uint8_t* at = data + block * block_bytes;
     draws.begin(move.index + uint64_t(block) * weights, n);
     switch (format[kKind]) {
-      case kLattice: changed += move_lattice_tile(at, count, n, move, table, draws); break;
+      case kLattice:
+        changed += format[kLevels] == kUniform ? move_lattice_tile(at, count, n, move, table, code, draws, hits) : move_table_tile(at, count, move, draws);
+        break;
       case kF32: changed += move_f32_tile(at, n, move, draws); break;
       default: changed += move_half_tile(at, n, move, table, draws); break;
     }

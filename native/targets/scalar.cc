@@ -1,6 +1,8 @@
 // One lane, no intrinsics: runs anywhere.
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <type_traits>
 
 #include "../kernels/format.h"

@@ -13,6 +13,8 @@ export const Purpose = {
   Refine: 3,
   /** The uniform of stochastic rounding: one word an element. */
   Rounding: 4,
+  /** Hits of the sparse path, plus 256 times their level: one block a hit (kernels/js/sparse.ts). */
+  Hit: 5,
 } as const;
 
 /** How a move is put on the grid of codes; the numbers are what kernels are handed. */

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BrownianError } from "../errors.js";
 import type { EncodedFormat, Kernels, Key, MappedFile, Move, Position } from "./contract.js";
-import { LAW_TAILS } from "./law.js";
+import { HITS, LAW_TAILS } from "./law.js";
 
 type Fill<T> = (
   target: number,
@@ -57,7 +57,7 @@ interface AddonFile {
 
 interface Addon {
   targets(): { name: string; runs: boolean; reason: string }[];
-  setLaw(tails: Float32Array): void;
+  setLaw(tails: Float32Array, hits: Uint32Array): void;
   readonly bits: Fill<Uint32Array>;
   readonly uniform: Fill<Float32Array>;
   readonly normal: Fill<Float32Array>;
@@ -82,7 +82,7 @@ let addon: Addon | undefined;
 function loadAddon(): Addon {
   if (addon === undefined) {
     const loaded = createRequire(import.meta.url)(ADDON) as Addon;
-    loaded.setLaw(LAW_TAILS);
+    loaded.setLaw(LAW_TAILS, HITS);
     addon = loaded;
   }
   return addon;

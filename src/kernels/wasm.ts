@@ -15,7 +15,7 @@ import {
 } from "./contract.js";
 import { WASM as SCALAR } from "./generated/scalar.wasm.js";
 import { WASM as SIMD } from "./generated/simd.wasm.js";
-import { LAW_TAILS } from "./law.js";
+import { HITS, LAW_TAILS } from "./law.js";
 
 interface Exports {
   readonly memory: WebAssembly.Memory;
@@ -23,6 +23,7 @@ interface Exports {
   steps(): number;
   format(): number;
   law(): number;
+  hits(): number;
   noise(as: number, blocks: number, k0: number, k1: number, lo: number, hi: number, tick: number, purpose: number): void;
   perturb(
     bytes: number,
@@ -80,6 +81,7 @@ class WasmKernels implements Kernels {
     this.rowSteps = new Float32Array(buffer, exports.steps(), SUM_LEAF);
     this.formatFields = new Int32Array(buffer, exports.format(), FORMAT_FIELDS);
     new Float32Array(buffer, exports.law(), LAW_TAILS.length).set(LAW_TAILS);
+    new Uint32Array(buffer, exports.hits(), HITS.length).set(HITS);
   }
 
   bits(out: Uint32Array, key: Key, at: Position): void {

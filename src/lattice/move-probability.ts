@@ -1,11 +1,13 @@
 // How often a weight moves: for people who want to know before they turn the dial.
 
 import { TABLE_VARIANCE } from "../kernels/js/moves.js";
+import { SPARSE_VARIANCE } from "../kernels/js/sparse.js";
 import { LAW_COLUMNS, LAW_TAILS } from "../kernels/law.js";
 
 /** P(k != 0) of a `matched` move at s = sigma / step, away from the rails. */
 export function moveProbability(s: number): number {
   const v = s * s;
+  if (v < SPARSE_VARIANCE) return v * (1 - 0.75 * v); // 1 - e^(-v) I0(v), up to v^3
   if (v <= TABLE_VARIANCE) {
     const row = Math.min(Math.floor(v * 4), TABLE_VARIANCE * 4 - 1);
     const a = LAW_TAILS[row * LAW_COLUMNS] as number;

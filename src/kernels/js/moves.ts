@@ -162,23 +162,18 @@ export function matchedScale(v: number): number {
 export { TABLE_VARIANCE };
 
 /**
- * Moves codes[from ... to) of a tile on a lattice of step `step`, |k| at most the distance to the nearer rail; returns how many changed.
- * A step of zero (or no sigma) moves nothing.
+ * Moves codes[from ... to) of a tile by noise of s steps, |k| at most the distance to the nearer rail; returns how many changed.
  */
 export function moveRun(
   codes: Int8Array,
   from: number,
   to: number,
-  sigma: number,
-  inSteps: boolean,
-  step: number,
+  s: number,
   lo: number,
   hi: number,
   rounding: number,
   draws: Draws,
 ): number {
-  if (!(step > 0) || sigma === 0) return 0;
-  const s = scaleInSteps(sigma, inSteps, step);
   const v = f(s * s);
   if (rounding === Rounding.matched && v <= TABLE_VARIANCE) law.set(v);
   let changed = 0;
