@@ -333,6 +333,11 @@ function applyMoves(n: i32): i32 {
   return changed;
 }
 
+/** An overflowing sigma is cut, or infinity times a normal of 0 would be NaN. */
+function finite(sigma: f32): f32 {
+  return sigma < MAX_F32 ? sigma : MAX_F32;
+}
+
 function clamp(x: f32, limit: f32): f32 {
   return x < -limit ? -limit : x > limit ? limit : x;
 }
@@ -412,7 +417,7 @@ function moveFour(data: usize, z: usize): i32 {
   let scale = f32x4.splat(sigma);
   if (inSteps) {
     const binade = i32x4.max_s(v128.and(w, i32x4.splat(0x7f800000)), i32x4.splat(TINY));
-    scale = f32x4.mul(scale, f32x4.mul(binade, f32x4.splat(TWO_M23)));
+    scale = f32x4.pmin(f32x4.mul(scale, f32x4.mul(binade, f32x4.splat(TWO_M23))), top);
   }
   const room = f32x4.sub(top, size);
   const d = f32x4.pmax(f32x4.pmin(f32x4.mul(scale, v128.load(z)), room), f32x4.neg(room));
@@ -434,7 +439,7 @@ function moveFloats(data: usize, n: i32): i32 {
     const w = load<f32>(data + at);
     const size = abs<f32>(w);
     if (!(size <= MAX_F32)) continue;
-    const scale = inSteps ? sigma * ulp(w, TWO_M23, TINY) : sigma;
+    const scale = inSteps ? finite(sigma * ulp(w, TWO_M23, TINY)) : sigma;
     const moved = w + clamp(scale * load<f32>(z + at), MAX_F32 - size);
     if (moved != w) {
       store<f32>(data + at, moved);
@@ -471,7 +476,7 @@ function moveHalves(data: usize, n: i32): i32 {
     const size = abs<f32>(w);
     if (!(size <= limit)) continue;
     const step = half ? ulp(w, TWO_M10, TINY_F16) : ulp(w, TWO_M7, TINY);
-    const weightSigma = inSteps ? sigma * step : sigma;
+    const weightSigma = inSteps ? finite(sigma * step) : sigma;
     let d: f32;
     if (rounding == MATCHED) {
       const s = scaleInSteps(step);

@@ -185,6 +185,11 @@ inline void each_row(const float* steps, uint64_t row_length, uint64_t index, si
   }
 }
 
+constexpr float kMaxF32 = 3.40282346638528859812e38f;
+
+/// An overflowing sigma is cut, or infinity times a normal of 0 would be NaN.
+inline float finite(float sigma) { return sigma < kMaxF32 ? sigma : kMaxF32; }
+
 inline float clamp(float x, float limit) { return x < -limit ? -limit : x > limit ? limit : x; }
 
 #include "levels.inl.h"
@@ -352,16 +357,15 @@ inline float ulp(float w, int mantissa, int lowest) {
 inline float ulp_f32(float w) { return ulp(w, 23, -126); }
 
 inline size_t move_f32_tile(uint8_t* data, size_t n, const Move& move, Draws& draws) {
-  constexpr float kMax = 3.40282346638528859812e38f;
   const float* z = draws.normals();
   size_t changed = 0;
   for (size_t i = 0; i < n; i++) {
     float w;
     memcpy(&w, data + 4 * i, 4);
     const float size = std::fabs(w);
-    if (!(size <= kMax)) continue;
-    const float sigma = move.in_steps ? move.sigma * ulp_f32(w) : move.sigma;
-    const float moved = w + clamp(sigma * z[i], kMax - size);
+    if (!(size <= kMaxF32)) continue;
+    const float sigma = move.in_steps ? finite(move.sigma * ulp_f32(w)) : move.sigma;
+    const float moved = w + clamp(sigma * z[i], kMaxF32 - size);
     if (moved != w) {
       memcpy(data + 4 * i, &moved, 4);
       changed++;
@@ -397,7 +401,7 @@ inline size_t move_half_tile(uint8_t* data, size_t n, const Move& move, const La
     const float size = std::fabs(w);
     if (!(size <= max)) continue;
     const float step = half ? ulp(w, 10, -14) : ulp(w, 7, -126);
-    const float sigma = move.in_steps ? move.sigma * step : move.sigma;
+    const float sigma = move.in_steps ? finite(move.sigma * step) : move.sigma;
     float d;
     if (move.rounding == kMatched) {
       const float s = scale_in_steps(move, step);

@@ -28,6 +28,8 @@ const fromBits = (bits: number): number => {
   scratchBits[0] = bits;
   return scratch[0] as number;
 };
+/** An overflowing sigma is cut, or infinity times a normal of 0 would be NaN. */
+const finite = (sigma: number): number => Math.min(sigma, MAX_F32);
 const clamp = (x: number, limit: number): number => Math.max(-limit, Math.min(limit, x));
 
 /** Moves data[0 ... n) of a tile; returns how many weights changed. */
@@ -36,7 +38,7 @@ export function moveFloats(data: Float32Array, n: number, sigma: number, inSteps
   for (let i = 0; i < n; i++) {
     const w = data[i] as number;
     if (!(Math.abs(w) <= MAX_F32)) continue;
-    const scale = inSteps ? f(sigma * ulp(w, Kind.f32)) : sigma;
+    const scale = inSteps ? finite(f(sigma * ulp(w, Kind.f32))) : sigma;
     const moved = f(w + clamp(f(scale * draws.normal(i)), f(MAX_F32 - Math.abs(w))));
     if (moved !== w) {
       data[i] = moved;
@@ -84,7 +86,7 @@ export function moveHalves(data: Uint16Array, n: number, kind: number, { sigma, 
     if (!(Math.abs(w) <= max)) continue;
     const room = f(max - Math.abs(w));
     const step = ulp(w, kind);
-    const weightSigma = inSteps ? f(sigma * step) : sigma;
+    const weightSigma = inSteps ? finite(f(sigma * step)) : sigma;
     let move: number;
     if (rounding === Rounding.matched) {
       const s = scaleInSteps(sigma, inSteps, step);
