@@ -146,6 +146,34 @@ class Job : public Napi::AsyncWorker {
 /// Weights a thread takes at a time: a multiple of every block and of the leaf of sums.
 constexpr uint64_t kGrain = 4 * kSumLeaf;
 
+/// Moves whole blocks on up to `threads` threads; returns how many codes changed.
+double perturb_in_parallel(const Target& target, uint8_t* data, uint64_t bytes, const OwnedMove& owned, unsigned threads) {
+  const uint64_t block_bytes = owned.format[kBytes], block_weights = owned.format[kWeights];
+  std::atomic<uint64_t> changed{0};
+  in_parallel(bytes / block_bytes * block_weights, kGrain, threads, [&](uint64_t begin, uint64_t end) {
+    Move move = owned.move;
+    move.index += begin;
+    changed += target.perturb(data + begin / block_weights * block_bytes, size_t((end - begin) / block_weights * block_bytes), move, law);
+  });
+  return double(changed);
+}
+
+/// (target, threads, data, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick)
+Napi::Value perturb_async(const Napi::CallbackInfo& info) {
+  const Target& target = target_of(info);
+  const unsigned threads = u32(info, 1);
+  auto data = info[2].As<Napi::Uint8Array>();
+  const auto owned = std::make_shared<OwnedMove>(info, 3);
+  // The array is kept from being collected until the job, which owns the reference, is destroyed on this thread.
+  const auto held = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info[2].As<Napi::Object>()));
+  uint8_t* const bytes = data.Data();
+  const uint64_t length = data.ByteLength();
+  return Job::Start(info.Env(), [=, &target] {
+    (void)held;
+    return perturb_in_parallel(target, bytes, length, *owned, threads);
+  });
+}
+
 class MappedFile : public Napi::ObjectWrap<MappedFile> {
  public:
   static Napi::Function Define(Napi::Env env) {
@@ -296,6 +324,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("uniform", Napi::Function::New<fill<float, &Target::uniform>>(env));
   exports.Set("normal", Napi::Function::New<fill<float, &Target::normal>>(env));
   exports.Set("perturb", Napi::Function::New<perturb>(env));
+  exports.Set("perturbAsync", Napi::Function::New<perturb_async>(env));
   exports.Set("sumSquares", Napi::Function::New<sum_squares>(env));
   exports.Set("MappedFile", MappedFile::Define(env));
   return exports;

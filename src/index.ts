@@ -4,5 +4,6 @@ export { BrownianError, type ErrorCode } from "./errors.js";
 export { backend } from "./kernels/backend.js";
 export { FORMATS, type Format } from "./lattice/formats.js";
 export { type Moved, type PerturbOptions, perturb } from "./lattice/perturb.js";
+export { type PerturbAsyncOptions, perturbAsync } from "./lattice/perturb-async.js";
 export { type At, Noise, type Seed, Stream } from "./noise/index.js";
 export * from "./thermostat/index.js";

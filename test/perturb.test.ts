@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { BrownianError } from "../src/errors.js";
 import { FORMATS } from "../src/lattice/formats.js";
 import { type PerturbOptions, perturb } from "../src/lattice/perturb.js";
+import { perturbAsync } from "../src/lattice/perturb-async.js";
 import { variants } from "./backends.js";
 
 const base: PerturbOptions = { type: "Q8_0", sigma: 0.01, seed: 1n };
@@ -95,6 +96,35 @@ describe.each(variants)("perturb on $name", ({ kernels }) => {
     ]);
     expect(texts.size).toBe(5);
     expect(result({ seed: 1, name: "", tick: 0, rounding: "matched" })).toBe(result({}));
+  });
+});
+
+describe.each(variants)("perturbAsync on $name", ({ kernels }) => {
+  it("gives the bytes of perturb, over several pieces, and lets events through", async () => {
+    const data = blocks("Q4_0", 5000);
+    const expected = data.slice();
+    const options = { ...base, type: "Q4_0", sigma: 0.3 };
+    const moved = perturb(expected, options, kernels);
+    const seen: number[] = [];
+    let events = 0;
+    const timer = setInterval(() => events++, 0);
+    expect(await perturbAsync(data, { ...options, onProgress: (done) => seen.push(done) }, kernels)).toEqual(moved);
+    clearInterval(timer);
+    expect(data).toEqual(expected);
+    expect(seen.at(-1)).toBe(160_000);
+    if (kernels.perturbAsync === undefined) expect(events).toBeGreaterThan(0);
+  });
+
+  it("stops between pieces, and undo brings the bytes back", async () => {
+    const data = blocks("Q8_0", 5000);
+    const before = data.slice();
+    const undo = new Uint8Array(data.length);
+    const controller = new AbortController();
+    controller.abort();
+    await expect(perturbAsync(data, { ...base, sigma: 1, undo, signal: controller.signal }, kernels)).rejects.toThrow(/abort/i);
+    data.set(undo);
+    expect(data).toEqual(before);
+    await expect(perturbAsync(data, { ...base, sigma: -1 }, kernels)).rejects.toMatchObject({ code: "usage" });
   });
 });
 

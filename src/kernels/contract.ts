@@ -136,6 +136,9 @@ export interface Kernels {
   /** Moves whole blocks in place; returns how many codes changed. */
   perturb(data: Uint8Array, move: Move): number;
 
+  /** The same on threads outside the event loop, where the backend has them. `data` must be left alone until it resolves. */
+  perturbAsync?(data: Uint8Array, move: Move): Promise<number>;
+
   /**
    * `total` plus the sum of the squares of the weights, in float64, in one order: leaves of SUM_LEAF weights, each summed from zero
    * and then added to the total. Within a leaf, group after group of codes: a step^2 + b (2 step origin) + n origin^2 with

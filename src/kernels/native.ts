@@ -62,6 +62,7 @@ interface Addon {
   readonly uniform: Fill<Float32Array>;
   readonly normal: Fill<Float32Array>;
   perturb(target: number, data: Uint8Array, ...move: MoveArguments): number;
+  perturbAsync(target: number, threads: number, data: Uint8Array, ...move: MoveArguments): Promise<number>;
   sumSquares(
     target: number,
     data: Uint8Array,
@@ -126,6 +127,7 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
     uniform: (out, key, at) => native.uniform(target, out, ...position(key, at)),
     normal: (out, key, at) => native.normal(target, out, ...position(key, at)),
     perturb: (data, move) => native.perturb(target, data, ...moveArguments(move)),
+    perturbAsync: (data, move) => native.perturbAsync(target, threads, data, ...moveArguments(move)),
     sumSquares: (data, format, steps, rowLength, index, total) =>
       native.sumSquares(target, data, format, steps, rowLength, index, total),
     map: (path, writable) => new NativeFile(new native.MappedFile(path, writable), target, threads),

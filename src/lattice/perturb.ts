@@ -49,6 +49,13 @@ export interface Moved {
  * perturb(bytes, { type: "Q8_0", sigma: 1e-3, seed: 42n, name: "blk.0.attn_q.weight" });
  */
 export function perturb(data: Uint8Array, options: PerturbOptions, kernels: Kernels = selection().kernels): Moved {
+  const { move, weights } = checkedMove(data, options);
+  options.undo?.set(data);
+  return { weights, changed: kernels.perturb(data, move) };
+}
+
+/** What `perturb` and `perturbAsync` do to this data. @throws BrownianError for arguments that do not fit */
+export function checkedMove(data: Uint8Array, options: PerturbOptions): { readonly move: Move; readonly weights: number } {
   const format = supportedFormat(options.type);
   if (!(data instanceof Uint8Array))
     throw new BrownianError("usage", "data must be a Uint8Array (a view of the tensor's bytes).");
@@ -79,13 +86,10 @@ export function perturb(data: Uint8Array, options: PerturbOptions, kernels: Kern
     steps,
     rowLength,
   });
-  if (options.undo !== undefined) {
-    if (options.undo.length !== data.length) {
-      throw new BrownianError("usage", `undo must be as long as data (${data.length} bytes), but has ${options.undo.length}.`);
-    }
-    options.undo.set(data);
+  if (options.undo !== undefined && options.undo.length !== data.length) {
+    throw new BrownianError("usage", `undo must be as long as data (${data.length} bytes), but has ${options.undo.length}.`);
   }
-  return { weights, changed: kernels.perturb(data, move) };
+  return { move, weights };
 }
 
 /** ArrayBuffer.prototype.detached is younger than Node 20; making a view of a detached buffer throws everywhere. */

@@ -1,0 +1,67 @@
+// `perturb` for large tensors without holding up the event loop: on native threads where there are any, else piece by piece between events.
+
+import { BrownianError } from "../errors.js";
+import { Field, type Kernels, type Move, SUM_LEAF } from "../kernels/contract.js";
+import { selection } from "../kernels/select.js";
+import { checkedMove, type Moved, type PerturbOptions } from "./perturb.js";
+
+export interface PerturbAsyncOptions extends PerturbOptions {
+  /** Stops between pieces; the data is then moved in part (give `undo` to bring it back). */
+  readonly signal?: AbortSignal;
+  /** Called with weights done and weights in all. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** Weights a piece: tens of milliseconds of one thread on native, a few milliseconds of JavaScript's. */
+const NATIVE_PIECE = 256 * SUM_LEAF;
+const PIECE = SUM_LEAF;
+
+/**
+ * Like {@link perturb}, asynchronous: the same bytes, whatever the number of threads. The data must not be touched until it is done.
+ *
+ * @throws BrownianError as `perturb`; the signal's reason when it is aborted
+ * @example
+ * const bytes = new Uint8Array(34 * 1e6); // 32 million Q8_0 weights
+ * await perturbAsync(bytes, { type: "Q8_0", sigma: 1e-3, seed: 42n });
+ */
+export async function perturbAsync(
+  data: Uint8Array,
+  options: PerturbAsyncOptions,
+  kernels: Kernels = selection().kernels,
+): Promise<Moved> {
+  const { move, weights } = checkedMove(data, options);
+  const { signal, onProgress } = options;
+  options.undo?.set(data);
+  const blockWeights = move.format[Field.weights] as number;
+  const blockBytes = move.format[Field.bytes] as number;
+  const piece = kernels.perturbAsync === undefined ? PIECE : NATIVE_PIECE;
+  let changed = 0;
+  for (let done = 0; done < weights; ) {
+    signal?.throwIfAborted();
+    const count = Math.min(piece, weights - done);
+    const from = (done / blockWeights) * blockBytes;
+    const part = data.subarray(from, from + (count / blockWeights) * blockBytes);
+    if (part.length === 0) throw new BrownianError("usage", "data's buffer was detached while its weights were moved.");
+    const partMove: Move = { ...move, index: move.index + done };
+    changed +=
+      kernels.perturbAsync === undefined
+        ? await afterEvents(() => kernels.perturb(part, partMove))
+        : await kernels.perturbAsync(part, partMove);
+    done += count;
+    onProgress?.(done, weights);
+  }
+  return { weights, changed };
+}
+
+/** Runs `work` after what else is waiting. */
+function afterEvents<T>(work: () => T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    setTimeout(() => {
+      try {
+        resolve(work());
+      } catch (error) {
+        reject(error);
+      }
+    }, 0);
+  });
+}
