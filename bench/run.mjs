@@ -8,7 +8,7 @@ import { loadWasm } from "../dist/kernels/wasm.js";
 import { table } from "../dist/report/table.js";
 
 const ROUNDS = 3;
-const CASES = ["uniform", "normal", "int8 s=1", "Q4_0 s=0.3"];
+const CASES = ["uniform", "normal", "int8 s=1", "Q4_0 s=0.3", "Q4_K s=0.3", "int8 s2=0.001", "Q8_0 s2=0.001"];
 const json = process.argv.includes("--json");
 
 function variants() {
