@@ -49,15 +49,15 @@ export function chooseTensors(
         `brownian moves ${FORMATS.map((f) => f.name).join(", ")}.`,
     );
   }
-  for (const tensor of unsupported) skipped.push({ tensor, reason: `type ${tensor.type} cannot be moved` });
+  for (const tensor of unsupported) skipped.push({ tensor, reason: `${tensor.type} cannot be moved` });
   return { chosen, skipped };
 }
 
 function matching(model: ModelFile, globs: readonly string[]): Tensor[] {
   const wanted = new Set<Tensor>();
   for (const glob of globs) {
-    // Tensor names have dots, not slashes: "*" matches any of them.
-    const matches = picomatch(glob, { dot: true });
+    // Names are no paths: "*" matches dots and, where there are any, slashes.
+    const matches = glob === "" ? () => false : picomatch(glob, { dot: true, bash: true });
     const found = model.tensors.filter((tensor) => matches(tensor.name));
     if (found.length === 0) {
       throw new BrownianError(

@@ -1,9 +1,9 @@
-// Copying a model: by reference where the file system can, else in pieces that can be watched and stopped.
+// Copying a model: by reference where the file system can, else in pieces that can be watched and stopped. The model is opened for reading only.
 
 import { constants } from "node:fs";
-import { copyFile, type FileHandle, open, statfs } from "node:fs/promises";
+import { chmod, copyFile, type FileHandle, open, statfs } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
-import { asFileError } from "./model-file.js";
+import { asFileError } from "./file-errors.js";
 
 export interface Watch {
   readonly signal?: AbortSignal;
@@ -14,8 +14,9 @@ export interface Watch {
 const PIECE = 4 << 20;
 
 /**
- * Copies `size` bytes of `from` to the new file `to`, in `folder`, which must have room. `wayOut` tells the reader what to do when it has not.
- * @throws BrownianError no-space, file-access, aborted
+ * Copies `size` bytes of `from` to the new file `to`, in `folder`, which must have room. The copy has the model's permissions, and its owner
+ * may write. `wayOut` tells the reader what to do when there is no room. What is there of `to` after an error is the caller's to remove.
+ * @throws BrownianError no-space, file-not-found, file-access, truncated-gguf; the signal's reason when aborted
  */
 export async function copyModel(
   from: string,
@@ -26,21 +27,44 @@ export async function copyModel(
   watch: Watch,
 ): Promise<void> {
   watch.signal?.throwIfAborted();
+  const source = await open(from, "r").catch((error) => {
+    throw asFileError(error, from);
+  });
+  try {
+    if (await clone(from, to)) watch.onProgress?.(size, size);
+    else await copyBytes(source, from, to, size, folder, wayOut, watch);
+    const { mode } = await source.stat();
+    await chmod(to, (mode & 0o777) | 0o600);
+  } finally {
+    await source.close();
+  }
+}
+
+async function clone(from: string, to: string): Promise<boolean> {
   try {
     await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
-    watch.onProgress?.(size, size);
-    return;
+    return true;
   } catch {
-    // No copy by reference here: on to the bytes.
+    return false; // No copy by reference here: on to the bytes.
   }
+}
+
+async function copyBytes(
+  source: FileHandle,
+  from: string,
+  to: string,
+  size: number,
+  folder: string,
+  wayOut: string,
+  watch: Watch,
+): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
-  const free = Number(bavail) * Number(bsize);
+  const free = bavail * bsize;
   if (free < size) throw noSpace(folder, size, free, wayOut);
-  let source: FileHandle | undefined;
-  let target: FileHandle | undefined;
+  const target = await open(to, "wx", 0o600).catch((error) => {
+    throw asFileError(error, folder);
+  });
   try {
-    source = await open(from, "r");
-    target = await open(to, "w", 0o600);
     const piece = Buffer.allocUnsafe(Math.min(PIECE, size));
     for (let done = 0; done < size; ) {
       watch.signal?.throwIfAborted();
@@ -51,13 +75,10 @@ export async function copyModel(
       watch.onProgress?.(done, size);
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOSPC" || (error as NodeJS.ErrnoException).code === "EDQUOT") {
-      throw noSpace(folder, size, free, wayOut);
-    }
-    throw asFileError(error, to);
+    const { code } = error as NodeJS.ErrnoException;
+    throw code === "ENOSPC" || code === "EDQUOT" ? noSpace(folder, size, free, wayOut, error) : asFileError(error, from);
   } finally {
-    await source?.close();
-    await target?.close();
+    await target.close();
   }
 }
 
@@ -66,6 +87,6 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, length: nu
   for (let done = 0; done < length; ) done += (await file.write(bytes, done, length - done, position + done)).bytesWritten;
 }
 
-function noSpace(folder: string, needed: number, free: number, wayOut: string): BrownianError {
-  return new BrownianError("no-space", `${folder} has no room for ${needed} bytes (${free} are free): ${wayOut}`);
+function noSpace(folder: string, needed: number, free: number, wayOut: string, cause?: unknown): BrownianError {
+  return new BrownianError("no-space", `${folder} has no room for ${needed} bytes (${free} are free): ${wayOut}`, { cause });
 }

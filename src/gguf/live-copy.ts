@@ -1,45 +1,40 @@
 // The live copy of a model: the file that is moved and that an inference engine maps. It lies in a scratch folder, never beside the model
 // unless asked to, and goes when it is disposed of, when the process ends, or, after a kill, when the next one begins.
 
-import { chmod, mkdir } from "node:fs/promises";
+import { chmod, lstat, mkdir } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { basename, join, resolve } from "node:path";
+import { BrownianError } from "../errors.js";
 import { copyModel, type Watch } from "./copy.js";
-import { asFileError, type ModelFile } from "./model-file.js";
+import { asFileError } from "./file-errors.js";
+import type { ModelFile } from "./model-file.js";
 import { claim, discard, sweep } from "./owned.js";
 
 const ENDING = ".brownian-live";
+const ELSEWHERE = "name another folder with --scratch (or BROWNIAN_SCRATCH).";
 
 export interface LiveCopyOptions extends Watch {
   /** The scratch folder; default: BROWNIAN_SCRATCH, else a folder of our own in the system's temporary directory. */
   readonly dir?: string;
 }
 
+/**
+ * @example
+ * const copy = await LiveCopy.create(await readModel("model.gguf"));
+ * await copy.dispose(); // removes copy.path
+ */
 export class LiveCopy {
-  /** @throws BrownianError no-space, file-access, aborted; no copy is left then. */
+  /** @throws BrownianError no-space, file-not-found, file-access; the signal's reason when aborted. No copy is left then. */
   static async create(model: ModelFile, options: LiveCopyOptions = {}): Promise<LiveCopy> {
     const folder = await scratchFolder(options.dir);
     await sweep(folder, null, ENDING);
-    const path = claim(
-      folder,
-      basename(model.path)
-        .replace(/\.gguf$/, "")
-        .slice(0, 80),
-      ENDING,
-    );
+    const path = claim(folder, basename(model.path, ".gguf"), ENDING);
     try {
-      await copyModel(
-        model.path,
-        path,
-        model.size,
-        folder,
-        "free some, or name another folder with --scratch (or BROWNIAN_SCRATCH).",
-        options,
-      );
-      await chmod(path, 0o600); // a copy by reference has the mode of a model that may be read-only
+      await copyModel(model.path, path, model.size, folder, `free some, or ${ELSEWHERE}`, options);
+      await chmod(path, 0o600);
     } catch (error) {
       await discard(path);
-      throw error;
+      throw asFileError(error, path);
     }
     return new LiveCopy(path);
   }
@@ -54,17 +49,30 @@ export class LiveCopy {
 
 async function scratchFolder(asked: string | undefined): Promise<string> {
   const named = asked ?? process.env.BROWNIAN_SCRATCH;
-  const folder = named ? resolve(named) : join(tmpdir(), `brownian-${userInfo().username}`);
+  if (!named) return ownFolder();
+  const folder = resolve(named);
   try {
-    // A folder that the user names must be there: a mistyped one is not to be made.
-    if (named) await mkdir(folder, { recursive: false }).catch(ignoreExisting);
-    else await mkdir(folder, { recursive: true, mode: 0o700 });
+    // Only its last part is made: a mistyped path is not to grow into a tree.
+    await mkdir(folder);
   } catch (error) {
-    throw asFileError(error, folder);
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw asFileError(error, folder);
   }
   return folder;
 }
 
-function ignoreExisting(error: NodeJS.ErrnoException): void {
-  if (error.code !== "EEXIST") throw error;
+/** In a directory that all users share, the name may have been taken by someone else, who could then exchange what lies in it. */
+async function ownFolder(): Promise<string> {
+  const uid = process.getuid?.(); // the user may have no name, as in containers
+  const folder = join(tmpdir(), `brownian-${uid ?? userInfo().username}`);
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const there = await lstat(folder);
+    if (!there.isDirectory() || (uid !== undefined && there.uid !== uid)) {
+      throw new BrownianError("file-access", `${folder} is not a folder of ours: ${ELSEWHERE}`);
+    }
+    if ((there.mode & 0o077) !== 0) await chmod(folder, 0o700);
+  } catch (error) {
+    throw asFileError(error, folder);
+  }
+  return folder;
 }

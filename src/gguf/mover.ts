@@ -1,13 +1,14 @@
 // Moves tensors of a live file, in place, in pieces: memory does not grow with the model. Through memory mapping where the backend can
 // (native), else through positioned reads and writes. The pristine file is opened for reading only.
 
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
 import { type EncodedFormat, Field, type Kernels, type MappedFile, type Move, SUM_LEAF } from "../kernels/contract.js";
 import { encodedFormat } from "../lattice/formats.js";
 import { supportedFormat } from "../lattice/perturb.js";
 import { writeFully } from "./copy.js";
-import { asFileError, type Tensor } from "./model-file.js";
+import { asFileError } from "./file-errors.js";
+import type { Tensor } from "./model-file.js";
 
 export interface MoverWatch {
   readonly signal?: AbortSignal;
@@ -15,9 +16,12 @@ export interface MoverWatch {
   readonly onBytes?: (bytes: number) => void;
 }
 
+/** The move of a whole tensor. */
+export type TensorMove = Omit<Move, "index">;
+
 export interface Mover extends Reader {
-  /** live := pristine, moved. `move.index` does not matter: the tensor is moved from its first weight on. Resolves to the changed codes. */
-  perturb(tensor: Tensor, move: Move, watch?: MoverWatch): Promise<number>;
+  /** live := pristine, moved, from the tensor's first weight on. Resolves to the number of changed codes. */
+  perturb(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number>;
   /** live := pristine. */
   restore(tensor: Tensor, watch?: MoverWatch): Promise<void>;
 }
@@ -29,21 +33,63 @@ export interface Reader {
   close(): Promise<void>;
 }
 
-/** Opens a model file for sums only: nothing is written. */
+/**
+ * Opens a model file for sums only: nothing is written.
+ * @throws BrownianError file-not-found, file-access
+ */
 export async function openReader(path: string, kernels: Kernels): Promise<Reader> {
-  if (kernels.map !== undefined) return new MappedReader(kernels.map(path, false));
-  return new PositionedReader(await opened(path, "r"), kernels);
+  if (!canMap(kernels)) return new PositionedReader(await opened(path, "r"), path, kernels);
+  await identity(path);
+  return new MappedReader(mapped(kernels, path, false), path);
 }
 
-/** Opens a live file and the pristine one that it is a copy of. */
+/**
+ * Opens a live file and the pristine one that it is a copy of.
+ * @throws BrownianError file-not-found, file-access, output-exists (both are one file), corrupt-gguf (no copy of it)
+ *
+ * @example
+ * const mover = await openMover(copy.path, model.path, kernels);
+ * await mover.restore(model.tensors[0]);
+ */
 export async function openMover(livePath: string, pristinePath: string, kernels: Kernels): Promise<Mover> {
-  if (kernels.map !== undefined) return new MappedMover(kernels.map(livePath, true), kernels.map(pristinePath, false));
-  const pristine = await opened(pristinePath, "r");
+  const live = await identity(livePath);
+  const pristine = await identity(pristinePath);
+  if (live.dev === pristine.dev && live.ino === pristine.ino) {
+    throw new BrownianError(
+      "output-exists",
+      `${livePath} is the model ${pristinePath} itself, which is never written to: move a copy.`,
+    );
+  }
+  if (live.size !== pristine.size) {
+    throw new BrownianError(
+      "corrupt-gguf",
+      `${livePath} (${live.size} bytes) is no copy of ${pristinePath} (${pristine.size} bytes): copy it anew.`,
+    );
+  }
+  if (canMap(kernels)) {
+    const source = mapped(kernels, pristinePath, false);
+    try {
+      return new MappedMover(mapped(kernels, livePath, true), source, pristinePath);
+    } catch (error) {
+      source.close();
+      throw error;
+    }
+  }
+  const source = await opened(pristinePath, "r");
   try {
-    return new PositionedMover(await opened(livePath, "r+"), pristine, kernels);
+    return new PositionedMover(await opened(livePath, "r+"), livePath, source, pristinePath, kernels);
   } catch (error) {
-    await pristine.close();
+    await source.close();
     throw error;
+  }
+}
+
+/** Which file a path leads to, and how long it is. */
+async function identity(path: string): Promise<{ dev: number; ino: number; size: number }> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    throw asFileError(error, path);
   }
 }
 
@@ -53,6 +99,23 @@ async function opened(path: string, mode: "r" | "r+"): Promise<FileHandle> {
   } catch (error) {
     throw asFileError(error, path);
   }
+}
+
+type MappingKernels = Kernels & Required<Pick<Kernels, "map">>;
+
+const canMap = (kernels: Kernels): kernels is MappingKernels => kernels.map !== undefined;
+
+function mapped(kernels: MappingKernels, path: string, writable: boolean): MappedFile {
+  try {
+    return kernels.map(path, writable);
+  } catch (error) {
+    const why = (error as Error).message;
+    throw new BrownianError("file-access", `${path} cannot be mapped into memory: ${why}.`, { cause: error });
+  }
+}
+
+function becameShorter(path: string, tensor: Tensor): BrownianError {
+  return new BrownianError("truncated-gguf", `${path} became shorter than its tensor ${tensor.name} needs: open it anew.`);
 }
 
 /** Root mean square of a tensor's (pristine) weights. @throws BrownianError corrupt-gguf where that is no finite number */
@@ -90,16 +153,26 @@ const formatOf = (tensor: Tensor): EncodedFormat => encodedFormat(supportedForma
 
 /** Through memory mapping: the kernels run on threads of their own. */
 class MappedReader implements Reader {
-  constructor(protected readonly pristine: MappedFile) {}
+  constructor(
+    protected readonly pristine: MappedFile,
+    private readonly path: string,
+  ) {}
 
   async sumSquares(tensor: Tensor, watch?: MoverWatch): Promise<number> {
     // One call: the order of summation runs over the whole tensor.
     watch?.signal?.throwIfAborted();
-    return this.pristine.sumSquares(tensor.offset, tensor.bytes, formatOf(tensor), null, 1);
+    this.checkWithin(tensor);
+    const sum = await this.pristine.sumSquares(tensor.offset, tensor.bytes, formatOf(tensor), null, 1);
+    watch?.onBytes?.(tensor.bytes);
+    return sum;
   }
 
   async close(): Promise<void> {
     this.pristine.close();
+  }
+
+  protected checkWithin(tensor: Tensor): void {
+    if (tensor.offset + tensor.bytes > this.pristine.size) throw becameShorter(this.path, tensor);
   }
 }
 
@@ -110,11 +183,12 @@ class MappedMover extends MappedReader implements Mover {
   constructor(
     private readonly live: MappedFile,
     pristine: MappedFile,
+    pristinePath: string,
   ) {
-    super(pristine);
+    super(pristine, pristinePath);
   }
 
-  async perturb(tensor: Tensor, move: Move, watch?: MoverWatch): Promise<number> {
+  async perturb(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number> {
     let changed = 0;
     await this.each(tensor, watch, async ({ offset, bytes, index }) => {
       changed += await this.live.perturb(offset, bytes, { ...move, index }, this.pristine);
@@ -132,6 +206,7 @@ class MappedMover extends MappedReader implements Mover {
   }
 
   private async each(tensor: Tensor, watch: MoverWatch | undefined, work: (piece: Piece) => Promise<void>): Promise<void> {
+    this.checkWithin(tensor);
     for (const piece of pieces(tensor, formatOf(tensor), MappedMover.LEAVES)) {
       watch?.signal?.throwIfAborted();
       await work(piece);
@@ -140,13 +215,13 @@ class MappedMover extends MappedReader implements Mover {
   }
 }
 
-/** Through positioned reads of one buffer at a time; the kernels run between them on the event loop. */
+/** Through positioned reads, a piece at a time; the kernels run between them on the event loop. */
 class PositionedReader implements Reader {
   private static readonly LEAVES = 4; // 262,144 weights a piece: a millisecond to a few
-  private buffer = new Uint8Array(0);
 
   constructor(
     private readonly pristine: FileHandle,
+    private readonly path: string,
     protected readonly kernels: Kernels,
   ) {}
 
@@ -169,18 +244,27 @@ class PositionedReader implements Reader {
     watch: MoverWatch | undefined,
     work: (data: Uint8Array, piece: Piece) => Promise<void>,
   ): Promise<void> {
+    // One buffer a call, not one a reader: tensors may be asked for side by side.
+    let buffer: Uint8Array | undefined;
     for (const piece of pieces(tensor, formatOf(tensor), PositionedReader.LEAVES)) {
       watch?.signal?.throwIfAborted();
-      if (this.buffer.length < piece.bytes) this.buffer = new Uint8Array(piece.bytes);
-      const data = this.buffer.subarray(0, piece.bytes);
-      for (let done = 0; done < data.length; ) {
-        const { bytesRead } = await this.pristine.read(data, done, data.length - done, piece.offset + done);
-        if (bytesRead === 0)
-          throw new BrownianError("truncated-gguf", `The model file became shorter than tensor ${tensor.name} needs.`);
-        done += bytesRead;
-      }
+      buffer ??= new Uint8Array(piece.bytes);
+      const data = buffer.subarray(0, piece.bytes);
+      await this.read(data, piece.offset, tensor);
       await work(data, piece);
       watch?.onBytes?.(piece.bytes);
+    }
+  }
+
+  private async read(data: Uint8Array, offset: number, tensor: Tensor): Promise<void> {
+    try {
+      for (let done = 0; done < data.length; ) {
+        const { bytesRead } = await this.pristine.read(data, done, data.length - done, offset + done);
+        if (bytesRead === 0) throw becameShorter(this.path, tensor);
+        done += bytesRead;
+      }
+    } catch (error) {
+      throw asFileError(error, this.path);
     }
   }
 }
@@ -189,27 +273,37 @@ class PositionedReader implements Reader {
 class PositionedMover extends PositionedReader implements Mover {
   constructor(
     private readonly live: FileHandle,
+    private readonly livePath: string,
     pristine: FileHandle,
+    pristinePath: string,
     kernels: Kernels,
   ) {
-    super(pristine, kernels);
+    super(pristine, pristinePath, kernels);
   }
 
-  async perturb(tensor: Tensor, move: Move, watch?: MoverWatch): Promise<number> {
+  async perturb(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number> {
     let changed = 0;
     await this.each(tensor, watch, async (data, { offset, index }) => {
       changed += this.kernels.perturb(data, { ...move, index });
-      await writeFully(this.live, data, data.length, offset);
+      await this.write(data, offset);
     });
     return changed;
   }
 
   async restore(tensor: Tensor, watch?: MoverWatch): Promise<void> {
-    await this.each(tensor, watch, (data, { offset }) => writeFully(this.live, data, data.length, offset));
+    await this.each(tensor, watch, (data, { offset }) => this.write(data, offset));
   }
 
   override async close(): Promise<void> {
     await this.live.close();
     await super.close();
+  }
+
+  private async write(data: Uint8Array, offset: number): Promise<void> {
+    try {
+      await writeFully(this.live, data, data.length, offset);
+    } catch (error) {
+      throw asFileError(error, this.livePath);
+    }
   }
 }

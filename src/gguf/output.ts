@@ -1,9 +1,9 @@
-// Outputs appear whole or not at all: written under another name beside their place, then renamed.
+// Outputs appear whole or not at all: written under another name beside their place, then renamed. Never replaces the input or a device.
 
 import { access, constants, rename, stat } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import { BrownianError } from "../errors.js";
-import { asFileError } from "./model-file.js";
+import { asFileError } from "./file-errors.js";
 import { claim, discard, release, sweep } from "./owned.js";
 
 const ENDING = ".brownian-partial";
@@ -12,14 +12,17 @@ const ENDING = ".brownian-partial";
  * Runs `work` on the path of a partial file in the folder of `output`, then gives it its name. When `work` fails or the process is
  * interrupted, nothing is left; after a kill, the next call for the same output clears up.
  * @param input a file that the output must not be, under whatever name.
- * @throws BrownianError file-not-found (no such folder), file-access, output-exists (output is the input); what `work` throws
+ * @throws BrownianError file-not-found (no such folder), file-access, output-exists (output is the input), no-space; what `work` throws
+ *
+ * @example
+ * await writeWhole("moved.gguf", "model.gguf", (partial) => copyFile("model.gguf", partial));
  */
 export async function writeWhole<T>(output: string, input: string, work: (partial: string) => Promise<T>): Promise<T> {
   const target = resolve(output);
   const folder = dirname(target);
   await checkFolder(folder, output);
   await checkTarget(target, input, output);
-  const label = basename(target).slice(0, 80);
+  const label = basename(target);
   await sweep(folder, label, ENDING);
   const partial = claim(folder, label, ENDING);
   try {
@@ -29,7 +32,9 @@ export async function writeWhole<T>(output: string, input: string, work: (partia
     return result;
   } catch (error) {
     await discard(partial);
-    throw asFileError(error, output);
+    // Errors of writing name the partial file, or none; those of other files are not the output's.
+    const { path } = error as NodeJS.ErrnoException;
+    throw path === undefined || path === partial ? asFileError(error, output) : error;
   }
 }
 
@@ -49,8 +54,12 @@ async function checkFolder(folder: string, output: string): Promise<void> {
 async function checkTarget(target: string, input: string, output: string): Promise<void> {
   const there = await stat(target).catch(() => null);
   if (there === null) return;
-  if (there.isDirectory()) throw new BrownianError("file-access", `${output} is a folder: give the output a file name.`);
-  const source = await stat(input);
+  if (!there.isFile()) {
+    throw new BrownianError("file-access", `${output} is a folder or a device: give the output the name of a file.`);
+  }
+  const source = await stat(input).catch((error) => {
+    throw asFileError(error, input);
+  });
   if (there.dev === source.dev && there.ino === source.ino) {
     throw new BrownianError(
       "output-exists",

@@ -1,16 +1,29 @@
 // Temporary files that know their owner: removed when done, when the process exits or is interrupted, and, if it was killed outright,
-// by the next process that looks into the same folder. A file whose owner lives is never touched.
+// by the next process that looks into the same folder. A file whose owner lives, or may live where we cannot see it, is never touched.
 
 import { randomBytes } from "node:crypto";
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync, readlinkSync, rmSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { onExit } from "signal-exit";
+import { asFileError } from "./file-errors.js";
 
-const host = hostname()
+/**
+ * Who counts processes as we do. On Linux the number of the process namespace belongs to it: containers may share a folder and a host
+ * name, and the owner of a file in one is not to be seen, or is someone else, in another.
+ */
+const host = `${hostname()
   .replace(/[^A-Za-z0-9-]/g, "-")
-  .slice(0, 40);
+  .slice(0, 40)}-${processNamespace()}`;
+
+function processNamespace(): string {
+  try {
+    return readlinkSync("/proc/self/ns/pid").replace(/\D/g, "");
+  } catch {
+    return "0";
+  }
+}
 
 /**
  * When a process started, as Linux counts it, so that another process with the same number is not taken for the owner;
@@ -26,15 +39,36 @@ function startOf(pid: number): number {
   }
 }
 
+/** Bytes of a label that go into a name: with all else it stays below the 255 that file systems allow. */
+const LABEL_BYTES = 100;
+
+function shortened(label: string): string {
+  // A character cut in two would come back as U+FFFD.
+  return Buffer.from(label)
+    .subarray(0, LABEL_BYTES)
+    .toString()
+    .replace(/\uFFFD+$/, "");
+}
+
 const held = new Set<string>();
-onExit(() => {
-  for (const path of held) rmSync(path, { force: true });
-});
+let watching = false;
+
+function removeHeld(): void {
+  for (const path of held) {
+    try {
+      rmSync(path, { force: true });
+    } catch {
+      // The next process sweeps it; the others must go now.
+    }
+  }
+}
 
 /** A path in `folder` for a file of ours: ".<label>.<host>.<pid>.<start>.<random><ending>". It is removed at exit until {@link release}d. */
 export function claim(folder: string, label: string, ending: string): string {
+  if (!watching) onExit(removeHeld);
+  watching = true;
   const owner = `${host}.${process.pid}.${startOf(process.pid)}.${randomBytes(6).toString("hex")}`;
-  const path = join(folder, `.${label}.${owner}${ending}`);
+  const path = join(folder, `.${shortened(label)}.${owner}${ending}`);
   held.add(path);
   return path;
 }
@@ -50,14 +84,19 @@ export async function discard(path: string): Promise<void> {
   held.delete(path);
 }
 
-/** Removes files that dead processes of this machine left in `folder` under this label and ending. */
+/** Removes files that dead processes of this machine left in `folder` with this ending and, unless it is null, under this label. */
 export async function sweep(folder: string, label: string | null, ending: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const match = /^\.(.+)\.([A-Za-z0-9-]+)\.(\d+)\.(\d+)\.[0-9a-f]{12}(\.[a-z-]+)$/.exec(name);
+  const names = await readdir(folder).catch((error) => {
+    throw asFileError(error, folder);
+  });
+  for (const name of names) {
+    const match = /^\.(.+)\.([A-Za-z0-9-]+)\.(\d+)\.(\d+)\.[0-9a-f]{12}(\.[a-z-]+)$/s.exec(name);
     if (match === null) continue;
     const [, itsLabel, itsHost, pid, start, itsEnding] = match;
-    if (itsEnding !== ending || itsHost !== host || (label !== null && itsLabel !== label)) continue;
-    if (!isAlive(Number(pid), Number(start))) await rm(join(folder, name), { force: true });
+    if (itsEnding !== ending || itsHost !== host || (label !== null && itsLabel !== shortened(label))) continue;
+    if (isAlive(Number(pid), Number(start))) continue;
+    // In a folder that users share it may be another's, whose own next process will remove it.
+    await rm(join(folder, name), { force: true }).catch(() => undefined);
   }
 }
 
@@ -65,7 +104,7 @@ function isAlive(pid: number, start: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"; // another user's
+    return (error as NodeJS.ErrnoException).code !== "ESRCH"; // EPERM: another user's
   }
   const now = startOf(pid);
   return start === 0 || now === 0 || now === start;

@@ -1,0 +1,31 @@
+// What the file system refuses, in words for the person at the keyboard. Knows nothing of models.
+
+import { BrownianError } from "../errors.js";
+
+/** `error` as a BrownianError about `path`, when it is the file system's; anything else comes back as it is. */
+export function asFileError(error: unknown, path: string): unknown {
+  const { code, errno, message } = error as NodeJS.ErrnoException;
+  if (errno === undefined || code === undefined) return error;
+  const cause = { cause: error };
+  switch (code) {
+    case "ENOENT":
+      return new BrownianError("file-not-found", `There is no file ${path}.`, cause);
+    case "ENOTDIR":
+      return new BrownianError("file-not-found", `There is no file ${path}: a part of that path is no folder.`, cause);
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return new BrownianError("file-access", `${path} may not be accessed (${code}): check its permissions.`, cause);
+    case "EISDIR":
+      return new BrownianError("file-access", `${path} is a folder.`, cause);
+    case "ENOSPC":
+    case "EDQUOT":
+      return new BrownianError(
+        "no-space",
+        `There is no room left to write ${path} (${code}): free some, or write elsewhere.`,
+        cause,
+      );
+    default:
+      return new BrownianError("file-access", `${path} cannot be used: ${message}.`, cause);
+  }
+}
