@@ -115,12 +115,20 @@ inline void kicks(int16_t* k, size_t n, float s, const float* z, const uint32_t*
 /// sign. Whole vectors, as in `kicks`.
 inline void table_moves(int16_t* k, size_t from, size_t n, const Law& law, Draws& draws) {
   const uint16_t* words = draws.moves() + from;
+  // Thresholds fall. Those below 1 are all decided where m is 0, and there by the fractions.
+  int16_t high[kLawColumns];
+  int whole = 0;
+  for (; whole < law.columns; whole++) {
+    high[whole] = int16_t(law.threshold(whole));
+    if (high[whole] == 0) break;
+  }
+  const H zero = set1_h(0);
   for (size_t i = 0; i < n; i += H_LANES) {
     const H w = load_h(words + i);
     const H m = and_h(w, set1_h(0x7fff));
-    H size = set1_h(0), open = set1_h(0);
-    for (int j = 0; j < law.columns; j++) {
-      const H t = set1_h(int16_t(law.threshold(j)));
+    H size = zero, open = whole < law.columns ? or_equal(zero, m, zero) : zero;
+    for (int j = 0; j < whole; j++) {
+      const H t = set1_h(high[j]);
       size = count_less(size, m, t);
       open = or_equal(open, m, t);
     }
@@ -129,8 +137,8 @@ inline void table_moves(int16_t* k, size_t from, size_t n, const Law& law, Draws
     if (any_h(open)) {
       const size_t end = i + H_LANES < n ? i + H_LANES : n;
       for (size_t e = i; e < end; e++) {
-        const int whole = law.size(words[e] & 0x7fff, draws, from + e);
-        k[e] = int16_t(words[e] & 0x8000 ? -whole : whole);
+        const int steps = law.size(words[e] & 0x7fff, draws, from + e);
+        k[e] = int16_t(words[e] & 0x8000 ? -steps : steps);
       }
     }
   }
