@@ -9,7 +9,7 @@ import { stepsOf } from "../src/lattice/decode.js";
 import { encodedFormat, FORMATS, type Format } from "../src/lattice/formats.js";
 import { perturb } from "../src/lattice/perturb.js";
 import { fastest } from "./backends.js";
-import { type MoveLaw, moments, nearestLaw, skellamLaw, stochasticLaw, threePointLaw } from "./statistics.js";
+import { type MoveLaw, matchedLaw, moments, nearestLaw, stochasticLaw } from "./statistics.js";
 
 const WEIGHTS = 1 << 14; // a code, a scale and a format
 const SCALES = [0.01, 0.1, 0.5, 1, 3, 10];
@@ -58,19 +58,6 @@ function moved(format: Format, code: number, s: number, rounding: Rounding): Map
 function valueIn(format: Format, code: number): number {
   const levels = Levels[format.lattice!.levels];
   return levels === Levels.uniform ? code : (levelsOf(levels)[levelOfCode(levels, code)] as number);
-}
-
-function matchedLaw(s: number): MoveLaw {
-  const v = s * s;
-  if (v < 1 / 64) return skellamLaw(v); // the sparse path
-  if (v <= 0.25) return threePointLaw(v);
-  let [lo, hi] = [0, s];
-  for (let i = 0; i < 60; i++) {
-    const mid = (lo + hi) / 2;
-    if (moments(stochasticLaw(mid)).m2 < v) lo = mid;
-    else hi = mid;
-  }
-  return stochasticLaw(lo);
 }
 
 const LAWS: Record<Rounding, (s: number) => MoveLaw> = { nearest: nearestLaw, stochastic: stochasticLaw, matched: matchedLaw };

@@ -4,24 +4,9 @@ import { describe, expect, it } from "vitest";
 import type { Rounding } from "../src/kernels/contract.js";
 import { perturb } from "../src/lattice/perturb.js";
 import { fastest } from "./backends.js";
-import { type MoveLaw, moments, nearestLaw, skellamLaw, stochasticLaw, threePointLaw } from "./statistics.js";
+import { type MoveLaw, matchedLaw, moments, nearestLaw, stochasticLaw } from "./statistics.js";
 
 const SCALES = [0.001, 0.01, 0.1, 0.5, 1, 3, 10];
-
-/** What `matched` says it is: three points up to s^2 = 1/4; at the table's variances and above, floor(s' z + u) with total variance s^2. */
-function matchedLaw(s: number): MoveLaw {
-  const v = s * s;
-  if (v < 1 / 64) return skellamLaw(v); // the sparse path
-  if (v <= 0.25) return threePointLaw(v);
-  let lo = 0;
-  let hi = s;
-  for (let i = 0; i < 60; i++) {
-    const mid = (lo + hi) / 2;
-    if (moments(stochasticLaw(mid)).m2 < v) lo = mid;
-    else hi = mid;
-  }
-  return stochasticLaw(lo);
-}
 
 const LAWS: Record<Rounding, (s: number) => MoveLaw> = { nearest: nearestLaw, stochastic: stochasticLaw, matched: matchedLaw };
 

@@ -80,3 +80,18 @@ export function moments({ tails }: MoveLaw, room = Number.POSITIVE_INFINITY): { 
   });
   return { m2, m4 };
 }
+
+/** What `matched` says it is, at s^2 below 1/4, at the variances of its table (multiples of 1/4 up to 4), and above. */
+export function matchedLaw(s: number): MoveLaw {
+  const v = s * s;
+  if (v < 1 / 64) return skellamLaw(v); // the sparse path
+  if (v <= 0.25) return threePointLaw(v);
+  // floor(s' |z| + u) with total variance v: by bisection, since the variance grows with s'.
+  let [lo, hi] = [0, s];
+  for (let i = 0; i < 60; i++) {
+    const mid = (lo + hi) / 2;
+    if (moments(stochasticLaw(mid)).m2 < v) lo = mid;
+    else hi = mid;
+  }
+  return stochasticLaw(lo);
+}

@@ -13,7 +13,7 @@ export const TILE = 4096;
 /** Above this s every code is far beyond its rails; it keeps s^2 and s * z finite. */
 export const MAX_S = 32768;
 /** Up to here `matched` reads its law from the table; above, floor(s' |z| + u) with s'^2 = s^2 - 1/6 is exact to 1e-34. */
-const TABLE_VARIANCE = 4;
+export const TABLE_VARIANCE = 4;
 const SIXTH = f(1 / 6);
 const TWO_M23 = f(2 ** -23);
 const TWO_32 = 2 ** 32;
@@ -158,8 +158,6 @@ export function matchedMove(v: number, draws: Draws, i: number, useLaw: Law): nu
 export function matchedScale(v: number): number {
   return f(Math.sqrt(f(v - SIXTH)));
 }
-
-export { TABLE_VARIANCE };
 
 /**
  * Moves codes[from ... to) of a tile by noise of s steps, |k| at most the distance to the nearer rail; returns how many changed.
