@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -115,7 +116,11 @@ void in_parallel(uint64_t count, uint64_t grain, unsigned threads, const std::fu
     for (uint64_t piece; (piece = next++) < pieces;) work(piece * grain, std::min(count, (piece + 1) * grain));
   };
   std::vector<std::thread> others;
-  for (unsigned i = 1; i < threads && i < pieces; i++) others.emplace_back(run);
+  try {
+    for (unsigned i = 1; i < threads && i < pieces; i++) others.emplace_back(run);
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those that there are do all the work, with the same result.
+  }
   run();
   for (auto& other : others) other.join();
 }
@@ -146,14 +151,18 @@ class Job : public Napi::AsyncWorker {
 /// Weights a thread takes at a time: a multiple of every block and of the leaf of sums.
 constexpr uint64_t kGrain = 4 * kSumLeaf;
 
-/// Moves whole blocks on up to `threads` threads; returns how many codes changed.
-double perturb_in_parallel(const Target& target, uint8_t* data, uint64_t bytes, const OwnedMove& owned, unsigned threads) {
+/// Moves whole blocks on up to `threads` threads, copied from `source` first unless that is null; returns how many codes changed.
+double perturb_in_parallel(const Target& target, uint8_t* data, const uint8_t* source, uint64_t bytes, const OwnedMove& owned,
+                           unsigned threads) {
   const uint64_t block_bytes = owned.format[kBytes], block_weights = owned.format[kWeights];
   std::atomic<uint64_t> changed{0};
   in_parallel(bytes / block_bytes * block_weights, kGrain, threads, [&](uint64_t begin, uint64_t end) {
+    const uint64_t from = begin / block_weights * block_bytes;
+    const size_t length = size_t((end - begin) / block_weights * block_bytes);
+    if (source != nullptr) memcpy(data + from, source + from, length);
     Move move = owned.move;
     move.index += begin;
-    changed += target.perturb(data + begin / block_weights * block_bytes, size_t((end - begin) / block_weights * block_bytes), move, law);
+    changed += target.perturb(data + from, length, move, law);
   });
   return double(changed);
 }
@@ -170,7 +179,7 @@ Napi::Value perturb_async(const Napi::CallbackInfo& info) {
   const uint64_t length = data.ByteLength();
   return Job::Start(info.Env(), [=, &target] {
     (void)held;
-    return perturb_in_parallel(target, bytes, length, *owned, threads);
+    return perturb_in_parallel(target, bytes, nullptr, length, *owned, threads);
   });
 }
 
@@ -202,22 +211,11 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
     const Target& target = target_of(info);
     const unsigned threads = u32(info, 1);
     const Shared live = Writable(info);
-    const uint64_t offset = Range(info, *live, 2);
-    const Shared source = Source(info, 4, offset, uint64_t(number(info, 3)));
+    const uint64_t offset = Range(info, *live, 2), length = uint64_t(number(info, 3));
+    const Shared source = Source(info, 4, offset, length);
     const auto owned = std::make_shared<OwnedMove>(info, 5);
-    const uint64_t block_bytes = owned->format[kBytes], block_weights = owned->format[kWeights];
-    const uint64_t weights = uint64_t(number(info, 3)) / block_bytes * block_weights;
     return Job::Start(info.Env(), [=, &target] {
-      std::atomic<uint64_t> changed{0};
-      in_parallel(weights, kGrain, threads, [&](uint64_t begin, uint64_t end) {
-        const uint64_t from = offset + begin / block_weights * block_bytes;
-        const uint64_t bytes = (end - begin) / block_weights * block_bytes;
-        if (source) memcpy(live->data() + from, source->data() + from, size_t(bytes));
-        Move move = owned->move;
-        move.index += begin;
-        changed += target.perturb(live->data() + from, size_t(bytes), move, law);
-      });
-      return double(changed);
+      return perturb_in_parallel(target, live->data() + offset, source ? source->data() + offset : nullptr, length, *owned, threads);
     });
   }
 

@@ -2,7 +2,6 @@
 // A tile's moves are drawn into an int16 a weight, run by run, and then put on the codes with the symmetric truncation at the rails.
 
 constexpr size_t kTile = 2048;
-constexpr size_t kSmallestGroup = 16;
 constexpr float kMaxS = 32768.0f;
 constexpr float kTableVariance = 4.0f;
 

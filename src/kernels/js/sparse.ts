@@ -19,12 +19,13 @@ const TWO_32 = 2 ** 32;
 
 const bitsOf = new DataView(new ArrayBuffer(4));
 
-/** The level of a variance, 0 < v < SPARSE_VARIANCE, and the share of its hits that are taken, as a 32-bit threshold. */
+/** The level of a variance, 0 <= v < SPARSE_VARIANCE: 2^-(level + 1) <= v < 2^-level, or the highest there is. */
 export function levelOf(v: number): number {
   bitsOf.setFloat32(0, v);
   return Math.min(126 - (bitsOf.getUint32(0) >>> 23), HIGHEST_LEVEL);
 }
 
+/** The share of the level's hits that are taken, as a 32-bit threshold. */
 export function shareOf(v: number, level: number): number {
   return Math.floor(v * 2 ** level * TWO_32);
 }
