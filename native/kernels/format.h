@@ -23,6 +23,9 @@ constexpr int kLawColumns = 16;
 constexpr int kHitsMost = 192;
 constexpr int kHitsMeanBits = 6;  // 64 hits a tile on average
 
+/// Weights that are moved at a time; a multiple of every block.
+constexpr size_t kTile = 2048;
+
 /// Weights in one partial sum of sumSquares, and where it cuts rows with external steps: part of the order of summation.
 constexpr size_t kSumLeaf = 65536;
 constexpr size_t kSumCut = 4096;
@@ -54,6 +57,14 @@ struct Move {
   uint64_t index;
   uint32_t tick;
 };
+
+inline void prefetch(const void* at) {
+#if defined(_MSC_VER) && !defined(__clang__)
+  (void)at;
+#else
+  __builtin_prefetch(at, 1);
+#endif
+}
 
 /// What an instruction set offers: the kernels of src/kernels/contract.ts, compiled for it.
 struct Target {
