@@ -51,6 +51,79 @@ inline uint64_t spread_bits(uint8_t bits) {
 }
 inline uint8_t gather_bits(uint64_t ones) { return uint8_t((ones * 0x0102040810204080ull) >> 56); }
 
+/// Words side by side; compilers make what the target has of them.
+template <int kBytes>
+struct Wide {
+#if defined(__GNUC__)
+  typedef uint64_t Vector __attribute__((vector_size(kBytes)));
+#else
+  struct Vector {
+    uint64_t w[kBytes / 8];
+    Vector operator>>(int n) const { return each([n](uint64_t x, uint64_t) { return x >> n; }, *this); }
+    Vector operator<<(int n) const { return each([n](uint64_t x, uint64_t) { return x << n; }, *this); }
+    Vector operator&(uint64_t m) const { return each([m](uint64_t x, uint64_t) { return x & m; }, *this); }
+    Vector operator|(const Vector& b) const { return each([](uint64_t x, uint64_t y) { return x | y; }, b); }
+    template <class Of> Vector each(Of of, const Vector& b) const {
+      Vector r;
+      for (int i = 0; i < kBytes / 8; i++) r.w[i] = of(w[i], b.w[i]);
+      return r;
+    }
+  };
+#endif
+  Vector v;
+  static Wide at(const uint8_t* p) {
+    Wide r;
+    memcpy(&r.v, p, kBytes);
+    return r;
+  }
+  void put(uint8_t* p) const { memcpy(p, &v, kBytes); }
+};
+
+/// Every byte of a word.
+constexpr uint64_t bytes_of(int x) { return uint64_t(x) * 0x0101010101010101ull; }
+
+/// The codes of one stretch.
+template <class S>
+inline void unpack_stretch(uint8_t* to, const uint8_t* from) {
+  if constexpr (S::run == 1) {
+    uint64_t word;
+    memcpy(&word, to, 8);
+    word |= spread_bits(*from) << S::shift;
+    memcpy(to, &word, 8);
+  } else {
+    using W = Wide<(S::run < 32 ? S::run : 32)>;
+    for (int i = 0; i < S::run; i += int(sizeof(W))) {
+      const W packed = W::at(from + i);
+#pragma GCC unroll 8
+      for (int f = 0; f < S::fields; f++) {
+        uint8_t* const codes = to + f * S::run + i;
+        W field = {((packed.v >> (S::bits * f)) & bytes_of(S::mask)) << S::shift};
+        if constexpr (S::shift != 0) field.v = field.v | W::at(codes).v;
+        field.put(codes);
+      }
+    }
+  }
+}
+
+template <class S>
+inline void pack_stretch(uint8_t* to, const uint8_t* from) {
+  if constexpr (S::run == 1) {
+    uint64_t word;
+    memcpy(&word, from, 8);
+    *to = gather_bits((word >> S::shift) & bytes_of(1));
+  } else {
+    using W = Wide<(S::run < 32 ? S::run : 32)>;
+    for (int i = 0; i < S::run; i += int(sizeof(W))) {
+      W packed = {(W::at(from + i).v >> S::shift) & bytes_of(S::mask)};
+#pragma GCC unroll 8
+      for (int f = 1; f < S::fields; f++) {
+        packed.v = packed.v | (((W::at(from + f * S::run + i).v >> S::shift) & bytes_of(S::mask)) << (S::bits * f));
+      }
+      packed.put(to + i);
+    }
+  }
+}
+
 /// The codes as they are stored, before the bias.
 inline void unpack(uint8_t* codes, const uint8_t* data, size_t blocks, const int32_t* format) {
   if (bare_bytes(format)) {
@@ -60,24 +133,7 @@ inline void unpack(uint8_t* codes, const uint8_t* data, size_t blocks, const int
   for (int which = 0; which < format[kPlanes]; which++) {
     const Plane p(format, which);
     with_shape(p, [&](auto shape) {
-      using S = decltype(shape);
-      each_stretch(format, p, blocks, [&](size_t byte, size_t code) {
-        const uint8_t* from = data + byte;
-        uint8_t* to = codes + code;
-        if constexpr (S::run == 1) {
-          uint64_t eight;
-          memcpy(&eight, to, 8);
-          eight |= spread_bits(*from) << S::shift;
-          memcpy(to, &eight, 8);
-        } else {
-          for (int f = 0; f < S::fields; f++, to += S::run) {
-            for (int r = 0; r < S::run; r++) {
-              const uint8_t field = uint8_t(((from[r] >> (S::bits * f)) & S::mask) << S::shift);
-              to[r] = S::shift == 0 ? field : uint8_t(to[r] | field);
-            }
-          }
-        }
-      });
+      each_stretch(format, p, blocks, [&](size_t byte, size_t code) { unpack_stretch<decltype(shape)>(codes + code, data + byte); });
     });
   }
 }
@@ -91,24 +147,7 @@ inline void pack(const uint8_t* codes, uint8_t* data, size_t blocks, const int32
   for (int which = 0; which < format[kPlanes]; which++) {
     const Plane p(format, which);
     with_shape(p, [&](auto shape) {
-      using S = decltype(shape);
-      each_stretch(format, p, blocks, [&](size_t byte, size_t code) {
-        uint8_t* to = data + byte;
-        const uint8_t* from = codes + code;
-        if constexpr (S::run == 1) {
-          uint64_t eight;
-          memcpy(&eight, from, 8);
-          *to = gather_bits((eight >> S::shift) & 0x0101010101010101ull);
-        } else {
-          for (int r = 0; r < S::run; r++) {
-            uint8_t all = 0;
-            for (int f = 0; f < S::fields; f++) {
-              all = uint8_t(all | (((from[f * S::run + r] >> S::shift) & S::mask) << (S::bits * f)));
-            }
-            to[r] = all;
-          }
-        }
-      });
+      each_stretch(format, p, blocks, [&](size_t byte, size_t code) { pack_stretch<decltype(shape)>(data + byte, codes + code); });
     });
   }
 }

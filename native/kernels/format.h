@@ -34,6 +34,8 @@ constexpr size_t kSumCut = 4096;
 struct LawTable {
   float tails[kLawRows * kLawColumns];
   int columns[kLawRows];
+  /// The tails again, column by column, and with room for a vector of rows.
+  float columns_of_tails[kLawColumns][33];
   uint32_t hits[kHitsMost];
 };
 
@@ -58,11 +60,13 @@ struct Move {
   uint32_t tick;
 };
 
+/// Asks for a byte that will be written soon.
 inline void prefetch(const void* at) {
-#if defined(_MSC_VER) && !defined(__clang__)
-  (void)at;
-#else
+#if defined(__GNUC__)
+  __asm__ volatile("" : : "r"(at));  // or GCC takes every caller for a function without effect, and leaves it out
   __builtin_prefetch(at, 1);
+#else
+  (void)at;
 #endif
 }
 

@@ -60,14 +60,15 @@ inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Mo
   alignas(64) int8_t k[kTile + H_LANES];
   const int group = move.format[kGroup];
   const size_t runs = n / group;
-  float v[Thresholds::kRuns];
-  bool tabled = false, kicked = false;
+  float v[Thresholds::kRuns + N];
+  const bool matched = move.rounding == kMatched;
+  int tabled = 0, kicked = 0;
   for (size_t r = 0; r < runs; r++) {
-    const bool dense = levels[r] == Runs::kDense, small = in_table(move, s[r]);
-    v[r] = dense && small ? s[r] * s[r] : -1.0f;
-    tabled |= dense && small;
-    kicked |= dense && !small;
+    const bool in_table = matched & (s[r] * s[r] <= kTableVariance);
+    v[r] = (levels[r] == Runs::kDense) & in_table ? s[r] * s[r] : -1.0f;
   }
+  for (size_t r = 0; r < runs; r++) tabled |= v[r] >= 0.0f;
+  for (size_t r = 0; r < runs; r++) kicked |= (levels[r] == Runs::kDense) & (v[r] < 0.0f);
   if (tabled && group == 16) table_runs<16>(k, n, Thresholds(table, v, runs), table, v, draws);
   else if (tabled && group == 32) table_runs<32>(k, n, Thresholds(table, v, runs), table, v, draws);
   else if (tabled) {
@@ -84,13 +85,36 @@ inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Mo
   return put_moves(data, blocks, n, k, move.format);
 }
 
-/// The level of a run, or whether it is dense or still; its share where it has a level.
-inline int8_t level_of_run(const Move& move, float s, uint32_t& share) {
-  const float v = s * s;
-  const bool sparse = move.rounding == kMatched && v < kSparseVariance;
-  const int level = level_of(v);
-  share = share_of(v, level);
-  return int8_t(s == 0.0f || (sparse && v == 0.0f) ? Runs::kStill : sparse ? level : Runs::kDense);
+/// Which kinds of runs there are.
+struct Kinds {
+  bool dense = false;
+  uint64_t levels = 0;  // a set, bit by bit
+
+  void add(const Kinds& other) {
+    dense |= other.dense;
+    levels |= other.levels;
+  }
+};
+
+/// Of runs with noise s[0, n): the level, or whether a run is dense or still; the share where it has a level.
+inline Kinds classify(const Move& move, const float* s, size_t n, int8_t* levels, uint32_t* shares) {
+  const float sparse_below = move.rounding == kMatched ? kSparseVariance : 0.0f;
+  int32_t kinds[Thresholds::kRuns];
+  for (size_t r = 0; r < n; r++) {
+    const float v = s[r] * s[r];
+    const int level = level_of(v);
+    shares[r] = share_of(v, level);
+    const int sparse = v == 0.0f ? int(Runs::kStill) : level;
+    const int moving = v < sparse_below ? sparse : int(Runs::kDense);
+    kinds[r] = s[r] == 0.0f ? int(Runs::kStill) : moving;
+  }
+  for (size_t r = 0; r < n; r++) levels[r] = int8_t(kinds[r]);
+  Kinds found;
+  int dense = 0;
+  for (size_t r = 0; r < n; r++) dense |= kinds[r] == Runs::kDense;
+  for (size_t r = 0; r < n; r++) found.levels |= uint64_t(kinds[r] >= 0) << (kinds[r] & 63);
+  found.dense = dense != 0;
+  return found;
 }
 
 /// Blocks that hold their steps.
@@ -116,34 +140,29 @@ class GroupMover {
   size_t span(uint8_t* data, size_t blocks, uint64_t index) {
     const size_t weights = move_.format[kWeights], bytes = move_.format[kBytes], tile_blocks = kTile / weights;
     size_t changed = 0;
-    uint64_t levels = 0;  // a set, bit by bit
+    Kinds all;
     for (size_t block = 0, run = 0; block < blocks; block += tile_blocks) {
       const size_t count = tile_blocks < blocks - block ? tile_blocks : blocks - block;
       uint8_t* at = data + block * bytes;
       float s[Thresholds::kRuns];
       const size_t runs = read_steps(s, at, count, move_.format);
-      int dense = 0;
       for (size_t r = 0; r < runs; r++) s[r] = scale_in_steps(move_, s[r]);
-      for (size_t r = 0; r < runs; r++) {
-        const int8_t level = level_of_run(move_, s[r], shares_[run + r]);
-        levels_[run + r] = level;
-        dense |= level == Runs::kDense;
-        levels |= level >= 0 ? uint64_t(1) << level : 0;
-      }
-      if (dense) {
+      const Kinds kinds = classify(move_, s, runs, levels_ + run, shares_ + run);
+      all.add(kinds);
+      if (kinds.dense) {
         draws_.begin(index + uint64_t(block) * weights, count * weights);
         changed += move_dense_groups(at, count, count * weights, move_, table_, s, levels_ + run, draws_);
       }
       run += runs;
     }
-    for (int level = 0; levels >> level != 0; level++) {
-      if (levels >> level & 1) changed += sparse(data, index, uint64_t(blocks) * weights, level);
+    for (int level = 0; all.levels >> level != 0; level++) {
+      if (all.levels >> level & 1) changed += sparse(data, index, uint64_t(blocks) * weights, level);
     }
     return changed;
   }
 
   size_t sparse(uint8_t* data, uint64_t index, uint64_t n, int level) {
-    HitMoves moves(data, index, move_.format);
+    HitMoves<CodeAt> moves(data, index, move_.format);
     hits_.each(
         level, index, index + n,
         [&](uint64_t weight) {
@@ -175,30 +194,36 @@ inline void each_row(const float* steps, uint64_t row_length, uint64_t index, ui
   }
 }
 
+/// A row by its step.
+struct Row {
+  float s;
+  int8_t level;
+  uint32_t share;
+  Kinds kinds;
+
+  Row(const Move& move, float step) : s(scale_in_steps(move, step)) { kinds = classify(move, &s, 1, &level, &share); }
+};
+
 /// Codes without a step of their own: rows with one given step each. Sparse rows are visited hit by hit, without looking at anything else.
 class RowMover {
  public:
   RowMover(const Move& move, const LawTable& table, Draws& draws, Hits& hits) : move_(move), table_(table), draws_(draws), hits_(hits) {}
 
   size_t operator()(uint8_t* data, size_t n) {
-    uint64_t levels = 0;
-    bool dense = false;
+    Kinds all;
     size_t rows = 0;
     each_row(move_.steps, move_.row_length, move_.index, n, [&](uint64_t, uint64_t, float step) {
-      uint32_t share;
-      const int8_t level = level_of_run(move_, scale_in_steps(move_, step), share);
-      dense |= level == Runs::kDense;
-      if (level >= 0) levels |= uint64_t(1) << level;
+      all.add(Row(move_, step).kinds);
       rows++;
     });
     size_t changed = 0;
-    for (size_t tile = 0; dense && tile < n; tile += kTile) {
+    for (size_t tile = 0; all.dense && tile < n; tile += kTile) {
       const size_t count = n - tile < kTile ? n - tile : kTile;
       draws_.begin(move_.index + tile, count);
       changed += dense_tile(data + tile, count);
     }
-    for (int level = 0; levels >> level != 0; level++) {
-      if (levels >> level & 1) changed += rows == 1 ? sparse(data, n, level, true) : sparse(data, n, level, false);
+    for (int level = 0; all.levels >> level != 0; level++) {
+      if (all.levels >> level & 1) changed += rows == 1 ? sparse(data, n, level, true) : sparse(data, n, level, false);
     }
     return changed;
   }
@@ -207,20 +232,19 @@ class RowMover {
   size_t dense_tile(uint8_t* data, size_t n) {
     alignas(64) int8_t k[kTile + H_LANES];
     each_row(move_.steps, move_.row_length, draws_.index, n, [&](size_t start, size_t length, float step) {
-      const float s = scale_in_steps(move_, step);
-      uint32_t share;
-      if (level_of_run(move_, s, share) != Runs::kDense) memset(k + start, 0, length);
-      else if (in_table(move_, s)) table_run(k + start, start, length, table_, s * s, draws_);
-      else kick_run(k, start, length, s, move_, draws_);
+      const Row row(move_, step);
+      if (!row.kinds.dense) memset(k + start, 0, length);
+      else if (in_table(move_, row.s)) table_run(k + start, start, length, table_, row.s * row.s, draws_);
+      else kick_run(k, start, length, row.s, move_, draws_);
     });
     return put_moves(data, n, n, k, move_.format);
   }
 
   size_t sparse(uint8_t* data, size_t n, int level, bool one_row) {
-    HitMoves moves(data, move_.index, move_.format);
-    const auto share_of_row = [&](uint64_t row) {
-      uint32_t share;
-      return level_of_run(move_, scale_in_steps(move_, move_.steps[row]), share) == level ? share : 0;
+    HitMoves<BareCodeAt> moves(data, move_.index, move_.format);
+    const auto share_of_row = [&](uint64_t number) {
+      const Row row(move_, move_.steps[number]);
+      return row.level == level ? row.share : 0;
     };
     const auto ahead = [&](const Taken* taken, size_t count) { moves.prefetch(taken, count); };
     const auto use = [&](const Taken* taken, size_t count) { moves.apply(taken, count); };

@@ -128,32 +128,36 @@ inline float finite(float sigma) { return sigma < kMaxF32 ? sigma : kMaxF32; }
 inline float clamp(float x, float limit) { return x < -limit ? -limit : x > limit ? limit : x; }
 
 /// Moves of runs of weights under the `matched` law, v <= kTableVariance: thresholds as whole numbers, so that 16 bits decide all but
-/// those weights whose bits equal one.
+/// those weights whose bits equal one. Thresholds fall: one column of zeros stands for all that are below 1.
 struct Thresholds {
   /// The most runs of a tile that this is used for.
   static constexpr size_t kRuns = kTile / 16;
 
   int columns = 0;
-  alignas(64) int16_t of[kLawColumns][kRuns];
+  alignas(64) int16_t of[kLawColumns][kRuns + N];
 
-  /// For the variances v[0, n); a negative one moves nothing.
+  /// For the variances v[0, n); a negative one moves nothing. Reads and writes whole vectors.
   Thresholds(const LawTable& table, const float* v, size_t n) {
-    int32_t at[kRuns];
-    float weights[kRuns];
-    int row = -1;
+    int most = 0;
     for (size_t r = 0; r < n; r++) {
-      at[r] = law_row(v[r] > 0.0f ? v[r] : 0.0f);
-      weights[r] = law_weight(v[r], at[r]);
+      const int c = v[r] >= 0.0f ? int(v[r] * 4.0f) : -1;
+      if (c > most) most = c;
     }
-    for (size_t r = 0; r < n; r++) {
-      if (v[r] >= 0.0f && at[r] > row) row = at[r];
-    }
-    columns = row < 0 ? 0 : table.columns[row + 1];
-    for (int j = 0; j < columns; j++) {
-      for (size_t r = 0; r < n; r++) {
-        const float t = law_threshold(table.tails + at[r] * kLawColumns, j, weights[r]);
-        of[j][r] = v[r] >= 0.0f ? int16_t(t) : int16_t(-1);
+    most = table.columns[(most < kLawRows - 2 ? most : kLawRows - 2) + 1];
+    for (bool whole = true; whole && columns < most; columns++) {
+      int16_t largest = 0;
+      for (size_t r = 0; r < n; r += N) {
+        const U variance = load(reinterpret_cast<const uint32_t*>(v + r));
+        const F position = mul(as_float(variance), set1f(4.0f));
+        const U row = to_int(max(min(position, set1f(float(kLawRows) - 1.5f)), set1f(0.0f)));
+        const F a = lookup(table.columns_of_tails[columns], row), b = lookup(table.columns_of_tails[columns] + 1, row);
+        const U t = to_int(add(a, mul(sub(b, a), sub(position, from_int(row)))));
+        store_i16(of[columns] + r, bor(t, sar<31>(variance)));
       }
+      for (size_t r = 0; r < n; r++) {
+        if (of[columns][r] > largest) largest = of[columns][r];
+      }
+      whole = largest > 0;
     }
   }
 };
@@ -172,7 +176,11 @@ inline void table_vector(int8_t* k, const uint16_t* words, int columns, size_t n
   const H sign = sar15_h(w);
   store_codes(k, sub_h(xor_h(size, sign), sign));
   if (any_h(open)) {
-    for (size_t lane = 0; lane < H_LANES && lane < n; lane++) k[lane] = int8_t(again(lane));
+    int8_t opens[H_LANES];
+    store_codes(opens, open);
+    for (size_t lane = 0; lane < H_LANES && lane < n; lane++) {
+      if (opens[lane] != 0) k[lane] = int8_t(again(lane));
+    }
   }
 }
 
@@ -195,11 +203,15 @@ inline void table_runs(int8_t* k, size_t n, const Thresholds& thresholds, const 
 inline void table_run(int8_t* k, size_t from, size_t n, const LawTable& table, float v, Draws& draws) {
   const Law law(table, v);
   int16_t thresholds[kLawColumns];
-  for (int j = 0; j < law.columns; j++) thresholds[j] = int16_t(law.threshold(j));
+  int columns = 0;
+  for (bool whole = true; whole && columns < law.columns; columns++) {
+    thresholds[columns] = int16_t(law.threshold(columns));
+    whole = thresholds[columns] > 0;
+  }
   const uint16_t* words = draws.moves() + from;
   for (size_t i = 0; i < n; i += H_LANES) {
     table_vector(
-        k + i, words + i, law.columns, n - i, [&](int j) { return set1_h(thresholds[j]); },
+        k + i, words + i, columns, n - i, [&](int j) { return set1_h(thresholds[j]); },
         [&](size_t lane) { return law.move(words[i + lane], draws, from + i + lane); });
   }
 }

@@ -185,8 +185,17 @@ class CodeAt {
   FieldAt fields_[2];
 };
 
+/// Codes that are bytes and nothing else.
+struct BareCodeAt {
+  explicit BareCodeAt(const int32_t*) {}
+  int read(const uint8_t* data, size_t i) const { return int8_t(data[i]); }
+  void write(uint8_t* data, size_t i, int code) const { data[i] = uint8_t(code); }
+  void prefetch(const uint8_t* data, size_t i) const { brownian::prefetch(data + i); }
+};
+
 /// Puts the hits of one tile on the codes, one by one, and counts codes that changed: a weight that is hit twice counts once, or not at
 /// all when it is back where it was.
+template <class At>
 class HitMoves {
  public:
   /// `index`: the tensor's number of the first weight at `data`.
@@ -227,7 +236,7 @@ class HitMoves {
 
   uint8_t* data_;
   uint64_t index_;
-  CodeAt at_;
+  At at_;
   int lo_, hi_;
   uint64_t seen_[64];  // a set of weights by their last bits
   int before_[kHitsMost];

@@ -36,6 +36,7 @@ inline U as_uint(F a) { return {_mm256_castps_si256(a.v)}; }
 inline U add(U a, U b) { return {_mm256_add_epi32(a.v, b.v)}; }
 inline U sub(U a, U b) { return {_mm256_sub_epi32(a.v, b.v)}; }
 inline U band(U a, U b) { return {_mm256_and_si256(a.v, b.v)}; }
+inline U bor(U a, U b) { return {_mm256_or_si256(a.v, b.v)}; }
 inline U bxor(U a, U b) { return {_mm256_xor_si256(a.v, b.v)}; }
 inline U xor3(U a, U b, U c) { return bxor(bxor(a, b), c); }
 inline void store(uint32_t* p, U a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.v); }
@@ -57,6 +58,8 @@ inline void mul_wide(U a, uint32_t m, U& high, U& low) {
 inline F add(F a, F b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline F sub(F a, F b) { return {_mm256_sub_ps(a.v, b.v)}; }
 inline F mul(F a, F b) { return {_mm256_mul_ps(a.v, b.v)}; }
+inline F min(F a, F b) { return {_mm256_min_ps(a.v, b.v)}; }
+inline F max(F a, F b) { return {_mm256_max_ps(a.v, b.v)}; }
 inline F root(F a) { return {_mm256_sqrt_ps(a.v)}; }
 inline F from_int(U a) { return {_mm256_cvtepi32_ps(a.v)}; }
 inline U to_int(F a) { return {_mm256_cvttps_epi32(a.v)}; }
@@ -69,6 +72,12 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
   _mm256_storeu_si256(to + 1, _mm256_unpackhi_epi64(ab_lo, cd_lo));
   _mm256_storeu_si256(to + 2, _mm256_unpacklo_epi64(ab_hi, cd_hi));
   _mm256_storeu_si256(to + 3, _mm256_unpackhi_epi64(ab_hi, cd_hi));
+}
+/// table[index], index < 32.
+inline F lookup(const float* table, U index) { return {_mm256_i32gather_ps(table, index.v, 4)}; }
+inline void store_i16(int16_t* out, U a) {
+  const __m128i packed = _mm_packs_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), packed);
 }
 /// Saturated.
 inline void store_i8(int8_t* out, U a) {

@@ -36,6 +36,7 @@ inline U as_uint(F a) { return {_mm512_castps_si512(a.v)}; }
 inline U add(U a, U b) { return {_mm512_add_epi32(a.v, b.v)}; }
 inline U sub(U a, U b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 inline U band(U a, U b) { return {_mm512_and_si512(a.v, b.v)}; }
+inline U bor(U a, U b) { return {_mm512_or_si512(a.v, b.v)}; }
 inline U bxor(U a, U b) { return {_mm512_xor_si512(a.v, b.v)}; }
 inline U xor3(U a, U b, U c) { return {_mm512_ternarylogic_epi32(a.v, b.v, c.v, 0x96)}; }
 inline void store(uint32_t* p, U a) { _mm512_storeu_si512(p, a.v); }
@@ -56,6 +57,8 @@ inline void mul_wide(U a, uint32_t m, U& high, U& low) {
 inline F add(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline F sub(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline F mul(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline F min(F a, F b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline F max(F a, F b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline F root(F a) { return {_mm512_sqrt_ps(a.v)}; }
 inline F from_int(U a) { return {_mm512_cvtepi32_ps(a.v)}; }
 inline U to_int(F a) { return {_mm512_cvttps_epi32(a.v)}; }
@@ -68,6 +71,9 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
   _mm512_storeu_si512(out + 32, _mm512_unpacklo_epi64(ab_hi, cd_hi));
   _mm512_storeu_si512(out + 48, _mm512_unpackhi_epi64(ab_hi, cd_hi));
 }
+/// table[index], index < 32.
+inline F lookup(const float* table, U index) { return {_mm512_permutex2var_ps(_mm512_loadu_ps(table), index.v, _mm512_loadu_ps(table + 16))}; }
+inline void store_i16(int16_t* out, U a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtepi32_epi16(a.v)); }
 /// Saturated.
 inline void store_i8(int8_t* out, U a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtsepi32_epi8(a.v)); }
 

@@ -37,6 +37,7 @@ inline U as_uint(F a) {
 inline U add(U a, U b) { return a + b; }
 inline U sub(U a, U b) { return a - b; }
 inline U band(U a, U b) { return a & b; }
+inline U bor(U a, U b) { return a | b; }
 inline U bxor(U a, U b) { return a ^ b; }
 inline U xor3(U a, U b, U c) { return a ^ b ^ c; }
 template <int n> inline U shl(U a) { return a << n; }
@@ -51,6 +52,8 @@ inline void mul_wide(U a, uint32_t m, U& high, U& low) {
 inline F add(F a, F b) { return {a.x + b.x}; }
 inline F sub(F a, F b) { return {a.x - b.x}; }
 inline F mul(F a, F b) { return {a.x * b.x}; }
+inline F min(F a, F b) { return a.x < b.x ? a : b; }
+inline F max(F a, F b) { return a.x > b.x ? a : b; }
 inline F root(F a) { return {std::sqrt(a.x)}; }
 inline F from_int(U a) { return {float(int32_t(a))}; }
 inline U to_int(F a) { return U(int32_t(a.x)); }
@@ -60,6 +63,8 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
   out[2] = c;
   out[3] = d;
 }
+inline F lookup(const float* table, U index) { return {table[index]}; }
+inline void store_i16(int16_t* out, U a) { *out = int16_t(a); }
 inline void store_i8(int8_t* out, U a) {
   const int32_t x = int32_t(a);
   *out = int8_t(x > 127 ? 127 : x < -128 ? -128 : x);
