@@ -75,7 +75,7 @@ function setScales(format, data, block, a, b) {
   if (kind === StepKind.e8m0) data[at] = 118 + Math.round(a);
   else if (kind === StepKind.ue4m3) for (let g = 0; g < 4; g++) data[at + g] = 0x30 + Math.round(2 * a);
   else if (kind !== StepKind.external) {
-    half(at, 2e-3 * Math.exp(SCALE_SPREAD * a) * (kind >= StepKind.k2 ? 1 / 32 : 1));
+    half(at, 1e-2 * Math.exp(SCALE_SPREAD * a) * (kind >= StepKind.k2 ? 1 / 32 : 1));
     if (kind === StepKind.f16Origin || kind === StepKind.k2 || kind === StepKind.k4) {
       half(at + 2, 1e-3 * Math.exp(SCALE_SPREAD * b));
     }
