@@ -31,12 +31,15 @@ const C4 = f(0.0009036316769197583);
 const TWO_M30 = f(2 ** -30);
 
 /** Pairs a pass. Chains of float32 operations wait for each other: cut into passes over a tile, more of them are under way at a time. */
-const PAIRS = 1024;
+const PAIRS = 256;
 const u = new Float32Array(PAIRS); // then the mantissa of u, in [sqrt(1/2), sqrt(2))
 const uBits = new Int32Array(u.buffer);
 const lnTwoPower = new Float32Array(PAIRS);
 const p = new Float32Array(PAIRS);
 const r = new Float32Array(PAIRS);
+const square = new Float32Array(PAIRS);
+const cos = new Float32Array(PAIRS);
+const sin = new Float32Array(PAIRS);
 const trig = new Float32Array(2 * PAIRS); // cos, sin
 // By quadrant: the signs of cos and sin of the whole angle, once sin and cos of its rest have changed places in odd ones.
 const COS_SIGN = Float32Array.of(1, -1, -1, 1);
@@ -81,13 +84,17 @@ function radii(words: Uint32Array, from: number, pairs: number): void {
 /** Normals from r and the angles in the odd words. */
 function turn(out: Float32Array, to: number, words: Uint32Array, from: number, pairs: number): void {
   for (let i = 0; i < pairs; i++) {
-    const rest = ((words[from + 2 * i + 1] as number) << 2) >> 2; // the angle within its quadrant: signed 30 bits
-    const y = f(rest) * TWO_M30;
+    const y = f(angle(words[from + 2 * i + 1] as number)) * TWO_M30;
     const yy = f(y * y);
-    const c = f(f(f(f(C4 * yy) + C3) * yy) + C2);
-    const s = f(f(f(f(S3 * yy) + S2) * yy) + S1);
-    trig[2 * i] = f(f(f(c * yy) + C1) * yy) + 1;
-    trig[2 * i + 1] = f(f(s * yy) + S0) * y;
+    square[i] = yy;
+    cos[i] = f(f(f(C4 * yy) + C3) * yy) + C2;
+    sin[i] = f(f(f(S3 * yy) + S2) * yy) + S1;
+  }
+  for (let i = 0; i < pairs; i++) {
+    const y = f(angle(words[from + 2 * i + 1] as number)) * TWO_M30;
+    const yy = square[i] as number;
+    trig[2 * i] = f(f(f((cos[i] as number) * yy) + C1) * yy) + 1;
+    trig[2 * i + 1] = f(f((sin[i] as number) * yy) + S0) * y;
   }
   for (let i = 0; i < 2 * pairs; i += 2) {
     const quadrant = ((words[from + i + 1] as number) + 0x20000000) >>> 30;
@@ -97,3 +104,6 @@ function turn(out: Float32Array, to: number, words: Uint32Array, from: number, p
     out[to + i + 1] = radius * (trig[i + 1 - odd] as number) * (SIN_SIGN[quadrant] as number);
   }
 }
+
+/** The angle within its quadrant: signed 30 bits. */
+const angle = (word: number) => (word << 2) >> 2;

@@ -95,7 +95,7 @@ export function fillBlocks(
   }
 }
 
-const BATCH = 1024; // blocks a batch
+const BATCH = 256; // blocks a batch
 const words = new Uint32Array(4 * BATCH);
 
 /**
