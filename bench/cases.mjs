@@ -92,8 +92,8 @@ const fewNoise = (name, make) => ({
   },
 });
 
-const fewMoves = (type, s) => ({
-  name: `perturb ${type}`,
+const fewMoves = (type, s, what = "") => ({
+  name: `perturb ${type}${what}`,
   group: "calls",
   make(kernels, _, few = FEW) {
     const format = formatNamed(type);
@@ -142,7 +142,7 @@ export const CASES = [
   fewNoise("normal", (n) => new Float32Array(n)),
   fewMoves("I8", 1),
   fewMoves("Q8_0", 1),
-  fewMoves("Q8_0", RARE),
+  fewMoves("Q8_0", RARE, " s2=0.001"),
 ];
 
 /** The case of this group and name. */

@@ -35,9 +35,11 @@ const PAIRS = 256;
 const u = new Float32Array(PAIRS); // then the mantissa of u, in [sqrt(1/2), sqrt(2))
 const uBits = new Int32Array(u.buffer);
 const lnTwoPower = new Float32Array(PAIRS);
+const x = new Float64Array(PAIRS); // float32 values; kept as float64 since V8 computes in float64 and would convert each time
 const p = new Float32Array(PAIRS);
 const r = new Float32Array(PAIRS);
-const square = new Float32Array(PAIRS);
+const y = new Float64Array(PAIRS);
+const square = new Float64Array(PAIRS);
 const cos = new Float32Array(PAIRS);
 const sin = new Float32Array(PAIRS);
 const trig = new Float32Array(2 * PAIRS); // cos, sin
@@ -64,19 +66,20 @@ function radii(words: Uint32Array, from: number, pairs: number): void {
     lnTwoPower[i] = (exponent - 31) * LN2;
   }
   for (let i = 0; i < pairs; i++) {
-    const x = (u[i] as number) - 1; // exact
-    const q = f(f(L7 * x) + L6);
-    p[i] = f(f(f(q * x) + L5) * x) + L4;
+    const xi = (u[i] as number) - 1; // exact
+    x[i] = xi;
+    const q = f(f(L7 * xi) + L6);
+    p[i] = f(f(f(q * xi) + L5) * xi) + L4;
   }
   for (let i = 0; i < pairs; i++) {
-    const x = (u[i] as number) - 1;
-    const q = f(f((p[i] as number) * x) + L3);
-    p[i] = f(f(f(q * x) + L2) * x) + L1;
+    const xi = x[i] as number;
+    const q = f(f((p[i] as number) * xi) + L3);
+    p[i] = f(f(f(q * xi) + L2) * xi) + L1;
   }
   for (let i = 0; i < pairs; i++) {
-    const x = (u[i] as number) - 1;
-    const q = f(f((p[i] as number) * x) + L0);
-    const ln = f(f(f(f(x * x) * q) + x) + (lnTwoPower[i] as number));
+    const xi = x[i] as number;
+    const q = f(f((p[i] as number) * xi) + L0);
+    const ln = f(f(f(f(xi * xi) * q) + xi) + (lnTwoPower[i] as number));
     r[i] = Math.sqrt(-2 * ln);
   }
 }
@@ -84,17 +87,17 @@ function radii(words: Uint32Array, from: number, pairs: number): void {
 /** Normals from r and the angles in the odd words. */
 function turn(out: Float32Array, to: number, words: Uint32Array, from: number, pairs: number): void {
   for (let i = 0; i < pairs; i++) {
-    const y = f(angle(words[from + 2 * i + 1] as number)) * TWO_M30;
-    const yy = f(y * y);
+    const yi = f(angle(words[from + 2 * i + 1] as number)) * TWO_M30;
+    const yy = f(yi * yi);
+    y[i] = yi;
     square[i] = yy;
     cos[i] = f(f(f(C4 * yy) + C3) * yy) + C2;
     sin[i] = f(f(f(S3 * yy) + S2) * yy) + S1;
   }
   for (let i = 0; i < pairs; i++) {
-    const y = f(angle(words[from + 2 * i + 1] as number)) * TWO_M30;
     const yy = square[i] as number;
     trig[2 * i] = f(f(f((cos[i] as number) * yy) + C1) * yy) + 1;
-    trig[2 * i + 1] = f(f((sin[i] as number) * yy) + S0) * y;
+    trig[2 * i + 1] = f(f((sin[i] as number) * yy) + S0) * (y[i] as number);
   }
   for (let i = 0; i < 2 * pairs; i += 2) {
     const quadrant = ((words[from + i + 1] as number) + 0x20000000) >>> 30;
