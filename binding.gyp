@@ -24,7 +24,8 @@
       "target_name": "brownian",
       "sources": ["native/addon.cc", "native/dispatch.cc", "native/mapped_file.cc"],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS"],
+      # A worker thread may be ended while its job runs: that there is nobody to tell must not end the process.
+      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "dependencies": ["brownian_scalar"],
       "conditions": [
         ["target_arch=='x64'", { "dependencies": ["brownian_avx2", "brownian_avx512"] }],
