@@ -3,7 +3,7 @@
 {
   "variables": {
     # GCC 12 warns of _mm512_undefined_* in its own headers.
-    "strict_float": ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-maybe-uninitialized", "-fvisibility=hidden"]
+    "strict_float": ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wextra", "-Wno-maybe-uninitialized", "-fvisibility=hidden"]
   },
   "target_defaults": {
     "cflags!": ["-O2"],

@@ -311,6 +311,7 @@ void set_law(const Napi::CallbackInfo& info) {
     for (int row = 0; row < kLawRows; row++) {
       int& columns = law.columns[row];
       for (columns = 0; columns < kLawColumns && law.tails[row * kLawColumns + columns] != 0.0f;) columns++;
+      for (int column = 0; column < kLawColumns; column++) law.columns_of_tails[column][row] = law.tails[row * kLawColumns + column];
     }
   });
 }

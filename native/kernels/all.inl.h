@@ -1,6 +1,11 @@
 // Every kernel, in order of dependence. A target includes this inside its own namespace, after defining its vectors:
-// N lanes of U and F (32 bits), H_LANES lanes of H (16 bits), and the operations on them.
+// N lanes of U and F (32 bits), H_LANES lanes of H (16 bits), B_LANES lanes of B (8 bits), and the operations on them.
 #include "noise.inl.h"
 #include "codes.inl.h"
-#include "moves.inl.h"
+#include "laws.inl.h"
+#include "sparse.inl.h"
+#include "lattice.inl.h"
+#include "levels.inl.h"
+#include "floats.inl.h"
+#include "perturb.inl.h"
 #include "sums.inl.h"

@@ -17,26 +17,27 @@ struct Plane {
   }
 };
 
-/// Calls use(byte, bit, code) for every run of codes that lie in consecutive bytes at one bit position.
-template <class Use>
-inline void each_run(const int32_t* format, const Plane& p, size_t blocks, Use use) {
-  const int weights = format[kWeights], bytes = format[kBytes];
-  for (size_t block = 0; block < blocks; block++) {
-    const size_t base = block * bytes + p.offset;
-    for (int g = 0, segment = 0; g < weights; g += p.group, segment += p.stride) {
-      for (int r = 0, bit = 0; r < p.group; r += p.run, bit += p.bits) use(base + segment, bit, block * weights + g + r);
-    }
-  }
+/// The shape of a plane as constants, so that the loops over it become vectors: `run` bytes hold `fields` codes each.
+template <int kBits, int kRun, int kShift>
+struct Shape {
+  static constexpr int bits = kBits, run = kRun, shift = kShift, fields = kRun == 1 ? 1 : 8 / kBits, mask = (1 << kBits) - 1;
+};
+
+/// Calls work with the plane's shape. A plane of a new shape is one line here.
+template <class Work>
+inline void with_shape(const Plane& p, Work work) {
+  const auto is = [&](auto shape) { return p.bits == shape.bits && p.run == shape.run && p.shift == shape.shift && (work(shape), true); };
+  is(Shape<8, 32, 0>()) || is(Shape<4, 8, 0>()) || is(Shape<4, 16, 0>()) || is(Shape<4, 32, 0>()) || is(Shape<4, 64, 0>()) ||
+      is(Shape<2, 32, 0>()) || is(Shape<2, 32, 4>()) || is(Shape<1, 32, 2>()) || is(Shape<1, 32, 4>()) || is(Shape<1, 1, 4>());
 }
 
-/// Calls work with the run as a constant, so that the loops over it become vectors.
-template <class Work>
-inline void with_run(int run, Work work) {
-  switch (run) {
-    case 8: work(std::integral_constant<int, 8>()); break;
-    case 16: work(std::integral_constant<int, 16>()); break;
-    case 32: work(std::integral_constant<int, 32>()); break;
-    case 64: work(std::integral_constant<int, 64>()); break;
+/// Calls use(byte, code) for every stretch of bytes whose codes are consecutive.
+template <class Use>
+inline void each_stretch(const int32_t* format, const Plane& p, size_t blocks, Use use) {
+  const int weights = format[kWeights], bytes = format[kBytes];
+  for (size_t block = 0; block < blocks; block++) {
+    size_t byte = block * bytes + p.offset;
+    for (int code = 0; code < weights; code += p.group, byte += p.stride) use(byte, block * weights + code);
   }
 }
 
@@ -50,67 +51,103 @@ inline uint64_t spread_bits(uint8_t bits) {
 }
 inline uint8_t gather_bits(uint64_t ones) { return uint8_t((ones * 0x0102040810204080ull) >> 56); }
 
-inline void unpack(int8_t* codes, const uint8_t* data, size_t blocks, const int32_t* format) {
+/// Words side by side; compilers make what the target has of them.
+template <int kBytes>
+struct Wide {
+#if defined(__GNUC__)
+  typedef uint64_t Vector __attribute__((vector_size(kBytes)));
+#else
+  struct Vector {
+    uint64_t w[kBytes / 8];
+    Vector operator>>(int n) const { return each([n](uint64_t x, uint64_t) { return x >> n; }, *this); }
+    Vector operator<<(int n) const { return each([n](uint64_t x, uint64_t) { return x << n; }, *this); }
+    Vector operator&(uint64_t m) const { return each([m](uint64_t x, uint64_t) { return x & m; }, *this); }
+    Vector operator|(const Vector& b) const { return each([](uint64_t x, uint64_t y) { return x | y; }, b); }
+    template <class Of> Vector each(Of of, const Vector& b) const {
+      Vector r;
+      for (int i = 0; i < kBytes / 8; i++) r.w[i] = of(w[i], b.w[i]);
+      return r;
+    }
+  };
+#endif
+  Vector v;
+  static Wide at(const uint8_t* p) {
+    Wide r;
+    memcpy(&r.v, p, kBytes);
+    return r;
+  }
+  void put(uint8_t* p) const { memcpy(p, &v, kBytes); }
+};
+
+/// Every byte of a word.
+constexpr uint64_t bytes_of(int x) { return uint64_t(x) * 0x0101010101010101ull; }
+
+/// The codes of one stretch.
+template <class S>
+inline void unpack_stretch(uint8_t* to, const uint8_t* from) {
+  if constexpr (S::run == 1) {
+    uint64_t word;
+    memcpy(&word, to, 8);
+    word |= spread_bits(*from) << S::shift;
+    memcpy(to, &word, 8);
+  } else {
+    using W = Wide<(S::run < 32 ? S::run : 32)>;
+    for (int i = 0; i < S::run; i += int(sizeof(W))) {
+      const W packed = W::at(from + i);
+#pragma GCC unroll 8
+      for (int f = 0; f < S::fields; f++) {
+        uint8_t* const codes = to + f * S::run + i;
+        W field = {((packed.v >> (S::bits * f)) & bytes_of(S::mask)) << S::shift};
+        if constexpr (S::shift != 0) field.v = field.v | W::at(codes).v;
+        field.put(codes);
+      }
+    }
+  }
+}
+
+template <class S>
+inline void pack_stretch(uint8_t* to, const uint8_t* from) {
+  if constexpr (S::run == 1) {
+    uint64_t word;
+    memcpy(&word, from, 8);
+    *to = gather_bits((word >> S::shift) & bytes_of(1));
+  } else {
+    using W = Wide<(S::run < 32 ? S::run : 32)>;
+    for (int i = 0; i < S::run; i += int(sizeof(W))) {
+      W packed = {(W::at(from + i).v >> S::shift) & bytes_of(S::mask)};
+#pragma GCC unroll 8
+      for (int f = 1; f < S::fields; f++) {
+        packed.v = packed.v | (((W::at(from + f * S::run + i).v >> S::shift) & bytes_of(S::mask)) << (S::bits * f));
+      }
+      packed.put(to + i);
+    }
+  }
+}
+
+/// The codes as they are stored, before the bias.
+inline void unpack(uint8_t* codes, const uint8_t* data, size_t blocks, const int32_t* format) {
   if (bare_bytes(format)) {
     memcpy(codes, data, blocks);
     return;
   }
   for (int which = 0; which < format[kPlanes]; which++) {
     const Plane p(format, which);
-    if (p.run == 1) {
-      each_run(format, p, blocks, [&](size_t byte, int bit, size_t code) {
-        if (bit != 0) return;
-        uint64_t eight;
-        memcpy(&eight, codes + code, 8);
-        eight |= spread_bits(data[byte]) << p.shift;
-        memcpy(codes + code, &eight, 8);
-      });
-      continue;
-    }
-    with_run(p.run, [&](auto run) {
-      each_run(format, p, blocks, [&](size_t byte, int bit, size_t code) {
-        const uint8_t* from = data + byte;
-        int8_t* to = codes + code;
-        if (which > 0) for (int r = 0; r < run; r++) to[r] = int8_t(to[r] | (((from[r] >> bit) & p.mask) << p.shift));
-        else if (p.bits == 8) memcpy(to, from, run);
-        else if (p.bits == 4 && bit == 0) for (int r = 0; r < run; r++) to[r] = int8_t(from[r] & 15);
-        else if (p.bits == 4) for (int r = 0; r < run; r++) to[r] = int8_t(from[r] >> 4);
-        else for (int r = 0; r < run; r++) to[r] = int8_t((from[r] >> bit) & p.mask);
-      });
+    with_shape(p, [&](auto shape) {
+      each_stretch(format, p, blocks, [&](size_t byte, size_t code) { unpack_stretch<decltype(shape)>(codes + code, data + byte); });
     });
   }
-  const int8_t bias = int8_t(format[kBias]);
-  if (bias != 0) for (size_t i = 0, n = blocks * format[kWeights]; i < n; i++) codes[i] = int8_t(codes[i] - bias);
 }
 
-/// Writes the codes back; every bit that is not a code stays as it is.
-inline void pack(const int8_t* codes, uint8_t* data, size_t blocks, const int32_t* format) {
+/// Writes the codes back; every byte that holds no codes stays as it is.
+inline void pack(const uint8_t* codes, uint8_t* data, size_t blocks, const int32_t* format) {
   if (bare_bytes(format)) {
     memcpy(data, codes, blocks);
     return;
   }
-  const uint8_t bias = uint8_t(format[kBias]);
   for (int which = 0; which < format[kPlanes]; which++) {
     const Plane p(format, which);
-    if (p.run == 1) {
-      each_run(format, p, blocks, [&](size_t byte, int bit, size_t code) {
-        if (bit != 0) return;
-        uint64_t eight = 0;
-        for (int r = 0; r < 8; r++) eight |= uint64_t((uint8_t(codes[code + r] + bias) >> p.shift) & 1) << (8 * r);
-        data[byte] = gather_bits(eight);
-      });
-      continue;
-    }
-    with_run(p.run, [&](auto run) {
-      each_run(format, p, blocks, [&](size_t byte, int bit, size_t code) {
-        uint8_t* to = data + byte;
-        const int8_t* from = codes + code;
-        const uint8_t keep = uint8_t(~(p.mask << bit)), mask = uint8_t(p.mask);
-        if (p.bits == 8) memcpy(to, from, run);
-        else if (p.bits == 4 && p.shift == 0 && bit == 0) for (int r = 0; r < run; r++) to[r] = uint8_t((to[r] & 0xf0) | (uint8_t(from[r] + bias) & 15));
-        else if (p.bits == 4 && p.shift == 0) for (int r = 0; r < run; r++) to[r] = uint8_t((to[r] & 0x0f) | uint8_t(uint8_t(from[r] + bias) << 4));
-        else for (int r = 0; r < run; r++) to[r] = uint8_t((to[r] & keep) | (((uint8_t(from[r] + bias) >> p.shift) & mask) << bit));
-      });
+    with_shape(p, [&](auto shape) {
+      each_stretch(format, p, blocks, [&](size_t byte, size_t code) { pack_stretch<decltype(shape)>(data + byte, codes + code); });
     });
   }
 }
@@ -180,4 +217,53 @@ inline Group read_group(const uint8_t* block, int g, const int32_t* format) {
 inline float step_size(float step) {
   const float size = std::fabs(step);
   return size < INFINITY ? size : 0.0f;
+}
+
+/// Calls use(start, length, group) for every group of codes of `blocks` blocks.
+template <class Use>
+inline void each_group(const uint8_t* data, size_t blocks, const int32_t* format, Use use) {
+  const size_t weights = format[kWeights], bytes = format[kBytes], length = format[kGroup];
+  for (size_t block = 0; block < blocks; block++) {
+    int g = 0;
+    for (size_t start = 0; start < weights; start += length, g++) {
+      use(block * weights + start, length, read_group(data + block * bytes, g, format));
+    }
+  }
+}
+
+/// Reads the steps of all groups of `blocks` blocks, magnitudes; returns how many.
+inline size_t read_steps(float* steps, const uint8_t* data, size_t blocks, const int32_t* format) {
+  const size_t bytes = format[kBytes], groups = format[kWeights] / format[kGroup];
+  const uint8_t* d = data + format[kStepOffset];
+  const uint8_t* scales = data + format[kScalesOffset];
+  size_t n = 0;
+  switch (format[kStep]) {
+    case kStepF16:
+    case kStepF16Origin: {
+      uint16_t halves[kTile / 16];
+      for (size_t block = 0; block < blocks; block++) memcpy(halves + block, d + block * bytes, 2);
+      for (; n < blocks; n++) steps[n] = step_size(half_to_float(halves[n]));
+      break;
+    }
+    case kStepK4:
+      for (size_t block = 0; block < blocks; block++, n += 8, d += bytes, scales += bytes) {
+        const float unit = read_half(d);
+        for (int g = 0; g < 4; g++) {
+          steps[n + g] = step_size(unit * float(scales[g] & 63));
+          steps[n + g + 4] = step_size(unit * float((scales[g + 8] & 15) | ((scales[g] >> 6) << 4)));
+        }
+      }
+      break;
+    case kStepK6:
+      for (size_t block = 0; block < blocks; block++, n += 16, d += bytes, scales += bytes) {
+        const float unit = read_half(d);
+        for (int g = 0; g < 16; g++) steps[n + g] = step_size(unit * float(int8_t(scales[g])));
+      }
+      break;
+    default:
+      for (size_t block = 0; block < blocks; block++) {
+        for (size_t g = 0; g < groups; g++) steps[n++] = step_size(read_group(data + block * bytes, int(g), format).step);
+      }
+  }
+  return n;
 }

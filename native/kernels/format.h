@@ -23,6 +23,9 @@ constexpr int kLawColumns = 16;
 constexpr int kHitsMost = 192;
 constexpr int kHitsMeanBits = 6;  // 64 hits a tile on average
 
+/// Weights that are moved at a time; a multiple of every block.
+constexpr size_t kTile = 2048;
+
 /// Weights in one partial sum of sumSquares, and where it cuts rows with external steps: part of the order of summation.
 constexpr size_t kSumLeaf = 65536;
 constexpr size_t kSumCut = 4096;
@@ -31,6 +34,8 @@ constexpr size_t kSumCut = 4096;
 struct LawTable {
   float tails[kLawRows * kLawColumns];
   int columns[kLawRows];
+  /// The tails again, column by column, and with room for a vector of rows.
+  float columns_of_tails[kLawColumns][33];
   uint32_t hits[kHitsMost];
 };
 
@@ -54,6 +59,16 @@ struct Move {
   uint64_t index;
   uint32_t tick;
 };
+
+/// Asks for a byte that will be written soon.
+inline void prefetch(const void* at) {
+#if defined(__GNUC__)
+  __asm__ volatile("" : : "r"(at));  // or GCC takes every caller for a function without effect, and leaves it out
+  __builtin_prefetch(at, 1);
+#else
+  (void)at;
+#endif
+}
 
 /// What an instruction set offers: the kernels of src/kernels/contract.ts, compiled for it.
 struct Target {

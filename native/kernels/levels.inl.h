@@ -41,7 +41,7 @@ inline int rounded_level(const Table& table, int x, float s, float z, float u) {
 }
 
 /// Moves codes[from, from + n) of a tile; returns how many changed.
-inline size_t move_levels(int8_t* codes, size_t from, size_t n, float step, int levels, const Move& move, Draws& draws) {
+inline size_t move_levels(uint8_t* codes, size_t from, size_t n, float step, int levels, const Move& move, Draws& draws) {
   if (!(step > 0.0f)) return 0;
   const Table table = table_of(levels);
   float s = move.in_steps ? move.sigma * table.mean_gap : move.sigma / step;
@@ -62,9 +62,21 @@ inline size_t move_levels(int8_t* codes, size_t from, size_t n, float step, int 
       moved = rounded_level(table, x, scale, draws.normals()[i], u);
     }
     if (moved != level) {
-      codes[i] = int8_t(table.code(moved));
+      codes[i] = uint8_t(table.code(moved));
       changed++;
     }
   }
+  return changed;
+}
+
+/// Formats whose codes stand for entries of a table.
+inline size_t move_table_tile(uint8_t* data, size_t blocks, const Move& move, Draws& draws) {
+  alignas(64) uint8_t codes[kTile];
+  size_t changed = 0;
+  unpack(codes, data, blocks, move.format);
+  each_group(data, blocks, move.format, [&](size_t start, size_t length, const Group& group) {
+    changed += move_levels(codes, start, length, step_size(group.step), move.format[kLevels], move, draws);
+  });
+  if (changed > 0) pack(codes, data, blocks, move.format);
   return changed;
 }

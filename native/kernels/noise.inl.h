@@ -13,6 +13,13 @@ inline U lane_blocks() {
   return load(offsets);
 }
 
+/// Lane l holds l * stride.
+inline U lanes_apart(uint32_t stride) {
+  uint32_t offsets[N];
+  for (uint32_t lane = 0; lane < N; lane++) offsets[lane] = lane * stride;
+  return load(offsets);
+}
+
 struct Philox {
   uint32_t keys[20];
   uint32_t tick, purpose;
@@ -24,10 +31,13 @@ struct Philox {
     }
   }
 
-  /// N blocks from `block` on.
-  inline Words operator()(uint64_t block) const {
+  /// N blocks from `block` on, in the order of lane_blocks().
+  inline Words operator()(uint64_t block) const { return (*this)(block, lane_blocks()); }
+
+  /// The blocks `block` + offsets, lane by lane.
+  inline Words operator()(uint64_t block, U offsets) const {
     const U lo0 = set1(uint32_t(block));
-    U x0 = add(lo0, lane_blocks());
+    U x0 = add(lo0, offsets);
     U x1 = add_carry(set1(uint32_t(block >> 32)), x0, lo0);
     U x2 = set1(tick), x3 = set1(purpose);
     for (int r = 0; r < 10; r++) {

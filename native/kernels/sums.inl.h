@@ -1,18 +1,22 @@
 // Sums of squares in the order of src/kernels/contract.ts: leaves, and within them groups of codes or 16 accumulators.
 
-/// Sum of (step * q + origin)^2 of a group of codes.
-inline double square_group(const int8_t* codes, size_t n, double step, double origin, int levels) {
+/// Sum of (step * q + origin)^2 of a group of codes as they are stored.
+inline double square_group(const uint8_t* codes, size_t n, double step, double origin, const int32_t* format) {
   int32_t squares = 0, plain = 0;
-  if (levels == kUniform) {
-    for (size_t i = 0; i < n; i++) squares += int32_t(codes[i]) * codes[i];
-    for (size_t i = 0; i < n; i++) plain += codes[i];
-  } else {
-    const Table table = table_of(levels);
+  if (format[kLevels] != kUniform) {
+    const Table table = table_of(format[kLevels]);
     for (size_t i = 0; i < n; i++) {
       const int32_t q = table.values[table.level(codes[i])];
       squares += q * q;
       plain += q;
     }
+  } else if (format[kPlaneBits] == 8) {
+    for (size_t i = 0; i < n; i++) squares += int32_t(int8_t(codes[i])) * int8_t(codes[i]);
+    for (size_t i = 0; i < n; i++) plain += int8_t(codes[i]);
+  } else {
+    const int32_t bias = format[kBias];
+    for (size_t i = 0; i < n; i++) squares += (int32_t(codes[i]) - bias) * (int32_t(codes[i]) - bias);
+    for (size_t i = 0; i < n; i++) plain += int32_t(codes[i]) - bias;
   }
   return double(squares) * (step * step) + double(plain) * (2 * step * origin) + double(n) * (origin * origin);
 }
@@ -20,7 +24,7 @@ inline double square_group(const int8_t* codes, size_t n, double step, double or
 inline double lattice_leaf(const uint8_t* data, size_t n, const int32_t* format, const float* steps, uint64_t row_length,
                            uint64_t index) {
   const size_t weights = format[kWeights], bytes = format[kBytes];
-  alignas(64) int8_t codes[kSumCut];
+  alignas(64) uint8_t codes[kSumCut];
   double sum = 0;
   for (size_t tile = 0; tile < n; tile += kSumCut) {
     const size_t count = n - tile < kSumCut ? n - tile : kSumCut;
@@ -28,10 +32,10 @@ inline double lattice_leaf(const uint8_t* data, size_t n, const int32_t* format,
     unpack(codes, at, count / weights, format);
     if (format[kStep] == kExternal) {
       each_row(steps, row_length, index + tile, count,
-               [&](size_t start, size_t length, float step) { sum += square_group(codes + start, length, step, 0.0, kUniform); });
+               [&](size_t start, size_t length, float step) { sum += square_group(codes + start, length, step, 0.0, format); });
     } else {
       each_group(at, count / weights, format, [&](size_t start, size_t length, const Group& group) {
-        sum += square_group(codes + start, length, group.step, group.origin, format[kLevels]);
+        sum += square_group(codes + start, length, group.step, group.origin, format);
       });
     }
   }

@@ -14,6 +14,7 @@ namespace avx2 {
 
 constexpr int N = 8;
 constexpr int H_LANES = 16;
+constexpr int B_LANES = 32;
 struct U {
   __m256i v;
 };
@@ -21,6 +22,9 @@ struct F {
   __m256 v;
 };
 struct H {
+  __m256i v;
+};
+struct B {
   __m256i v;
 };
 
@@ -32,8 +36,10 @@ inline U as_uint(F a) { return {_mm256_castps_si256(a.v)}; }
 inline U add(U a, U b) { return {_mm256_add_epi32(a.v, b.v)}; }
 inline U sub(U a, U b) { return {_mm256_sub_epi32(a.v, b.v)}; }
 inline U band(U a, U b) { return {_mm256_and_si256(a.v, b.v)}; }
+inline U bor(U a, U b) { return {_mm256_or_si256(a.v, b.v)}; }
 inline U bxor(U a, U b) { return {_mm256_xor_si256(a.v, b.v)}; }
 inline U xor3(U a, U b, U c) { return bxor(bxor(a, b), c); }
+inline void store(uint32_t* p, U a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.v); }
 template <int n> inline U shl(U a) { return {_mm256_slli_epi32(a.v, n)}; }
 template <int n> inline U shr(U a) { return {_mm256_srli_epi32(a.v, n)}; }
 template <int n> inline U sar(U a) { return {_mm256_srai_epi32(a.v, n)}; }
@@ -52,6 +58,8 @@ inline void mul_wide(U a, uint32_t m, U& high, U& low) {
 inline F add(F a, F b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline F sub(F a, F b) { return {_mm256_sub_ps(a.v, b.v)}; }
 inline F mul(F a, F b) { return {_mm256_mul_ps(a.v, b.v)}; }
+inline F min(F a, F b) { return {_mm256_min_ps(a.v, b.v)}; }
+inline F max(F a, F b) { return {_mm256_max_ps(a.v, b.v)}; }
 inline F root(F a) { return {_mm256_sqrt_ps(a.v)}; }
 inline F from_int(U a) { return {_mm256_cvtepi32_ps(a.v)}; }
 inline U to_int(F a) { return {_mm256_cvttps_epi32(a.v)}; }
@@ -65,32 +73,48 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
   _mm256_storeu_si256(to + 2, _mm256_unpacklo_epi64(ab_hi, cd_hi));
   _mm256_storeu_si256(to + 3, _mm256_unpackhi_epi64(ab_hi, cd_hi));
 }
+/// table[index], index < 32.
+inline F lookup(const float* table, U index) { return {_mm256_i32gather_ps(table, index.v, 4)}; }
 inline void store_i16(int16_t* out, U a) {
   const __m128i packed = _mm_packs_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out), packed);
 }
+/// Saturated.
+inline void store_i8(int8_t* out, U a) {
+  const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_packs_epi16(halves, halves));
+}
 
 inline H set1_h(int16_t x) { return {_mm256_set1_epi16(x)}; }
 inline H load_h(const uint16_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
-inline void store_h(int16_t* p, H a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.v); }
 inline H and_h(H a, H b) { return {_mm256_and_si256(a.v, b.v)}; }
 inline H xor_h(H a, H b) { return {_mm256_xor_si256(a.v, b.v)}; }
-inline H add_h(H a, H b) { return {_mm256_add_epi16(a.v, b.v)}; }
 inline H sub_h(H a, H b) { return {_mm256_sub_epi16(a.v, b.v)}; }
-inline H min_h(H a, H b) { return {_mm256_min_epi16(a.v, b.v)}; }
-inline H max_h(H a, H b) { return {_mm256_max_epi16(a.v, b.v)}; }
 inline H sar15_h(H a) { return {_mm256_srai_epi16(a.v, 15)}; }
 inline H count_less(H count, H a, H b) { return {_mm256_sub_epi16(count.v, _mm256_cmpgt_epi16(b.v, a.v))}; }
 inline H or_equal(H open, H a, H b) { return {_mm256_or_si256(open.v, _mm256_cmpeq_epi16(a.v, b.v))}; }
 inline bool any_h(H a) { return _mm256_testz_si256(a.v, a.v) == 0; }
-inline H load_codes(const int8_t* p) { return {_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))}; }
 inline void store_codes(int8_t* p, H a) {
   const __m128i packed = _mm_packs_epi16(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), packed);
 }
-inline size_t count_nonzero(H a) {
-  const int zero = _mm256_movemask_epi8(_mm256_cmpeq_epi16(a.v, _mm256_setzero_si256()));
-  return H_LANES - size_t(_mm_popcnt_u32(unsigned(zero))) / 2;
+/// Each of the values at p for kRun lanes, 16 or 32.
+template <int kRun> inline H spread_h(const int16_t* p) { return {_mm256_set1_epi16(*p)}; }
+
+inline B set1_b(uint8_t x) { return {_mm256_set1_epi8(char(x))}; }
+inline B load_b(const uint8_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+inline void store_b(uint8_t* p, B a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.v); }
+inline B xor_b(B a, B b) { return {_mm256_xor_si256(a.v, b.v)}; }
+inline B add_b(B a, B b) { return {_mm256_add_epi8(a.v, b.v)}; }
+inline B sub_b(B a, B b) { return {_mm256_sub_epi8(a.v, b.v)}; }
+/// a - b, or 0 where that is negative.
+inline B sub_floor_b(B a, B b) { return {_mm256_subs_epu8(a.v, b.v)}; }
+inline B min_b(B a, B b) { return {_mm256_min_epu8(a.v, b.v)}; }
+inline B min_signed_b(B a, B b) { return {_mm256_min_epi8(a.v, b.v)}; }
+inline B max_signed_b(B a, B b) { return {_mm256_max_epi8(a.v, b.v)}; }
+inline size_t count_nonzero_b(B a) {
+  const unsigned zero = unsigned(_mm256_movemask_epi8(_mm256_cmpeq_epi8(a.v, _mm256_setzero_si256())));
+  return B_LANES - size_t(_mm_popcnt_u32(zero));
 }
 
 #include "../kernels/all.inl.h"

@@ -14,6 +14,7 @@ namespace avx512 {
 
 constexpr int N = 16;
 constexpr int H_LANES = 32;
+constexpr int B_LANES = 64;
 struct U {
   __m512i v;
 };
@@ -21,6 +22,9 @@ struct F {
   __m512 v;
 };
 struct H {
+  __m512i v;
+};
+struct B {
   __m512i v;
 };
 
@@ -32,8 +36,10 @@ inline U as_uint(F a) { return {_mm512_castps_si512(a.v)}; }
 inline U add(U a, U b) { return {_mm512_add_epi32(a.v, b.v)}; }
 inline U sub(U a, U b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 inline U band(U a, U b) { return {_mm512_and_si512(a.v, b.v)}; }
+inline U bor(U a, U b) { return {_mm512_or_si512(a.v, b.v)}; }
 inline U bxor(U a, U b) { return {_mm512_xor_si512(a.v, b.v)}; }
 inline U xor3(U a, U b, U c) { return {_mm512_ternarylogic_epi32(a.v, b.v, c.v, 0x96)}; }
+inline void store(uint32_t* p, U a) { _mm512_storeu_si512(p, a.v); }
 template <int n> inline U shl(U a) { return {_mm512_slli_epi32(a.v, n)}; }
 template <int n> inline U shr(U a) { return {_mm512_srli_epi32(a.v, n)}; }
 template <int n> inline U sar(U a) { return {_mm512_srai_epi32(a.v, n)}; }
@@ -51,6 +57,8 @@ inline void mul_wide(U a, uint32_t m, U& high, U& low) {
 inline F add(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline F sub(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline F mul(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline F min(F a, F b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline F max(F a, F b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline F root(F a) { return {_mm512_sqrt_ps(a.v)}; }
 inline F from_int(U a) { return {_mm512_cvtepi32_ps(a.v)}; }
 inline U to_int(F a) { return {_mm512_cvttps_epi32(a.v)}; }
@@ -63,17 +71,17 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
   _mm512_storeu_si512(out + 32, _mm512_unpacklo_epi64(ab_hi, cd_hi));
   _mm512_storeu_si512(out + 48, _mm512_unpackhi_epi64(ab_hi, cd_hi));
 }
-inline void store_i16(int16_t* out, U a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtsepi32_epi16(a.v)); }
+/// table[index], index < 32.
+inline F lookup(const float* table, U index) { return {_mm512_permutex2var_ps(_mm512_loadu_ps(table), index.v, _mm512_loadu_ps(table + 16))}; }
+inline void store_i16(int16_t* out, U a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtepi32_epi16(a.v)); }
+/// Saturated.
+inline void store_i8(int8_t* out, U a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtsepi32_epi8(a.v)); }
 
 inline H set1_h(int16_t x) { return {_mm512_set1_epi16(x)}; }
 inline H load_h(const uint16_t* p) { return {_mm512_loadu_si512(p)}; }
-inline void store_h(int16_t* p, H a) { _mm512_storeu_si512(p, a.v); }
 inline H and_h(H a, H b) { return {_mm512_and_si512(a.v, b.v)}; }
 inline H xor_h(H a, H b) { return {_mm512_xor_si512(a.v, b.v)}; }
-inline H add_h(H a, H b) { return {_mm512_add_epi16(a.v, b.v)}; }
 inline H sub_h(H a, H b) { return {_mm512_sub_epi16(a.v, b.v)}; }
-inline H min_h(H a, H b) { return {_mm512_min_epi16(a.v, b.v)}; }
-inline H max_h(H a, H b) { return {_mm512_max_epi16(a.v, b.v)}; }
 inline H sar15_h(H a) { return {_mm512_srai_epi16(a.v, 15)}; }
 inline H count_less(H count, H a, H b) {
   return {_mm512_mask_add_epi16(count.v, _mm512_cmplt_epi16_mask(a.v, b.v), count.v, _mm512_set1_epi16(1))};
@@ -82,9 +90,25 @@ inline H or_equal(H open, H a, H b) {
   return {_mm512_mask_mov_epi16(open.v, _mm512_cmpeq_epi16_mask(a.v, b.v), _mm512_set1_epi16(1))};
 }
 inline bool any_h(H a) { return _mm512_test_epi16_mask(a.v, a.v) != 0; }
-inline H load_codes(const int8_t* p) { return {_mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))}; }
 inline void store_codes(int8_t* p, H a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi16_epi8(a.v)); }
-inline size_t count_nonzero(H a) { return size_t(_mm_popcnt_u32(_mm512_test_epi16_mask(a.v, a.v))); }
+/// Each of the values at p for kRun lanes, 16 or 32.
+template <int kRun> inline H spread_h(const int16_t* p) {
+  if (kRun == 32) return {_mm512_set1_epi16(*p)};
+  return {_mm512_mask_set1_epi16(_mm512_set1_epi16(p[0]), 0xffff0000u, p[1])};
+}
+
+inline B set1_b(uint8_t x) { return {_mm512_set1_epi8(char(x))}; }
+inline B load_b(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
+inline void store_b(uint8_t* p, B a) { _mm512_storeu_si512(p, a.v); }
+inline B xor_b(B a, B b) { return {_mm512_xor_si512(a.v, b.v)}; }
+inline B add_b(B a, B b) { return {_mm512_add_epi8(a.v, b.v)}; }
+inline B sub_b(B a, B b) { return {_mm512_sub_epi8(a.v, b.v)}; }
+/// a - b, or 0 where that is negative.
+inline B sub_floor_b(B a, B b) { return {_mm512_subs_epu8(a.v, b.v)}; }
+inline B min_b(B a, B b) { return {_mm512_min_epu8(a.v, b.v)}; }
+inline B min_signed_b(B a, B b) { return {_mm512_min_epi8(a.v, b.v)}; }
+inline B max_signed_b(B a, B b) { return {_mm512_max_epi8(a.v, b.v)}; }
+inline size_t count_nonzero_b(B a) { return size_t(_mm_popcnt_u64(_mm512_test_epi8_mask(a.v, a.v))); }
 
 #include "../kernels/all.inl.h"
 

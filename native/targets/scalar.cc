@@ -12,15 +12,18 @@ namespace scalar {
 
 constexpr int N = 1;
 constexpr int H_LANES = 1;
+constexpr int B_LANES = 1;
 using U = uint32_t;
 struct F {
   float x;
 };
 using H = int16_t;
+using B = uint8_t;
 
 inline U set1(uint32_t x) { return x; }
 inline F set1f(float x) { return {x}; }
 inline U load(const uint32_t* p) { return *p; }
+inline void store(uint32_t* p, U a) { *p = a; }
 inline F as_float(U a) {
   F f;
   memcpy(&f, &a, 4);
@@ -34,6 +37,7 @@ inline U as_uint(F a) {
 inline U add(U a, U b) { return a + b; }
 inline U sub(U a, U b) { return a - b; }
 inline U band(U a, U b) { return a & b; }
+inline U bor(U a, U b) { return a | b; }
 inline U bxor(U a, U b) { return a ^ b; }
 inline U xor3(U a, U b, U c) { return a ^ b ^ c; }
 template <int n> inline U shl(U a) { return a << n; }
@@ -48,6 +52,8 @@ inline void mul_wide(U a, uint32_t m, U& high, U& low) {
 inline F add(F a, F b) { return {a.x + b.x}; }
 inline F sub(F a, F b) { return {a.x - b.x}; }
 inline F mul(F a, F b) { return {a.x * b.x}; }
+inline F min(F a, F b) { return a.x < b.x ? a : b; }
+inline F max(F a, F b) { return a.x > b.x ? a : b; }
 inline F root(F a) { return {std::sqrt(a.x)}; }
 inline F from_int(U a) { return {float(int32_t(a))}; }
 inline U to_int(F a) { return U(int32_t(a.x)); }
@@ -57,27 +63,36 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
   out[2] = c;
   out[3] = d;
 }
-inline void store_i16(int16_t* out, U a) {
+inline F lookup(const float* table, U index) { return {table[index]}; }
+inline void store_i16(int16_t* out, U a) { *out = int16_t(a); }
+inline void store_i8(int8_t* out, U a) {
   const int32_t x = int32_t(a);
-  *out = int16_t(x > 32767 ? 32767 : x < -32768 ? -32768 : x);
+  *out = int8_t(x > 127 ? 127 : x < -128 ? -128 : x);
 }
 
 inline H set1_h(int16_t x) { return x; }
 inline H load_h(const uint16_t* p) { return H(*p); }
-inline void store_h(int16_t* p, H a) { *p = a; }
 inline H and_h(H a, H b) { return H(a & b); }
 inline H xor_h(H a, H b) { return H(a ^ b); }
-inline H add_h(H a, H b) { return H(a + b); }
 inline H sub_h(H a, H b) { return H(a - b); }
-inline H min_h(H a, H b) { return a < b ? a : b; }
-inline H max_h(H a, H b) { return a > b ? a : b; }
 inline H sar15_h(H a) { return H(a >> 15); }
 inline H count_less(H count, H a, H b) { return H(count + (a < b)); }
 inline H or_equal(H open, H a, H b) { return H(open | (a == b)); }
 inline bool any_h(H a) { return a != 0; }
-inline H load_codes(const int8_t* p) { return *p; }
 inline void store_codes(int8_t* p, H a) { *p = int8_t(a); }
-inline size_t count_nonzero(H a) { return a != 0; }
+template <int kRun> inline H spread_h(const int16_t* p) { return *p; }
+
+inline B set1_b(uint8_t x) { return x; }
+inline B load_b(const uint8_t* p) { return *p; }
+inline void store_b(uint8_t* p, B a) { *p = a; }
+inline B xor_b(B a, B b) { return B(a ^ b); }
+inline B add_b(B a, B b) { return B(a + b); }
+inline B sub_b(B a, B b) { return B(a - b); }
+inline B sub_floor_b(B a, B b) { return a > b ? B(a - b) : B(0); }
+inline B min_b(B a, B b) { return a < b ? a : b; }
+inline B min_signed_b(B a, B b) { return int8_t(a) < int8_t(b) ? a : b; }
+inline B max_signed_b(B a, B b) { return int8_t(a) > int8_t(b) ? a : b; }
+inline size_t count_nonzero_b(B a) { return a != 0; }
 
 #include "../kernels/all.inl.h"
 

@@ -1,0 +1,264 @@
+// Moves on lattices: blocks of codes whose values are whole multiples of a step. Dense runs go tile by tile through all codes, sparse ones
+// hit by hit (sparse.inl.h), with the symmetric truncation at the rails. Formulas: src/kernels/js/moves.ts.
+
+/// Weights whose steps are read before their sparse moves are made; hits of most levels come in tiles that fit into it.
+constexpr uint64_t kSpan = 65536;
+constexpr size_t kSpanRuns = kSpan / 16;
+
+/// The rails of codes as they are stored, put so that they and the codes compare unsigned.
+struct Rails {
+  uint8_t lo, hi, flip;
+
+  explicit Rails(const int32_t* format) : flip(format[kPlaneBits] == 8 ? 0x80 : 0) {
+    lo = uint8_t(format[kLo] + format[kBias]) ^ flip;
+    hi = uint8_t(format[kHi] + format[kBias]) ^ flip;
+  }
+};
+
+/// codes += k, |k| at most the distance to the nearer rail; returns how many changed.
+inline size_t apply_moves(uint8_t* codes, const int8_t* k, size_t n, const Rails& rails) {
+  const B lo = set1_b(rails.lo), hi = set1_b(rails.hi), flip = set1_b(rails.flip), zero = set1_b(0);
+  size_t changed = 0;
+  size_t i = 0;
+  for (; i + B_LANES <= n; i += B_LANES) {
+    const B code = load_b(codes + i);
+    const B at = xor_b(code, flip);
+    const B room = min_b(sub_floor_b(at, lo), sub_floor_b(hi, at));
+    const B d = min_signed_b(max_signed_b(load_b(reinterpret_cast<const uint8_t*>(k + i)), sub_b(zero, room)), room);
+    store_b(codes + i, add_b(code, d));
+    changed += count_nonzero_b(d);
+  }
+  for (; i < n; i++) {
+    const int at = codes[i] ^ rails.flip;
+    int room = at - rails.lo < rails.hi - at ? at - rails.lo : rails.hi - at;
+    if (room < 0) room = 0;
+    const int d = k[i] < -room ? -room : k[i] > room ? room : k[i];
+    codes[i] = uint8_t(codes[i] + d);
+    changed += d != 0;
+  }
+  return changed;
+}
+
+inline bool in_table(const Move& move, float s) { return move.rounding == kMatched && s * s <= kTableVariance; }
+
+/// A tile of blocks, moved by the moves in k.
+inline size_t put_moves(uint8_t* data, size_t blocks, size_t n, const int8_t* k, const int32_t* format) {
+  alignas(64) uint8_t codes[kTile];
+  unpack(codes, data, blocks, format);
+  const size_t changed = apply_moves(codes, k, n, Rails(format));
+  if (changed > 0) pack(codes, data, blocks, format);
+  return changed;
+}
+
+/// Moves the dense runs of a tile: groups of `group` weights with noise s[run], of which those with levels[run] other than kDense rest.
+struct Runs {
+  static constexpr int8_t kDense = -1, kStill = -2;
+};
+
+inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Move& move, const LawTable& table, const float* s,
+                                const int8_t* levels, Draws& draws) {
+  alignas(64) int8_t k[kTile + H_LANES];
+  const int group = move.format[kGroup];
+  const size_t runs = n / group;
+  float v[Thresholds::kRuns + N];
+  const bool matched = move.rounding == kMatched;
+  int tabled = 0, kicked = 0;
+  for (size_t r = 0; r < runs; r++) {
+    const bool in_table = matched & (s[r] * s[r] <= kTableVariance);
+    v[r] = (levels[r] == Runs::kDense) & in_table ? s[r] * s[r] : -1.0f;
+  }
+  for (size_t r = 0; r < runs; r++) tabled |= v[r] >= 0.0f;
+  for (size_t r = 0; r < runs; r++) kicked |= (levels[r] == Runs::kDense) & (v[r] < 0.0f);
+  if (tabled && group == 16) table_runs<16>(k, n, Thresholds(table, v, runs), table, v, draws);
+  else if (tabled && group == 32) table_runs<32>(k, n, Thresholds(table, v, runs), table, v, draws);
+  else if (tabled) {
+    for (size_t r = 0; r < runs; r++) {
+      if (v[r] >= 0.0f) table_run(k + r * group, r * group, group, table, v[r], draws);
+      else memset(k + r * group, 0, group);
+    }
+  } else memset(k, 0, n);
+  if (kicked) {
+    for (size_t r = 0; r < runs; r++) {
+      if (levels[r] == Runs::kDense && v[r] < 0.0f) kick_run(k, r * group, group, s[r], move, draws);
+    }
+  }
+  return put_moves(data, blocks, n, k, move.format);
+}
+
+/// Which kinds of runs there are.
+struct Kinds {
+  bool dense = false;
+  uint64_t levels = 0;  // a set, bit by bit
+
+  void add(const Kinds& other) {
+    dense |= other.dense;
+    levels |= other.levels;
+  }
+};
+
+/// Of runs with noise s[0, n): the level, or whether a run is dense or still; the share where it has a level.
+inline Kinds classify(const Move& move, const float* s, size_t n, int8_t* levels, uint32_t* shares) {
+  const float sparse_below = move.rounding == kMatched ? kSparseVariance : 0.0f;
+  int32_t kinds[Thresholds::kRuns];
+  for (size_t r = 0; r < n; r++) {
+    const float v = s[r] * s[r];
+    const int level = level_of(v);
+    shares[r] = share_of(v, level);
+    const int sparse = v == 0.0f ? int(Runs::kStill) : level;
+    const int moving = v < sparse_below ? sparse : int(Runs::kDense);
+    kinds[r] = s[r] == 0.0f ? int(Runs::kStill) : moving;
+  }
+  for (size_t r = 0; r < n; r++) levels[r] = int8_t(kinds[r]);
+  Kinds found;
+  int dense = 0;
+  for (size_t r = 0; r < n; r++) dense |= kinds[r] == Runs::kDense;
+  for (size_t r = 0; r < n; r++) found.levels |= uint64_t(kinds[r] >= 0) << (kinds[r] & 63);
+  found.dense = dense != 0;
+  return found;
+}
+
+/// Blocks that hold their steps.
+class GroupMover {
+ public:
+  GroupMover(const Move& move, const LawTable& table, Draws& draws, Hits& hits)
+      : move_(move), table_(table), draws_(draws), hits_(hits), group_log_(CodeAt::log2(move.format[kGroup])) {}
+
+  size_t operator()(uint8_t* data, size_t blocks) {
+    const size_t weights = move_.format[kWeights], bytes = move_.format[kBytes];
+    size_t changed = 0;
+    for (size_t block = 0; block < blocks;) {
+      const uint64_t index = move_.index + uint64_t(block) * weights;
+      const size_t room = size_t((kSpan - index % kSpan + weights - 1) / weights);
+      const size_t count = room < blocks - block ? room : blocks - block;
+      changed += span(data + block * bytes, count, index);
+      block += count;
+    }
+    return changed;
+  }
+
+ private:
+  size_t span(uint8_t* data, size_t blocks, uint64_t index) {
+    const size_t weights = move_.format[kWeights], bytes = move_.format[kBytes], tile_blocks = kTile / weights;
+    size_t changed = 0;
+    Kinds all;
+    for (size_t block = 0, run = 0; block < blocks; block += tile_blocks) {
+      const size_t count = tile_blocks < blocks - block ? tile_blocks : blocks - block;
+      uint8_t* at = data + block * bytes;
+      float s[Thresholds::kRuns];
+      const size_t runs = read_steps(s, at, count, move_.format);
+      for (size_t r = 0; r < runs; r++) s[r] = scale_in_steps(move_, s[r]);
+      const Kinds kinds = classify(move_, s, runs, levels_ + run, shares_ + run);
+      all.add(kinds);
+      if (kinds.dense) {
+        draws_.begin(index + uint64_t(block) * weights, count * weights);
+        changed += move_dense_groups(at, count, count * weights, move_, table_, s, levels_ + run, draws_);
+      }
+      run += runs;
+    }
+    for (int level = 0; all.levels >> level != 0; level++) {
+      if (all.levels >> level & 1) changed += sparse(data, index, uint64_t(blocks) * weights, level);
+    }
+    return changed;
+  }
+
+  size_t sparse(uint8_t* data, uint64_t index, uint64_t n, int level) {
+    HitMoves<CodeAt> moves(data, index, move_.format);
+    hits_.each(
+        level, index, index + n,
+        [&](uint64_t weight) {
+          const size_t run = size_t(weight - index) >> group_log_;
+          return levels_[run] == level ? shares_[run] : 0;
+        },
+        [](const Taken*, size_t) {}, [&](const Taken* taken, size_t count) { moves.apply(taken, count); });
+    return moves.changed;
+  }
+
+  const Move& move_;
+  const LawTable& table_;
+  Draws& draws_;
+  Hits& hits_;
+  int group_log_;
+  int8_t levels_[kSpanRuns + Thresholds::kRuns];
+  uint32_t shares_[kSpanRuns + Thresholds::kRuns];
+};
+
+/// Splits weights [0, n), of which the first is weight `index` of the tensor, where rows (and so external steps) change.
+template <class Use>
+inline void each_row(const float* steps, uint64_t row_length, uint64_t index, uint64_t n, Use use) {
+  for (uint64_t start = 0; start < n;) {
+    const uint64_t row = (index + start) / row_length;
+    const uint64_t left = (row + 1) * row_length - index - start;
+    const uint64_t length = left < n - start ? left : n - start;
+    use(start, length, steps[row]);
+    start += length;
+  }
+}
+
+/// A row by its step.
+struct Row {
+  float s;
+  int8_t level;
+  uint32_t share;
+  Kinds kinds;
+
+  Row(const Move& move, float step) : s(scale_in_steps(move, step)) { kinds = classify(move, &s, 1, &level, &share); }
+};
+
+/// Codes without a step of their own: rows with one given step each. Sparse rows are visited hit by hit, without looking at anything else.
+class RowMover {
+ public:
+  RowMover(const Move& move, const LawTable& table, Draws& draws, Hits& hits) : move_(move), table_(table), draws_(draws), hits_(hits) {}
+
+  size_t operator()(uint8_t* data, size_t n) {
+    Kinds all;
+    size_t rows = 0;
+    each_row(move_.steps, move_.row_length, move_.index, n, [&](uint64_t, uint64_t, float step) {
+      all.add(Row(move_, step).kinds);
+      rows++;
+    });
+    size_t changed = 0;
+    for (size_t tile = 0; all.dense && tile < n; tile += kTile) {
+      const size_t count = n - tile < kTile ? n - tile : kTile;
+      draws_.begin(move_.index + tile, count);
+      changed += dense_tile(data + tile, count);
+    }
+    for (int level = 0; all.levels >> level != 0; level++) {
+      if (all.levels >> level & 1) changed += rows == 1 ? sparse(data, n, level, true) : sparse(data, n, level, false);
+    }
+    return changed;
+  }
+
+ private:
+  size_t dense_tile(uint8_t* data, size_t n) {
+    alignas(64) int8_t k[kTile + H_LANES];
+    each_row(move_.steps, move_.row_length, draws_.index, n, [&](size_t start, size_t length, float step) {
+      const Row row(move_, step);
+      if (!row.kinds.dense) memset(k + start, 0, length);
+      else if (in_table(move_, row.s)) table_run(k + start, start, length, table_, row.s * row.s, draws_);
+      else kick_run(k, start, length, row.s, move_, draws_);
+    });
+    return put_moves(data, n, n, k, move_.format);
+  }
+
+  size_t sparse(uint8_t* data, size_t n, int level, bool one_row) {
+    HitMoves<BareCodeAt> moves(data, move_.index, move_.format);
+    const auto share_of_row = [&](uint64_t number) {
+      const Row row(move_, move_.steps[number]);
+      return row.level == level ? row.share : 0;
+    };
+    const auto ahead = [&](const Taken* taken, size_t count) { moves.prefetch(taken, count); };
+    const auto use = [&](const Taken* taken, size_t count) { moves.apply(taken, count); };
+    if (one_row) {
+      const uint32_t share = share_of_row(move_.index / move_.row_length);
+      hits_.each(level, move_.index, move_.index + n, [&](uint64_t) { return share; }, ahead, use);
+    } else {
+      hits_.each(level, move_.index, move_.index + n, [&](uint64_t weight) { return share_of_row(weight / move_.row_length); }, ahead, use);
+    }
+    return moves.changed;
+  }
+
+  const Move& move_;
+  const LawTable& table_;
+  Draws& draws_;
+  Hits& hits_;
+};

@@ -1,0 +1,226 @@
+// The laws of moves: what a weight of noise s steps draws. The counterpart of src/kernels/js/moves.ts, which holds the formulas.
+// Moves of a tile are drawn into an int8 a weight; no rail is farther than 127 steps, so larger ones are cut there.
+
+constexpr float kMaxS = 32768.0f;
+constexpr float kTableVariance = 4.0f;
+
+/// The draws of one tile, each made when first asked for. Pointers are to weight 0 of the tile.
+struct Draws {
+  Key key;
+  uint32_t tick;
+  uint64_t index;
+  size_t count;
+  bool has_normals = false, has_moves = false, has_rounding = false;
+  // Room for what vectors read beyond the last weight.
+  alignas(64) float normal_store[kTile + 4 + N];
+  alignas(64) uint32_t rounding_store[kTile + 4 + N];
+  alignas(64) uint32_t move_store[(kTile + 8 + H_LANES) / 2];
+
+  Draws(Key key, uint32_t tick) : key(key), tick(tick), index(0), count(0) {}
+
+  void begin(uint64_t at, size_t n) {
+    index = at;
+    count = n;
+    has_normals = has_moves = has_rounding = false;
+  }
+  const float* normals() {
+    const uint32_t skip = index & 3;
+    if (!has_normals) normal(normal_store, skip + count, key, {index >> 2, 0, tick, kNormalPurpose});
+    has_normals = true;
+    return normal_store + skip;
+  }
+  const uint32_t* rounding() {
+    const uint32_t skip = index & 3;
+    if (!has_rounding) bits(rounding_store, skip + count, key, {index >> 2, 0, tick, kRoundingPurpose});
+    has_rounding = true;
+    return rounding_store + skip;
+  }
+  const uint16_t* moves() {
+    const uint32_t skip = index & 7;
+    if (!has_moves) bits(move_store, (skip + count + 1) / 2, key, {index >> 3, 0, tick, kMovePurpose});
+    has_moves = true;
+    return reinterpret_cast<const uint16_t*>(move_store) + skip;
+  }
+  uint32_t refine(size_t i) const {
+    uint32_t word;
+    const uint64_t at = index + i;
+    bits(&word, 1, key, {at >> 2, uint32_t(at & 3), tick, kRefinePurpose});
+    return word;
+  }
+};
+
+/// The row of the table that a variance lies in, and how far towards the next one.
+inline int law_row(float v) {
+  const int row = int(v * 4.0f);
+  return row < kLawRows - 2 ? row : kLawRows - 2;
+}
+inline float law_weight(float v, int row) { return v * 4.0f - float(row); }
+/// The threshold of |k| > j: of 15 bits, with a fraction. Mixes row `a` of the table with the next one.
+inline float law_threshold(const float* a, int j, float weight) { return a[j] + (a[j + kLawColumns] - a[j]) * weight; }
+
+/// The `matched` law at one variance, 0 <= v <= kTableVariance: the mixture of two neighbouring rows of the table. Thresholds are made
+/// as they are asked for.
+struct Law {
+  const float* row;
+  float weight;
+  int columns;
+
+  Law(const LawTable& table, float v) {
+    const int r = law_row(v);
+    weight = law_weight(v, r);
+    row = table.tails + r * kLawColumns;
+    columns = table.columns[r + 1];
+  }
+
+  float threshold(int j) const { return law_threshold(row, j, weight); }
+
+  /// |k| for 15 bits m, with 32 more bits where those do not decide.
+  int size(int m, const Draws& draws, size_t i) const {
+    int k = 0;
+    while (k < columns && m < int(threshold(k))) k++;
+    if (k == columns || m != int(threshold(k))) return k;
+    const uint32_t r = draws.refine(i);
+    for (; k < columns; k++) {
+      const float t = threshold(k);
+      const int high = int(t);
+      if (!(m < high || (m == high && r < uint32_t((t - float(high)) * 4294967296.0f)))) break;
+    }
+    return k;
+  }
+  /// The move that 16 bits make: the sign is the highest.
+  int move(uint16_t word, const Draws& draws, size_t i) const {
+    const int steps = size(word & 0x7fff, draws, i);
+    return word & 0x8000 ? -steps : steps;
+  }
+};
+
+/// The noise of a weight in units of its step (a magnitude, finite), kept below kMaxS; 0 where there is no step.
+inline float scale_in_steps(const Move& move, float step) {
+  const float s = move.in_steps ? move.sigma : move.sigma / step;
+  const float bounded = s < kMaxS ? s : kMaxS;
+  return step > 0.0f ? bounded : 0.0f;
+}
+
+/// The uniform of stochastic rounding: 23 bits, centred.
+inline float centred_uniform(uint32_t word) { return (float(int32_t(word >> 9)) + 0.5f) * 1.1920928955078125e-7f; }
+
+inline float matched_scale(float v) { return std::sqrt(v - (1.0f / 6.0f)); }
+
+/// k[0, n) = floor(s |z| + u) with the sign of z; u from `words`, or 1/2 where they are null.
+/// Works on whole vectors: up to N - 1 moves beyond n are written, and as many draws read; the buffers have room for them.
+inline void kicks(int8_t* k, size_t n, float s, const float* z, const uint32_t* words) {
+  for (size_t i = 0; i < n; i += N) {
+    const U zb = load(reinterpret_cast<const uint32_t*>(z + i));
+    const F u = words == nullptr
+                    ? set1f(0.5f)
+                    : mul(add(from_int(shr<9>(load(words + i))), set1f(0.5f)), set1f(1.1920928955078125e-7f));
+    const U size = to_int(add(mul(set1f(s), as_float(band(zb, set1(0x7fffffffu)))), u));
+    const U sign = sar<31>(zb);
+    store_i8(k + i, sub(bxor(size, sign), sign));
+  }
+}
+
+constexpr float kMaxF32 = 3.40282346638528859812e38f;
+
+/// An overflowing sigma is cut, or infinity times a normal of 0 would be NaN.
+inline float finite(float sigma) { return sigma < kMaxF32 ? sigma : kMaxF32; }
+
+inline float clamp(float x, float limit) { return x < -limit ? -limit : x > limit ? limit : x; }
+
+/// Moves of runs of weights under the `matched` law, v <= kTableVariance: thresholds as whole numbers, so that 16 bits decide all but
+/// those weights whose bits equal one. Thresholds fall: one column of zeros stands for all that are below 1.
+struct Thresholds {
+  /// The most runs of a tile that this is used for.
+  static constexpr size_t kRuns = kTile / 16;
+
+  int columns = 0;
+  alignas(64) int16_t of[kLawColumns][kRuns + N];
+
+  /// For the variances v[0, n); a negative one moves nothing. Reads and writes whole vectors.
+  Thresholds(const LawTable& table, const float* v, size_t n) {
+    int most = 0;
+    for (size_t r = 0; r < n; r++) {
+      const int c = v[r] >= 0.0f ? int(v[r] * 4.0f) : -1;
+      if (c > most) most = c;
+    }
+    most = table.columns[(most < kLawRows - 2 ? most : kLawRows - 2) + 1];
+    for (bool whole = true; whole && columns < most; columns++) {
+      int16_t largest = 0;
+      for (size_t r = 0; r < n; r += N) {
+        const U variance = load(reinterpret_cast<const uint32_t*>(v + r));
+        const F position = mul(as_float(variance), set1f(4.0f));
+        const U row = to_int(max(min(position, set1f(float(kLawRows) - 1.5f)), set1f(0.0f)));
+        const F a = lookup(table.columns_of_tails[columns], row), b = lookup(table.columns_of_tails[columns] + 1, row);
+        const U t = to_int(add(a, mul(sub(b, a), sub(position, from_int(row)))));
+        store_i16(of[columns] + r, bor(t, sar<31>(variance)));
+      }
+      for (size_t r = 0; r < n; r++) {
+        if (of[columns][r] > largest) largest = of[columns][r];
+      }
+      whole = largest > 0;
+    }
+  }
+};
+
+/// One vector of moves: 15 bits against thresholds, the 16th is the sign. Calls again(lane) where those do not decide.
+template <class ThresholdOf, class Again>
+inline void table_vector(int8_t* k, const uint16_t* words, int columns, size_t n, ThresholdOf threshold_of, Again again) {
+  const H w = load_h(words);
+  const H m = and_h(w, set1_h(0x7fff));
+  H size = set1_h(0), open = set1_h(0);
+  for (int j = 0; j < columns; j++) {
+    const H t = threshold_of(j);
+    size = count_less(size, m, t);
+    open = or_equal(open, m, t);
+  }
+  const H sign = sar15_h(w);
+  store_codes(k, sub_h(xor_h(size, sign), sign));
+  if (any_h(open)) {
+    int8_t opens[H_LANES];
+    store_codes(opens, open);
+    for (size_t lane = 0; lane < H_LANES && lane < n; lane++) {
+      if (opens[lane] != 0) k[lane] = int8_t(again(lane));
+    }
+  }
+}
+
+/// k[0, n) for runs of `kRun` weights, 16 or 32, with thresholds each.
+template <int kRun>
+inline void table_runs(int8_t* k, size_t n, const Thresholds& thresholds, const LawTable& table, const float* v, Draws& draws) {
+  const uint16_t* words = draws.moves();
+  for (size_t i = 0; i < n; i += H_LANES) {
+    table_vector(
+        k + i, words + i, thresholds.columns, n - i, [&](int j) { return spread_h<kRun>(thresholds.of[j] + i / kRun); },
+        [&](size_t lane) {
+          const size_t at = i + lane;
+          const float variance = v[at / kRun];
+          return variance >= 0.0f ? Law(table, variance).move(words[at], draws, at) : 0;
+        });
+  }
+}
+
+/// k[0, n) of one run, which begins at weight `from` of the tile.
+inline void table_run(int8_t* k, size_t from, size_t n, const LawTable& table, float v, Draws& draws) {
+  const Law law(table, v);
+  int16_t thresholds[kLawColumns];
+  int columns = 0;
+  for (bool whole = true; whole && columns < law.columns; columns++) {
+    thresholds[columns] = int16_t(law.threshold(columns));
+    whole = thresholds[columns] > 0;
+  }
+  const uint16_t* words = draws.moves() + from;
+  for (size_t i = 0; i < n; i += H_LANES) {
+    table_vector(
+        k + i, words + i, columns, n - i, [&](int j) { return set1_h(thresholds[j]); },
+        [&](size_t lane) { return law.move(words[i + lane], draws, from + i + lane); });
+  }
+}
+
+/// k[from, from + n) of a run whose noise is s steps, where the table does not serve.
+inline void kick_run(int8_t* k, size_t from, size_t n, float s, const Move& move, Draws& draws) {
+  if (move.rounding == kNearest) {
+    kicks(k + from, n, s, draws.normals() + from, nullptr);
+  } else {
+    kicks(k + from, n, move.rounding == kMatched ? matched_scale(s * s) : s, draws.normals() + from, draws.rounding() + from);
+  }
+}

@@ -1,0 +1,27 @@
+// One perturbation: which kind of weights, tile by tile or hit by hit.
+
+inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const LawTable& table) {
+  if (move.sigma == 0.0f) return 0;
+  const int32_t* format = move.format;
+  const size_t weights = format[kWeights], block_bytes = format[kBytes];
+  const size_t blocks = bytes / block_bytes, tile_blocks = kTile / weights;
+  Draws draws(move.key, move.tick);
+  if (format[kKind] == kLattice && format[kLevels] == kUniform) {
+    Hits hits(table, move.key, move.tick);
+    if (format[kStep] == kExternal) return RowMover(move, table, draws, hits)(data, blocks);
+    return GroupMover(move, table, draws, hits)(data, blocks);
+  }
+  size_t changed = 0;
+  for (size_t block = 0; block < blocks; block += tile_blocks) {
+    const size_t count = tile_blocks < blocks - block ? tile_blocks : blocks - block;
+    const size_t n = count * weights;
+    uint8_t* at = data + block * block_bytes;
+    draws.begin(move.index + uint64_t(block) * weights, n);
+    switch (format[kKind]) {
+      case kLattice: changed += move_table_tile(at, count, move, draws); break;
+      case kF32: changed += move_f32_tile(at, n, move, draws); break;
+      default: changed += move_half_tile(at, n, move, table, draws); break;
+    }
+  }
+  return changed;
+}
