@@ -14,6 +14,7 @@ namespace neon {
 
 constexpr int N = 4;
 constexpr int H_LANES = 8;
+constexpr int B_LANES = 16;
 struct U {
   uint32x4_t v;
 };
@@ -23,15 +24,20 @@ struct F {
 struct H {
   int16x8_t v;
 };
+struct B {
+  uint8x16_t v;
+};
 
 inline U set1(uint32_t x) { return {vdupq_n_u32(x)}; }
 inline F set1f(float x) { return {vdupq_n_f32(x)}; }
 inline U load(const uint32_t* p) { return {vld1q_u32(p)}; }
+inline void store(uint32_t* p, U a) { vst1q_u32(p, a.v); }
 inline F as_float(U a) { return {vreinterpretq_f32_u32(a.v)}; }
 inline U as_uint(F a) { return {vreinterpretq_u32_f32(a.v)}; }
 inline U add(U a, U b) { return {vaddq_u32(a.v, b.v)}; }
 inline U sub(U a, U b) { return {vsubq_u32(a.v, b.v)}; }
 inline U band(U a, U b) { return {vandq_u32(a.v, b.v)}; }
+inline U bor(U a, U b) { return {vorrq_u32(a.v, b.v)}; }
 inline U bxor(U a, U b) { return {veorq_u32(a.v, b.v)}; }
 inline U xor3(U a, U b, U c) { return bxor(bxor(a, b), c); }
 template <int n> inline U shl(U a) { return {vshlq_n_u32(a.v, n)}; }
@@ -49,29 +55,52 @@ inline void mul_wide(U a, uint32_t m, U& high, U& low) {
 inline F add(F a, F b) { return {vaddq_f32(a.v, b.v)}; }
 inline F sub(F a, F b) { return {vsubq_f32(a.v, b.v)}; }
 inline F mul(F a, F b) { return {vmulq_f32(a.v, b.v)}; }
+inline F min(F a, F b) { return {vminq_f32(a.v, b.v)}; }
+inline F max(F a, F b) { return {vmaxq_f32(a.v, b.v)}; }
 inline F root(F a) { return {vsqrtq_f32(a.v)}; }
 inline F from_int(U a) { return {vcvtq_f32_s32(vreinterpretq_s32_u32(a.v))}; }
 inline U to_int(F a) { return {vreinterpretq_u32_s32(vcvtq_s32_f32(a.v))}; }
 /// Lane r holds block r: the interleaving store transposes.
 inline void store_blocks(uint32_t* out, U a, U b, U c, U d) { vst4q_u32(out, (uint32x4x4_t{{a.v, b.v, c.v, d.v}})); }
+/// table[index], index < 32.
+inline F lookup(const float* table, U index) {
+  const float of[N] = {table[vgetq_lane_u32(index.v, 0)], table[vgetq_lane_u32(index.v, 1)], table[vgetq_lane_u32(index.v, 2)],
+                       table[vgetq_lane_u32(index.v, 3)]};
+  return {vld1q_f32(of)};
+}
 inline void store_i16(int16_t* out, U a) { vst1_s16(out, vqmovn_s32(vreinterpretq_s32_u32(a.v))); }
+/// Saturated.
+inline void store_i8(int8_t* out, U a) {
+  const int16x4_t half = vqmovn_s32(vreinterpretq_s32_u32(a.v));
+  const uint32_t four = vget_lane_u32(vreinterpret_u32_s8(vqmovn_s16(vcombine_s16(half, half))), 0);
+  memcpy(out, &four, 4);
+}
 
 inline H set1_h(int16_t x) { return {vdupq_n_s16(x)}; }
 inline H load_h(const uint16_t* p) { return {vreinterpretq_s16_u16(vld1q_u16(p))}; }
-inline void store_h(int16_t* p, H a) { vst1q_s16(p, a.v); }
 inline H and_h(H a, H b) { return {vandq_s16(a.v, b.v)}; }
 inline H xor_h(H a, H b) { return {veorq_s16(a.v, b.v)}; }
-inline H add_h(H a, H b) { return {vaddq_s16(a.v, b.v)}; }
 inline H sub_h(H a, H b) { return {vsubq_s16(a.v, b.v)}; }
-inline H min_h(H a, H b) { return {vminq_s16(a.v, b.v)}; }
-inline H max_h(H a, H b) { return {vmaxq_s16(a.v, b.v)}; }
 inline H sar15_h(H a) { return {vshrq_n_s16(a.v, 15)}; }
 inline H count_less(H count, H a, H b) { return {vsubq_s16(count.v, vreinterpretq_s16_u16(vcltq_s16(a.v, b.v)))}; }
 inline H or_equal(H open, H a, H b) { return {vorrq_s16(open.v, vreinterpretq_s16_u16(vceqq_s16(a.v, b.v)))}; }
 inline bool any_h(H a) { return vmaxvq_u16(vreinterpretq_u16_s16(a.v)) != 0; }
-inline H load_codes(const int8_t* p) { return {vmovl_s8(vld1_s8(p))}; }
 inline void store_codes(int8_t* p, H a) { vst1_s8(p, vqmovn_s16(a.v)); }
-inline size_t count_nonzero(H a) { return vaddvq_u16(vshrq_n_u16(vtstq_s16(a.v, a.v), 15)); }
+/// Each of the values at p for kRun lanes, 16 or 32.
+template <int kRun> inline H spread_h(const int16_t* p) { return {vdupq_n_s16(*p)}; }
+
+inline B set1_b(uint8_t x) { return {vdupq_n_u8(x)}; }
+inline B load_b(const uint8_t* p) { return {vld1q_u8(p)}; }
+inline void store_b(uint8_t* p, B a) { vst1q_u8(p, a.v); }
+inline B xor_b(B a, B b) { return {veorq_u8(a.v, b.v)}; }
+inline B add_b(B a, B b) { return {vaddq_u8(a.v, b.v)}; }
+inline B sub_b(B a, B b) { return {vsubq_u8(a.v, b.v)}; }
+/// a - b, or 0 where that is negative.
+inline B sub_floor_b(B a, B b) { return {vqsubq_u8(a.v, b.v)}; }
+inline B min_b(B a, B b) { return {vminq_u8(a.v, b.v)}; }
+inline B min_signed_b(B a, B b) { return {vreinterpretq_u8_s8(vminq_s8(vreinterpretq_s8_u8(a.v), vreinterpretq_s8_u8(b.v)))}; }
+inline B max_signed_b(B a, B b) { return {vreinterpretq_u8_s8(vmaxq_s8(vreinterpretq_s8_u8(a.v), vreinterpretq_s8_u8(b.v)))}; }
+inline size_t count_nonzero_b(B a) { return vaddvq_u8(vshrq_n_u8(vtstq_u8(a.v, a.v), 7)); }
 
 #include "../kernels/all.inl.h"
 
