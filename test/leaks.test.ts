@@ -11,14 +11,14 @@ const run = (...args: string[]) => spawnSync(process.execPath, [script, ...args]
 
 describe.skipIf(!existsSync("/proc/self/status"))("the library in worker threads", () => {
   it("leaves no memory, threads, files or mappings behind", { timeout: 120_000 }, () => {
-    const { status, stdout, stderr } = run("--loads", "60");
+    const { status, stdout, stderr } = run("--loads", "50");
     expect(status, stdout + stderr).toBe(0);
     // Every fifth worker was ended while it worked (but one may be done before the word reaches it).
-    if (native.length > 0) expect(stdout).toMatch(/\b(9|1[0-2]) ended while at work/);
+    if (native.length > 0) expect(stdout).toMatch(/\b([7-9]|10) ended while at work/);
   });
 
   it("would be found out if it kept 256 kB a load", { timeout: 120_000 }, () => {
-    const { status, stdout } = run("--loads", "25", "--hold", String(2 ** 18));
+    const { status, stdout } = run("--loads", "20", "--hold", String(2 ** 18));
     expect(status, stdout).toBe(1);
     expect(stdout).toMatch(/the library's own: 2\d\d\.\d+ kB a load/);
   });
