@@ -231,7 +231,7 @@ inline void each_group(const uint8_t* data, size_t blocks, const int32_t* format
   }
 }
 
-/// Reads the steps of all groups of `blocks` blocks, magnitudes; returns how many.
+/// Reads the steps of all groups of at most kSumCut weights in `blocks` blocks; returns how many.
 inline size_t read_steps(float* steps, const uint8_t* data, size_t blocks, const int32_t* format) {
   const size_t bytes = format[kBytes], groups = format[kWeights] / format[kGroup];
   const uint8_t* d = data + format[kStepOffset];
@@ -240,29 +240,29 @@ inline size_t read_steps(float* steps, const uint8_t* data, size_t blocks, const
   switch (format[kStep]) {
     case kStepF16:
     case kStepF16Origin: {
-      uint16_t halves[kTile / 16];
+      uint16_t halves[kSumCut / 16];
       for (size_t block = 0; block < blocks; block++) memcpy(halves + block, d + block * bytes, 2);
-      for (; n < blocks; n++) steps[n] = step_size(half_to_float(halves[n]));
+      for (; n < blocks; n++) steps[n] = half_to_float(halves[n]);
       break;
     }
     case kStepK4:
       for (size_t block = 0; block < blocks; block++, n += 8, d += bytes, scales += bytes) {
         const float unit = read_half(d);
         for (int g = 0; g < 4; g++) {
-          steps[n + g] = step_size(unit * float(scales[g] & 63));
-          steps[n + g + 4] = step_size(unit * float((scales[g + 8] & 15) | ((scales[g] >> 6) << 4)));
+          steps[n + g] = unit * float(scales[g] & 63);
+          steps[n + g + 4] = unit * float((scales[g + 8] & 15) | ((scales[g] >> 6) << 4));
         }
       }
       break;
     case kStepK6:
       for (size_t block = 0; block < blocks; block++, n += 16, d += bytes, scales += bytes) {
         const float unit = read_half(d);
-        for (int g = 0; g < 16; g++) steps[n + g] = step_size(unit * float(int8_t(scales[g])));
+        for (int g = 0; g < 16; g++) steps[n + g] = unit * float(int8_t(scales[g]));
       }
       break;
     default:
       for (size_t block = 0; block < blocks; block++) {
-        for (size_t g = 0; g < groups; g++) steps[n++] = step_size(read_group(data + block * bytes, int(g), format).step);
+        for (size_t g = 0; g < groups; g++) steps[n++] = read_group(data + block * bytes, int(g), format).step;
       }
   }
   return n;

@@ -8,75 +8,98 @@ inline float ulp(float w, int mantissa, int lowest) {
 }
 inline float ulp_f32(float w) { return ulp(w, 23, -126); }
 
+inline float read_f32(const uint8_t* data, size_t i) {
+  float w;
+  memcpy(&w, data + 4 * i, 4);
+  return w;
+}
+
 inline size_t move_f32_tile(uint8_t* data, size_t n, const Move& move, Draws& draws) {
   const float* z = draws.normals();
-  size_t changed = 0;
+  int changed = 0;
   for (size_t i = 0; i < n; i++) {
-    float w;
-    memcpy(&w, data + 4 * i, 4);
-    const float size = std::fabs(w);
-    if (!(size <= kMaxF32)) continue;
+    const float w = read_f32(data, i), size = std::fabs(w);
     const float sigma = move.in_steps ? finite(move.sigma * ulp_f32(w)) : move.sigma;
     const float moved = w + clamp(sigma * z[i], kMaxF32 - size);
-    if (moved != w) {
-      memcpy(data + 4 * i, &moved, 4);
-      changed++;
-    }
+    const int usable = size <= kMaxF32;
+    const float kept = usable ? moved : w;
+    memcpy(data + 4 * i, &kept, 4);
+    changed += usable & (moved != w);
   }
-  return changed;
+  return size_t(changed);
 }
 
-/// |y| on the F16 or BF16 grid, as the format's bits: up or down as `word` decides, or to the nearest (ties to even).
-inline uint32_t magnitude_bits(float y, bool half, bool nearest, uint32_t word) {
-  const float a = std::fabs(y);
-  const uint32_t bits = float_bits(a);
-  if (half && a < 6.103515625e-5f) {
+struct F16 {
+  static constexpr float max = 65504.0f;
+  static float value(uint16_t h) { return half_to_float(h); }
+  static float step(float w) { return ulp(w, 10, -14); }
+
+  /// |y| on the grid, as the format's bits: up or down as `word` decides, or to the nearest (ties to even).
+  static uint32_t magnitude(float a, bool nearest, uint32_t word) {
+    const uint32_t bits = float_bits(a);
+    const uint32_t bump = nearest ? 0xfff + ((bits >> 13) & 1) : word & 0x1fff;
+    const uint32_t normal = ((bits + bump) >> 13) - (112u << 10);
     const float n = a * 16777216.0f;
-    return uint32_t(nearest ? (n + 8388608.0f) - 8388608.0f : n + centred_uniform(word));
+    const float up = nearest ? (n + 8388608.0f) - 8388608.0f : n + centred_uniform(word);
+    const bool small = a < 6.103515625e-5f;
+    return small ? uint32_t(int32_t(small ? up : 0.0f)) : normal;
   }
-  const int dropped = half ? 13 : 16;
-  const uint32_t mask = (1u << dropped) - 1;
-  const uint32_t bump = nearest ? (mask >> 1) + ((bits >> dropped) & 1) : word & mask;
-  const uint32_t kept = (bits + bump) >> dropped;
-  return half ? kept - (112u << 10) : kept;
-}
+};
 
-inline size_t move_half_tile(uint8_t* data, size_t n, const Move& move, const LawTable& table, Draws& draws) {
-  const bool half = move.format[kKind] == kF16;
-  const bool nearest = move.rounding == kNearest;
-  const float max = half ? 65504.0f : 3.38953138925153547591e38f;
-  size_t changed = 0;
-  for (size_t i = 0; i < n; i++) {
-    uint16_t h;
-    memcpy(&h, data + 2 * i, 2);
-    const float w = half ? half_to_float(h) : bits_float(uint32_t(h) << 16);
-    const float size = std::fabs(w);
-    if (!(size <= max)) continue;
-    const float step = half ? ulp(w, 10, -14) : ulp(w, 7, -126);
-    const float sigma = move.in_steps ? finite(move.sigma * step) : move.sigma;
-    float d;
-    if (move.rounding == kMatched) {
-      const float s = scale_in_steps(move, step);
-      const float v = s * s;
-      if (v > kTableVariance) {
-        // Beyond kMaxS the rounding is too fine to matter, and s no longer tells sigma.
-        d = (s < kMaxS ? matched_scale(v) * step : sigma) * draws.normals()[i];
-      } else {
-        const uint16_t m = draws.moves()[i];
-        const int k = Law(table, v).size(m & 0x7fff, draws, i);
-        if (k == 0) continue;
-        d = float(m & 0x8000 ? -k : k) * step;
-      }
-    } else {
-      d = sigma * draws.normals()[i];
-    }
-    const float y = w + clamp(d, max - size);
-    const uint32_t bits = magnitude_bits(y, half, nearest, nearest ? 0 : draws.rounding()[i]);
-    const uint16_t moved = uint16_t(bits | ((float_bits(y) >> 16) & 0x8000));
-    if (moved != h) {
-      memcpy(data + 2 * i, &moved, 2);
-      changed++;
-    }
+struct BF16 {
+  static constexpr float max = 3.38953138925153547591e38f;
+  static float value(uint16_t h) { return bits_float(uint32_t(h) << 16); }
+  static float step(float w) { return ulp(w, 7, -126); }
+
+  static uint32_t magnitude(float a, bool nearest, uint32_t word) {
+    const uint32_t bits = float_bits(a);
+    const uint32_t bump = nearest ? 0x7fff + ((bits >> 16) & 1) : word & 0xffff;
+    return (bits + bump) >> 16;
   }
-  return changed;
+};
+
+/// Step by step for all weights of the tile: each loop is vectors.
+template <class Format>
+inline size_t move_half_tile(uint8_t* data, size_t n, const Move& move, const LawTable& table, Draws& draws) {
+  const bool nearest = move.rounding == kNearest, matched = move.rounding == kMatched;
+  uint16_t h[kTile];
+  alignas(64) float v[kTile + N], w[kTile], step[kTile], d[kTile];
+  memcpy(h, data, 2 * n);
+  int in_table = 0, beyond = 0;
+  for (size_t i = 0; i < n; i++) {
+    w[i] = Format::value(h[i]);
+    step[i] = Format::step(w[i]);
+  }
+  for (size_t i = 0; i < n; i++) {
+    const float s = scale_in_steps(move, step[i]);
+    const float sigma = move.in_steps ? finite(move.sigma * step[i]) : move.sigma;
+    v[i] = matched ? s * s : INFINITY;
+    // Beyond kMaxS the rounding is too fine to matter, and s no longer tells sigma.
+    d[i] = matched && s < kMaxS ? matched_scale(s * s) * step[i] : sigma;
+  }
+  for (size_t i = 0; i < n; i++) in_table |= v[i] <= kTableVariance;
+  for (size_t i = 0; i < n; i++) beyond |= !(v[i] <= kTableVariance);
+  if (beyond) {
+    const float* z = draws.normals();
+    for (size_t i = 0; i < n; i++) d[i] *= z[i];
+  }
+  if (in_table) {
+    alignas(64) int32_t k[kTile + N];
+    table_each(k, n, table, v, draws);
+    for (size_t i = 0; i < n; i++) d[i] = v[i] <= kTableVariance ? float(k[i]) * step[i] : d[i];
+  }
+  const uint32_t* words = nearest ? nullptr : draws.rounding();
+  int changed = 0;
+  for (size_t i = 0; i < n; i++) {
+    const float size = std::fabs(w[i]);
+    const float y = w[i] + clamp(d[i], Format::max - size);
+    const uint32_t bits = Format::magnitude(std::fabs(y), nearest, nearest ? 0 : words[i]);
+    const uint16_t moved = uint16_t(bits | ((float_bits(y) >> 16) & 0x8000));
+    const bool usable = size <= Format::max, unmoved = (d[i] == 0.0f) & (v[i] <= kTableVariance);
+    const uint16_t kept = usable & !unmoved ? moved : h[i];
+    changed += kept != h[i];
+    h[i] = kept;
+  }
+  if (changed > 0) memcpy(data, h, 2 * n);
+  return size_t(changed);
 }

@@ -60,11 +60,12 @@ struct Move {
   uint32_t tick;
 };
 
-/// Asks for a byte that will be written soon.
+/// Asks for a byte that will be read (or written) soon. A hint: it may lie anywhere.
+template <bool kWrite>
 inline void prefetch(const void* at) {
 #if defined(__GNUC__)
   __asm__ volatile("" : : "r"(at));  // or GCC takes every caller for a function without effect, and leaves it out
-  __builtin_prefetch(at, 1);
+  __builtin_prefetch(at, kWrite);
 #else
   (void)at;
 #endif

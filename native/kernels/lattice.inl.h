@@ -146,7 +146,7 @@ class GroupMover {
       uint8_t* at = data + block * bytes;
       float s[Thresholds::kRuns];
       const size_t runs = read_steps(s, at, count, move_.format);
-      for (size_t r = 0; r < runs; r++) s[r] = scale_in_steps(move_, s[r]);
+      for (size_t r = 0; r < runs; r++) s[r] = scale_in_steps(move_, step_size(s[r]));
       const Kinds kinds = classify(move_, s, runs, levels_ + run, shares_ + run);
       all.add(kinds);
       if (kinds.dense) {

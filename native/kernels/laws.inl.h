@@ -216,6 +216,42 @@ inline void table_run(int8_t* k, size_t from, size_t n, const LawTable& table, f
   }
 }
 
+/// k[0, n) of weights with a variance each: v[i] <= kTableVariance, or more where the table does not serve and k[i] means nothing.
+/// Whole vectors, as in `kicks`.
+inline void table_each(int32_t* k, size_t n, const LawTable& table, const float* v, Draws& draws) {
+  const uint16_t* words = draws.moves();
+  alignas(64) uint32_t fifteen[kTile + N], open[N];
+  int row = 0;
+  for (size_t i = 0; i < n; i++) {
+    fifteen[i] = words[i] & 0x7fff;
+    const int at = law_row(v[i] <= kTableVariance ? v[i] : 0.0f);
+    row = at > row ? at : row;
+  }
+  const int columns = table.columns[row + 1];
+  for (size_t i = 0; i < n; i += N) {
+    const F position = min(mul(as_float(load(reinterpret_cast<const uint32_t*>(v + i))), set1f(4.0f)), set1f(4.0f * kTableVariance));
+    const U at = to_int(min(position, set1f(float(kLawRows) - 1.5f)));
+    const F weight = sub(position, from_int(at));
+    const U m = load(fifteen + i);
+    U size = set1(0), undecided = set1(0);
+    for (int j = 0; j < columns; j++) {
+      const F a = lookup(table.columns_of_tails[j], at), b = lookup(table.columns_of_tails[j] + 1, at);
+      const U high = to_int(add(a, mul(sub(b, a), weight)));
+      size = sub(size, sar<31>(sub(m, high)));
+      undecided = bor(undecided, sub(bxor(m, high), set1(1)));  // negative where they are equal
+    }
+    store(reinterpret_cast<uint32_t*>(k) + i, size);
+    store(open, sar<31>(undecided));
+    uint32_t any = 0;
+    for (size_t lane = 0; lane < N; lane++) any |= open[lane];
+    if (any == 0) continue;
+    for (size_t lane = 0; lane < N && i + lane < n; lane++) {
+      if (open[lane] != 0 && v[i + lane] <= kTableVariance) k[i + lane] = Law(table, v[i + lane]).size(int(fifteen[i + lane]), draws, i + lane);
+    }
+  }
+  for (size_t i = 0; i < n; i++) k[i] = words[i] & 0x8000 ? -k[i] : k[i];
+}
+
 /// k[from, from + n) of a run whose noise is s steps, where the table does not serve.
 inline void kick_run(int8_t* k, size_t from, size_t n, float s, const Move& move, Draws& draws) {
   if (move.rounding == kNearest) {

@@ -20,7 +20,8 @@ inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const LawTa
     switch (format[kKind]) {
       case kLattice: changed += move_table_tile(at, count, move, draws); break;
       case kF32: changed += move_f32_tile(at, n, move, draws); break;
-      default: changed += move_half_tile(at, n, move, table, draws); break;
+      case kF16: changed += move_half_tile<F16>(at, n, move, table, draws); break;
+      default: changed += move_half_tile<BF16>(at, n, move, table, draws); break;
     }
   }
   return changed;

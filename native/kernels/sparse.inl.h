@@ -153,7 +153,7 @@ class CodeAt {
   }
 
   void prefetch(const uint8_t* data, size_t i) const {
-    each(i, [&](const FieldAt&, size_t byte, int) { brownian::prefetch(data + byte); });
+    each(i, [&](const FieldAt&, size_t byte, int) { brownian::prefetch<true>(data + byte); });
   }
 
   static int log2(int n) {
@@ -190,7 +190,7 @@ struct BareCodeAt {
   explicit BareCodeAt(const int32_t*) {}
   int read(const uint8_t* data, size_t i) const { return int8_t(data[i]); }
   void write(uint8_t* data, size_t i, int code) const { data[i] = uint8_t(code); }
-  void prefetch(const uint8_t* data, size_t i) const { brownian::prefetch(data + i); }
+  void prefetch(const uint8_t* data, size_t i) const { brownian::prefetch<true>(data + i); }
 };
 
 /// Puts the hits of one tile on the codes, one by one, and counts codes that changed: a weight that is hit twice counts once, or not at

@@ -57,6 +57,7 @@ inline void mul_wide(U a, uint32_t m, U& high, U& low) {
 inline F add(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline F sub(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline F mul(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline F div(F a, F b) { return {_mm512_div_ps(a.v, b.v)}; }
 inline F min(F a, F b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline F max(F a, F b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline F root(F a) { return {_mm512_sqrt_ps(a.v)}; }
@@ -108,8 +109,35 @@ inline B sub_floor_b(B a, B b) { return {_mm512_subs_epu8(a.v, b.v)}; }
 inline B min_b(B a, B b) { return {_mm512_min_epu8(a.v, b.v)}; }
 inline B min_signed_b(B a, B b) { return {_mm512_min_epi8(a.v, b.v)}; }
 inline B max_signed_b(B a, B b) { return {_mm512_max_epi8(a.v, b.v)}; }
+/// Bytes as signed numbers; -128 stays.
+inline B abs_b(B a) { return {_mm512_abs_epi8(a.v)}; }
+/// table[a], a < 16.
+inline B lookup_b(const uint8_t* table, B a) {
+  return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), a.v)};
+}
+inline B and_b(B a, B b) { return {_mm512_and_si512(a.v, b.v)}; }
+/// Each byte's upper half comes down; what is above it is not defined.
+inline B shr4_b(B a) { return {_mm512_srli_epi16(a.v, 4)}; }
+/// Pieces of kBytes, 16 or 32, that lie `stride` apart.
+template <int kBytes> inline B load_pieces(const uint8_t* p, size_t stride) {
+  if constexpr (kBytes == 32) {
+    const __m256i* a = reinterpret_cast<const __m256i*>(p);
+    const __m256i* b = reinterpret_cast<const __m256i*>(p + stride);
+    return {_mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256(a)), _mm256_loadu_si256(b), 1)};
+  } else {
+    const auto at = [&](size_t i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i * stride)); };
+    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(at(0)), at(1), 1);
+    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(at(2)), at(3), 1);
+    return {_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1)};
+  }
+}
+/// Sums of eight unsigned bytes in every second lane, 0 in the others.
+inline U sums_of_eight(B a) { return {_mm512_sad_epu8(a.v, _mm512_setzero_si512())}; }
+/// Sums of four products of unsigned and signed bytes; two of them must fit into 16 bits.
+inline U dot_of_four(B a, B b) { return {_mm512_madd_epi16(_mm512_maddubs_epi16(a.v, b.v), _mm512_set1_epi16(1))}; }
 inline size_t count_nonzero_b(B a) { return size_t(_mm_popcnt_u64(_mm512_test_epi8_mask(a.v, a.v))); }
 
+#define BROWNIAN_VECTORS 1
 #include "../kernels/all.inl.h"
 
 }  // namespace avx512

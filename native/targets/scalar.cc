@@ -52,6 +52,7 @@ inline void mul_wide(U a, uint32_t m, U& high, U& low) {
 inline F add(F a, F b) { return {a.x + b.x}; }
 inline F sub(F a, F b) { return {a.x - b.x}; }
 inline F mul(F a, F b) { return {a.x * b.x}; }
+inline F div(F a, F b) { return {a.x / b.x}; }
 inline F min(F a, F b) { return a.x < b.x ? a : b; }
 inline F max(F a, F b) { return a.x > b.x ? a : b; }
 inline F root(F a) { return {std::sqrt(a.x)}; }
@@ -92,8 +93,12 @@ inline B sub_floor_b(B a, B b) { return a > b ? B(a - b) : B(0); }
 inline B min_b(B a, B b) { return a < b ? a : b; }
 inline B min_signed_b(B a, B b) { return int8_t(a) < int8_t(b) ? a : b; }
 inline B max_signed_b(B a, B b) { return int8_t(a) > int8_t(b) ? a : b; }
+inline B abs_b(B a) { return int8_t(a) < 0 ? B(-a) : a; }
+inline B lookup_b(const uint8_t* table, B a) { return table[a]; }
+inline U dot_of_four(B a, B b) { return U(int(a) * int8_t(b)); }
 inline size_t count_nonzero_b(B a) { return a != 0; }
 
+#define BROWNIAN_VECTORS 0
 #include "../kernels/all.inl.h"
 
 }  // namespace scalar
