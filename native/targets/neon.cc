@@ -55,6 +55,7 @@ inline void mul_wide(U a, uint32_t m, U& high, U& low) {
 inline F add(F a, F b) { return {vaddq_f32(a.v, b.v)}; }
 inline F sub(F a, F b) { return {vsubq_f32(a.v, b.v)}; }
 inline F mul(F a, F b) { return {vmulq_f32(a.v, b.v)}; }
+inline F div(F a, F b) { return {vdivq_f32(a.v, b.v)}; }
 inline F min(F a, F b) { return {vminq_f32(a.v, b.v)}; }
 inline F max(F a, F b) { return {vmaxq_f32(a.v, b.v)}; }
 inline F root(F a) { return {vsqrtq_f32(a.v)}; }
@@ -100,8 +101,27 @@ inline B sub_floor_b(B a, B b) { return {vqsubq_u8(a.v, b.v)}; }
 inline B min_b(B a, B b) { return {vminq_u8(a.v, b.v)}; }
 inline B min_signed_b(B a, B b) { return {vreinterpretq_u8_s8(vminq_s8(vreinterpretq_s8_u8(a.v), vreinterpretq_s8_u8(b.v)))}; }
 inline B max_signed_b(B a, B b) { return {vreinterpretq_u8_s8(vmaxq_s8(vreinterpretq_s8_u8(a.v), vreinterpretq_s8_u8(b.v)))}; }
+/// Bytes as signed numbers; -128 stays.
+inline B abs_b(B a) { return {vreinterpretq_u8_s8(vabsq_s8(vreinterpretq_s8_u8(a.v)))}; }
+/// table[a], a < 16.
+inline B lookup_b(const uint8_t* table, B a) { return {vqtbl1q_u8(vld1q_u8(table), a.v)}; }
+inline B and_b(B a, B b) { return {vandq_u8(a.v, b.v)}; }
+/// Each byte's upper half comes down.
+inline B shr4_b(B a) { return {vshrq_n_u8(a.v, 4)}; }
+/// Pieces of kBytes, 16 or 32, that lie `stride` apart: here one, or the half of one.
+template <int kBytes> inline B load_pieces(const uint8_t* p, size_t) { return load_b(p); }
+/// Sums of eight unsigned bytes in every second lane, 0 in the others.
+inline U sums_of_eight(B a) { return {vreinterpretq_u32_u64(vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(a.v))))}; }
+/// Sums of four products of unsigned and signed bytes.
+inline U dot_of_four(B a, B b) {
+  const int8x16_t c = vreinterpretq_s8_u8(b.v);
+  const int16x8_t low = vmulq_s16(vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(a.v))), vmovl_s8(vget_low_s8(c)));
+  const int16x8_t high = vmulq_s16(vreinterpretq_s16_u16(vmovl_high_u8(a.v)), vmovl_high_s8(c));
+  return {vreinterpretq_u32_s32(vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)))};
+}
 inline size_t count_nonzero_b(B a) { return vaddvq_u8(vshrq_n_u8(vtstq_u8(a.v, a.v), 7)); }
 
+#define BROWNIAN_VECTORS 1
 #include "../kernels/all.inl.h"
 
 }  // namespace neon
