@@ -12,10 +12,10 @@ if (kernels.backend !== backend || kernels.isa !== isa) throw new Error(`there i
 
 const lines = [];
 function print({ what, run }) {
-  const { out, number } = run(kernels);
+  const { out, numbers } = run(kernels);
   const hash = createHash("sha256")
     .update(Buffer.from(out.buffer, out.byteOffset, out.byteLength))
-    .update(String(number));
+    .update(String(numbers));
   lines.push(`${hash.digest("hex").slice(0, 16)} ${what}`);
 }
 for (const test of gridCases()) print(test);
