@@ -58,9 +58,7 @@ async function copyBytes(
   wayOut: string,
   watch: Watch,
 ): Promise<void> {
-  const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
-  if (free < size) throw noSpace(folder, size, free, wayOut);
+  const free = await checkRoom(folder, size, wayOut);
   const target = await open(to, "wx", 0o600).catch((error) => {
     throw asFileError(error, folder);
   });
@@ -82,11 +80,19 @@ async function copyBytes(
   }
 }
 
+/** How many bytes are free in `folder`; throws `no-space` when that is less than `size`. */
+export async function checkRoom(folder: string, size: number, wayOut: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  if (free < size) throw noSpace(folder, size, free, wayOut);
+  return free;
+}
+
 /** Writes all `length` bytes at `position`, however many calls that takes. */
 export async function writeFully(file: FileHandle, bytes: Uint8Array, length: number, position: number): Promise<void> {
   for (let done = 0; done < length; ) done += (await file.write(bytes, done, length - done, position + done)).bytesWritten;
 }
 
-function noSpace(folder: string, needed: number, free: number, wayOut: string, cause?: unknown): BrownianError {
+export function noSpace(folder: string, needed: number, free: number, wayOut: string, cause?: unknown): BrownianError {
   return new BrownianError("no-space", `${folder} has no room for ${needed} bytes (${free} are free): ${wayOut}`, { cause });
 }

@@ -6,3 +6,4 @@ export { LiveCopy, type LiveCopyOptions } from "./live-copy.js";
 export { type ModelFile, readModel, type Tensor } from "./model-file.js";
 export { type Mover, type MoverWatch, openMover, openReader, type Reader, type TensorMove, tensorRms } from "./mover.js";
 export { writeWhole } from "./output.js";
+export { openWriter, type Writer } from "./writer.js";

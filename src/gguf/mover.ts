@@ -130,14 +130,14 @@ export async function tensorRms(reader: Reader, tensor: Tensor, watch?: MoverWat
 }
 
 /** A part of a tensor: whole blocks, and whole leaves of sums except at the tensor's end. */
-interface Piece {
+export interface Piece {
   readonly offset: number;
   readonly bytes: number;
   /** First weight. */
   readonly index: number;
 }
 
-function* pieces(tensor: Tensor, format: EncodedFormat, leaves: number): Generator<Piece> {
+export function* pieces(tensor: Tensor, format: EncodedFormat, leaves: number): Generator<Piece> {
   const weights = format[Field.weights] as number;
   const bytes = ((SUM_LEAF * leaves) / weights) * (format[Field.bytes] as number);
   for (let done = 0; done < tensor.bytes; done += bytes) {
@@ -149,7 +149,7 @@ function* pieces(tensor: Tensor, format: EncodedFormat, leaves: number): Generat
   }
 }
 
-const formatOf = (tensor: Tensor): EncodedFormat => encodedFormat(supportedFormat(tensor.type, `tensor ${tensor.name}: `));
+export const formatOf = (tensor: Tensor): EncodedFormat => encodedFormat(supportedFormat(tensor.type, `tensor ${tensor.name}: `));
 
 /** Through memory mapping: the kernels run on threads of their own. */
 class MappedReader implements Reader {

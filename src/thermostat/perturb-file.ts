@@ -1,7 +1,6 @@
 // A moved copy of a model file, once: what `brownian perturb` does.
 
-import { dirname } from "node:path";
-import { copyModel, openMover, readModel, type Skipped, writeWhole } from "../gguf/index.js";
+import { openWriter, readModel, type Skipped, writeWhole } from "../gguf/index.js";
 import { selection } from "../kernels/select.js";
 import { choose, drawTensors, RmsCache, type TensorDrawn } from "./draw.js";
 import { checkSettings, type NoiseSettings, type Watch } from "./settings.js";
@@ -17,6 +16,7 @@ export interface FilePerturbed {
   readonly weights: number;
   readonly changed: number;
 }
+
 /**
  * Writes a moved copy of the model `input` to `output`, whole or not at all. The input is opened for reading only.
  *
@@ -28,18 +28,23 @@ export async function perturbFile(input: string, output: string, options: Pertur
   const settings = checkSettings(options);
   const model = await readModel(input);
   const { chosen, skipped } = choose(model, settings);
-  const moving = chosen.reduce((sum, tensor) => sum + tensor.bytes, 0);
-  const total = model.size + moving;
-  const report = (done: number) => options.onProgress?.(done, total);
+  const resting = model.size - chosen.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  const report = (done: number) => options.onProgress?.(done, model.size);
   const signal = options.signal && { signal: options.signal };
   return writeWhole(output, input, async (partial) => {
-    const wayOut = "free some, or write elsewhere.";
-    await copyModel(model.path, partial, model.size, dirname(partial), wayOut, { ...signal, onProgress: report });
-    const mover = await openMover(partial, model.path, selection().kernels);
+    const writer = await openWriter(partial, model, selection().kernels);
     try {
+      let copied = 0;
+      await writer.copyRest(chosen, {
+        ...signal,
+        onBytes: (bytes) => {
+          copied += bytes;
+          report(copied);
+        },
+      });
       const tensors: TensorDrawn[] = [];
-      const watch = { ...signal, onProgress: (done: number) => report(model.size + done) };
-      for await (const drawn of drawTensors(mover, chosen, settings, options.tick ?? 0, new RmsCache(mover), watch))
+      const watch = { ...signal, onProgress: (done: number) => report(resting + done) };
+      for await (const drawn of drawTensors(writer, chosen, settings, options.tick ?? 0, new RmsCache(writer), watch))
         tensors.push(drawn);
       return {
         tensors,
@@ -48,7 +53,7 @@ export async function perturbFile(input: string, output: string, options: Pertur
         changed: tensors.reduce((sum, t) => sum + t.changed, 0),
       };
     } finally {
-      await mover.close();
+      await writer.close();
     }
   });
 }
