@@ -20,6 +20,6 @@ describe.skipIf(!existsSync("/proc/self/status"))("the library in worker threads
   it("would be found out if it kept 256 kB a load", { timeout: 120_000 }, () => {
     const { status, stdout } = run("--loads", "20", "--hold", String(2 ** 18));
     expect(status, stdout).toBe(1);
-    expect(stdout).toMatch(/the library's own: 2\d\d\.\d+ kB a load/);
+    expect(Number(/the library's own: (\S+) kB a load/.exec(stdout)?.[1]), stdout).toBeGreaterThan(200);
   });
 });
