@@ -24,9 +24,13 @@
       "target_name": "brownian",
       "sources": ["native/addon.cc", "native/dispatch.cc", "native/mapped_file.cc"],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS"],
+      # A worker thread may be ended while its job runs: that there is nobody to tell must not end the process.
+      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "dependencies": ["brownian_scalar"],
-      "conditions": [["target_arch=='x64'", { "dependencies": ["brownian_avx2", "brownian_avx512"] }]]
+      "conditions": [
+        ["target_arch=='x64'", { "dependencies": ["brownian_avx2", "brownian_avx512"] }],
+        ["target_arch=='arm64'", { "dependencies": ["brownian_neon"] }]
+      ]
     }
   ],
   "conditions": [
@@ -49,6 +53,9 @@
           "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["/arch:AVX512"] } }
         }
       ]
+    }],
+    ["target_arch=='arm64'", {
+      "targets": [{ "target_name": "brownian_neon", "type": "static_library", "sources": ["native/targets/neon.cc"] }]
     }]
   ]
 }

@@ -66,6 +66,11 @@ std::vector<Candidate> detect() {
   };
 }
 
+#elif defined(__aarch64__) || defined(_M_ARM64)
+
+// Every AArch64 processor has NEON, and every system for it saves its registers.
+std::vector<Candidate> detect() { return {{kNeonTarget.name, &kNeonTarget, ""}, {kScalarTarget.name, &kScalarTarget, ""}}; }
+
 #else
 
 std::vector<Candidate> detect() { return {{kScalarTarget.name, &kScalarTarget, ""}}; }

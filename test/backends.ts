@@ -18,7 +18,8 @@ function attempt(name: string, load: () => Kernels): Variant[] {
   }
 }
 
-export const native: readonly Variant[] = ["scalar", "avx2", "avx512"].flatMap((isa) =>
+const vectors = process.arch === "arm64" ? ["neon"] : ["avx2", "avx512"];
+export const native: readonly Variant[] = ["scalar", ...vectors].flatMap((isa) =>
   attempt(`native ${isa}`, () => loadNative(isa, 2)),
 );
 export const wasm: readonly Variant[] = ["scalar", "simd128"].flatMap((isa) => attempt(`wasm ${isa}`, () => loadWasm(isa)));

@@ -106,6 +106,8 @@ extern const Target kScalarTarget;
 #if defined(__x86_64__) || defined(_M_X64)
 extern const Target kAvx2Target;
 extern const Target kAvx512Target;
+#elif defined(__aarch64__) || defined(_M_ARM64)
+extern const Target kNeonTarget;
 #endif
 
 }  // namespace brownian

@@ -97,11 +97,13 @@ inline bool squares_of_blocks(int32_t* squares, const uint8_t* data, size_t bloc
   const uint8_t* at = data + p.offset;
   if (p.bits == 8) {
     B lowest = set1_b(0);
-    for (size_t block = 0; block < blocks; block += B_LANES / 32) {
-      const B q = load_pieces<32>(at + block * bytes, bytes);
-      const B size = abs_b(q);
-      lowest = min_signed_b(lowest, q);
-      store(reinterpret_cast<uint32_t*>(parts) + block * 8, dot_of_four(size, size));
+    for (size_t block = 0; block < blocks; block += B_LANES < 32 ? 1 : B_LANES / 32) {
+      for (size_t part = 0; part < 32; part += B_LANES) {  // more than one only where vectors are shorter than a block
+        const B q = load_pieces<32>(at + block * bytes + part, bytes);
+        const B size = abs_b(q);
+        lowest = min_signed_b(lowest, q);
+        store(reinterpret_cast<uint32_t*>(parts) + block * 8 + part / 4, dot_of_four(size, size));
+      }
     }
     if (count_nonzero_b(xor_b(lowest, set1_b(0x80))) < B_LANES) return false;  // -128, whose square is too large
     add_neighbours<8>(squares, parts, blocks);

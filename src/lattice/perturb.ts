@@ -77,6 +77,8 @@ export function checkedMove(data: Uint8Array, options: PerturbOptions): { readon
       `index must be a multiple of a ${format.name} block (${format.weights} weights), but is ${index}.`,
     );
   }
+  // Beyond, numbers no longer tell one weight from the next.
+  checkInteger("index + the weights of data", index + weights, 0);
   checkChoice("scale", options.scale ?? "absolute", SCALES);
   const steps = externalSteps(format, options.step);
   const move = makeMove(format, {

@@ -1,0 +1,132 @@
+// 128-bit vectors: AArch64, where NEON is part of every processor. No flags of its own; on other processors this file is not compiled.
+#include <arm_neon.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+#include <type_traits>
+
+#include "../kernels/format.h"
+
+namespace brownian {
+namespace neon {
+
+constexpr int N = 4;
+constexpr int H_LANES = 8;
+constexpr int B_LANES = 16;
+struct U {
+  uint32x4_t v;
+};
+struct F {
+  float32x4_t v;
+};
+struct H {
+  int16x8_t v;
+};
+struct B {
+  uint8x16_t v;
+};
+
+inline U set1(uint32_t x) { return {vdupq_n_u32(x)}; }
+inline F set1f(float x) { return {vdupq_n_f32(x)}; }
+inline U load(const uint32_t* p) { return {vld1q_u32(p)}; }
+inline void store(uint32_t* p, U a) { vst1q_u32(p, a.v); }
+inline F as_float(U a) { return {vreinterpretq_f32_u32(a.v)}; }
+inline U as_uint(F a) { return {vreinterpretq_u32_f32(a.v)}; }
+inline U add(U a, U b) { return {vaddq_u32(a.v, b.v)}; }
+inline U sub(U a, U b) { return {vsubq_u32(a.v, b.v)}; }
+inline U band(U a, U b) { return {vandq_u32(a.v, b.v)}; }
+inline U bor(U a, U b) { return {vorrq_u32(a.v, b.v)}; }
+inline U bxor(U a, U b) { return {veorq_u32(a.v, b.v)}; }
+inline U xor3(U a, U b, U c) { return bxor(bxor(a, b), c); }
+template <int n> inline U shl(U a) { return {vshlq_n_u32(a.v, n)}; }
+template <int n> inline U shr(U a) { return {vshrq_n_u32(a.v, n)}; }
+template <int n> inline U sar(U a) { return {vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_u32(a.v), n))}; }
+/// high + 1 where sum < addend (unsigned): where sum = addend + something wrapped around.
+inline U add_carry(U high, U sum, U addend) { return {vsubq_u32(high.v, vcltq_u32(sum.v, addend.v))}; }
+inline void mul_wide(U a, uint32_t m, U& high, U& low) {
+  const uint32x4_t b = vdupq_n_u32(m);
+  const uint32x4_t first = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a.v), vget_low_u32(b)));
+  const uint32x4_t second = vreinterpretq_u32_u64(vmull_high_u32(a.v, b));
+  high.v = vuzp2q_u32(first, second);
+  low.v = vuzp1q_u32(first, second);
+}
+inline F add(F a, F b) { return {vaddq_f32(a.v, b.v)}; }
+inline F sub(F a, F b) { return {vsubq_f32(a.v, b.v)}; }
+inline F mul(F a, F b) { return {vmulq_f32(a.v, b.v)}; }
+inline F div(F a, F b) { return {vdivq_f32(a.v, b.v)}; }
+inline F min(F a, F b) { return {vminq_f32(a.v, b.v)}; }
+inline F max(F a, F b) { return {vmaxq_f32(a.v, b.v)}; }
+inline F root(F a) { return {vsqrtq_f32(a.v)}; }
+inline F from_int(U a) { return {vcvtq_f32_s32(vreinterpretq_s32_u32(a.v))}; }
+inline U to_int(F a) { return {vreinterpretq_u32_s32(vcvtq_s32_f32(a.v))}; }
+/// Lane r holds block r: the interleaving store transposes.
+inline void store_blocks(uint32_t* out, U a, U b, U c, U d) { vst4q_u32(out, (uint32x4x4_t{{a.v, b.v, c.v, d.v}})); }
+/// table[index], index < 32.
+inline F lookup(const float* table, U index) {
+  const float of[N] = {table[vgetq_lane_u32(index.v, 0)], table[vgetq_lane_u32(index.v, 1)], table[vgetq_lane_u32(index.v, 2)],
+                       table[vgetq_lane_u32(index.v, 3)]};
+  return {vld1q_f32(of)};
+}
+inline void store_i16(int16_t* out, U a) { vst1_s16(out, vqmovn_s32(vreinterpretq_s32_u32(a.v))); }
+/// Saturated.
+inline void store_i8(int8_t* out, U a) {
+  const int16x4_t half = vqmovn_s32(vreinterpretq_s32_u32(a.v));
+  const uint32_t four = vget_lane_u32(vreinterpret_u32_s8(vqmovn_s16(vcombine_s16(half, half))), 0);
+  memcpy(out, &four, 4);
+}
+
+inline H set1_h(int16_t x) { return {vdupq_n_s16(x)}; }
+inline H load_h(const uint16_t* p) { return {vreinterpretq_s16_u16(vld1q_u16(p))}; }
+inline H and_h(H a, H b) { return {vandq_s16(a.v, b.v)}; }
+inline H xor_h(H a, H b) { return {veorq_s16(a.v, b.v)}; }
+inline H sub_h(H a, H b) { return {vsubq_s16(a.v, b.v)}; }
+inline H sar15_h(H a) { return {vshrq_n_s16(a.v, 15)}; }
+inline H count_less(H count, H a, H b) { return {vsubq_s16(count.v, vreinterpretq_s16_u16(vcltq_s16(a.v, b.v)))}; }
+inline H or_equal(H open, H a, H b) { return {vorrq_s16(open.v, vreinterpretq_s16_u16(vceqq_s16(a.v, b.v)))}; }
+inline bool any_h(H a) { return vmaxvq_u16(vreinterpretq_u16_s16(a.v)) != 0; }
+inline void store_codes(int8_t* p, H a) { vst1_s8(p, vqmovn_s16(a.v)); }
+/// Each of the values at p for kRun lanes, 16 or 32.
+template <int kRun> inline H spread_h(const int16_t* p) { return {vdupq_n_s16(*p)}; }
+
+inline B set1_b(uint8_t x) { return {vdupq_n_u8(x)}; }
+inline B load_b(const uint8_t* p) { return {vld1q_u8(p)}; }
+inline void store_b(uint8_t* p, B a) { vst1q_u8(p, a.v); }
+inline B xor_b(B a, B b) { return {veorq_u8(a.v, b.v)}; }
+inline B add_b(B a, B b) { return {vaddq_u8(a.v, b.v)}; }
+inline B sub_b(B a, B b) { return {vsubq_u8(a.v, b.v)}; }
+/// a - b, or 0 where that is negative.
+inline B sub_floor_b(B a, B b) { return {vqsubq_u8(a.v, b.v)}; }
+inline B min_b(B a, B b) { return {vminq_u8(a.v, b.v)}; }
+inline B min_signed_b(B a, B b) { return {vreinterpretq_u8_s8(vminq_s8(vreinterpretq_s8_u8(a.v), vreinterpretq_s8_u8(b.v)))}; }
+inline B max_signed_b(B a, B b) { return {vreinterpretq_u8_s8(vmaxq_s8(vreinterpretq_s8_u8(a.v), vreinterpretq_s8_u8(b.v)))}; }
+/// Bytes as signed numbers; -128 stays.
+inline B abs_b(B a) { return {vreinterpretq_u8_s8(vabsq_s8(vreinterpretq_s8_u8(a.v)))}; }
+/// table[a], a < 16.
+inline B lookup_b(const uint8_t* table, B a) { return {vqtbl1q_u8(vld1q_u8(table), a.v)}; }
+inline B and_b(B a, B b) { return {vandq_u8(a.v, b.v)}; }
+/// Each byte's upper half comes down.
+inline B shr4_b(B a) { return {vshrq_n_u8(a.v, 4)}; }
+/// Pieces of kBytes, 16 or 32, that lie `stride` apart: here one, or the half of one.
+template <int kBytes> inline B load_pieces(const uint8_t* p, size_t) { return load_b(p); }
+/// Sums of eight unsigned bytes in every second lane, 0 in the others.
+inline U sums_of_eight(B a) { return {vreinterpretq_u32_u64(vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(a.v))))}; }
+/// Sums of four products of unsigned and signed bytes.
+inline U dot_of_four(B a, B b) {
+  const int8x16_t c = vreinterpretq_s8_u8(b.v);
+  const int16x8_t low = vmulq_s16(vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(a.v))), vmovl_s8(vget_low_s8(c)));
+  const int16x8_t high = vmulq_s16(vreinterpretq_s16_u16(vmovl_high_u8(a.v)), vmovl_high_s8(c));
+  return {vreinterpretq_u32_s32(vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)))};
+}
+inline size_t count_nonzero_b(B a) { return vaddvq_u8(vshrq_n_u8(vtstq_u8(a.v, a.v), 7)); }
+
+#define BROWNIAN_VECTORS 1
+#include "../kernels/all.inl.h"
+
+}  // namespace neon
+
+const Target kNeonTarget = {"neon", neon::bits, neon::uniform, neon::normal, neon::perturb, neon::sum_squares,
+                             neon::index_steps, neon::redraw};
+
+}  // namespace brownian
