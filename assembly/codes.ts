@@ -139,7 +139,7 @@ export function halfToFloat(h: u32): f32 {
   return reinterpret<f32>(sign | ((magnitude << 13) + (112 << 23)));
 }
 
-function readHalf(at: usize): f32 {
+export function readHalf(at: usize): f32 {
   return halfToFloat(<u32>load<u16>(at));
 }
 

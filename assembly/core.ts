@@ -1,9 +1,11 @@
 // What a module exports: addresses of the places that JavaScript fills, and the kernels. src/kernels/wasm.ts is the only caller.
 
-import { FORMAT, HITS, LAW, STAGE, STEPS } from "./memory";
+import { FORMAT, HITS, LAW, STAGE, STEPS, TAKEN } from "./memory";
 import { fill } from "./noise";
+import { takenHits } from "./sparse";
 
 export { perturb } from "./moves";
+export { forgetHits } from "./sparse";
 export { sumSquares } from "./sums";
 
 export function stage(): usize {
@@ -20,6 +22,15 @@ export function law(): usize {
 }
 export function hits(): usize {
   return HITS;
+}
+
+export function taken(): usize {
+  return TAKEN;
+}
+
+/** {@link takenHits} with whole numbers as JavaScript has them. */
+export function hitsOfTile(level: i32, tile: f64, from: f64, to: f64, share: u32, k0: u32, k1: u32, tick: u32): i32 {
+  return takenHits(level, <u64>tile, <u64>from, <u64>to, share, k0, k1, tick);
 }
 
 /** Blocks of noise to the stage, as bits (0), uniforms (1) or normals (2). */

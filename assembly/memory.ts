@@ -22,7 +22,7 @@ export const MOVE_DRAWS: usize = memory.data(4096 * 2 + 128, 64);
 export const REFINE_DRAWS: usize = memory.data(128, 64);
 export const THRESHOLDS: usize = memory.data(16 * 2, 64);
 export const LANES: usize = memory.data(16 * 8, 64);
-/** Noise in steps of each run of a tile, its end, its level, and the share of that level's hits that it takes. */
+/** Of each run of a tile of rows, or of a leaf of groups: its noise in steps, its end, its level, and the share of that level's hits that it takes. */
 export const RUN_SCALES: usize = memory.data(4096 * 4, 64);
 export const RUN_ENDS: usize = memory.data(4096 * 4, 64);
 export const RUN_LEVELS: usize = memory.data(4096, 64);
@@ -34,9 +34,14 @@ export const HIT_TILE_NUMBERS: usize = memory.data(41 * 8, 64);
 export const HIT_COUNTS: usize = memory.data(41 * 4, 64);
 /** Words of the hits of a tile; room for what SIMD makes beyond them. */
 export const HIT_WORDS: usize = memory.data(192 * 16 + 128, 64);
-/** Codes that were moved in a range: which, and what they were before. */
-export const MOVED_PLACES: usize = memory.data(1024 * 4, 64);
-export const MOVED_BEFORE: usize = memory.data(1024, 64);
+/** Hits of a tile that move a code without blocks: which weight (u32), and by how much (i32). */
+export const TAKEN: usize = memory.data(193 * 8, 64);
+/** Where single codes lie, plane by plane. */
+export const CODE_PLANES: usize = memory.data(2 * 40, 64);
+/** Codes that the hits of a tile moved: which, what they were before, and a set of their last bits. */
+export const MOVED_PLACES: usize = memory.data(192 * 4, 64);
+export const MOVED_BEFORE: usize = memory.data(192, 64);
+export const MOVED_SEEN: usize = memory.data(512, 64);
 
 // Fields of the format.
 export const KIND: i32 = 0;

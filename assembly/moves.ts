@@ -1,7 +1,7 @@
 // The laws of moves: the counterpart of src/kernels/js/moves.ts and floats.ts, which hold the formulas. A tile's moves are drawn into an
 // int8 a weight, run by run, and then put on the codes with the symmetric truncation at the rails.
 
-import { halfToFloat, pack, readStep, stepSize, unpack } from "./codes";
+import { halfToFloat, pack, readStep, stepSize, unpack, readHalf } from "./codes";
 import { codeOfLevel, lastLevel, levelOfCode, meanGap, valueAt } from "./levels";
 import {
   BYTES,
@@ -34,6 +34,9 @@ import {
   RUN_LEVELS,
   RUN_SCALES,
   RUN_SHARES,
+  STEP_F16,
+  STEP_F16_ORIGIN,
+  STEP_OFFSET,
   STAGE,
   STEP,
   STEPS,
@@ -44,8 +47,10 @@ import {
 } from "./memory";
 import { AS_BITS, AS_NORMAL, fill } from "./noise";
 import {
+  beginCodes,
   beginMoved,
   forgetHits,
+  forgetMoved,
   hitAt,
   hitsOf,
   levelOf,
@@ -506,16 +511,18 @@ function moveHalves(data: usize, n: i32): i32 {
 
 const DENSE: i32 = -1;
 const STILL: i32 = -2;
-/** Levels of the tile's sparse runs, bit by bit, and whether there are dense ones. */
+/** Levels of the sparse runs since beginRuns, bit by bit, and whether there were dense ones. */
 let sparseLevels: u64 = 0;
 let dense: bool = false;
+/** The binary logarithm of the length of all runs, or -1 where RUN_ENDS has their ends. */
+let even: i32 = -1;
+/** The run that the tile begins with. */
+let firstRun: i32 = 0;
 
-/** Notes that run number `run` of the tile ends at weight `end` and has this step. */
-function addRun(run: i32, end: i32, step: f32): void {
-  if (run == 0) {
-    sparseLevels = 0;
-    dense = false;
-  }
+/** Notes the noise of run number `run`. */
+// @ts-ignore: decorator
+@inline
+function addRun(run: i32, step: f32): void {
   const s: f32 = step > 0 ? scaleInSteps(step) : 0;
   const v = s * s;
   let level = s > 0 ? DENSE : STILL;
@@ -528,22 +535,30 @@ function addRun(run: i32, end: i32, step: f32): void {
     }
   }
   if (level == DENSE) dense = true;
-  store<i32>(RUN_ENDS + (<usize>run << 2), end);
   store<f32>(RUN_SCALES + (<usize>run << 2), s);
   store<i8>(RUN_LEVELS + run, <i8>level);
 }
 
-function moveLattice(data: usize, blocks: i32, runs: i32): i32 {
-  let changed = dense ? moveDense(data, blocks, runs) : 0;
-  for (let level = 0; sparseLevels >> level != 0; level++) {
-    if ((sparseLevels >> level) & 1) changed += moveSparse(data, level, runs);
+/** Notes the groups of a tile's blocks, from run `firstRun` on; returns how many. */
+function addGroups(data: usize, blocks: i32): i32 {
+  const blockBytes = field(BYTES);
+  const groups = field(WEIGHTS) / field(GROUP);
+  let run = firstRun;
+  if (field(STEP) == STEP_F16 || field(STEP) == STEP_F16_ORIGIN) {
+    // The commonest, one group a block: no need to ask for each.
+    data += field(STEP_OFFSET);
+    for (let b = 0; b < blocks; b++, data += blockBytes) addRun(run++, stepSize(readHalf(data)));
+  } else {
+    for (let b = 0; b < blocks; b++, data += blockBytes) {
+      for (let g = 0; g < groups; g++) addRun(run++, stepSize(readStep(data, g)));
+    }
   }
-  return changed;
+  return run - firstRun;
 }
 
 function moveDense(data: usize, blocks: i32, runs: i32): i32 {
-  for (let run = 0, start = 0; run < runs; run++) {
-    const end = load<i32>(RUN_ENDS + (<usize>run << 2));
+  for (let run = firstRun, start = 0; run < firstRun + runs; run++) {
+    const end = even < 0 ? load<i32>(RUN_ENDS + (<usize>run << 2)) : start + (1 << even);
     drawRun(start, end, <i32>load<i8>(RUN_LEVELS + run) == DENSE ? load<f32>(RUN_SCALES + (<usize>run << 2)) : 0);
     start = end;
   }
@@ -553,23 +568,32 @@ function moveDense(data: usize, blocks: i32, runs: i32): i32 {
   return changed;
 }
 
-/** Takes the hits of a level on the tile's runs of that level. */
-function moveSparse(data: usize, level: i32, runs: i32): i32 {
+/** Takes the hits of all levels on the runs of weights [index, index + count), of which there are `runs`. */
+function moveSparse(data: usize, runs: i32): i32 {
+  forgetMoved();
+  beginCodes();
+  for (let level = 0; sparseLevels >> level != 0; level++) {
+    if ((sparseLevels >> level) & 1) moveLevel(data, level, runs);
+  }
+  return movedCodes();
+}
+
+function moveLevel(data: usize, level: i32, runs: i32): void {
   const lo = field(LO);
   const hi = field(HI);
   const bits = placeBits(level);
   const end = index + <u64>count;
-  beginMoved();
   for (let tile = index >> bits; tile << bits < end; tile++) {
     const hits = hitsOf(level, tile, key0, key1, tick);
-    // As a signed distance from the tile of weights, so that one comparison finds the hits within.
+    // As a signed distance from the first weight, so that one comparison finds the hits within.
     const start = (tile << bits) - index;
+    beginMoved();
     for (let j = 0; j < hits; j++) {
       const hit = hitAt(level, j);
       const place = start + load<u64>(hit);
       if (place >= <u64>count) continue;
       const i = <i32>place;
-      const run = runAt(i, runs);
+      const run = even < 0 ? runAt(i, runs) : i >> even;
       if (<i32>load<i8>(RUN_LEVELS + run) != level || load<u32>(hit, 8) >= load<u32>(RUN_SHARES + (<usize>run << 2))) continue;
       const q = readCode(data, i);
       if (q <= lo || q >= hi) continue;
@@ -578,7 +602,6 @@ function moveSparse(data: usize, level: i32, runs: i32): i32 {
       noteMoved(i, q, to);
     }
   }
-  return movedCodes();
 }
 
 /** The first run that ends behind weight i. */
@@ -637,6 +660,13 @@ export function perturb(
   const blockBytes = field(BYTES);
   const blocks = bytes / blockBytes;
   const tileBlocks = TILE / weights;
+  const uniform = kind == LATTICE && field(LEVELS) == UNIFORM;
+  const external = field(STEP) == EXTERNAL;
+  const all = blocks * weights;
+  const leaf = index;
+  even = uniform && !external ? ctz<i32>(field(GROUP)) : -1;
+  firstRun = 0;
+  sparseLevels = 0;
   let row = STEPS;
   let changed = 0;
   for (let block = 0; block < blocks; block += tileBlocks) {
@@ -646,31 +676,38 @@ export function perturb(
     hasNormals = false;
     hasRounding = false;
     hasMoves = false;
-    if (kind == LATTICE && field(LEVELS) == UNIFORM) {
+    dense = false;
+    if (uniform && external) {
       let runs = 0;
-      if (field(STEP) == EXTERNAL) {
-        for (let start = 0; start < count; ) {
-          const end = min<i32>(count, start + rowLeft);
-          addRun(runs++, end, load<f32>(row));
-          rowLeft -= end - start;
-          if (rowLeft == 0) {
-            rowLeft = rowLength;
-            row += 4;
-          }
-          start = end;
+      sparseLevels = 0;
+      for (let start = 0; start < count; ) {
+        const end = min<i32>(count, start + rowLeft);
+        addRun(runs, load<f32>(row));
+        store<i32>(RUN_ENDS + (<usize>runs << 2), end);
+        runs++;
+        rowLeft -= end - start;
+        if (rowLeft == 0) {
+          rowLeft = rowLength;
+          row += 4;
         }
-      } else {
-        const group = field(GROUP);
-        for (let b = 0, end = group; b < some; b++) {
-          for (let g = 0; g * group < weights; g++, end += group) addRun(runs++, end, stepSize(readStep(data + b * blockBytes, g)));
-        }
+        start = end;
       }
-      changed += moveLattice(data, some, runs);
+      if (dense) changed += moveDense(data, some, runs);
+      changed += moveSparse(data, runs);
+    } else if (uniform) {
+      const runs = addGroups(data, some);
+      if (dense) changed += moveDense(data, some, runs);
+      firstRun += runs;
     } else if (kind == LATTICE) {
       changed += moveTable(data, some, weights, blockBytes);
     } else if (kind == F32_KIND) changed += moveFloats(data, count);
     else changed += moveHalves(data, count);
     index += <u64>count;
+  }
+  if (even >= 0 && sparseLevels != 0) {
+    index = leaf;
+    count = all;
+    changed += moveSparse(STAGE, firstRun);
   }
   return changed;
 }

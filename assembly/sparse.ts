@@ -3,6 +3,7 @@
 import {
   BIAS,
   BYTES,
+  CODE_PLANES,
   field,
   HIT_COUNTS,
   HIT_PURPOSE,
@@ -13,6 +14,7 @@ import {
   HITS_MOST,
   MOVED_BEFORE,
   MOVED_PLACES,
+  MOVED_SEEN,
   PLANE_BITS,
   PLANE_FIELDS,
   PLANE_GROUP,
@@ -21,6 +23,7 @@ import {
   PLANE_SHIFT,
   PLANE_STRIDE,
   PLANES,
+  TAKEN,
   WEIGHTS,
 } from "./memory";
 import { AS_BITS, fill } from "./noise";
@@ -29,16 +32,18 @@ export const SPARSE_VARIANCE: f32 = 0.015625;
 const HIGHEST_LEVEL: i32 = 40;
 const TILE_BLOCKS: u64 = 256;
 const MEAN_BITS: i32 = 6;
-const MOST_MOVED: i32 = 1024;
 
 /** The level of a variance, 0 <= v < SPARSE_VARIANCE: 2^-(level + 1) <= v < 2^-level. */
 export function levelOf(v: f32): i32 {
   return min<i32>(126 - (reinterpret<i32>(v) >> 23), HIGHEST_LEVEL);
 }
 
-/** The share of the level's hits that are taken, as a 32-bit threshold. */
+/** The share of the level's hits that are taken, floor(v 2^level 2^32): below the highest level, v's mantissa. */
 export function shareOf(v: f32, level: i32): u32 {
-  return <u32>(<f64>v * <f64>(<u64>1 << level) * 4294967296.0);
+  const bits = reinterpret<u32>(v);
+  const mantissa = ((bits & 0x7fffff) | 0x800000) << 8;
+  const below = 126 - <i32>(bits >> 23) - level;
+  return below < 32 ? mantissa >> below : 0;
 }
 
 /** Forgets the hits of the last call: another key or tick. */
@@ -56,6 +61,26 @@ export function placeBits(level: i32): i32 {
 @inline
 export function hitAt(level: i32, j: i32): usize {
   return HIT_TILES + (<usize>(level * HITS_MOST + j) << 4);
+}
+
+/**
+ * The hits of one tile of a level that fall on weights [from, to) and below `share`: their places from `from` on and their signs, to TAKEN.
+ * Returns how many there are; the caller starts anew, by forgetHits, with another key or tick.
+ */
+export function takenHits(level: i32, tile: u64, from: u64, to: u64, share: u32, k0: u32, k1: u32, tick: u32): i32 {
+  const hits = hitsOf(level, tile, k0, k1, tick);
+  const start = (tile << placeBits(level)) - from;
+  const n = to - from;
+  let taken = 0;
+  for (let j = 0; j < hits; j++) {
+    const hit = hitAt(level, j);
+    const place = start + load<u64>(hit);
+    const at = TAKEN + (<usize>taken << 3);
+    store<u32>(at, <u32>place);
+    store<i32>(at, load<i32>(hit, 12), 4);
+    taken += <i32>(place < n && load<u32>(hit, 8) < share);
+  }
+  return taken;
 }
 
 /** Makes sure of the hits of a tile; returns how many there are. */
@@ -81,59 +106,99 @@ export function hitsOf(level: i32, tile: u64, k0: u32, k1: u32, tick: u32): i32 
   return n;
 }
 
+// Where single codes lie. All counts in the table of formats are powers of two: shifts, not divisions.
+let weightsLog: i32 = 0;
+let blockBytes: i32 = 0;
+let planes: i32 = 0;
+let bias: i32 = 0;
+const PLANE_SIZE: usize = 40;
+
+/** Prepares readCode and writeCode for the format. */
+export function beginCodes(): void {
+  weightsLog = ctz<i32>(field(WEIGHTS));
+  blockBytes = field(BYTES);
+  planes = field(PLANES);
+  bias = field(BIAS);
+  for (let plane = 0; plane < planes; plane++) {
+    const f = plane * PLANE_FIELDS;
+    const at = CODE_PLANES + <usize>plane * PLANE_SIZE;
+    const group = field(f + PLANE_GROUP);
+    const run = field(f + PLANE_RUN);
+    store<i32>(at, field(f + PLANE_OFFSET));
+    store<i32>(at, ctz<i32>(group), 4);
+    store<i32>(at, field(f + PLANE_STRIDE), 8);
+    store<i32>(at, run - 1, 12);
+    store<i32>(at, group - 1, 16);
+    store<i32>(at, ctz<i32>(run), 20);
+    store<i32>(at, field(f + PLANE_BITS), 24);
+    store<i32>(at, (1 << field(f + PLANE_BITS)) - 1, 28);
+    store<i32>(at, field(f + PLANE_SHIFT), 32);
+  }
+}
+
 /** Address of the byte of a plane's bit field of code e of the block at `block`; its bit goes to `fieldBit`. */
 let fieldBit: i32 = 0;
-function fieldByte(block: usize, e: i32, f: i32): usize {
-  const group = field(f + PLANE_GROUP);
-  const run = field(f + PLANE_RUN);
-  const inGroup = e % group;
-  fieldBit = field(f + PLANE_BITS) * (inGroup / run);
-  return block + field(f + PLANE_OFFSET) + (e / group) * field(f + PLANE_STRIDE) + (inGroup % run);
+// @ts-ignore: decorator
+@inline
+function fieldByte(block: usize, e: i32, plane: usize): usize {
+  const inGroup = e & load<i32>(plane, 16);
+  fieldBit = load<i32>(plane, 24) * (inGroup >> load<i32>(plane, 20));
+  return block + load<i32>(plane) + (e >> load<i32>(plane, 4)) * load<i32>(plane, 8) + (inGroup & load<i32>(plane, 12));
 }
 
 /** Code i of the blocks at `data`. */
 export function readCode(data: usize, i: i32): i32 {
-  const weights = field(WEIGHTS);
-  const block = data + (i / weights) * field(BYTES);
+  const block = data + (i >> weightsLog) * blockBytes;
+  const e = i & ((1 << weightsLog) - 1);
   let code = 0;
-  for (let plane = 0; plane < field(PLANES); plane++) {
-    const f = plane * PLANE_FIELDS;
-    const byte = fieldByte(block, i % weights, f);
-    code |= ((<i32>load<u8>(byte) >> fieldBit) & ((1 << field(f + PLANE_BITS)) - 1)) << field(f + PLANE_SHIFT);
+  for (let p = 0; p < planes; p++) {
+    const plane = CODE_PLANES + <usize>p * PLANE_SIZE;
+    const byte = fieldByte(block, e, plane);
+    code |= ((<i32>load<u8>(byte) >> fieldBit) & load<i32>(plane, 28)) << load<i32>(plane, 32);
   }
-  return <i32>(<i8>(code - field(BIAS)));
+  return <i32>(<i8>(code - bias));
 }
 
 export function writeCode(data: usize, i: i32, code: i32): void {
-  const weights = field(WEIGHTS);
-  const block = data + (i / weights) * field(BYTES);
-  const raw = code + field(BIAS);
-  for (let plane = 0; plane < field(PLANES); plane++) {
-    const f = plane * PLANE_FIELDS;
-    const byte = fieldByte(block, i % weights, f);
-    const mask = (1 << field(f + PLANE_BITS)) - 1;
-    store<u8>(byte, (<i32>load<u8>(byte) & ~(mask << fieldBit)) | (((raw >> field(f + PLANE_SHIFT)) & mask) << fieldBit));
+  const block = data + (i >> weightsLog) * blockBytes;
+  const e = i & ((1 << weightsLog) - 1);
+  const raw = code + bias;
+  for (let p = 0; p < planes; p++) {
+    const plane = CODE_PLANES + <usize>p * PLANE_SIZE;
+    const byte = fieldByte(block, e, plane);
+    const mask = load<i32>(plane, 28);
+    store<u8>(byte, (<i32>load<u8>(byte) & ~(mask << fieldBit)) | (((raw >> load<i32>(plane, 32)) & mask) << fieldBit));
   }
 }
 
-// Codes that were moved in a range: a weight that is hit twice counts once, or not at all where it is back.
+// Codes that the hits of one tile moved: a weight that is hit twice counts once, or not at all where it is back.
 let moved: i32 = 0;
 let changed: i32 = 0;
 
-export function beginMoved(): void {
-  moved = 0;
+export function forgetMoved(): void {
   changed = 0;
 }
 
+export function beginMoved(): void {
+  moved = 0;
+  memory.fill(MOVED_SEEN, 0, 512);
+}
+
 export function noteMoved(i: i32, from: i32, to: i32): void {
-  for (let e = 0; e < moved; e++) {
-    if (load<i32>(MOVED_PLACES + (<usize>e << 2)) != i) continue;
-    const before = <i32>load<i8>(MOVED_BEFORE + e);
-    changed += <i32>(to != before) - <i32>(from != before);
-    return;
+  // A set of weights by their last bits: what is not in it has not been moved.
+  const word = MOVED_SEEN + <usize>((i >> 6) & 63) * 8;
+  const seen = load<u64>(word);
+  const bit = <u64>1 << (i & 63);
+  if (seen & bit) {
+    for (let e = 0; e < moved; e++) {
+      if (load<i32>(MOVED_PLACES + (<usize>e << 2)) != i) continue;
+      const before = <i32>load<i8>(MOVED_BEFORE + e);
+      changed += <i32>(to != before) - <i32>(from != before);
+      return;
+    }
   }
+  store<u64>(word, seen | bit);
   changed++;
-  if (moved == MOST_MOVED) return; // beyond all that can happen: a tile of weights has a few dozen hits
   store<i32>(MOVED_PLACES + (<usize>moved << 2), i);
   store<i8>(MOVED_BEFORE + moved, <i8>from);
   moved++;

@@ -10,12 +10,15 @@ import {
   Kind,
   type Move,
   type Position,
+  Rounding,
   StepKind,
   SUM_LEAF,
 } from "./contract.js";
 import { WASM as SCALAR } from "./generated/scalar.wasm.js";
 import { WASM as SIMD } from "./generated/simd.wasm.js";
-import { HITS, LAW_TAILS } from "./law.js";
+import { scaleInSteps } from "./js/moves.js";
+import { levelOf, SPARSE_VARIANCE, shareOf } from "./js/sparse.js";
+import { HITS, HITS_MEAN, LAW_TAILS } from "./law.js";
 
 interface Exports {
   readonly memory: WebAssembly.Memory;
@@ -24,6 +27,9 @@ interface Exports {
   format(): number;
   law(): number;
   hits(): number;
+  taken(): number;
+  forgetHits(): void;
+  hitsOfTile(level: number, tile: number, from: number, to: number, share: number, k0: number, k1: number, tick: number): number;
   noise(as: number, blocks: number, k0: number, k1: number, lo: number, hi: number, tick: number, purpose: number): void;
   perturb(
     bytes: number,
@@ -68,6 +74,12 @@ class WasmKernels implements Kernels {
   private readonly floats: Float32Array;
   private readonly rowSteps: Float32Array;
   private readonly formatFields: Int32Array;
+  /** Pairs of a place and a sign: what hitsOfTile takes. */
+  private readonly taken: Int32Array;
+  /** The call that saw a weight with these last bits last. */
+  private readonly seen = new Uint32Array(4096);
+  private calls = 0;
+  private readonly before = new Int8Array(HITS.length);
 
   constructor(
     private readonly exports: Exports,
@@ -80,6 +92,7 @@ class WasmKernels implements Kernels {
     this.floats = new Float32Array(buffer, exports.stage(), SUM_LEAF);
     this.rowSteps = new Float32Array(buffer, exports.steps(), SUM_LEAF);
     this.formatFields = new Int32Array(buffer, exports.format(), FORMAT_FIELDS);
+    this.taken = new Int32Array(buffer, exports.taken(), 2 * HITS.length);
     new Float32Array(buffer, exports.law(), LAW_TAILS.length).set(LAW_TAILS);
     new Uint32Array(buffer, exports.hits(), HITS.length).set(HITS);
   }
@@ -98,7 +111,9 @@ class WasmKernels implements Kernels {
 
   perturb(data: Uint8Array, move: Move): number {
     const { format, sigma, inSteps, rounding, key, tick } = move;
-    let changed = 0;
+    let changed = this.sparseRow(data, move);
+    if (changed !== undefined) return changed;
+    changed = 0;
     this.eachLeaf(data, format, move.steps, move.rowLength, move.index, (bytes, index, rowLeft, rowLength) => {
       const leafChanged = this.exports.perturb(
         bytes.length,
@@ -114,8 +129,62 @@ class WasmKernels implements Kernels {
         tick,
       );
       if (leafChanged > 0) bytes.set(this.bytes.subarray(0, bytes.length));
-      changed += leafChanged;
+      changed = (changed as number) + leafChanged;
     });
+    return changed;
+  }
+
+  /**
+   * Moves codes that all have one step, where moves are so rare that most bytes need not be looked at: they are moved where they are, not on
+   * the stage. Undefined where that does not fit.
+   */
+  private sparseRow(data: Uint8Array, move: Move): number | undefined {
+    const { format, steps, rounding, key, tick, index } = move;
+    if (steps === null || rounding !== Rounding.matched || format[Field.weights] !== 1) return undefined;
+    const row = Math.floor(index / move.rowLength);
+    if (index + data.length > (row + 1) * move.rowLength) return undefined;
+    const step = steps[row] as number;
+    const s = step > 0 ? scaleInSteps(move.sigma, move.inSteps, step) : 0;
+    const v = Math.fround(s * s);
+    if (v >= SPARSE_VARIANCE) return undefined;
+    if (v === 0) return 0;
+    const level = levelOf(v);
+    const share = shareOf(v, level);
+    const size = HITS_MEAN * 2 ** level;
+    const end = index + data.length;
+    this.exports.forgetHits();
+    let changed = 0;
+    for (let tile = Math.floor(index / size); tile * size < end; tile++) {
+      const from = Math.max(index, tile * size);
+      const to = Math.min(end, (tile + 1) * size);
+      const hits = this.exports.hitsOfTile(level, tile, from, to, share, key.k0, key.k1, tick);
+      changed += this.takeHits(data, from - index, hits, format[Field.lo] as number, format[Field.hi] as number);
+    }
+    return changed;
+  }
+
+  /** Puts hits on bare codes; a weight that is hit twice counts once, or not at all where it is back. */
+  private takeHits(data: Uint8Array, from: number, hits: number, lo: number, hi: number): number {
+    const { taken, seen, before } = this;
+    this.calls = (this.calls + 1) >>> 0;
+    let changed = 0;
+    for (let j = 0; j < hits; j++) {
+      const place = taken[2 * j] as number;
+      const i = from + (place >>> 0);
+      const q = ((data[i] as number) << 24) >> 24;
+      before[j] = q;
+      if (q <= lo || q >= hi) continue;
+      const to = q + (taken[2 * j + 1] as number);
+      data[i] = to;
+      let first = q;
+      if (seen[place & 4095] === this.calls) {
+        let e = 0;
+        while (taken[2 * e] !== place) e++;
+        first = before[e] as number;
+      }
+      seen[place & 4095] = this.calls;
+      changed += (to !== first ? 1 : 0) - (q !== first ? 1 : 0);
+    }
     return changed;
   }
 
