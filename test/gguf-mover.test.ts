@@ -33,6 +33,12 @@ class BufferFile implements MappedFile {
     if (source !== null) await this.copyFrom(source, offset, length);
     return jsKernels.perturb(this.bytes.subarray(offset, offset + length), move);
   }
+  async indexSteps() {
+    return new Uint8Array();
+  }
+  redraw(offset: number, length: number, move: Move, source: MappedFile) {
+    return this.perturb(offset, length, move, source);
+  }
   async copyFrom(source: MappedFile, offset: number, length: number) {
     if (!this.writable) throw new Error("not writable");
     (source as BufferFile).bytes.copy(this.bytes, offset, offset, offset + length);
@@ -222,6 +228,8 @@ describe("a mapped mover", () => {
   const noted = (calls: [number, number, number][]): MappedFile => ({
     size: 1e9,
     perturb: async (offset, length, { index }) => calls.push([offset, length, index]) && 1,
+    indexSteps: async () => new Uint8Array(),
+    redraw: async (offset, length, { index }) => calls.push([offset, length, index]) && 1,
     copyFrom: async (_, offset, length) => void calls.push([offset, length, -1]),
     sumSquares: async () => 0,
     close: () => undefined,

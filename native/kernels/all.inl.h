@@ -9,4 +9,5 @@
 #include "levels.inl.h"
 #include "floats.inl.h"
 #include "perturb.inl.h"
+#include "indexed.inl.h"
 #include "sums.inl.h"

@@ -60,6 +60,24 @@ struct Move {
   uint32_t tick;
 };
 
+/// A stretch of one tensor with the index of its steps (kernels/indexed.inl.h).
+struct Indexed {
+  const uint8_t* classes;  // of its first group
+  const uint8_t* tiles;    // of its first tile
+  const int32_t* format;
+  uint64_t index;  // of its first weight: a multiple of kTile
+  size_t weights;
+
+  size_t blocks() const { return weights / format[kWeights]; }
+  size_t tile_count() const { return (weights + kTile - 1) / kTile; }
+  size_t blocks_from(size_t tile) const { return tile * (kTile / format[kWeights]); }
+  size_t blocks_of(size_t tile) const {
+    const size_t left = blocks() - blocks_from(tile), most = kTile / format[kWeights];
+    return most < left ? most : left;
+  }
+  size_t byte_of(size_t tile) const { return blocks_from(tile) * format[kBytes]; }
+};
+
 /// Asks for a byte that will be read (or written) soon. A hint: it may lie anywhere.
 template <bool kWrite>
 inline void prefetch(const void* at) {
@@ -80,6 +98,8 @@ struct Target {
   size_t (*perturb)(uint8_t* data, size_t bytes, const Move& move, const LawTable& law);
   double (*sum_squares)(const uint8_t* data, size_t bytes, const int32_t* format, const float* steps, uint64_t row_length,
                         uint64_t index, double total);
+  void (*index_steps)(uint8_t* classes, uint8_t* tiles, const uint8_t* data, size_t blocks, const int32_t* format);
+  size_t (*redraw)(uint8_t* live, const uint8_t* pristine, const Indexed& at, const Move& last, const Move& move, const LawTable& law);
 };
 
 extern const Target kScalarTarget;

@@ -30,6 +30,7 @@ struct HitTile {
 /// A hit that moves a code.
 struct Taken {
   uint64_t weight;
+  uint32_t take;
   int sign;
 };
 
@@ -57,7 +58,7 @@ class Hits {
       for (size_t j = 0; j < hits.count; j++) {
         const uint64_t weight = hits.weights[j];
         if (weight < from || weight >= to) continue;
-        taken[now][count] = {weight, 1 - 2 * int(hits.signs[j])};
+        taken[now][count] = {weight, hits.takes[j], 1 - 2 * int(hits.signs[j])};
         count += hits.takes[j] < share(weight);
       }
       counts[now] = count;
@@ -150,6 +151,11 @@ class CodeAt {
     each(i, [&](const FieldAt& f, size_t byte, int bit) {
       data[byte] = uint8_t((data[byte] & ~(f.mask << bit)) | (((code >> f.shift) & f.mask) << bit));
     });
+  }
+
+  /// The bytes that hold code i, with what else they hold.
+  void copy(uint8_t* to, const uint8_t* from, size_t i) const {
+    each(i, [&](const FieldAt&, size_t byte, int) { to[byte] = from[byte]; });
   }
 
   void prefetch(const uint8_t* data, size_t i) const {

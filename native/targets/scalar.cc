@@ -103,6 +103,7 @@ inline size_t count_nonzero_b(B a) { return a != 0; }
 
 }  // namespace scalar
 
-const Target kScalarTarget = {"scalar", scalar::bits, scalar::uniform, scalar::normal, scalar::perturb, scalar::sum_squares};
+const Target kScalarTarget = {"scalar", scalar::bits, scalar::uniform, scalar::normal, scalar::perturb, scalar::sum_squares,
+                                scalar::index_steps, scalar::redraw};
 
 }  // namespace brownian

@@ -3,7 +3,18 @@
 
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
-import { type EncodedFormat, Field, type Kernels, type MappedFile, type Move, SUM_LEAF } from "../kernels/contract.js";
+import {
+  type EncodedFormat,
+  Field,
+  type Kernels,
+  Kind,
+  Levels,
+  type MappedFile,
+  type Move,
+  type StepIndex,
+  StepKind,
+  SUM_LEAF,
+} from "../kernels/contract.js";
 import { encodedFormat } from "../lattice/formats.js";
 import { supportedFormat } from "../lattice/perturb.js";
 import { writeFully } from "./copy.js";
@@ -176,9 +187,22 @@ class MappedReader implements Reader {
   }
 }
 
-/** A piece at a time, so that work can be watched and stopped. */
+/** What is known of a tensor's live bytes: pristine moved by `last`, which changed this many codes. */
+interface Known {
+  readonly last: TensorMove;
+  readonly changed: number;
+  readonly index?: StepIndex;
+}
+
+/** Below this share of changed codes, a tensor that is drawn again is worth an index of its steps. */
+const RARE = 1 / 64;
+
+/** A piece at a time, so that work can be watched and stopped. Tensors whose moves are rare are redrawn at the cost of their moves. */
 class MappedMover extends MappedReader implements Mover {
   private static readonly LEAVES = 256; // 16.8 million weights a piece
+
+  /** Of tensors that are not in here, nothing is known. */
+  private readonly known = new Map<string, Known>();
 
   constructor(
     private readonly live: MappedFile,
@@ -189,15 +213,39 @@ class MappedMover extends MappedReader implements Mover {
   }
 
   async perturb(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number> {
+    const before = this.known.get(tensor.name);
+    this.known.delete(tensor.name); // until this is done, and if it is not
+    const index = before && (await this.indexed(tensor, before));
     let changed = 0;
-    await this.each(tensor, watch, async ({ offset, bytes, index }) => {
-      changed += await this.live.perturb(offset, bytes, { ...move, index }, this.pristine);
+    await this.each(tensor, watch, async ({ offset, bytes, index: at }) => {
+      const here = { ...move, index: at };
+      changed +=
+        before && index
+          ? await this.live.redraw(offset, bytes, here, this.pristine, index, { ...before.last, index: at })
+          : await this.live.perturb(offset, bytes, here, this.pristine);
     });
+    this.known.set(tensor.name, { last: move, changed, ...(index && { index }) });
     return changed;
   }
 
   async restore(tensor: Tensor, watch?: MoverWatch): Promise<void> {
+    const before = this.known.get(tensor.name);
+    if (before?.index !== undefined) {
+      await this.perturb(tensor, { ...before.last, sigma: 0 }, watch);
+      return;
+    }
     await this.each(tensor, watch, ({ offset, bytes }) => this.live.copyFrom(this.pristine, offset, bytes));
+    this.known.delete(tensor.name);
+  }
+
+  /** The index of a tensor that has one or is worth one. */
+  private async indexed(tensor: Tensor, { index, changed }: Known): Promise<StepIndex | undefined> {
+    const format = formatOf(tensor);
+    if (index !== undefined) return index;
+    const has = format[Field.kind] === Kind.lattice && format[Field.levels] === Levels.uniform;
+    if (!has || format[Field.step] === StepKind.external || changed >= tensor.weights * RARE) return undefined;
+    this.checkWithin(tensor);
+    return this.pristine.indexSteps(tensor.offset, tensor.bytes, format);
   }
 
   override async close(): Promise<void> {

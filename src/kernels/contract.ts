@@ -159,11 +159,25 @@ export interface Kernels {
   map?(path: string, writable: boolean): MappedFile;
 }
 
+/** The steps of a tensor's groups, coarsely: native/kernels/indexed.inl.h. */
+export type StepIndex = Uint8Array;
+
 /** A file in memory. Work runs on threads outside the event loop; the bytes do not depend on how many. */
 export interface MappedFile {
   readonly size: number;
   /** Copies `length` bytes at `offset` from `source` (same offset) unless it is null, then moves them; resolves to the number of changed codes. */
   perturb(offset: number, length: number, move: Move, source: MappedFile | null): Promise<number>;
+  /**
+   * Indexes the steps of a whole tensor, of a lattice format with whole numbers for levels and steps of its own. About 3 % of the tensor's
+   * bytes (6 % of four-bit ones).
+   */
+  indexSteps(offset: number, length: number, format: EncodedFormat): Promise<StepIndex>;
+  /**
+   * Like `perturb` with a source, where this file's bytes are known to be the source's moved by `last`: where moves are rare, only what
+   * either move touches is looked at. The same bytes, whatever `last` was. A sigma of 0 moves nothing. `length` covers whole tiles of 2048
+   * weights, or ends the tensor.
+   */
+  redraw(offset: number, length: number, move: Move, source: MappedFile, index: StepIndex, last: Move): Promise<number>;
   /** Copies `length` bytes at `offset` from `source` (same offset). */
   copyFrom(source: MappedFile, offset: number, length: number): Promise<void>;
   sumSquares(

@@ -5,7 +5,16 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BrownianError } from "../errors.js";
-import type { EncodedFormat, Kernels, Key, MappedFile, Move, Position } from "./contract.js";
+import {
+  type EncodedFormat,
+  Field,
+  type Kernels,
+  type Key,
+  type MappedFile,
+  type Move,
+  type Position,
+  type StepIndex,
+} from "./contract.js";
 import { HITS, LAW_TAILS } from "./law.js";
 
 type Fill<T> = (
@@ -41,6 +50,24 @@ interface AddonFile {
     length: number,
     source: AddonFile | null,
     ...move: MoveArguments
+  ): Promise<number>;
+  indexSteps(
+    target: number,
+    threads: number,
+    offset: number,
+    length: number,
+    index: StepIndex,
+    format: EncodedFormat,
+  ): Promise<number>;
+  redraw(
+    target: number,
+    threads: number,
+    offset: number,
+    length: number,
+    source: AddonFile,
+    index: StepIndex,
+    first: number,
+    ...moves: [...MoveArguments, ...MoveArguments]
   ): Promise<number>;
   copyFrom(threads: number, source: AddonFile, offset: number, length: number): Promise<number>;
   sumSquares(
@@ -139,6 +166,9 @@ function moveArguments(move: Move): MoveArguments {
   return [format, sigma, inSteps, steps, rowLength, rounding, key.k0, key.k1, index, tick];
 }
 
+/** Weights of which an index has the smallest and the largest step: `kTile` in native/kernels/format.h. */
+const INDEX_TILE = 2048;
+
 class NativeFile implements MappedFile {
   constructor(
     private readonly file: AddonFile,
@@ -153,6 +183,19 @@ class NativeFile implements MappedFile {
   perturb(offset: number, length: number, move: Move, source: MappedFile | null): Promise<number> {
     const from = source === null ? null : (source as NativeFile).file;
     return this.file.perturb(this.target, this.threads, offset, length, from, ...moveArguments(move));
+  }
+
+  async indexSteps(offset: number, length: number, format: EncodedFormat): Promise<StepIndex> {
+    const weights = (length / (format[Field.bytes] as number)) * (format[Field.weights] as number);
+    const index = new Uint8Array(weights / (format[Field.group] as number) + 2 * Math.ceil(weights / INDEX_TILE));
+    await this.file.indexSteps(this.target, this.threads, offset, length, index, format);
+    return index;
+  }
+
+  redraw(offset: number, length: number, move: Move, source: MappedFile, index: StepIndex, last: Move): Promise<number> {
+    const { file } = source as NativeFile;
+    const moves = [...moveArguments(move), ...moveArguments(last)] as const;
+    return this.file.redraw(this.target, this.threads, offset, length, file, index, move.index, ...moves);
   }
 
   async copyFrom(source: MappedFile, offset: number, length: number): Promise<void> {

@@ -7,6 +7,7 @@ import { fillBlocks } from "../kernels/js/philox.js";
 import { selection } from "../kernels/select.js";
 
 const MASK_64 = (1n << 64n) - 1n;
+const MASK_32 = (1n << 32n) - 1n;
 const FNV_OFFSET = 0xcbf29ce484222325n;
 const FNV_PRIME = 0x100000001b3n;
 const TWO_32 = 2 ** 32;
@@ -26,13 +27,26 @@ export function seed64(seed: Seed): bigint {
   return (typeof seed === "bigint" ? seed : BigInt(checkInteger("seed", seed, Number.MIN_SAFE_INTEGER))) & MASK_64;
 }
 
+/** Keys that were asked for, by name, of the seed that was asked for last: calls on few weights would spend most of their time here. */
+const keys = new Map<string, Key>();
+const KEYS_AT_MOST = 4096;
+let keysSeed: Seed | undefined;
+
 /** The key of the stream of `name`: the first two words of philox(counter = [h_lo, h_hi, 0, 0], key = seed), h = fnv1a(name). */
 export function streamKey(seed: Seed, name: string): Key {
-  const s = seed64(seed);
-  const hash = fnv1a(name);
+  if (seed !== keysSeed || keys.size >= KEYS_AT_MOST) keys.clear();
+  keysSeed = seed;
+  const known = keys.get(name);
+  if (known !== undefined) return known;
+  const key = makeKey(seed64(seed), fnv1a(name));
+  keys.set(name, key);
+  return key;
+}
+
+function makeKey(seed: bigint, hash: bigint): Key {
   const words = new Uint32Array(4);
-  const key = { k0: Number(s & 0xffffffffn), k1: Number(s >> 32n) };
-  fillBlocks(words, 0, 1, key, Number(hash & 0xffffffffn), Number(hash >> 32n), 0, 0);
+  const key = { k0: Number(seed & MASK_32), k1: Number(seed >> 32n) };
+  fillBlocks(words, 0, 1, key, Number(hash & MASK_32), Number(hash >> 32n), 0, 0);
   return { k0: words[0] as number, k1: words[1] as number };
 }
 

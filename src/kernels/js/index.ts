@@ -48,9 +48,10 @@ function uniform(out: Float32Array, key: Key, at: Position): void {
 
 function normal(out: Float32Array, key: Key, at: Position): void {
   eachWord(out.length, key, at, (words, skip, n, done) => {
+    if (skip % 2 === 0 && n % 2 === 0) return normalsFromWords(out, done, words, skip, n);
     const first = skip & ~1;
     const pairs = (skip + n + 1) & ~1;
-    normalsFromWords(normals, words, first, pairs - first);
+    normalsFromWords(normals, 0, words, first, pairs - first);
     out.set(normals.subarray(skip - first, skip - first + n), done);
   });
 }

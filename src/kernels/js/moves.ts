@@ -49,7 +49,7 @@ export class Draws {
   normal(i: number): number {
     if (!this.hasNormals) {
       const blocks = this.fill(this.words, 4, Purpose.Normal);
-      normalsFromWords(this.normals, this.words, 0, 4 * blocks);
+      normalsFromWords(this.normals, 0, this.words, 0, 4 * blocks);
       this.hasNormals = true;
     }
     return this.normals[(this.index % 4) + i] as number;

@@ -30,46 +30,83 @@ const C3 = f(-0.02086007222533226);
 const C4 = f(0.0009036316769197583);
 const TWO_M30 = f(2 ** -30);
 
-const asFloat = new Float32Array(1);
-const asInt = new Int32Array(asFloat.buffer);
+/** Pairs a pass. Chains of float32 operations wait for each other: cut into passes over a tile, more of them are under way at a time. */
+const PAIRS = 256;
+const u = new Float32Array(PAIRS); // then the mantissa of u, in [sqrt(1/2), sqrt(2))
+const uBits = new Int32Array(u.buffer);
+const lnTwoPower = new Float32Array(PAIRS);
+const x = new Float64Array(PAIRS); // float32 values; kept as float64 since V8 computes in float64 and would convert each time
+const p = new Float32Array(PAIRS);
+const r = new Float32Array(PAIRS);
+const y = new Float64Array(PAIRS);
+const square = new Float64Array(PAIRS);
+const cos = new Float32Array(PAIRS);
+const sin = new Float32Array(PAIRS);
+const trig = new Float32Array(2 * PAIRS); // cos, sin
+// By quadrant: the signs of cos and sin of the whole angle, once sin and cos of its rest have changed places in odd ones.
+const COS_SIGN = Float32Array.of(1, -1, -1, 1);
+const SIN_SIGN = Float32Array.of(1, 1, -1, -1);
 
-/** Turns `count` words of whole blocks (count even) into as many normals: out[i] from words[from + i] and its neighbour. */
-export function normalsFromWords(out: Float32Array, words: Uint32Array, from: number, count: number): void {
-  for (let i = 0; i < count; i += 2) {
-    const w0 = words[from + i] as number;
-    const w1 = words[from + i + 1] as number;
-
-    asFloat[0] = f(w0 >>> 1) + 0.5;
-    const bits = asInt[0] as number;
-    const exponent = (bits - SQRT_HALF_BITS) >> 23;
-    asInt[0] = bits - (exponent << 23);
-    const x = f((asFloat[0] as number) - 1);
-    let p = f(f(L7 * x) + L6);
-    p = f(f(p * x) + L5);
-    p = f(f(p * x) + L4);
-    p = f(f(p * x) + L3);
-    p = f(f(p * x) + L2);
-    p = f(f(p * x) + L1);
-    p = f(f(p * x) + L0);
-    const ln = f(f(f(f(x * x) * p) + x) + f(f(exponent - 31) * LN2));
-    const r = f(Math.sqrt(f(-2 * ln)));
-
-    const rest = (w1 << 2) >> 2; // the angle within its quadrant: signed 30 bits
-    const quadrant = (w1 - rest) >>> 30;
-    const y = f(f(rest) * TWO_M30);
-    const yy = f(y * y);
-    let s = f(f(S3 * yy) + S2);
-    s = f(f(s * yy) + S1);
-    s = f(f(f(s * yy) + S0) * y);
-    let c = f(f(C4 * yy) + C3);
-    c = f(f(c * yy) + C2);
-    c = f(f(c * yy) + C1);
-    c = f(f(c * yy) + 1);
-
-    const odd = (quadrant & 1) !== 0;
-    const a = f(r * (odd ? s : c));
-    const b = f(r * (odd ? c : s));
-    out[i] = ((quadrant + 1) & 2) !== 0 ? -a : a;
-    out[i + 1] = (quadrant & 2) !== 0 ? -b : b;
+/** Turns `count` words of whole blocks (count even) into as many normals: out[to + i] from words[from + i] and its neighbour. */
+export function normalsFromWords(out: Float32Array, to: number, words: Uint32Array, from: number, count: number): void {
+  for (let done = 0; done < count; done += 2 * PAIRS) {
+    const pairs = Math.min(PAIRS, (count - done) >> 1);
+    radii(words, from + done, pairs);
+    turn(out, to + done, words, from + done, pairs);
   }
 }
+
+/** r[i] = sqrt(-2 ln u) from the even words. */
+function radii(words: Uint32Array, from: number, pairs: number): void {
+  for (let i = 0; i < pairs; i++) u[i] = f((words[from + 2 * i] as number) >>> 1) + 0.5;
+  for (let i = 0; i < pairs; i++) {
+    const bits = uBits[i] as number;
+    const exponent = (bits - SQRT_HALF_BITS) >> 23;
+    uBits[i] = bits - (exponent << 23);
+    lnTwoPower[i] = (exponent - 31) * LN2;
+  }
+  for (let i = 0; i < pairs; i++) {
+    const xi = (u[i] as number) - 1; // exact
+    x[i] = xi;
+    const q = f(f(L7 * xi) + L6);
+    p[i] = f(f(f(q * xi) + L5) * xi) + L4;
+  }
+  for (let i = 0; i < pairs; i++) {
+    const xi = x[i] as number;
+    const q = f(f((p[i] as number) * xi) + L3);
+    p[i] = f(f(f(q * xi) + L2) * xi) + L1;
+  }
+  for (let i = 0; i < pairs; i++) {
+    const xi = x[i] as number;
+    const q = f(f((p[i] as number) * xi) + L0);
+    const ln = f(f(f(f(xi * xi) * q) + xi) + (lnTwoPower[i] as number));
+    r[i] = Math.sqrt(-2 * ln);
+  }
+}
+
+/** Normals from r and the angles in the odd words. */
+function turn(out: Float32Array, to: number, words: Uint32Array, from: number, pairs: number): void {
+  for (let i = 0; i < pairs; i++) {
+    const yi = f(angle(words[from + 2 * i + 1] as number)) * TWO_M30;
+    const yy = f(yi * yi);
+    y[i] = yi;
+    square[i] = yy;
+    cos[i] = f(f(f(C4 * yy) + C3) * yy) + C2;
+    sin[i] = f(f(f(S3 * yy) + S2) * yy) + S1;
+  }
+  for (let i = 0; i < pairs; i++) {
+    const yy = square[i] as number;
+    trig[2 * i] = f(f(f((cos[i] as number) * yy) + C1) * yy) + 1;
+    trig[2 * i + 1] = f(f((sin[i] as number) * yy) + S0) * (y[i] as number);
+  }
+  for (let i = 0; i < 2 * pairs; i += 2) {
+    const quadrant = ((words[from + i + 1] as number) + 0x20000000) >>> 30;
+    const odd = quadrant & 1;
+    const radius = r[i >> 1] as number;
+    out[to + i] = radius * (trig[i + odd] as number) * (COS_SIGN[quadrant] as number);
+    out[to + i + 1] = radius * (trig[i + 1 - odd] as number) * (SIN_SIGN[quadrant] as number);
+  }
+}
+
+/** The angle within its quadrant: signed 30 bits. */
+const angle = (word: number) => (word << 2) >> 2;

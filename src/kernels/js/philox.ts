@@ -7,10 +7,27 @@ const M0 = 0xd2511f53;
 const M1 = 0xcd9e8d57;
 const W0 = 0x9e3779b9;
 const W1 = 0xbb67ae85;
-const M0_LO = M0 & 0xffff;
-const M0_HI = M0 >>> 16;
-const M1_LO = M1 & 0xffff;
-const M1_HI = M1 >>> 16;
+const M0_SHARE = M0 / 2 ** 32;
+const M1_SHARE = M1 / 2 ** 32;
+
+/**
+ * The upper word of x * m, where low = Math.imul(x, m) and share = m / 2^32. In float64 the product is off by at most 2^10 of 2^64, which
+ * changes its upper word only where the lower one is within 2^10 of a multiple of 2^32: then, one time in 2^19, halves of words decide.
+ */
+function upper(x: number, low: number, m: number, share: number): number {
+  return (low + 4096) >>> 0 < 8192 ? upperByHalves(x, m) : ((x >>> 0) * share) | 0;
+}
+
+/** The same from 16-bit halves: no partial sum reaches 2^53. */
+function upperByHalves(x: number, m: number): number {
+  const a = x & 0xffff;
+  const b = x >>> 16;
+  const low = m & 0xffff;
+  const high = m >>> 16;
+  const t = b * low + (Math.imul(a, low) >>> 16);
+  const u = a * high + (t & 0xffff);
+  return (Math.imul(b, high) + (t >>> 16) + (u >>> 16)) | 0;
+}
 
 /**
  * Fills out[from ... from + 4 * count) with the words of `count` blocks, beginning at block (blockLo, blockHi).
@@ -30,31 +47,39 @@ export function fillBlocks(
   let hi = blockHi | 0;
   const key0 = key.k0 | 0;
   const key1 = key.k1 | 0;
-  for (let end = from + 4 * count, at = from; at < end; at += 4) {
+  // Two blocks at a time, x and y: a block's rounds wait for each other, those of the other one fill the gaps.
+  for (let end = from + 4 * count, at = from; at < end; at += 8) {
     let x0 = lo;
     let x1 = hi;
     let x2 = tick | 0;
     let x3 = purpose | 0;
+    lo = (lo + 1) | 0;
+    if (lo === 0) hi = (hi + 1) | 0;
+    let y0 = lo;
+    let y1 = hi;
+    let y2 = tick | 0;
+    let y3 = purpose | 0;
+    lo = (lo + 1) | 0;
+    if (lo === 0) hi = (hi + 1) | 0;
     let k0 = key0;
     let k1 = key1;
     for (let round = 0; round < 10; round++) {
-      // High words of x0 * M0 and x2 * M1 from 16-bit halves: no partial sum reaches 2^53, and none needs 64 bits.
-      const a = x0 & 0xffff;
-      const b = x0 >>> 16;
-      const c = x2 & 0xffff;
-      const d = x2 >>> 16;
-      const t0 = b * M0_LO + (Math.imul(a, M0_LO) >>> 16);
-      const u0 = a * M0_HI + (t0 & 0xffff);
-      const t1 = d * M1_LO + (Math.imul(c, M1_LO) >>> 16);
-      const u1 = c * M1_HI + (t1 & 0xffff);
-      const hi0 = (Math.imul(b, M0_HI) + (t0 >>> 16) + (u0 >>> 16)) | 0;
-      const hi1 = (Math.imul(d, M1_HI) + (t1 >>> 16) + (u1 >>> 16)) | 0;
-      const lo0 = Math.imul(x0, M0);
-      const lo1 = Math.imul(x2, M1);
-      x0 = hi1 ^ x1 ^ k0;
-      x1 = lo1;
-      x2 = hi0 ^ x3 ^ k1;
-      x3 = lo0;
+      const xLow0 = Math.imul(x0, M0);
+      const xLow1 = Math.imul(x2, M1);
+      const yLow0 = Math.imul(y0, M0);
+      const yLow1 = Math.imul(y2, M1);
+      const xHigh0 = upper(x0, xLow0, M0, M0_SHARE);
+      const xHigh1 = upper(x2, xLow1, M1, M1_SHARE);
+      const yHigh0 = upper(y0, yLow0, M0, M0_SHARE);
+      const yHigh1 = upper(y2, yLow1, M1, M1_SHARE);
+      x0 = xHigh1 ^ x1 ^ k0;
+      x1 = xLow1;
+      x2 = xHigh0 ^ x3 ^ k1;
+      x3 = xLow0;
+      y0 = yHigh1 ^ y1 ^ k0;
+      y1 = yLow1;
+      y2 = yHigh0 ^ y3 ^ k1;
+      y3 = yLow0;
       k0 = (k0 + W0) | 0;
       k1 = (k1 + W1) | 0;
     }
@@ -62,12 +87,15 @@ export function fillBlocks(
     out[at + 1] = x1;
     out[at + 2] = x2;
     out[at + 3] = x3;
-    lo = (lo + 1) | 0;
-    if (lo === 0) hi = (hi + 1) | 0;
+    if (at + 4 >= end) return;
+    out[at + 4] = y0;
+    out[at + 5] = y1;
+    out[at + 6] = y2;
+    out[at + 7] = y3;
   }
 }
 
-const BATCH = 1024; // blocks a batch
+const BATCH = 256; // blocks a batch
 const words = new Uint32Array(4 * BATCH);
 
 /**
