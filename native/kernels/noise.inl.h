@@ -127,9 +127,16 @@ inline void fill(typename As::Out* out, size_t n, Key key, Position at) {
     n -= head;
     block += N;
   }
-  for (; n >= 4 * N; n -= 4 * N, out += 4 * N, block += N) As::put(out, philox(block));
+  if (n == 0) return;
+  // The next words are begun before these are made use of: one chain of multiplications does not keep a processor busy.
+  Words words = philox(block);
+  for (; n >= 4 * N; n -= 4 * N, out += 4 * N) {
+    const Words next = philox(block += N);
+    As::put(out, words);
+    words = next;
+  }
   if (n > 0) {
-    As::put(edge, philox(block));
+    As::put(edge, words);
     memcpy(out, edge, n * sizeof(*out));
   }
 }
