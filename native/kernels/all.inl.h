@@ -10,4 +10,5 @@
 #include "floats.inl.h"
 #include "perturb.inl.h"
 #include "indexed.inl.h"
+#include "difference.inl.h"
 #include "sums.inl.h"

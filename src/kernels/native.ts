@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BrownianError } from "../errors.js";
 import {
+  type CollisionPlan,
   type EncodedFormat,
   Field,
   type Kernels,
@@ -13,7 +14,9 @@ import {
   type MappedFile,
   type Move,
   type Position,
+  type PreparedCollisions,
   type StepIndex,
+  type TensorRange,
 } from "./contract.js";
 import { HITS, LAW_TAILS } from "./law.js";
 
@@ -69,6 +72,24 @@ interface AddonFile {
     first: number,
     ...moves: [...MoveArguments, ...MoveArguments]
   ): Promise<number>;
+  planCollide(source: AddonFile, ...tensors: (number | MoveArguments[number])[]): CollisionPlan;
+  collide(target: number, threads: number, plan: CollisionPlan, tick: number, threshold: number): number | Promise<number>;
+  prepareCollide(
+    target: number,
+    threads: number,
+    plan: CollisionPlan,
+    tick: number,
+    threshold: number,
+  ): Promise<PreparedCollisions>;
+  apply(prepared: PreparedCollisions): number;
+  difference(
+    target: number,
+    threads: number,
+    offset: number,
+    length: number,
+    format: EncodedFormat,
+    source: AddonFile,
+  ): Promise<number>;
   copyFrom(threads: number, source: AddonFile, offset: number, length: number): Promise<number>;
   sumSquares(
     target: number,
@@ -99,6 +120,7 @@ interface Addon {
     index: number,
     total: number,
   ): number;
+  difference(target: number, a: Uint8Array, b: Uint8Array, format: EncodedFormat): number;
   readonly MappedFile: new (path: string, writable: boolean) => AddonFile;
 }
 
@@ -157,6 +179,7 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
     perturbAsync: (data, move) => native.perturbAsync(target, threads, data, ...moveArguments(move)),
     sumSquares: (data, format, steps, rowLength, index, total) =>
       native.sumSquares(target, data, format, steps, rowLength, index, total),
+    difference: (a, b, format) => native.difference(target, a, b, format),
     map: (path, writable) => new NativeFile(new native.MappedFile(path, writable), target, threads),
   };
 }
@@ -196,6 +219,27 @@ class NativeFile implements MappedFile {
     const { file } = source as NativeFile;
     const moves = [...moveArguments(move), ...moveArguments(last)] as const;
     return this.file.redraw(this.target, this.threads, offset, length, file, index, move.index, ...moves);
+  }
+
+  planCollide(tensors: readonly TensorRange[], source: MappedFile): CollisionPlan {
+    const moves = tensors.flatMap(({ offset, length, move }) => [offset, length, ...moveArguments(move)]);
+    return this.file.planCollide((source as NativeFile).file, ...moves);
+  }
+
+  collide(plan: CollisionPlan, tick: number, threshold: number): number | Promise<number> {
+    return this.file.collide(this.target, this.threads, plan, tick, threshold);
+  }
+
+  prepareCollide(plan: CollisionPlan, tick: number, threshold: number): Promise<PreparedCollisions> {
+    return this.file.prepareCollide(this.target, 1, plan, tick, threshold);
+  }
+
+  apply(prepared: PreparedCollisions): number {
+    return this.file.apply(prepared);
+  }
+
+  difference(offset: number, length: number, format: EncodedFormat, source: MappedFile): Promise<number> {
+    return this.file.difference(this.target, this.threads, offset, length, format, (source as NativeFile).file);
   }
 
   async copyFrom(source: MappedFile, offset: number, length: number): Promise<void> {

@@ -16,6 +16,7 @@ import {
 } from "./contract.js";
 import { WASM as SCALAR } from "./generated/scalar.wasm.js";
 import { WASM as SIMD } from "./generated/simd.wasm.js";
+import { difference } from "./js/difference.js";
 import { scaleInSteps } from "./js/moves.js";
 import { levelOf, SPARSE_VARIANCE, shareOf } from "./js/sparse.js";
 import { HITS, HITS_MEAN, LAW_TAILS } from "./law.js";
@@ -202,6 +203,8 @@ class WasmKernels implements Kernels {
     });
     return sum;
   }
+
+  readonly difference = difference;
 
   /** Makes noise batch by batch on the stage: `use(skip, n, done)` takes n elements from element `skip` of the stage on. */
   private eachBatch(

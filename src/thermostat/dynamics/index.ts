@@ -1,11 +1,13 @@
 // The table of dynamics.
 
 import { BrownianError } from "../../errors.js";
+import { andersen } from "./andersen.js";
 import type { Dynamics } from "./dynamics.js";
 import { quenched } from "./quenched.js";
 import { white } from "./white.js";
+import { wiener } from "./wiener.js";
 
-export const DYNAMICS = { quenched, white } as const satisfies Record<string, Dynamics>;
+export const DYNAMICS = { quenched, white, andersen, wiener } as const satisfies Record<string, Dynamics>;
 
 export type DynamicsName = keyof typeof DYNAMICS;
 
