@@ -173,7 +173,7 @@ describe("collisions", () => {
   }
 
   /** The live file after ticks of collisions, and a diffusion at the end. */
-  async function after(kernels: Kernels, prepared: boolean): Promise<Buffer> {
+  async function moved(kernels: Kernels, prepared: boolean): Promise<Buffer> {
     const model = await readModel(mixed);
     const copy = await LiveCopy.create(model, { dir: folder });
     const mover = await openMover(copy.path, mixed, kernels);
@@ -196,12 +196,12 @@ describe("collisions", () => {
     return Buffer.concat([bytes, Buffer.from(String(different))]);
   }
 
-  const expected = after(jsKernels, false);
+  const expected = moved(jsKernels, false);
   it.each(variants)("on $name: the same bytes after 100 ticks", async ({ kernels }) => {
-    expect((await after(kernels, false)).equals(await expected)).toBe(true);
+    expect((await moved(kernels, false)).equals(await expected)).toBe(true);
   });
   it.each(native)("on $name: the same when they are made ready beforehand", async ({ kernels }) => {
-    expect((await after(kernels, true)).equals(await expected)).toBe(true);
+    expect((await moved(kernels, true)).equals(await expected)).toBe(true);
   });
 });
 

@@ -271,7 +271,7 @@ export class Model {
     const rest = await this.alone(async () => stream.flush());
     text += rest;
     if (rest !== "") yield rest;
-    if (text === "" && moved) await this.alone(() => this.refuseNonsense(tokens));
+    if (text === "" && moved) await this.alone(() => this.refuseNonsense(tokens, options.sigma ?? 0));
     const tokensPerSecond = seconds > 0 ? (count - 1) / seconds : 0;
     const { weights } = this.bath.drawn;
     const changed = await this.alone(() => this.bath.difference());
@@ -279,12 +279,12 @@ export class Model {
   }
 
   /** Nothing was written: an end of text at once is fine, logits that are no numbers are not. */
-  private async refuseNonsense(tokens: readonly number[]): Promise<void> {
+  private async refuseNonsense(tokens: readonly number[], sigma: number | Schedule): Promise<void> {
     for (const logit of (await this.engine.logits(tokens)).values()) {
       if (Number.isFinite(logit)) continue;
       throw new BrownianError(
         "usage",
-        `At this sigma ${this.path} computes no numbers any more (its logits are ${logit}): take a smaller one.`,
+        `At ${typeof sigma === "function" ? "this schedule of sigma" : `sigma ${sigma}`} ${this.path} computes no numbers any more (its logits are ${logit}): take a smaller one.`,
       );
     }
   }
