@@ -9,5 +9,6 @@
 #include "levels.inl.h"
 #include "floats.inl.h"
 #include "perturb.inl.h"
+#include "langevin.inl.h"
 #include "indexed.inl.h"
 #include "sums.inl.h"

@@ -14,15 +14,33 @@ import {
   StepKind,
   SUM_LEAF,
 } from "./contract.js";
+import { DECAY_COLUMNS, DECAY_HEAD, decayOf } from "./decay.js";
 import { WASM as SCALAR } from "./generated/scalar.wasm.js";
 import { WASM as SIMD } from "./generated/simd.wasm.js";
 import { scaleInSteps } from "./js/moves.js";
 import { levelOf, SPARSE_VARIANCE, shareOf } from "./js/sparse.js";
 import { HITS, HITS_MEAN, LAW_TAILS } from "./law.js";
 
+/** `perturb` or `relax` of what is on the stage. */
+type MoveLeaf = (
+  bytes: number,
+  sigma: number,
+  inSteps: number,
+  rowLeft: number,
+  rowLength: number,
+  rounding: number,
+  k0: number,
+  k1: number,
+  indexLo: number,
+  indexHi: number,
+  tick: number,
+) => number;
+
 interface Exports {
   readonly memory: WebAssembly.Memory;
   stage(): number;
+  pristineStage(): number;
+  decay(): number;
   steps(): number;
   format(): number;
   law(): number;
@@ -31,19 +49,8 @@ interface Exports {
   forgetHits(): void;
   hitsOfTile(level: number, tile: number, from: number, to: number, share: number, k0: number, k1: number, tick: number): number;
   noise(as: number, blocks: number, k0: number, k1: number, lo: number, hi: number, tick: number, purpose: number): void;
-  perturb(
-    bytes: number,
-    sigma: number,
-    inSteps: number,
-    rowLeft: number,
-    rowLength: number,
-    rounding: number,
-    k0: number,
-    k1: number,
-    indexLo: number,
-    indexHi: number,
-    tick: number,
-  ): number;
+  readonly perturb: MoveLeaf;
+  readonly relax: MoveLeaf;
   sumSquares(bytes: number, rowLeft: number, rowLength: number): number;
 }
 
@@ -70,6 +77,8 @@ export function loadWasm(isa = "simd128"): Kernels {
 class WasmKernels implements Kernels {
   readonly backend = "wasm";
   private readonly bytes: Uint8Array;
+  private readonly pristineBytes: Uint8Array;
+  private readonly decay: Float32Array;
   private readonly words: Uint32Array;
   private readonly floats: Float32Array;
   private readonly rowSteps: Float32Array;
@@ -88,6 +97,8 @@ class WasmKernels implements Kernels {
     // The memory never grows, so views of it stay good.
     const { buffer } = exports.memory;
     this.bytes = new Uint8Array(buffer, exports.stage(), 4 * SUM_LEAF);
+    this.pristineBytes = new Uint8Array(buffer, exports.pristineStage(), 4 * SUM_LEAF);
+    this.decay = new Float32Array(buffer, exports.decay(), DECAY_HEAD + 16 * DECAY_COLUMNS);
     this.words = new Uint32Array(buffer, exports.stage(), SUM_LEAF);
     this.floats = new Float32Array(buffer, exports.stage(), SUM_LEAF);
     this.rowSteps = new Float32Array(buffer, exports.steps(), SUM_LEAF);
@@ -110,12 +121,21 @@ class WasmKernels implements Kernels {
   }
 
   perturb(data: Uint8Array, move: Move): number {
-    const { format, sigma, inSteps, rounding, key, tick } = move;
-    let changed = this.sparseRow(data, move);
-    if (changed !== undefined) return changed;
-    changed = 0;
-    this.eachLeaf(data, format, move.steps, move.rowLength, move.index, (bytes, index, rowLeft, rowLength) => {
-      const leafChanged = this.exports.perturb(
+    return this.sparseRow(data, move) ?? this.moveLeaves(this.exports.perturb, data, move);
+  }
+
+  relax(live: Uint8Array, pristine: Uint8Array, move: Move, keep: number): number {
+    this.decay.set(decayOf(keep, move.format[Field.levels] as number));
+    return this.moveLeaves(this.exports.relax, live, move, pristine);
+  }
+
+  private moveLeaves(moveLeaf: MoveLeaf, data: Uint8Array, move: Move, pristine?: Uint8Array): number {
+    const { format, sigma, inSteps, steps, rounding, key, tick } = move;
+    let changed = 0;
+    this.eachLeaf(data, format, steps, move.rowLength, move.index, (bytes, index, rowLeft, rowLength) => {
+      const from = bytes.byteOffset - data.byteOffset;
+      if (pristine !== undefined) this.pristineBytes.set(pristine.subarray(from, from + bytes.length));
+      const leafChanged = moveLeaf(
         bytes.length,
         sigma,
         inSteps ? 1 : 0,
@@ -129,7 +149,7 @@ class WasmKernels implements Kernels {
         tick,
       );
       if (leafChanged > 0) bytes.set(this.bytes.subarray(0, bytes.length));
-      changed = (changed as number) + leafChanged;
+      changed += leafChanged;
     });
     return changed;
   }

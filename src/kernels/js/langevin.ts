@@ -13,7 +13,7 @@ import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD, type Decay, decayOf } from "../
 import { type Group, halfToFloat, pack, readGroup, stepSize, unpack } from "./codes.js";
 import { finite, limitOf, magnitudeBits, ulp } from "./floats.js";
 import { codeOfLevel, levelOfCode, levelsOf, neighbour, scaleOfTable } from "./levels.js";
-import { centredUniform, Draws, Law, MAX_S, matchedMove, matchedScale, scaleInSteps, TABLE_VARIANCE, TILE } from "./moves.js";
+import { centredUniform, Draws, Law, MAX_S, matchedMove, scaleInSteps, TABLE_VARIANCE, TILE } from "./moves.js";
 
 const f = Math.fround;
 const SIXTH = f(1 / 6);
@@ -44,8 +44,7 @@ export function relax(data: Uint8Array, origin: Uint8Array, move: Move, keep: nu
   const kind = format[Field.kind] as number;
   const weights = format[Field.weights] as number;
   const bytes = format[Field.bytes] as number;
-  const levels = format[Field.levels] as number;
-  const decay = decayOf(keep, kind === Kind.lattice ? levels : Levels.uniform);
+  const decay = decayOf(keep, format[Field.levels] as number);
   const blocksPerTile = TILE / weights;
   const blocks = Math.floor(data.length / bytes);
   let changed = 0;
@@ -277,12 +276,12 @@ function drift(a: number, p: number, w: number, most: number): number {
 function relaxHalves(n: number, kind: number, { sigma, inSteps }: Move, decay: Decay): number {
   const [a, , b] = decay as unknown as [number, number, number];
   const most = limitOf(kind);
-  const valueOf = kind === Kind.f16 ? halfToFloat : bfloatToFloat;
+  const widen = kind === Kind.f16 ? halfToFloat : bfloatToFloat;
   let changed = 0;
   for (let i = 0; i < n; i++) {
     const h = pristineHalves[i] as number;
-    const p = valueOf(h);
-    const w = valueOf(liveHalves[i] as number);
+    const p = widen(h);
+    const w = widen(liveHalves[i] as number);
     const step = ulp(p, kind);
     const s = scaleInSteps(sigma, inSteps, step);
     let to = h;
