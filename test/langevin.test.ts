@@ -60,20 +60,26 @@ function moveOf(format: Format, weights: number, sigma: number, tick: number, in
 /** Weights of a few tiles, and a ragged end. */
 const someBlocks = (format: Format) => Math.ceil(5003 / format.weights);
 
-describe.each(variants.filter((v) => v.kernels !== jsKernels))("relax on $name equals js", ({ kernels }) => {
+const others = variants.filter((v) => v.kernels !== jsKernels);
+
+describe("relax equals js everywhere", () => {
   it.each(formats)("$name", ({ format }) => {
     const blocks = someBlocks(format);
     const pristine = randomBlocks(format, blocks, 1);
-    const live = [pristine.slice(), pristine.slice()] as const;
+    const expected = pristine.slice();
+    const lives = others.map(() => pristine.slice());
     let tick = 0;
     const step = (sigma: number, keep: number, inSteps: boolean) => {
       const move = moveOf(format, blocks * format.weights, sigma, tick++, inSteps);
-      const changed = jsKernels.relax(live[0], pristine, move, keep);
-      expect(kernels.relax(live[1], pristine, move, keep), `changed, sigma ${sigma} keep ${keep}`).toBe(changed);
-      expect(same(live[1], live[0]), `bytes, sigma ${sigma} keep ${keep}`).toBe(true);
+      const changed = jsKernels.relax(expected, pristine, move, keep);
+      for (const [i, { name, kernels }] of others.entries()) {
+        const live = lives[i] as Uint8Array;
+        expect(kernels.relax(live, pristine, move, keep), `${name}: changed, sigma ${sigma}, keep ${keep}`).toBe(changed);
+        expect(same(live, expected), `${name}: bytes, sigma ${sigma}, keep ${keep}`).toBe(true);
+      }
     };
     for (const keep of [0, keepOf(0.5), keepOf(4), keepOf(1000)]) {
-      for (const sigma of [0.01, 0.3, 1.4, 2.5, 10, 100, 1e5, 0]) for (let i = 0; i < 3; i++) step(sigma, keep, true);
+      for (const sigma of [0.01, 0.3, 1.4, 2.5, 10, 100, 1e5, 0]) for (let i = 0; i < 2; i++) step(sigma, keep, true);
       for (const sigma of [1e-4, 0.01, 3, 1e30]) step(sigma, keep, false);
     }
   });
@@ -81,24 +87,28 @@ describe.each(variants.filter((v) => v.kernels !== jsKernels))("relax on $name e
   it.each(formats)("$name, from anything, in pieces", ({ format }) => {
     const blocks = someBlocks(format);
     const pristine = randomBlocks(format, blocks, 1);
+    const anything = randomBlocks(format, blocks, 2);
     const move = moveOf(format, blocks * format.weights, 0.7, 9, true);
-    const whole = randomBlocks(format, blocks, 2);
-    const pieces = whole.slice();
-    const changed = jsKernels.relax(whole, pristine, move, keepOf(3));
-    let sum = 0;
-    for (let block = 0, round = 1; block < blocks; round++) {
-      const count = Math.min(blocks - block, Math.ceil((600 * round) / format.weights));
-      const range = [block * format.bytes, (block + count) * format.bytes] as const;
-      const piece = { ...move, index: move.index + block * format.weights };
-      sum += kernels.relax(pieces.subarray(...range), pristine.subarray(...range), piece, keepOf(3));
-      block += count;
+    const expected = anything.slice();
+    const changed = jsKernels.relax(expected, pristine, move, keepOf(3));
+    for (const { name, kernels } of variants) {
+      const live = anything.slice();
+      let sum = 0;
+      for (let block = 0, round = 1; block < blocks; round++) {
+        const count = Math.min(blocks - block, Math.ceil((600 * round) / format.weights));
+        const range = [block * format.bytes, (block + count) * format.bytes] as const;
+        const piece = { ...move, index: move.index + block * format.weights };
+        sum += kernels.relax(live.subarray(...range), pristine.subarray(...range), piece, keepOf(3));
+        block += count;
+      }
+      expect(sum, name).toBe(changed);
+      expect(same(live, expected), name).toBe(true);
     }
-    expect(sum).toBe(changed);
-    expect(same(pieces, whole)).toBe(true);
   });
 });
 
 describe.each(variants)("relax on $name", ({ kernels }) => {
+  // F32 comes nearer by a factor each tick, until it is there.
   it.each(formats)("without noise leads back to every pristine byte of $name", ({ format }) => {
     const blocks = Math.ceil(512 / format.weights);
     const pristine = randomBlocks(format, blocks, 3);
@@ -107,7 +117,6 @@ describe.each(variants)("relax on $name", ({ kernels }) => {
     expect(kernels.relax(live, pristine, move(0.8, 0), keepOf(8))).toBeGreaterThan(0);
     expect(same(live, pristine)).toBe(false);
     for (let tick = 1; tick < 20; tick++) kernels.relax(live, pristine, move(0, tick), keepOf(0.3));
-    // F32 comes nearer by a factor each tick until it is there.
     expect(same(live, pristine)).toBe(true);
   });
 });
@@ -140,9 +149,9 @@ describe.each(native)("relax of a mapped file on $name", ({ name }) => {
 });
 
 const IQ4NL = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
-const nibbles = (bytes: number, valueOf: (code: number) => number) => (data: Uint8Array, i: number) => {
+const nibbles = (bytes: number, value: (code: number) => number) => (data: Uint8Array, i: number) => {
   const byte = data[Math.floor(i / 32) * bytes + 2 + (i % 16)] as number;
-  return valueOf(i % 32 < 16 ? byte & 15 : byte >> 4);
+  return value(i % 32 < 16 ? byte & 15 : byte >> 4);
 };
 
 /** A format with all weights at one place far from rails, its step 1 (2^-10 for F16), and displacements in steps. */
@@ -166,7 +175,7 @@ const cases = [
 ];
 const laws = cases.flatMap((of) =>
   (of.type === "IQ4_NL" ? [4, 10] : of.type === "Q4_0" ? [0.1, 0.5, 1.4] : [0.1, 0.5, 1.4, 5]).flatMap((s) =>
-    [2, 32].map((tau) => ({ ...of, s, tau, n: 2 ** (s < 0.5 ? 20 : 18) })),
+    [2, 32].map((tau) => ({ ...of, s, tau, n: 2 ** (s < 0.5 ? 19 : of.type === "IQ4_NL" ? 16 : 18) })),
   ),
 );
 
