@@ -256,7 +256,7 @@ function nextMove(p: f32, w: f32, step: f32, most: f32, i: i32): f32 {
 }
 
 /**
- * Relaxes the first `bytes` bytes of the stage towards those of the pristine stage, at most one leaf; the decay is in DECAY, and external
+ * Relaxes the first `bytes` bytes of the stage towards those of the pristine stage, at most half a leaf; the decay is in DECAY, and external
  * steps are as for `perturb`.
  */
 export function relax(

@@ -6,8 +6,8 @@ export const TILE: i32 = 4096;
 
 /** Bytes in and out, at most one leaf of weights (contract.ts, SUM_LEAF); room for what SIMD makes beyond what was asked for: it makes eight blocks at a time. */
 export const STAGE: usize = memory.data(65536 * 4 + 128, 64);
-/** The pristine bytes of what `relax` has on the stage. */
-export const PRISTINE_STAGE: usize = memory.data(65536 * 4 + 128, 64);
+/** The pristine bytes of what `relax` has on the stage, which then is half a leaf. */
+export const PRISTINE_STAGE: usize = STAGE + 32768 * 4;
 /** External steps: of each row that a call touches. */
 export const STEPS: usize = memory.data(65536 * 4 + 64, 64);
 export const FORMAT: usize = memory.data(24 * 4, 64);
@@ -100,7 +100,7 @@ export const PULL_PURPOSE: u32 = 7;
 
 export const DECAY_HEAD: i32 = 3;
 export const DECAY_COLUMNS: i32 = 256;
-export const DECAY_FIRST: i32 = (127 - 16) * 8;
+export const DECAY_FIRST: i32 = 888;
 export const LAW_ROWS: i32 = 17;
 export const LAW_COLUMNS: i32 = 16;
 export const HITS_MOST: i32 = 192;

@@ -97,7 +97,7 @@ class WasmKernels implements Kernels {
     // The memory never grows, so views of it stay good.
     const { buffer } = exports.memory;
     this.bytes = new Uint8Array(buffer, exports.stage(), 4 * SUM_LEAF);
-    this.pristineBytes = new Uint8Array(buffer, exports.pristineStage(), 4 * SUM_LEAF);
+    this.pristineBytes = new Uint8Array(buffer, exports.pristineStage(), 2 * SUM_LEAF);
     this.decay = new Float32Array(buffer, exports.decay(), DECAY_HEAD + 16 * DECAY_COLUMNS);
     this.words = new Uint32Array(buffer, exports.stage(), SUM_LEAF);
     this.floats = new Float32Array(buffer, exports.stage(), SUM_LEAF);
@@ -131,8 +131,10 @@ class WasmKernels implements Kernels {
 
   private moveLeaves(moveLeaf: MoveLeaf, data: Uint8Array, move: Move, pristine?: Uint8Array): number {
     const { format, sigma, inSteps, steps, rounding, key, tick } = move;
+    // The stage is one for both: half a leaf each.
+    const leaf = pristine === undefined ? SUM_LEAF : SUM_LEAF / 2;
     let changed = 0;
-    this.eachLeaf(data, format, steps, move.rowLength, move.index, (bytes, index, rowLeft, rowLength) => {
+    this.eachLeaf(leaf, data, format, steps, move.rowLength, move.index, (bytes, index, rowLeft, rowLength) => {
       const from = bytes.byteOffset - data.byteOffset;
       if (pristine !== undefined) this.pristineBytes.set(pristine.subarray(from, from + bytes.length));
       const leafChanged = moveLeaf(
@@ -217,7 +219,7 @@ class WasmKernels implements Kernels {
     total: number,
   ): number {
     let sum = total;
-    this.eachLeaf(data, format, steps, rowLength, index, (bytes, _, rowLeft, length) => {
+    this.eachLeaf(SUM_LEAF, data, format, steps, rowLength, index, (bytes, _, rowLeft, length) => {
       sum += this.exports.sumSquares(bytes.length, rowLeft, length);
     });
     return sum;
@@ -245,10 +247,11 @@ class WasmKernels implements Kernels {
   }
 
   /**
-   * Puts `data` on the stage leaf by leaf, with the steps of the rows that each touches: `use(bytes, index, rowLeft, rowLength)`, where the
-   * leaf's first row has `rowLeft` weights left.
+   * Puts `data` on the stage, `leaf` weights (at most SUM_LEAF) at a time, with the steps of the rows that each touches:
+   * `use(bytes, index, rowLeft, rowLength)`, where the leaf's first row has `rowLeft` weights left.
    */
   private eachLeaf(
+    leaf: number,
     data: Uint8Array,
     format: EncodedFormat,
     steps: Float32Array | null,
@@ -260,7 +263,7 @@ class WasmKernels implements Kernels {
     const weights = format[Field.weights] as number;
     const blockBytes = format[Field.bytes] as number;
     const external = format[Field.kind] === Kind.lattice && format[Field.step] === StepKind.external;
-    const leafBytes = (SUM_LEAF / weights) * blockBytes;
+    const leafBytes = (leaf / weights) * blockBytes;
     const end = data.length - (data.length % blockBytes);
     for (let from = 0; from < end; from += leafBytes) {
       const bytes = data.subarray(from, Math.min(end, from + leafBytes));
