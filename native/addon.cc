@@ -209,6 +209,26 @@ double perturb_in_parallel(const Target& target, uint8_t* data, const uint8_t* s
   return double(changed);
 }
 
+/// The table of src/kernels/decay.ts for codes of this format.
+std::vector<float> decay_at(const Napi::CallbackInfo& info, int i, const int32_t* format) {
+  auto given = info[i].As<Napi::Float32Array>();
+  const size_t rows = format[kLevels] == kUniform ? 1 : 15;  // of tables one a level: the last of 16 has no use for its own
+  if (given.ElementLength() < kDecayHead + rows * kDecayColumns) {
+    throw Napi::Error::New(info.Env(), "not the decay of this format");
+  }
+  return std::vector<float>(given.Data(), given.Data() + given.ElementLength());
+}
+
+/// (target, live, pristine, decay, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick)
+Napi::Value relax(const Napi::CallbackInfo& info) {
+  const Target& target = target_of(info);
+  auto live = info[1].As<Napi::Uint8Array>(), pristine = info[2].As<Napi::Uint8Array>();
+  if (live.ByteLength() != pristine.ByteLength()) throw Napi::Error::New(info.Env(), "pristine is not as long as live");
+  const OwnedMove owned(info, 4);
+  const std::vector<float> decay = decay_at(info, 3, owned.format);
+  return Napi::Number::New(info.Env(), double(target.relax(live.Data(), pristine.Data(), live.ByteLength(), owned.move, decay.data(), law)));
+}
+
 /// (target, threads, data, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick)
 Napi::Value perturb_async(const Napi::CallbackInfo& info) {
   const Target& target = target_of(info);
@@ -234,6 +254,7 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
                         InstanceMethod<&MappedFile::IndexSteps>("indexSteps"), InstanceMethod<&MappedFile::Redraw>("redraw"),
                         InstanceMethod<&MappedFile::PlanCollide>("planCollide"), InstanceMethod<&MappedFile::Collide>("collide"), InstanceMethod<&MappedFile::PrepareCollide>("prepareCollide"),
                         InstanceMethod<&MappedFile::Apply>("apply"), InstanceMethod<&MappedFile::Difference>("difference"),
+                        InstanceMethod<&MappedFile::Relax>("relax"),
                         InstanceMethod<&MappedFile::Close>("close")});
   }
 
@@ -498,6 +519,30 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
     });
   }
 
+  /// (target, threads, offset, length, source, decay, move)
+  Napi::Value Relax(const Napi::CallbackInfo& info) {
+    const Target& target = target_of(info);
+    const unsigned threads = u32(info, 1);
+    const Shared live = Writable(info);
+    const uint64_t offset = Range(info, *live, 2), length = uint64_t(number(info, 3));
+    const Shared source = Source(info, 4, offset, length);
+    if (!source) throw Napi::Error::New(info.Env(), "there is no source");
+    const auto owned = std::make_shared<OwnedMove>(info, 6);
+    const std::vector<float> decay = decay_at(info, 5, owned->format);
+    const uint64_t block_bytes = owned->format[kBytes], block_weights = owned->format[kWeights];
+    return Job::Start(info.Env(), [=, &target] {
+      std::atomic<uint64_t> changed{0};
+      in_parallel(length / block_bytes * block_weights, kGrain, threads, [&](uint64_t begin, uint64_t end) {
+        const uint64_t from = offset + begin / block_weights * block_bytes;
+        Move move = owned->move;
+        move.index += begin;
+        changed += target.relax(live->data() + from, source->data() + from, size_t((end - begin) / block_weights * block_bytes), move,
+                                decay.data(), law);
+      });
+      return double(changed);
+    });
+  }
+
   /// Work under way keeps the mapping until it is done.
   void Close(const Napi::CallbackInfo&) { mapping_.reset(); }
 
@@ -566,6 +611,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("uniform", Napi::Function::New<fill<float, &Target::uniform>>(env));
   exports.Set("normal", Napi::Function::New<fill<float, &Target::normal>>(env));
   exports.Set("perturb", Napi::Function::New<perturb>(env));
+  exports.Set("relax", Napi::Function::New(env, relax));
   exports.Set("perturbAsync", Napi::Function::New<perturb_async>(env));
   exports.Set("sumSquares", Napi::Function::New<sum_squares>(env));
   exports.Set("difference", Napi::Function::New<difference>(env));

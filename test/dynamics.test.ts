@@ -100,6 +100,28 @@ describe("on a live file of a million weights", () => {
     await bath.close();
   });
 
+  it("langevin keeps mean and variance, and forgets as e^(-t/tau)", async () => {
+    const tau = 8;
+    const bath = await open("langevin", tau);
+    const [tensor] = bath.tensors as [Tensor];
+    for (let t = 0; t < 10; t++) await bath.tick();
+    const start = moves(bath.livePath, tensor);
+    for (let t = 1; t <= 2 * tau; t++) {
+      await bath.tick();
+      if (![1, tau / 2, tau, 2 * tau].includes(t)) continue;
+      // A million independent products of variance near s^4.
+      const correlation = product(start, moves(bath.livePath, tensor)) / S ** 2;
+      expect(Math.abs(correlation - Math.exp(-t / tau))).toBeLessThan(0.03 * Math.exp(-t / tau));
+    }
+    const { mean, variance } = moments(moves(bath.livePath, tensor));
+    expect(Math.abs(mean)).toBeLessThan((5 * S) / Math.sqrt(WEIGHTS));
+    expect(Math.abs(variance / S ** 2 - 1)).toBeLessThan(0.01);
+    expect(await bath.difference()).toBeGreaterThan(WEIGHTS / 2);
+    bath.configure({ rounding: "nearest" });
+    await expect(bath.tick()).rejects.toMatchObject({ code: "usage", message: expect.stringMatching(/langevin.*nearest/) });
+    await bath.close();
+  });
+
   it("white does not remember", async () => {
     const bath = await open("white");
     const [tensor] = bath.tensors as [Tensor];
@@ -186,6 +208,7 @@ describe("collisions", () => {
     }
     let different = 0;
     for (const { tensor, move } of list) {
+      for (let tick = 200; tick < 205; tick++) await mover.relax(tensor, { ...move, tick }, Math.fround(0.9));
       await mover.diffuse(tensor, { ...move, tick: 101 });
       different += await mover.difference(tensor);
     }

@@ -50,7 +50,7 @@ describe("texts", () => {
     expect(await write({ ...many, dynamics: "white" })).not.toBe(await write(many));
   });
 
-  it.each(["andersen", "wiener"])(
+  it.each(["andersen", "langevin", "wiener"])(
     "of %s weights are the same for the same seed and tau, and others for others",
     async (dynamics) => {
       const one = { sigma: 0.2, dynamics, tau: 4, seed: 5n };

@@ -51,6 +51,8 @@ export interface Mover extends Reader {
   prepareCollide?(moves: readonly TensorToMove[], tick: number, threshold: number): Promise<(() => number) | undefined>;
   /** live := live, moved. Resolves to the number of changed codes. */
   diffuse(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number>;
+  /** One step of an Ornstein-Uhlenbeck process about the pristine weights: `Kernels.relax`. Resolves to the number of changed codes. */
+  relax(tensor: Tensor, move: TensorMove, keep: number, watch?: MoverWatch): Promise<number>;
   /** How many codes differ from the pristine ones. */
   difference(tensor: Tensor): Promise<number>;
   /** live := pristine. */
@@ -311,6 +313,15 @@ class MappedMover extends MappedReader implements Mover {
     return changed;
   }
 
+  async relax(tensor: Tensor, move: TensorMove, keep: number, watch?: MoverWatch): Promise<number> {
+    this.known.delete(tensor.name);
+    let changed = 0;
+    await this.each(tensor, watch, async ({ offset, bytes, index }) => {
+      changed += await this.live.relax(offset, bytes, { ...move, index }, this.pristine, keep);
+    });
+    return changed;
+  }
+
   async difference(tensor: Tensor): Promise<number> {
     this.checkWithin(tensor);
     return this.live.difference(tensor.offset, tensor.bytes, formatOf(tensor), this.pristine);
@@ -441,6 +452,10 @@ class PositionedMover extends PositionedReader implements Mover {
 
   diffuse(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number> {
     return this.eachLive(tensor, watch, (live, _, index) => this.kernels.perturb(live, { ...move, index }));
+  }
+
+  relax(tensor: Tensor, move: TensorMove, keep: number, watch?: MoverWatch): Promise<number> {
+    return this.eachLive(tensor, watch, (live, data, index) => this.kernels.relax(live, data, { ...move, index }, keep));
   }
 
   async difference(tensor: Tensor): Promise<number> {

@@ -17,6 +17,8 @@ export const Purpose = {
   Hit: 5,
   /** Which cells collide: one word a cell. */
   Collision: 6,
+  /** The uniform that rounds the pull of `relax`: one word an element. */
+  Pull: 7,
 } as const;
 
 /** How a move is put on the grid of codes; the numbers are what kernels are handed. */
@@ -145,6 +147,13 @@ export interface Kernels {
   perturbAsync?(data: Uint8Array, move: Move): Promise<number>;
 
   /**
+   * One step of the dynamics `langevin` (kernels/js/langevin.ts): `live` and `pristine` are the same whole blocks of one tensor, and every
+   * weight of `live` is pulled towards its pristine value by the factor `keep` = e^(-1/tau) (a float32, 0 <= keep < 1), then kicked, so that
+   * its stationary standard deviation is sigma. Moves are `matched`. Returns how many codes of `live` changed.
+   */
+  relax(live: Uint8Array, pristine: Uint8Array, move: Move, keep: number): number;
+
+  /**
    * `total` plus the sum of the squares of the weights, in float64, in one order: leaves of SUM_LEAF weights, each summed from zero
    * and then added to the total. Within a leaf, group after group of codes: a step^2 + b (2 step origin) + n origin^2 with
    * a = sum of q^2 and b = sum of q, exact (rows with external steps are cut every 4096 weights);
@@ -212,6 +221,8 @@ export interface MappedFile {
   apply(prepared: PreparedCollisions): number;
   /** How many codes differ from those of `source` (same offset). */
   difference(offset: number, length: number, format: EncodedFormat, source: MappedFile): Promise<number>;
+  /** `relax` of `length` bytes at `offset`, the pristine ones in `source` at the same offset; resolves to the number of changed codes. */
+  relax(offset: number, length: number, move: Move, source: MappedFile, keep: number): Promise<number>;
   /** Copies `length` bytes at `offset` from `source` (same offset). */
   copyFrom(source: MappedFile, offset: number, length: number): Promise<void>;
   sumSquares(

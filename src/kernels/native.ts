@@ -18,6 +18,7 @@ import {
   type StepIndex,
   type TensorRange,
 } from "./contract.js";
+import { type Decay, decayOf } from "./decay.js";
 import { HITS, LAW_TAILS } from "./law.js";
 
 type Fill<T> = (
@@ -90,6 +91,15 @@ interface AddonFile {
     format: EncodedFormat,
     source: AddonFile,
   ): Promise<number>;
+  relax(
+    target: number,
+    threads: number,
+    offset: number,
+    length: number,
+    source: AddonFile,
+    decay: Decay,
+    ...move: MoveArguments
+  ): Promise<number>;
   copyFrom(threads: number, source: AddonFile, offset: number, length: number): Promise<number>;
   sumSquares(
     target: number,
@@ -110,6 +120,7 @@ interface Addon {
   readonly uniform: Fill<Float32Array>;
   readonly normal: Fill<Float32Array>;
   perturb(target: number, data: Uint8Array, ...move: MoveArguments): number;
+  relax(target: number, live: Uint8Array, pristine: Uint8Array, decay: Decay, ...move: MoveArguments): number;
   perturbAsync(target: number, threads: number, data: Uint8Array, ...move: MoveArguments): Promise<number>;
   sumSquares(
     target: number,
@@ -176,6 +187,7 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
     uniform: (out, key, at) => native.uniform(target, out, ...position(key, at)),
     normal: (out, key, at) => native.normal(target, out, ...position(key, at)),
     perturb: (data, move) => native.perturb(target, data, ...moveArguments(move)),
+    relax: (live, pristine, move, keep) => native.relax(target, live, pristine, decayFor(move, keep), ...moveArguments(move)),
     perturbAsync: (data, move) => native.perturbAsync(target, threads, data, ...moveArguments(move)),
     sumSquares: (data, format, steps, rowLength, index, total) =>
       native.sumSquares(target, data, format, steps, rowLength, index, total),
@@ -188,6 +200,8 @@ function moveArguments(move: Move): MoveArguments {
   const { format, sigma, inSteps, steps, rowLength, rounding, key, index, tick } = move;
   return [format, sigma, inSteps, steps, rowLength, rounding, key.k0, key.k1, index, tick];
 }
+
+const decayFor = (move: Move, keep: number): Decay => decayOf(keep, move.format[Field.levels] as number);
 
 /** Weights of which an index has the smallest and the largest step: `kTile` in native/kernels/format.h. */
 const INDEX_TILE = 2048;
@@ -240,6 +254,11 @@ class NativeFile implements MappedFile {
 
   difference(offset: number, length: number, format: EncodedFormat, source: MappedFile): Promise<number> {
     return this.file.difference(this.target, this.threads, offset, length, format, (source as NativeFile).file);
+  }
+
+  relax(offset: number, length: number, move: Move, source: MappedFile, keep: number): Promise<number> {
+    const { file } = source as NativeFile;
+    return this.file.relax(this.target, this.threads, offset, length, file, decayFor(move, keep), ...moveArguments(move));
   }
 
   async copyFrom(source: MappedFile, offset: number, length: number): Promise<void> {

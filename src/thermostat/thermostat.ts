@@ -200,6 +200,19 @@ export class Thermostat {
           }
           return changed;
         }),
+      relax: (tick, keep) =>
+        this.evolve(tick, async (moves) => {
+          if (this.settings.rounding !== "matched")
+            throw new BrownianError(
+              "usage",
+              `The dynamics langevin has its own rounding: leave out rounding ${this.settings.rounding}.`,
+            );
+          const over = watchOver(this.chosen, watch);
+          const factor = Math.min(Math.fround(keep), BELOW_ONE);
+          let changed = 0;
+          for (const { tensor, move } of moves) changed += await this.mover.relax(tensor, { ...move, tick }, factor, over);
+          return changed;
+        }),
       restore: () => this.restore(),
       drawn: this.last,
     };
@@ -278,6 +291,9 @@ export class Thermostat {
     return result;
   }
 }
+
+/** The largest float32 below 1: how much of a move is kept at most. */
+const BELOW_ONE = 1 - 2 ** -24;
 
 /** The settings at tick 0, and the dynamics. @throws BrownianError usage */
 function checked(options: ThermostatSettings): { settings: CheckedSettings; rule: Dynamics } {

@@ -16,6 +16,8 @@ export interface Bath {
   collide(tick: number, probability: number): Promise<Drawn>;
   /** live := live + `factor` times the noise of this tick. */
   diffuse(tick: number, factor: number): Promise<Drawn>;
+  /** live - pristine shrinks by the factor `keep` on average, and is kicked so that its variance stays that of a draw (matched rounding). */
+  relax(tick: number, keep: number): Promise<Drawn>;
   /** live := pristine. */
   restore(): Promise<void>;
   /** What the last draw or tick did. */
