@@ -1,15 +1,22 @@
 // What a module exports: addresses of the places that JavaScript fills, and the kernels. src/kernels/wasm.ts is the only caller.
 
-import { FORMAT, HITS, LAW, STAGE, STEPS, TAKEN } from "./memory";
+import { DECAY, FORMAT, HITS, LAW, PRISTINE_STAGE, STAGE, STEPS, TAKEN } from "./memory";
 import { fill } from "./noise";
 import { takenHits } from "./sparse";
 
+export { relax } from "./langevin";
 export { perturb } from "./moves";
 export { forgetHits } from "./sparse";
 export { sumSquares } from "./sums";
 
 export function stage(): usize {
   return STAGE;
+}
+export function pristineStage(): usize {
+  return PRISTINE_STAGE;
+}
+export function decay(): usize {
+  return DECAY;
 }
 export function steps(): usize {
   return STEPS;

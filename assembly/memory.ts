@@ -6,6 +6,8 @@ export const TILE: i32 = 4096;
 
 /** Bytes in and out, at most one leaf of weights (contract.ts, SUM_LEAF); room for what SIMD makes beyond what was asked for: it makes eight blocks at a time. */
 export const STAGE: usize = memory.data(65536 * 4 + 128, 64);
+/** The pristine bytes of what `relax` has on the stage, which then is half a leaf. */
+export const PRISTINE_STAGE: usize = STAGE + 32768 * 4;
 /** External steps: of each row that a call touches. */
 export const STEPS: usize = memory.data(65536 * 4 + 64, 64);
 export const FORMAT: usize = memory.data(24 * 4, 64);
@@ -13,12 +15,17 @@ export const LAW: usize = memory.data(17 * 16 * 4, 64);
 /** 2^32 P(N <= n) of the number of hits in a tile of the sparse path. */
 export const HITS: usize = memory.data(192 * 4, 64);
 
+/** a, 1 - a^2, sqrt(1 - a^2), and rows of betas: src/kernels/decay.ts. */
+export const DECAY: usize = memory.data((3 + 16 * 256) * 4, 64);
+
 export const CODES: usize = memory.data(4096, 64);
+export const PRISTINE_CODES: usize = memory.data(4096, 64);
 /** Moves of a tile, an int8 each. */
 export const MOVES: usize = memory.data(4096, 64);
 export const NORMAL_DRAWS: usize = memory.data(4096 * 4 + 128, 64);
 export const ROUNDING_DRAWS: usize = memory.data(4096 * 4 + 128, 64);
 export const MOVE_DRAWS: usize = memory.data(4096 * 2 + 128, 64);
+export const PULL_DRAWS: usize = memory.data(4096 * 4 + 128, 64);
 export const REFINE_DRAWS: usize = memory.data(128, 64);
 export const THRESHOLDS: usize = memory.data(16 * 2, 64);
 export const LANES: usize = memory.data(16 * 8, 64);
@@ -89,7 +96,11 @@ export const MOVE_PURPOSE: u32 = 2;
 export const REFINE_PURPOSE: u32 = 3;
 export const ROUNDING_PURPOSE: u32 = 4;
 export const HIT_PURPOSE: u32 = 5;
+export const PULL_PURPOSE: u32 = 7;
 
+export const DECAY_HEAD: i32 = 3;
+export const DECAY_COLUMNS: i32 = 256;
+export const DECAY_FIRST: i32 = 888;
 export const LAW_ROWS: i32 = 17;
 export const LAW_COLUMNS: i32 = 16;
 export const HITS_MOST: i32 = 192;

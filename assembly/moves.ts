@@ -26,6 +26,8 @@ import {
   NEAREST,
   NORMAL_DRAWS,
   NORMAL_PURPOSE,
+  PULL_DRAWS,
+  PULL_PURPOSE,
   REFINE_DRAWS,
   REFINE_PURPOSE,
   ROUNDING_DRAWS,
@@ -63,18 +65,18 @@ import {
   writeCode,
 } from "./sparse";
 
-const MAX_S: f32 = 32768;
-const TABLE_VARIANCE: f32 = 4;
-const SIXTH: f32 = 1.0 / 6.0;
-const TWO_M23: f32 = 1.1920928955078125e-7;
-const MAX_F32: f32 = 3.4028234663852886e38;
-const MAX_F16: f32 = 65504;
-const MAX_BF16: f32 = 3.3895313892515355e38;
+export const MAX_S: f32 = 32768;
+export const TABLE_VARIANCE: f32 = 4;
+export const SIXTH: f32 = 1.0 / 6.0;
+export const TWO_M23: f32 = 1.1920928955078125e-7;
+export const MAX_F32: f32 = 3.4028234663852886e38;
+export const MAX_F16: f32 = 65504;
+export const MAX_BF16: f32 = 3.3895313892515355e38;
 /** The smallest normal numbers, as float32 bits. */
-const TINY: i32 = 1 << 23;
-const TINY_F16: i32 = (127 - 14) << 23;
-const TWO_M7: f32 = 0.0078125;
-const TWO_M10: f32 = 0.0009765625;
+export const TINY: i32 = 1 << 23;
+export const TINY_F16: i32 = (127 - 14) << 23;
+export const TWO_M7: f32 = 0.0078125;
+export const TWO_M10: f32 = 0.0009765625;
 
 // The call's arguments, and the tile's draws: each made when first asked for.
 let sigma: f32 = 0;
@@ -88,30 +90,59 @@ let count: i32 = 0;
 let hasNormals: bool = false;
 let hasRounding: bool = false;
 let hasMoves: bool = false;
+let hasPulls: bool = false;
 // The law of `matched` at one variance lies between two rows of the table.
 let lawRow: usize = 0;
 let lawWeight: f32 = 0;
 
+/** Begins a call: what draws and scales are made of. */
+export function beginDraws(sigma_: f32, inSteps_: bool, rounding_: i32, k0: u32, k1: u32, tick_: u32): void {
+  sigma = sigma_;
+  inSteps = inSteps_;
+  rounding = rounding_;
+  key0 = k0;
+  key1 = k1;
+  tick = tick_;
+}
+
+/** Begins the tile of `count_` weights from `index_` on. */
+export function beginTile(index_: u64, count_: i32): void {
+  index = index_;
+  count = count_;
+  hasNormals = false;
+  hasRounding = false;
+  hasMoves = false;
+  hasPulls = false;
+}
+
 /** Address of the normal of weight 0 of the tile. */
-function normals(): usize {
+export function normals(): usize {
   const skip = <i32>(index & 3);
   if (!hasNormals) fill(AS_NORMAL, NORMAL_DRAWS, (skip + count + 3) >> 2, key0, key1, index >> 2, tick, NORMAL_PURPOSE);
   hasNormals = true;
   return NORMAL_DRAWS + (skip << 2);
 }
 
-function roundingWords(): usize {
+export function roundingWords(): usize {
   const skip = <i32>(index & 3);
   if (!hasRounding) fill(AS_BITS, ROUNDING_DRAWS, (skip + count + 3) >> 2, key0, key1, index >> 2, tick, ROUNDING_PURPOSE);
   hasRounding = true;
   return ROUNDING_DRAWS + (skip << 2);
 }
 
-function moveWords(): usize {
+export function moveWords(): usize {
   const skip = <i32>(index & 7);
   if (!hasMoves) fill(AS_BITS, MOVE_DRAWS, (skip + count + 7) >> 3, key0, key1, index >> 3, tick, MOVE_PURPOSE);
   hasMoves = true;
   return MOVE_DRAWS + (skip << 1);
+}
+
+/** What rounds the pulls of `relax`. */
+export function pullWords(): usize {
+  const skip = <i32>(index & 3);
+  if (!hasPulls) fill(AS_BITS, PULL_DRAWS, (skip + count + 3) >> 2, key0, key1, index >> 2, tick, PULL_PURPOSE);
+  hasPulls = true;
+  return PULL_DRAWS + (skip << 2);
 }
 
 function refineWord(i: i32): u32 {
@@ -121,7 +152,7 @@ function refineWord(i: i32): u32 {
 }
 
 /** Sets the law of `matched` at variance v <= TABLE_VARIANCE. */
-function setLaw(v: f32): void {
+export function setLaw(v: f32): void {
   const position = v * 4;
   const row = min<i32>(<i32>position, LAW_ROWS - 2);
   lawRow = LAW + <usize>(row * LAW_COLUMNS * 4);
@@ -138,7 +169,7 @@ function threshold(j: i32): f32 {
 }
 
 /** |k| for 15 bits m, with 32 more bits where those do not decide. */
-function moveSize(m: i32, i: i32): i32 {
+export function moveSize(m: i32, i: i32): i32 {
   let k = 0;
   while (k < LAW_COLUMNS && m < <i32>threshold(k)) k++;
   if (k == LAW_COLUMNS || m != <i32>threshold(k)) return k;
@@ -152,28 +183,28 @@ function moveSize(m: i32, i: i32): i32 {
   return k;
 }
 
-function scaleInSteps(step: f32): f32 {
+export function scaleInSteps(step: f32): f32 {
   const s = inSteps ? sigma : sigma / step;
   return s < MAX_S ? s : MAX_S;
 }
 
-function centredUniform(word: u32): f32 {
+export function centredUniform(word: u32): f32 {
   return (<f32>(word >> 9) + <f32>0.5) * TWO_M23;
 }
 
-function matchedScale(v: f32): f32 {
+export function matchedScale(v: f32): f32 {
   return sqrt<f32>(v - SIXTH);
 }
 
 /** k for a sign of 0, -k for -1. Signs are coin tosses, so a branch would be foretold wrongly half of the time. */
 // @ts-ignore: decorator
 @inline
-function withSign(k: i32, sign: i32): i32 {
+export function withSign(k: i32, sign: i32): i32 {
   return (k ^ sign) - sign;
 }
 
 /** floor(s |z| + u) with the sign of z. */
-function kick(s: f32, z: f32, u: f32): i32 {
+export function kick(s: f32, z: f32, u: f32): i32 {
   return withSign(<i32>(s * abs<f32>(z) + u), reinterpret<i32>(z) >> 31);
 }
 
@@ -339,11 +370,11 @@ function applyMoves(n: i32): i32 {
 }
 
 /** An overflowing sigma is cut, or infinity times a normal of 0 would be NaN. */
-function finite(sigma: f32): f32 {
+export function finite(sigma: f32): f32 {
   return sigma < MAX_F32 ? sigma : MAX_F32;
 }
 
-function clamp(x: f32, limit: f32): f32 {
+export function clamp(x: f32, limit: f32): f32 {
   return x < -limit ? -limit : x > limit ? limit : x;
 }
 
@@ -354,7 +385,7 @@ function below(w: i32, limit: f32, i: i32): bool {
 }
 
 /** One step up (1), one down (-1), or none. */
-function neighbour(v: f32, up: i32, down: i32, i: i32): i32 {
+export function neighbour(v: f32, up: i32, down: i32, i: i32): i32 {
   const w = <i32>load<u16>(moveWords() + (<usize>i << 1));
   if (below(w, (v / <f32>(up * (up + down))) * <f32>65536, i)) return 1;
   return below(65535 - w, (v / <f32>(down * (up + down))) * <f32>65536, i) ? -1 : 0;
@@ -408,7 +439,7 @@ function moveLevels(from: i32, to: i32, step: f32, levels: i32): i32 {
  */
 // @ts-ignore: decorator
 @inline
-function ulp(w: f32, unit: f32, tiny: i32): f32 {
+export function ulp(w: f32, unit: f32, tiny: i32): f32 {
   return reinterpret<f32>(max<i32>(reinterpret<i32>(w) & 0x7f800000, tiny)) * unit;
 }
 
@@ -455,7 +486,7 @@ function moveFloats(data: usize, n: i32): i32 {
 }
 
 /** |y| on the F16 or BF16 grid, as the format's bits: up or down as `word` decides, or to the nearest (ties to even). */
-function magnitudeBits(y: f32, half: bool, nearest: bool, word: u32): u32 {
+export function magnitudeBits(y: f32, half: bool, nearest: bool, word: u32): u32 {
   const a = abs<f32>(y);
   const bits = reinterpret<u32>(a);
   if (half && a < <f32>6.103515625e-5) {
@@ -647,12 +678,7 @@ export function perturb(
   tick_: u32,
 ): i32 {
   if (sigma_ == 0) return 0;
-  sigma = sigma_;
-  inSteps = inSteps_;
-  rounding = rounding_;
-  key0 = k0;
-  key1 = k1;
-  tick = tick_;
+  beginDraws(sigma_, inSteps_, rounding_, k0, k1, tick_);
   index = (<u64>indexHi << 32) | <u64>indexLo;
   forgetHits();
   const kind = field(KIND);
@@ -672,10 +698,7 @@ export function perturb(
   for (let block = 0; block < blocks; block += tileBlocks) {
     const some = min<i32>(tileBlocks, blocks - block);
     const data = STAGE + block * blockBytes;
-    count = some * weights;
-    hasNormals = false;
-    hasRounding = false;
-    hasMoves = false;
+    beginTile(index, some * weights);
     dense = false;
     if (uniform && external) {
       let runs = 0;

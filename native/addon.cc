@@ -99,7 +99,7 @@ struct OwnedMove {
     move.row_length = uint64_t(number(info, i + 2));
     move.index = 0;
   }
-  /// For an index of steps: (format).
+  /// Where the format is all that counts: (format).
   struct ForIndex {};
   OwnedMove(const Napi::CallbackInfo& info, int i, ForIndex) { read_format(info, i); }
   OwnedMove(const OwnedMove&) = delete;
@@ -129,6 +129,15 @@ Napi::Value perturb(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), double(target.perturb(data.Data(), data.ByteLength(), owned.move, law)));
 }
 
+/// (target, a, b, format)
+Napi::Value difference(const Napi::CallbackInfo& info) {
+  const Target& target = target_of(info);
+  auto a = info[1].As<Napi::Uint8Array>(), b = info[2].As<Napi::Uint8Array>();
+  const OwnedMove owned(info, 3, OwnedMove::ForIndex());
+  if (a.ByteLength() != b.ByteLength()) throw Napi::Error::New(info.Env(), "not of one length");
+  return Napi::Number::New(info.Env(), double(target.difference(a.Data(), b.Data(), a.ByteLength(), owned.format)));
+}
+
 /// (target, data, format, steps, rowLength, index, total)
 Napi::Value sum_squares(const Napi::CallbackInfo& info) {
   const Target& target = target_of(info);
@@ -156,13 +165,14 @@ void in_parallel(uint64_t count, uint64_t grain, unsigned threads, const std::fu
   for (auto& other : others) other.join();
 }
 
-/// Work on a thread pool; its number comes back as a promise.
+/// Work on a thread pool; its number, or what `value` makes on the thread of JavaScript, comes back as a promise.
 class Job : public Napi::AsyncWorker {
  public:
-  Job(Napi::Env env, std::function<double()> work)
-      : Napi::AsyncWorker(env, "brownian"), deferred_(Napi::Promise::Deferred::New(env)), work_(std::move(work)) {}
-  static Napi::Value Start(Napi::Env env, std::function<double()> work) {
-    auto* job = new Job(env, std::move(work));
+  using Value = std::function<Napi::Value(Napi::Env)>;
+  Job(Napi::Env env, std::function<double()> work, Value value)
+      : Napi::AsyncWorker(env, "brownian"), deferred_(Napi::Promise::Deferred::New(env)), work_(std::move(work)), value_(std::move(value)) {}
+  static Napi::Value Start(Napi::Env env, std::function<double()> work, Value value = nullptr) {
+    auto* job = new Job(env, std::move(work), std::move(value));
     auto promise = job->deferred_.Promise();
     job->Queue();
     return promise;
@@ -170,12 +180,13 @@ class Job : public Napi::AsyncWorker {
 
  protected:
   void Execute() override { result_ = work_(); }
-  void OnOK() override { deferred_.Resolve(Napi::Number::New(Env(), result_)); }
+  void OnOK() override { deferred_.Resolve(value_ ? value_(Env()) : Napi::Number::New(Env(), result_)); }
   void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
 
  private:
   Napi::Promise::Deferred deferred_;
   std::function<double()> work_;
+  Value value_;
   double result_ = 0;
 };
 
@@ -196,6 +207,26 @@ double perturb_in_parallel(const Target& target, uint8_t* data, const uint8_t* s
     changed += target.perturb(data + from, length, move, law);
   });
   return double(changed);
+}
+
+/// The table of src/kernels/decay.ts for codes of this format.
+std::vector<float> decay_at(const Napi::CallbackInfo& info, int i, const int32_t* format) {
+  auto given = info[i].As<Napi::Float32Array>();
+  const size_t rows = format[kLevels] == kUniform ? 1 : 15;  // of tables one a level: the last of 16 has no use for its own
+  if (given.ElementLength() < kDecayHead + rows * kDecayColumns) {
+    throw Napi::Error::New(info.Env(), "not the decay of this format");
+  }
+  return std::vector<float>(given.Data(), given.Data() + given.ElementLength());
+}
+
+/// (target, live, pristine, decay, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick)
+Napi::Value relax(const Napi::CallbackInfo& info) {
+  const Target& target = target_of(info);
+  auto live = info[1].As<Napi::Uint8Array>(), pristine = info[2].As<Napi::Uint8Array>();
+  if (live.ByteLength() != pristine.ByteLength()) throw Napi::Error::New(info.Env(), "pristine is not as long as live");
+  const OwnedMove owned(info, 4);
+  const std::vector<float> decay = decay_at(info, 3, owned.format);
+  return Napi::Number::New(info.Env(), double(target.relax(live.Data(), pristine.Data(), live.ByteLength(), owned.move, decay.data(), law)));
 }
 
 /// (target, threads, data, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick)
@@ -221,6 +252,9 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
                        {InstanceAccessor<&MappedFile::Size>("size"), InstanceMethod<&MappedFile::Perturb>("perturb"),
                         InstanceMethod<&MappedFile::CopyFrom>("copyFrom"), InstanceMethod<&MappedFile::SumSquares>("sumSquares"),
                         InstanceMethod<&MappedFile::IndexSteps>("indexSteps"), InstanceMethod<&MappedFile::Redraw>("redraw"),
+                        InstanceMethod<&MappedFile::PlanCollide>("planCollide"), InstanceMethod<&MappedFile::Collide>("collide"), InstanceMethod<&MappedFile::PrepareCollide>("prepareCollide"),
+                        InstanceMethod<&MappedFile::Apply>("apply"), InstanceMethod<&MappedFile::Difference>("difference"),
+                        InstanceMethod<&MappedFile::Relax>("relax"),
                         InstanceMethod<&MappedFile::Close>("close")});
   }
 
@@ -327,6 +361,188 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
     });
   }
 
+  /// (source, then of each tensor: offset, length, move): what Collide and PrepareCollide are told once, since ticks are to take no time.
+  Napi::Value PlanCollide(const Napi::CallbackInfo& info) { return Held(info.Env(), std::make_shared<Plan>(info, *Writable(info))); }
+
+  /// (target, threads, plan, tick, threshold)
+  Napi::Value Collide(const Napi::CallbackInfo& info) {
+    const Target& target = target_of(info);
+    const unsigned threads = u32(info, 1);
+    const Shared live = Writable(info);
+    const auto all = std::make_shared<Collisions>(info);
+    const auto work = [=, &target](unsigned workers) {
+      std::atomic<uint64_t> changed{0};
+      in_parallel(all->plan->parts.size(), 1, workers, [&](uint64_t which, uint64_t) {
+        all->each_run(target, all->plan->parts[size_t(which)], [&](uint64_t at, size_t bytes, const Move& move) {
+          memcpy(live->data() + at, all->plan->source->data() + at, bytes);
+          changed += target.perturb(live->data() + at, bytes, move, law);
+        });
+      });
+      return double(changed);
+    };
+    // Going to a thread and back takes longer than a little work does.
+    if (all->expected < kBrief) return Napi::Number::New(info.Env(), work(1));
+    return Job::Start(info.Env(), [=] { return work(threads); });
+  }
+  /// Weights that are moved in a fraction of a millisecond.
+  static constexpr double kBrief = 300000;
+
+  /// The same arguments: what Collide would write, to be written later by Apply; on one thread, beside whoever uses the others.
+  Napi::Value PrepareCollide(const Napi::CallbackInfo& info) {
+    const Target& target = target_of(info);
+    const auto all = std::make_shared<Collisions>(info);
+    const auto prepared = std::make_shared<Prepared>();
+    return Job::Start(
+        info.Env(),
+        [=, &target] {
+          prepared->bytes.reserve(size_t(all->expected * 1.5) + 65536);
+          for (const auto& part : all->plan->parts) {
+            all->each_run(target, part, [&](uint64_t at, size_t bytes, const Move& move) {
+              const size_t from = prepared->bytes.size();
+              const uint8_t* source = all->plan->source->data() + at;
+              prepared->bytes.insert(prepared->bytes.end(), source, source + bytes);
+              prepared->changed += double(target.perturb(prepared->bytes.data() + from, bytes, move, law));
+              prepared->runs.push_back({at, bytes});
+            });
+          }
+          return 0.0;
+        },
+        [prepared](Napi::Env env) { return Held(env, prepared); });
+  }
+
+  /// (what PrepareCollide resolved to)
+  Napi::Value Apply(const Napi::CallbackInfo& info) {
+    const Shared live = Writable(info);
+    const Prepared& prepared = *Taken<Prepared>(info[0]);
+    const uint8_t* from = prepared.bytes.data();
+    for (const auto& run : prepared.runs) {
+      if (run.at + run.bytes > live->size()) throw Napi::Error::New(info.Env(), "the range lies beyond the end of the file");
+      memcpy(live->data() + run.at, from, run.bytes);
+      from += run.bytes;
+    }
+    return Napi::Number::New(info.Env(), prepared.changed);
+  }
+
+  struct Prepared {
+    struct Run {
+      uint64_t at;
+      size_t bytes;
+    };
+    std::vector<uint8_t> bytes;
+    std::vector<Run> runs;
+    double changed = 0;
+  };
+
+  /// An object of ours in JavaScript's hands.
+  template <class T>
+  static Napi::Value Held(Napi::Env env, std::shared_ptr<T> object) {
+    return Napi::External<std::shared_ptr<T>>::New(env, new std::shared_ptr<T>(std::move(object)),
+                                                   [](Napi::Env, std::shared_ptr<T>* held) { delete held; });
+  }
+  template <class T>
+  static std::shared_ptr<T> Taken(const Napi::Value& value) {
+    return *value.As<Napi::External<std::shared_ptr<T>>>().Data();
+  }
+
+  /// Tensors whose cells collide, and how those move.
+  struct Plan {
+    struct Part {
+      std::shared_ptr<OwnedMove> owned;
+      uint64_t offset, begin, end;  // of the tensor in the file; weights
+    };
+    std::vector<Part> parts;
+    Shared source;
+    double weights = 0;
+
+    Plan(const Napi::CallbackInfo& info, const Mapping& live) {
+      constexpr int kFixed = 1, kEach = 12;
+      for (int i = kFixed; i + kEach <= int(info.Length()); i += kEach) {
+        const uint64_t offset = Range(info, live, i), length = uint64_t(number(info, i + 1));
+        source = Source(info, 0, offset, length);
+        const auto owned = std::make_shared<OwnedMove>(info, i + 2);
+        const uint64_t count = length / owned->format[kBytes] * owned->format[kWeights];
+        for (uint64_t begin = 0; begin < count; begin += kGrain) parts.push_back({owned, offset, begin, std::min(count, begin + kGrain)});
+        weights += double(count);
+      }
+    }
+  };
+
+  /// Which of those cells collide at a tick.
+  struct Collisions {
+    std::shared_ptr<Plan> plan;
+    uint32_t tick;
+    uint64_t threshold;
+    double expected;  // weights
+
+    explicit Collisions(const Napi::CallbackInfo& info)
+        : plan(Taken<Plan>(info[2])), tick(u32(info, 3)), threshold(uint64_t(number(info, 4))), expected(plan->weights * double(threshold) / 4294967296.0) {}
+
+    /// Calls use(byte in the file, bytes, move) for every run of neighbouring cells that collide.
+    template <class Use>
+    void each_run(const Target& target, const Plan::Part& part, Use use) const {
+      const OwnedMove& owned = *part.owned;
+      const uint64_t block_weights = owned.format[kWeights], block_bytes = owned.format[kBytes], first = part.begin / kCell;
+      uint32_t words[kGrain / kCell];
+      const size_t cells = size_t((part.end - part.begin + kCell - 1) / kCell);
+      target.bits(words, cells, owned.move.key, {first >> 2, uint32_t(first & 3), tick, kCollisionPurpose});
+      for (size_t cell = 0; cell < cells;) {
+        size_t end = cell;
+        while (end < cells && words[end] < threshold) end++;
+        if (end > cell) {
+          const uint64_t from = part.begin + cell * kCell, to = std::min(part.end, part.begin + end * kCell);
+          Move move = owned.move;
+          move.index += from;
+          move.tick = tick;
+          use(part.offset + from / block_weights * block_bytes, size_t((to - from) / block_weights * block_bytes), move);
+        }
+        cell = end + 1;
+      }
+    }
+  };
+
+  /// (target, threads, offset, length, format, source)
+  Napi::Value Difference(const Napi::CallbackInfo& info) {
+    const Target& target = target_of(info);
+    const unsigned threads = u32(info, 1);
+    const Shared file = Open(info);
+    const uint64_t offset = Range(info, *file, 2), length = uint64_t(number(info, 3));
+    const auto owned = std::make_shared<OwnedMove>(info, 4, OwnedMove::ForIndex());
+    const Shared source = Source(info, 5, offset, length);
+    const uint64_t block_bytes = owned->format[kBytes], block_weights = owned->format[kWeights];
+    return Job::Start(info.Env(), [=, &target] {
+      std::atomic<uint64_t> different{0};
+      in_parallel(length / block_bytes * block_weights, kGrain, threads, [&](uint64_t begin, uint64_t end) {
+        const uint64_t at = offset + begin / block_weights * block_bytes;
+        different += target.difference(file->data() + at, source->data() + at, size_t((end - begin) / block_weights * block_bytes), owned->format);
+      });
+      return double(different);
+    });
+  }
+
+  /// (target, threads, offset, length, source, decay, move)
+  Napi::Value Relax(const Napi::CallbackInfo& info) {
+    const Target& target = target_of(info);
+    const unsigned threads = u32(info, 1);
+    const Shared live = Writable(info);
+    const uint64_t offset = Range(info, *live, 2), length = uint64_t(number(info, 3));
+    const Shared source = Source(info, 4, offset, length);
+    if (!source) throw Napi::Error::New(info.Env(), "there is no source");
+    const auto owned = std::make_shared<OwnedMove>(info, 6);
+    const std::vector<float> decay = decay_at(info, 5, owned->format);
+    const uint64_t block_bytes = owned->format[kBytes], block_weights = owned->format[kWeights];
+    return Job::Start(info.Env(), [=, &target] {
+      std::atomic<uint64_t> changed{0};
+      in_parallel(length / block_bytes * block_weights, kGrain, threads, [&](uint64_t begin, uint64_t end) {
+        const uint64_t from = offset + begin / block_weights * block_bytes;
+        Move move = owned->move;
+        move.index += begin;
+        changed += target.relax(live->data() + from, source->data() + from, size_t((end - begin) / block_weights * block_bytes), move,
+                                decay.data(), law);
+      });
+      return double(changed);
+    });
+  }
+
   /// Work under way keeps the mapping until it is done.
   void Close(const Napi::CallbackInfo&) { mapping_.reset(); }
 
@@ -395,8 +611,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("uniform", Napi::Function::New<fill<float, &Target::uniform>>(env));
   exports.Set("normal", Napi::Function::New<fill<float, &Target::normal>>(env));
   exports.Set("perturb", Napi::Function::New<perturb>(env));
+  exports.Set("relax", Napi::Function::New(env, relax));
   exports.Set("perturbAsync", Napi::Function::New<perturb_async>(env));
   exports.Set("sumSquares", Napi::Function::New<sum_squares>(env));
+  exports.Set("difference", Napi::Function::New<difference>(env));
   exports.Set("MappedFile", MappedFile::Define(env));
   return exports;
 }

@@ -6,4 +6,5 @@ export { FORMATS, type Format } from "./lattice/formats.js";
 export { type Moved, type PerturbOptions, perturb } from "./lattice/perturb.js";
 export { type PerturbAsyncOptions, perturbAsync } from "./lattice/perturb-async.js";
 export { type At, Noise, type Seed, Stream } from "./noise/index.js";
+export * from "./sampling/index.js";
 export * from "./thermostat/index.js";

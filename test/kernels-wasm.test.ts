@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import * as contract from "../src/kernels/contract.js";
 import { Field, type Kernels, Kind, type Move, StepKind, SUM_LEAF } from "../src/kernels/contract.js";
+import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD } from "../src/kernels/decay.js";
 import { WASM as SCALAR } from "../src/kernels/generated/scalar.wasm.js";
 import { WASM as SIMD } from "../src/kernels/generated/simd.wasm.js";
 import { jsKernels } from "../src/kernels/js/index.js";
@@ -60,6 +61,9 @@ describe("modules", () => {
       ["LAW_ROWS", LAW_ROWS],
       ["LAW_COLUMNS", LAW_COLUMNS],
       ["HITS_MOST", HITS.length],
+      ["DECAY_HEAD", DECAY_HEAD],
+      ["DECAY_COLUMNS", DECAY_COLUMNS],
+      ["DECAY_FIRST", DECAY_FIRST],
       ["PLANE_FIELDS", contract.PLANE_FIELDS],
       ["LATTICE", Kind.lattice],
       ["F32_KIND", Kind.f32],

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type GenerateOptions, loadModel, type Model } from "../src/llama/index.js";
+import { linear, perturbFile } from "../src/thermostat/index.js";
 
 const file = (type: string) => `models/fairytales-3M-${type}.gguf`;
 const PROMPT = "Once upon a time";
@@ -47,6 +48,53 @@ describe("texts", () => {
     expect(await write({ ...one, dynamics: "white" })).toBe(await write(one));
     const many = { ...one, maxTokens: 30 };
     expect(await write({ ...many, dynamics: "white" })).not.toBe(await write(many));
+  });
+
+  it.each(["andersen", "langevin", "wiener"])(
+    "of %s weights are the same for the same seed and tau, and others for others",
+    async (dynamics) => {
+      const one = { sigma: 0.2, dynamics, tau: 4, seed: 5n };
+      const text = await write(one);
+      expect(await write(one)).toBe(text);
+      expect(await write({ ...one, tau: 1 })).not.toBe(text);
+      expect(await write({ ...one, dynamics: "quenched" })).not.toBe(text);
+      const { changed, weights } = await model.complete(PROMPT, { ...one, maxTokens: 5 });
+      expect(changed / weights).toBeGreaterThan(0.5);
+    },
+  );
+
+  it("read with the weights of their tick where the context is evaluated anew", async () => {
+    const noise = { sigma: 0.1, seed: 4n };
+    const text = await write({ ...noise, dynamics: "white", recompute: true, maxTokens: 4 });
+    const kept = await write({ ...noise, dynamics: "white", maxTokens: 20 });
+    expect(await write({ ...noise, dynamics: "white", recompute: true, maxTokens: 20 })).not.toBe(kept);
+    // The last token alone: the model moved as at tick 3, which reads the text up to there.
+    const upTo = await write({ ...noise, dynamics: "white", recompute: true, maxTokens: 3 });
+    const moved = join(scratch, "moved.gguf");
+    await perturbFile(file("Q8_0"), moved, { ...noise, tick: 3 });
+    const other = await loadModel(moved, { threads: 1, scratch });
+    expect(text).toBe(upTo + (await other.complete(PROMPT + upTo, { maxTokens: 1 })).text);
+    await other.dispose();
+    await rm(moved);
+    // Weights that do not move leave nothing to compute anew.
+    expect(await write({ ...noise, recompute: true })).toBe(await write(noise));
+  });
+
+  it("may be read by clean weights up to the last token of the prompt", async () => {
+    const prompt = "The King said to his daughter: 'I am the King of the Snakes, and";
+    const noise = { sigma: 0.3, seed: 1n, maxTokens: 20 };
+    const clean = await write({ ...noise, promptWeights: "clean" }, prompt);
+    expect(await write({ ...noise, promptWeights: "clean" }, prompt)).toBe(clean);
+    expect(await write({ ...noise, promptWeights: "moving" }, prompt)).toBe(await write(noise, prompt));
+    expect(clean).not.toBe(await write(noise, prompt));
+    expect(await write({ ...noise, sigma: 0, promptWeights: "clean" }, prompt)).toBe(await write({ maxTokens: 20 }, prompt));
+  });
+
+  it("cool down by a schedule", async () => {
+    const sigma = linear(0.3, 0, 5);
+    const text = await write({ sigma, dynamics: "white", seed: 2n });
+    expect(await write({ sigma, dynamics: "white", seed: 2n })).toBe(text);
+    expect(text).not.toBe(await write({ sigma: 0.3, dynamics: "white", seed: 2n }));
   });
 
   it("combine with softmax sampling, whose dice follow the seed too", async () => {
@@ -194,6 +242,8 @@ describe("refusals", () => {
     [{ topP: 2 }, /topP/],
     [{ minP: -1 }, /minP/],
     [{ maxTokens: 0 }, /maxTokens/],
+    [{ sigma: 0.1, dynamics: "andersen", tau: 0 }, /tau must be a number of ticks above 0, but is 0/],
+    [{ promptWeights: "dirty" as "clean" }, /promptWeights must be one of moving, clean/],
     [{ sigma: 1e6 }, /sigma 1000000 .* no numbers any more.*smaller/],
   ] as [GenerateOptions, RegExp][])("of %o", async (options, message) => {
     await expect(model.complete(PROMPT, options)).rejects.toMatchObject({

@@ -77,7 +77,11 @@ describe("Thermostat", () => {
     const cases: [object, string, RegExp][] = [
       [{ sigma: -1 }, "usage", /sigma must be .* but is -1/],
       [{ sigma: Number.NaN }, "usage", /but is NaN/],
-      [{ sigma: 1, dynamics: "brown" }, "usage", /dynamics must be one of quenched, white, but is "brown"/],
+      [
+        { sigma: 1, dynamics: "brown" },
+        "usage",
+        /dynamics must be one of quenched, white, andersen, langevin, wiener, but is "brown"/,
+      ],
       [{ sigma: 1, scale: "sqrt" }, "usage", /scale must be one of rms, absolute, step/],
       [{ sigma: 1, only: [] }, "usage", /at least one glob/],
       [{ sigma: 1, only: ["no.such"] }, "no-such-tensor", /"no\.such"/],

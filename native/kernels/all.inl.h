@@ -9,5 +9,7 @@
 #include "levels.inl.h"
 #include "floats.inl.h"
 #include "perturb.inl.h"
+#include "langevin.inl.h"
 #include "indexed.inl.h"
+#include "difference.inl.h"
 #include "sums.inl.h"

@@ -16,15 +16,23 @@ enum Kind : int { kLattice, kF32, kF16, kBF16 };
 enum Levels : int { kUniform, kIq4nl, kE2m1 };
 enum StepKind : int { kExternal, kStepF16, kStepF16Origin, kStepK2, kStepK3, kStepK4, kStepK6, kStepIq4, kStepE8m0, kStepUe4m3 };
 enum Rounding : int { kNearest, kStochastic, kMatched };
-enum Purpose : uint32_t { kBitsPurpose, kNormalPurpose, kMovePurpose, kRefinePurpose, kRoundingPurpose, kHitPurpose };
+enum Purpose : uint32_t { kBitsPurpose, kNormalPurpose, kMovePurpose, kRefinePurpose, kRoundingPurpose, kHitPurpose, kCollisionPurpose, kPullPurpose };
 
 constexpr int kLawRows = 17;
 constexpr int kLawColumns = 16;
 constexpr int kHitsMost = 192;
 constexpr int kHitsMeanBits = 6;  // 64 hits a tile on average
 
+/// What `relax` needs of its factor, as src/kernels/decay.ts makes it: a, 1 - a^2, sqrt(1 - a^2), and rows of betas.
+constexpr int kDecayHead = 3;
+constexpr int kDecayColumns = 256;
+constexpr int kDecayFirst = (127 - 16) * 8;
+
 /// Weights that are moved at a time; a multiple of every block.
 constexpr size_t kTile = 2048;
+
+/// Weights that collide together.
+constexpr size_t kCell = 256;
 
 /// Weights in one partial sum of sumSquares, and where it cuts rows with external steps: part of the order of summation.
 constexpr size_t kSumLeaf = 65536;
@@ -100,6 +108,8 @@ struct Target {
                         uint64_t index, double total);
   void (*index_steps)(uint8_t* classes, uint8_t* tiles, const uint8_t* data, size_t blocks, const int32_t* format);
   size_t (*redraw)(uint8_t* live, const uint8_t* pristine, const Indexed& at, const Move& last, const Move& move, const LawTable& law);
+  size_t (*difference)(const uint8_t* a, const uint8_t* b, size_t bytes, const int32_t* format);
+  size_t (*relax)(uint8_t* live, const uint8_t* pristine, size_t bytes, const Move& move, const float* decay, const LawTable& law);
 };
 
 extern const Target kScalarTarget;

@@ -10,10 +10,11 @@ struct Draws {
   uint32_t tick;
   uint64_t index;
   size_t count;
-  bool has_normals = false, has_moves = false, has_rounding = false;
+  bool has_normals = false, has_moves = false, has_rounding = false, has_pulls = false;
   // Room for what vectors read beyond the last weight.
   alignas(64) float normal_store[kTile + 4 + N];
   alignas(64) uint32_t rounding_store[kTile + 4 + N];
+  alignas(64) uint32_t pull_store[kTile + 4 + N];
   alignas(64) uint32_t move_store[(kTile + 8 + H_LANES) / 2];
 
   Draws(Key key, uint32_t tick) : key(key), tick(tick), index(0), count(0) {}
@@ -21,7 +22,7 @@ struct Draws {
   void begin(uint64_t at, size_t n) {
     index = at;
     count = n;
-    has_normals = has_moves = has_rounding = false;
+    has_normals = has_moves = has_rounding = has_pulls = false;
   }
   const float* normals() {
     const uint32_t skip = index & 3;
@@ -34,6 +35,13 @@ struct Draws {
     if (!has_rounding) bits(rounding_store, skip + count, key, {index >> 2, 0, tick, kRoundingPurpose});
     has_rounding = true;
     return rounding_store + skip;
+  }
+  /// What rounds the pulls of `relax`.
+  const uint32_t* pulls() {
+    const uint32_t skip = index & 3;
+    if (!has_pulls) bits(pull_store, skip + count, key, {index >> 2, 0, tick, kPullPurpose});
+    has_pulls = true;
+    return pull_store + skip;
   }
   const uint16_t* moves() {
     const uint32_t skip = index & 7;

@@ -130,15 +130,17 @@ inline void fill(typename As::Out* out, size_t n, Key key, Position at) {
   if (n == 0) return;
   // The next words are begun before these are made use of: one chain of multiplications does not keep a processor busy.
   Words words = philox(block);
-  for (; n >= 4 * N; n -= 4 * N, out += 4 * N) {
+  for (; n > 4 * N; n -= 4 * N, out += 4 * N) {
     const Words next = philox(block += N);
     As::put(out, words);
     words = next;
   }
-  if (n > 0) {
-    As::put(edge, words);
-    memcpy(out, edge, n * sizeof(*out));
+  if (n == 4 * N) {
+    As::put(out, words);
+    return;
   }
+  As::put(edge, words);
+  memcpy(out, edge, n * sizeof(*out));
 }
 
 inline void bits(uint32_t* out, size_t n, Key key, Position at) { fill<AsBits>(out, n, key, at); }

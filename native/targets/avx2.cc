@@ -143,6 +143,6 @@ inline size_t count_nonzero_b(B a) {
 }  // namespace avx2
 
 const Target kAvx2Target = {"avx2", avx2::bits, avx2::uniform, avx2::normal, avx2::perturb, avx2::sum_squares,
-                                avx2::index_steps, avx2::redraw};
+                                avx2::index_steps, avx2::redraw, avx2::difference, avx2::relax};
 
 }  // namespace brownian

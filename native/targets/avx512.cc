@@ -143,6 +143,6 @@ inline size_t count_nonzero_b(B a) { return size_t(_mm_popcnt_u64(_mm512_test_ep
 }  // namespace avx512
 
 const Target kAvx512Target = {"avx512", avx512::bits, avx512::uniform, avx512::normal, avx512::perturb, avx512::sum_squares,
-                                avx512::index_steps, avx512::redraw};
+                                avx512::index_steps, avx512::redraw, avx512::difference, avx512::relax};
 
 }  // namespace brownian

@@ -127,6 +127,6 @@ inline size_t count_nonzero_b(B a) { return vaddvq_u8(vshrq_n_u8(vtstq_u8(a.v, a
 }  // namespace neon
 
 const Target kNeonTarget = {"neon", neon::bits, neon::uniform, neon::normal, neon::perturb, neon::sum_squares,
-                             neon::index_steps, neon::redraw};
+                             neon::index_steps, neon::redraw, neon::difference, neon::relax};
 
 }  // namespace brownian

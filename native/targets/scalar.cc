@@ -104,6 +104,6 @@ inline size_t count_nonzero_b(B a) { return a != 0; }
 }  // namespace scalar
 
 const Target kScalarTarget = {"scalar", scalar::bits, scalar::uniform, scalar::normal, scalar::perturb, scalar::sum_squares,
-                                scalar::index_steps, scalar::redraw};
+                                scalar::index_steps, scalar::redraw, scalar::difference, scalar::relax};
 
 }  // namespace brownian

@@ -8,6 +8,7 @@ import { type GenerateOptions, type Generation, loadModel, type Model } from "..
 import { type Column, sideBySide } from "../report/columns.js";
 import { percent, significant } from "../report/table.js";
 import { DYNAMICS } from "../thermostat/dynamics/index.js";
+import { exponential, linear } from "../thermostat/schedule.js";
 import type { Invocation } from "./main.js";
 import {
   addNoiseOptions,
@@ -25,6 +26,11 @@ interface Options extends NoiseOptions {
   readonly model?: string;
   readonly sigma?: number[];
   readonly dynamics: string;
+  readonly tau?: number;
+  readonly anneal?: "linear" | "exponential";
+  readonly sigmaEnd?: number;
+  readonly recompute?: boolean;
+  readonly promptWeights: "moving" | "clean";
   readonly temperature?: number;
   readonly topK?: number;
   readonly topP?: number;
@@ -40,6 +46,7 @@ interface Options extends NoiseOptions {
   readonly json?: boolean;
 }
 
+const ANNEALING = { linear, exponential };
 const DEFAULT_SIGMA = 0.05;
 /** What is put side by side unless told otherwise: about one token in ten, five and three differs (models/README.md). */
 const SIDE_BY_SIDE_SIGMAS = [0.05, 0.1, 0.2];
@@ -57,6 +64,15 @@ export function generateCommand({ signal }: Invocation): Command {
     )
     .addOption(
       new Option("-d, --dynamics <name>", "how the noise evolves over tokens").choices(Object.keys(DYNAMICS)).default("quenched"),
+    )
+    .option("--tau <tokens>", "correlation time of the noise (default: 32)", parseNumber)
+    .addOption(
+      new Option("--anneal <how>", "let sigma go to --sigma-end while the text is written").choices(Object.keys(ANNEALING)),
+    )
+    .option("--sigma-end <number>", "where --anneal ends, at --max-tokens (default: a tenth of sigma)", parseNumber)
+    .option("--recompute", "evaluate the whole context anew for every token, with the weights as they are then")
+    .addOption(
+      new Option("--prompt-weights <which>", "the weights that read the prompt").choices(["moving", "clean"]).default("moving"),
     )
     .option("-t, --temperature <number>", "softmax temperature at the output (default: 0, greedy)", parseNumber)
     .option("--top-k <n>", "sample from the k likeliest tokens only", parseWhole)
@@ -81,11 +97,15 @@ export function generateCommand({ signal }: Invocation): Command {
 /** One text to write. */
 interface Run {
   readonly label: string;
+  /** At the beginning. */
+  readonly sigma: number;
   readonly options: GenerateOptions;
 }
 
 async function generate(prompt: string, options: Options, signal: AbortSignal): Promise<void> {
   checkInteger("--samples", options.samples, 1);
+  if (options.sigmaEnd !== undefined && options.anneal === undefined)
+    throw new BrownianError("usage", "--sigma-end says where --anneal ends: give --anneal linear or exponential as well.");
   const seed = options.seed ?? randomInt(100_000);
   const runs = options.sideBySide ? comparison(options, BigInt(seed)) : samples(options, BigInt(seed));
   const common = { maxTokens: options.maxTokens, signal };
@@ -119,10 +139,11 @@ function samples(options: Options, seed: bigint): Run[] {
 /** The texts of a side-by-side run: without noise, with dice at the output, with moving weights. */
 function comparison(options: Options, seed: bigint): Run[] {
   const temperature = options.temperature ?? SIDE_BY_SIDE_TEMPERATURE;
-  const clean: Run = { label: "greedy", options: { seed } };
+  const clean: Run = { label: "greedy", sigma: 0, options: { seed } };
   const softmax = seeds(seed, options.samples).map(
     (one): Run => ({
       label: `T = ${significant(temperature)}, seed ${one}`,
+      sigma: 0,
       options: { ...samplingOf(options), temperature, seed: one },
     }),
   );
@@ -135,11 +156,24 @@ function comparison(options: Options, seed: bigint): Run[] {
 
 function moving(options: Options, sigma: number, seed: bigint, sampling: GenerateOptions): Run {
   const unit = options.scale === "rms" ? " RMS" : options.scale === "step" ? " steps" : "";
-  const how = options.dynamics === "quenched" ? "" : `, ${options.dynamics}`;
+  const tau = options.tau === undefined ? "" : `(${significant(options.tau)})`;
+  const how = options.dynamics === "quenched" ? "" : `, ${options.dynamics}${tau}`;
+  const end = options.sigmaEnd ?? sigma / 10;
+  const anneal = options.anneal && ANNEALING[options.anneal](sigma, end, options.maxTokens);
   const dice = sampling.temperature ? `, T = ${significant(sampling.temperature)}` : "";
   return {
-    label: `σ = ${significant(sigma)}${unit}${how}${dice}, seed ${seed}`,
-    options: { ...sampling, ...noiseSettings(options), sigma, dynamics: options.dynamics, seed },
+    label: `σ = ${significant(sigma)}${anneal ? ` to ${significant(end)}` : ""}${unit}${how}${dice}, seed ${seed}`,
+    sigma,
+    options: {
+      ...sampling,
+      ...noiseSettings(options),
+      sigma: anneal ?? sigma,
+      dynamics: options.dynamics,
+      promptWeights: options.promptWeights,
+      ...(options.tau !== undefined && { tau: options.tau }),
+      ...(options.recompute !== undefined && { recompute: options.recompute }),
+      seed,
+    },
   };
 }
 
@@ -204,8 +238,9 @@ async function printJson(model: Model, prompt: string, runs: readonly Run[], com
   for (const run of runs) {
     if (common.signal.aborted) break;
     const generation = await model.complete(prompt, { ...run.options, ...common });
-    const { sigma = 0, scale, rounding, dynamics, temperature = 0, seed } = run.options;
-    texts.push({ label: run.label, sigma, scale, rounding, dynamics, temperature, seed: String(seed), ...generation });
+    const { sigma, label } = run;
+    const { scale, rounding, dynamics, tau, temperature = 0, seed } = run.options;
+    texts.push({ label, sigma, scale, rounding, dynamics, tau, temperature, seed: String(seed), ...generation });
   }
   process.stdout.write(`${JSON.stringify({ model: model.path, prompt, texts }, null, 2)}\n`);
   if (texts.length === 0) throw new BrownianError("aborted", "Interrupted before the first text.");

@@ -4,6 +4,15 @@ export { type ChooseOptions, chooseTensors, type Skipped } from "./choose.js";
 export { copyModel, type Watch } from "./copy.js";
 export { LiveCopy, type LiveCopyOptions } from "./live-copy.js";
 export { type ModelFile, readModel, type Tensor } from "./model-file.js";
-export { type Mover, type MoverWatch, openMover, openReader, type Reader, type TensorMove, tensorRms } from "./mover.js";
+export {
+  type Mover,
+  type MoverWatch,
+  openMover,
+  openReader,
+  type Reader,
+  type TensorMove,
+  type TensorToMove,
+  tensorRms,
+} from "./mover.js";
 export { writeWhole } from "./output.js";
 export { openWriter, type Writer } from "./writer.js";

@@ -4,6 +4,7 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
 import {
+  type CollisionPlan,
   type EncodedFormat,
   Field,
   type Kernels,
@@ -15,6 +16,7 @@ import {
   StepKind,
   SUM_LEAF,
 } from "../kernels/contract.js";
+import { collide } from "../lattice/collide.js";
 import { encodedFormat } from "../lattice/formats.js";
 import { supportedFormat } from "../lattice/perturb.js";
 import { writeFully } from "./copy.js";
@@ -30,9 +32,29 @@ export interface MoverWatch {
 /** The move of a whole tensor. */
 export type TensorMove = Omit<Move, "index">;
 
+export interface TensorToMove {
+  readonly tensor: Tensor;
+  readonly move: TensorMove;
+}
+
 export interface Mover extends Reader {
   /** live := pristine, moved, from the tensor's first weight on. Resolves to the number of changed codes. */
   perturb(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number>;
+  /**
+   * Cells of these tensors (CELL weights each) whose draw at this tick is below `threshold` of 2^32 become pristine, moved as of this tick.
+   * Resolves to the codes changed in them. To call it with the same list again saves time.
+   */
+  collide(moves: readonly TensorToMove[], tick: number, threshold: number, watch?: MoverWatch): Promise<number>;
+  /**
+   * Makes ready what `collide` would do, while nobody waits for it; what comes back does it in no time. Undefined where that is not worth it.
+   */
+  prepareCollide?(moves: readonly TensorToMove[], tick: number, threshold: number): Promise<(() => number) | undefined>;
+  /** live := live, moved. Resolves to the number of changed codes. */
+  diffuse(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number>;
+  /** One step of an Ornstein-Uhlenbeck process about the pristine weights: `Kernels.relax`. Resolves to the number of changed codes. */
+  relax(tensor: Tensor, move: TensorMove, keep: number, watch?: MoverWatch): Promise<number>;
+  /** How many codes differ from the pristine ones. */
+  difference(tensor: Tensor): Promise<number>;
   /** live := pristine. */
   restore(tensor: Tensor, watch?: MoverWatch): Promise<void>;
 }
@@ -130,7 +152,7 @@ function becameShorter(path: string, tensor: Tensor): BrownianError {
 }
 
 /** Root mean square of a tensor's (pristine) weights. @throws BrownianError corrupt-gguf where that is no finite number */
-export async function tensorRms(reader: Reader, tensor: Tensor, watch?: MoverWatch): Promise<number> {
+export async function tensorRms(reader: Pick<Reader, "sumSquares">, tensor: Tensor, watch?: MoverWatch): Promise<number> {
   if (tensor.weights === 0) return 0;
   const rms = Math.sqrt((await reader.sumSquares(tensor, watch)) / tensor.weights);
   if (Number.isFinite(rms)) return rms;
@@ -194,15 +216,22 @@ interface Known {
   readonly index?: StepIndex;
 }
 
+interface CollisionPart {
+  readonly tensors: readonly Tensor[];
+  readonly plan: CollisionPlan;
+}
+
 /** Below this share of changed codes, a tensor that is drawn again is worth an index of its steps. */
 const RARE = 1 / 64;
 
 /** A piece at a time, so that work can be watched and stopped. Tensors whose moves are rare are redrawn at the cost of their moves. */
 class MappedMover extends MappedReader implements Mover {
   private static readonly LEAVES = 256; // 16.8 million weights a piece
+  private static readonly PLANNED = 64e6; // weights that collide in one call; of a larger model, several
 
   /** Of tensors that are not in here, nothing is known. */
   private readonly known = new Map<string, Known>();
+  private readonly plans = new WeakMap<readonly TensorToMove[], CollisionPart[]>();
 
   constructor(
     private readonly live: MappedFile,
@@ -226,6 +255,76 @@ class MappedMover extends MappedReader implements Mover {
     });
     this.known.set(tensor.name, { last: move, changed, ...(index && { index }) });
     return changed;
+  }
+
+  async collide(moves: readonly TensorToMove[], tick: number, threshold: number, watch?: MoverWatch): Promise<number> {
+    let changed = 0;
+    for (const { tensors, plan } of this.planned(moves)) {
+      watch?.signal?.throwIfAborted();
+      this.forget(tensors);
+      const done = this.live.collide(plan, tick, threshold);
+      changed += typeof done === "number" ? done : await done;
+      for (const { bytes } of tensors) watch?.onBytes?.(bytes);
+    }
+    return changed;
+  }
+
+  async prepareCollide(moves: readonly TensorToMove[], tick: number, threshold: number): Promise<(() => number) | undefined> {
+    const [part, ...more] = this.planned(moves);
+    if (part === undefined || more.length > 0) return undefined;
+    const prepared = await this.live.prepareCollide(part.plan, tick, threshold);
+    return () => {
+      this.forget(part.tensors);
+      return this.live.apply(prepared);
+    };
+  }
+
+  /** The backend's plans of a list of moves: one of many, or several, between which work can be stopped. */
+  private planned(moves: readonly TensorToMove[]): readonly CollisionPart[] {
+    let parts = this.plans.get(moves);
+    if (parts === undefined) {
+      parts = [];
+      for (let i = 0; i < moves.length; ) {
+        const first = i;
+        let weights = 0;
+        for (; i < moves.length && weights < MappedMover.PLANNED; i++) weights += (moves[i] as TensorToMove).tensor.weights;
+        const some = moves.slice(first, i);
+        const ranges = some.map(({ tensor, move }) => {
+          this.checkWithin(tensor);
+          return { offset: tensor.offset, length: tensor.bytes, move: { ...move, index: 0 } };
+        });
+        parts.push({ tensors: some.map(({ tensor }) => tensor), plan: this.live.planCollide(ranges, this.pristine) });
+      }
+      this.plans.set(moves, parts);
+    }
+    return parts;
+  }
+
+  private forget(tensors: readonly Tensor[]): void {
+    for (const { name } of tensors) this.known.delete(name);
+  }
+
+  async diffuse(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number> {
+    this.known.delete(tensor.name);
+    let changed = 0;
+    await this.each(tensor, watch, async ({ offset, bytes, index }) => {
+      changed += await this.live.perturb(offset, bytes, { ...move, index }, null);
+    });
+    return changed;
+  }
+
+  async relax(tensor: Tensor, move: TensorMove, keep: number, watch?: MoverWatch): Promise<number> {
+    this.known.delete(tensor.name);
+    let changed = 0;
+    await this.each(tensor, watch, async ({ offset, bytes, index }) => {
+      changed += await this.live.relax(offset, bytes, { ...move, index }, this.pristine, keep);
+    });
+    return changed;
+  }
+
+  async difference(tensor: Tensor): Promise<number> {
+    this.checkWithin(tensor);
+    return this.live.difference(tensor.offset, tensor.bytes, formatOf(tensor), this.pristine);
   }
 
   async restore(tensor: Tensor, watch?: MoverWatch): Promise<void> {
@@ -265,10 +364,13 @@ class MappedMover extends MappedReader implements Mover {
 
 /** Through positioned reads, a piece at a time; the kernels run between them on the event loop. */
 class PositionedReader implements Reader {
-  private static readonly LEAVES = 4; // 262,144 weights a piece: a millisecond to a few
+  /** Leaves a piece: a millisecond to a few of the event loop's time. */
+  private get leaves(): number {
+    return this.kernels.backend === "js" ? 1 : 4;
+  }
 
   constructor(
-    private readonly pristine: FileHandle,
+    protected readonly pristine: FileHandle,
     private readonly path: string,
     protected readonly kernels: Kernels,
   ) {}
@@ -294,20 +396,20 @@ class PositionedReader implements Reader {
   ): Promise<void> {
     // One buffer a call, not one a reader: tensors may be asked for side by side.
     let buffer: Uint8Array | undefined;
-    for (const piece of pieces(tensor, formatOf(tensor), PositionedReader.LEAVES)) {
+    for (const piece of pieces(tensor, formatOf(tensor), this.leaves)) {
       watch?.signal?.throwIfAborted();
       buffer ??= new Uint8Array(piece.bytes);
       const data = buffer.subarray(0, piece.bytes);
-      await this.read(data, piece.offset, tensor);
+      await this.read(this.pristine, data, piece.offset, tensor);
       await work(data, piece);
       watch?.onBytes?.(piece.bytes);
     }
   }
 
-  private async read(data: Uint8Array, offset: number, tensor: Tensor): Promise<void> {
+  protected async read(file: FileHandle, data: Uint8Array, offset: number, tensor: Tensor): Promise<void> {
     try {
       for (let done = 0; done < data.length; ) {
-        const { bytesRead } = await this.pristine.read(data, done, data.length - done, offset + done);
+        const { bytesRead } = await file.read(data, done, data.length - done, offset + done);
         if (bytesRead === 0) throw becameShorter(this.path, tensor);
         done += bytesRead;
       }
@@ -334,6 +436,53 @@ class PositionedMover extends PositionedReader implements Mover {
     await this.each(tensor, watch, async (data, { offset, index }) => {
       changed += this.kernels.perturb(data, { ...move, index });
       await this.write(data, offset);
+    });
+    return changed;
+  }
+
+  async collide(moves: readonly TensorToMove[], tick: number, threshold: number, watch?: MoverWatch): Promise<number> {
+    let changed = 0;
+    for (const { tensor, move } of moves) {
+      changed += await this.eachLive(tensor, watch, (live, data, index) =>
+        collide(live, data, { ...move, index, tick }, threshold, this.kernels),
+      );
+    }
+    return changed;
+  }
+
+  diffuse(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number> {
+    return this.eachLive(tensor, watch, (live, _, index) => this.kernels.perturb(live, { ...move, index }));
+  }
+
+  relax(tensor: Tensor, move: TensorMove, keep: number, watch?: MoverWatch): Promise<number> {
+    return this.eachLive(tensor, watch, (live, data, index) => this.kernels.relax(live, data, { ...move, index }, keep));
+  }
+
+  async difference(tensor: Tensor): Promise<number> {
+    const format = formatOf(tensor);
+    let different = 0;
+    await this.eachLive(tensor, undefined, (live, data) => {
+      different += this.kernels.difference(live, data, format);
+      return 0;
+    });
+    return different;
+  }
+
+  /** Hands each live piece, the pristine one, and the number of its first weight to `work`, and writes the live one when it changed. */
+  private async eachLive(
+    tensor: Tensor,
+    watch: MoverWatch | undefined,
+    work: (live: Uint8Array, pristine: Uint8Array, index: number) => number,
+  ): Promise<number> {
+    let live: Uint8Array | undefined;
+    let changed = 0;
+    await this.each(tensor, watch, async (data, { offset, index }) => {
+      if (live === undefined || live.length < data.length) live = new Uint8Array(data.length);
+      const part = live.subarray(0, data.length);
+      await this.read(this.live, part, offset, tensor);
+      const before = part.slice();
+      changed += work(part, data, index);
+      if (Buffer.compare(before, part) !== 0) await this.write(part, offset);
     });
     return changed;
   }

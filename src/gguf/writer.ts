@@ -16,7 +16,7 @@ const UNDER_WAY = 3;
 const LEAVES = { threads: 64, eventLoop: 4 } as const;
 const COPIED = 4 << 20;
 
-export interface Writer extends Mover {
+export interface Writer extends Pick<Mover, "sumSquares" | "perturb" | "restore" | "close"> {
   /** Copies all bytes of the model but those of these tensors. */
   copyRest(tensors: readonly Tensor[], watch?: MoverWatch): Promise<void>;
 }

@@ -15,6 +15,10 @@ export const Purpose = {
   Rounding: 4,
   /** Hits of the sparse path, plus 256 times their level: one block a hit (kernels/js/sparse.ts). */
   Hit: 5,
+  /** Which cells collide: one word a cell. */
+  Collision: 6,
+  /** The uniform that rounds the pull of `relax`: one word an element. */
+  Pull: 7,
 } as const;
 
 /** How a move is put on the grid of codes; the numbers are what kernels are handed. */
@@ -118,6 +122,9 @@ export const StepKind = {
   ue4m3: 9,
 } as const;
 
+/** Weights of a cell: what collides together. No more than a block of the largest formats, and a multiple of every block. */
+export const CELL = 256;
+
 /** Weights in one partial sum of `sumSquares`: the order of summation is fixed by it. */
 export const SUM_LEAF = 65536;
 
@@ -140,6 +147,13 @@ export interface Kernels {
   perturbAsync?(data: Uint8Array, move: Move): Promise<number>;
 
   /**
+   * One step of the dynamics `langevin` (kernels/js/langevin.ts): `live` and `pristine` are the same whole blocks of one tensor, and every
+   * weight of `live` is pulled towards its pristine value by the factor `keep` = e^(-1/tau) (a float32, 0 <= keep < 1), then kicked, so that
+   * its stationary standard deviation is sigma. Moves are `matched`. Returns how many codes of `live` changed.
+   */
+  relax(live: Uint8Array, pristine: Uint8Array, move: Move, keep: number): number;
+
+  /**
    * `total` plus the sum of the squares of the weights, in float64, in one order: leaves of SUM_LEAF weights, each summed from zero
    * and then added to the total. Within a leaf, group after group of codes: a step^2 + b (2 step origin) + n origin^2 with
    * a = sum of q^2 and b = sum of q, exact (rows with external steps are cut every 4096 weights);
@@ -155,12 +169,28 @@ export interface Kernels {
     total: number,
   ): number;
 
+  /** How many codes (or floats) of two stretches of whole blocks differ. */
+  difference(a: Uint8Array, b: Uint8Array, format: EncodedFormat): number;
+
   /** Maps a file into memory. Only backends that can (native): the others go through positioned reads and writes. */
   map?(path: string, writable: boolean): MappedFile;
 }
 
 /** The steps of a tensor's groups, coarsely: native/kernels/indexed.inl.h. */
 export type StepIndex = Uint8Array;
+
+/** Tensors and their moves: the backend's own. */
+export type CollisionPlan = object;
+
+/** Cells drawn anew that are not yet written: the backend's own. */
+export type PreparedCollisions = object;
+
+/** Where a whole tensor lies in a file, and how it moves. */
+export interface TensorRange {
+  readonly offset: number;
+  readonly length: number;
+  readonly move: Move;
+}
 
 /** A file in memory. Work runs on threads outside the event loop; the bytes do not depend on how many. */
 export interface MappedFile {
@@ -178,6 +208,21 @@ export interface MappedFile {
    * weights, or ends the tensor.
    */
   redraw(offset: number, length: number, move: Move, source: MappedFile, index: StepIndex, last: Move): Promise<number>;
+  /** Tells of tensors whose cells are to collide with `source`'s: what `collide` is told once, since ticks are to take no time. */
+  planCollide(tensors: readonly TensorRange[], source: MappedFile): CollisionPlan;
+  /**
+   * Of each tensor of the plan, every cell whose word of Purpose.Collision is below `threshold` at this tick becomes the source's, moved.
+   * In all, the number of codes of those cells that then differ from the source's. Brief work is done at once, longer work on threads.
+   */
+  collide(plan: CollisionPlan, tick: number, threshold: number): number | Promise<number>;
+  /** What `collide` would write, made beside other work, to be written by `apply`; the file is not touched. */
+  prepareCollide(plan: CollisionPlan, tick: number, threshold: number): Promise<PreparedCollisions>;
+  /** Writes it; what `collide` would have returned. */
+  apply(prepared: PreparedCollisions): number;
+  /** How many codes differ from those of `source` (same offset). */
+  difference(offset: number, length: number, format: EncodedFormat, source: MappedFile): Promise<number>;
+  /** `relax` of `length` bytes at `offset`, the pristine ones in `source` at the same offset; resolves to the number of changed codes. */
+  relax(offset: number, length: number, move: Move, source: MappedFile, keep: number): Promise<number>;
   /** Copies `length` bytes at `offset` from `source` (same offset). */
   copyFrom(source: MappedFile, offset: number, length: number): Promise<void>;
   sumSquares(

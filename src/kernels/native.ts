@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BrownianError } from "../errors.js";
 import {
+  type CollisionPlan,
   type EncodedFormat,
   Field,
   type Kernels,
@@ -13,8 +14,11 @@ import {
   type MappedFile,
   type Move,
   type Position,
+  type PreparedCollisions,
   type StepIndex,
+  type TensorRange,
 } from "./contract.js";
+import { type Decay, decayOf } from "./decay.js";
 import { HITS, LAW_TAILS } from "./law.js";
 
 type Fill<T> = (
@@ -69,6 +73,33 @@ interface AddonFile {
     first: number,
     ...moves: [...MoveArguments, ...MoveArguments]
   ): Promise<number>;
+  planCollide(source: AddonFile, ...tensors: (number | MoveArguments[number])[]): CollisionPlan;
+  collide(target: number, threads: number, plan: CollisionPlan, tick: number, threshold: number): number | Promise<number>;
+  prepareCollide(
+    target: number,
+    threads: number,
+    plan: CollisionPlan,
+    tick: number,
+    threshold: number,
+  ): Promise<PreparedCollisions>;
+  apply(prepared: PreparedCollisions): number;
+  difference(
+    target: number,
+    threads: number,
+    offset: number,
+    length: number,
+    format: EncodedFormat,
+    source: AddonFile,
+  ): Promise<number>;
+  relax(
+    target: number,
+    threads: number,
+    offset: number,
+    length: number,
+    source: AddonFile,
+    decay: Decay,
+    ...move: MoveArguments
+  ): Promise<number>;
   copyFrom(threads: number, source: AddonFile, offset: number, length: number): Promise<number>;
   sumSquares(
     target: number,
@@ -89,6 +120,7 @@ interface Addon {
   readonly uniform: Fill<Float32Array>;
   readonly normal: Fill<Float32Array>;
   perturb(target: number, data: Uint8Array, ...move: MoveArguments): number;
+  relax(target: number, live: Uint8Array, pristine: Uint8Array, decay: Decay, ...move: MoveArguments): number;
   perturbAsync(target: number, threads: number, data: Uint8Array, ...move: MoveArguments): Promise<number>;
   sumSquares(
     target: number,
@@ -99,6 +131,7 @@ interface Addon {
     index: number,
     total: number,
   ): number;
+  difference(target: number, a: Uint8Array, b: Uint8Array, format: EncodedFormat): number;
   readonly MappedFile: new (path: string, writable: boolean) => AddonFile;
 }
 
@@ -154,9 +187,11 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
     uniform: (out, key, at) => native.uniform(target, out, ...position(key, at)),
     normal: (out, key, at) => native.normal(target, out, ...position(key, at)),
     perturb: (data, move) => native.perturb(target, data, ...moveArguments(move)),
+    relax: (live, pristine, move, keep) => native.relax(target, live, pristine, decayFor(move, keep), ...moveArguments(move)),
     perturbAsync: (data, move) => native.perturbAsync(target, threads, data, ...moveArguments(move)),
     sumSquares: (data, format, steps, rowLength, index, total) =>
       native.sumSquares(target, data, format, steps, rowLength, index, total),
+    difference: (a, b, format) => native.difference(target, a, b, format),
     map: (path, writable) => new NativeFile(new native.MappedFile(path, writable), target, threads),
   };
 }
@@ -165,6 +200,8 @@ function moveArguments(move: Move): MoveArguments {
   const { format, sigma, inSteps, steps, rowLength, rounding, key, index, tick } = move;
   return [format, sigma, inSteps, steps, rowLength, rounding, key.k0, key.k1, index, tick];
 }
+
+const decayFor = (move: Move, keep: number): Decay => decayOf(keep, move.format[Field.levels] as number);
 
 /** Weights of which an index has the smallest and the largest step: `kTile` in native/kernels/format.h. */
 const INDEX_TILE = 2048;
@@ -196,6 +233,32 @@ class NativeFile implements MappedFile {
     const { file } = source as NativeFile;
     const moves = [...moveArguments(move), ...moveArguments(last)] as const;
     return this.file.redraw(this.target, this.threads, offset, length, file, index, move.index, ...moves);
+  }
+
+  planCollide(tensors: readonly TensorRange[], source: MappedFile): CollisionPlan {
+    const moves = tensors.flatMap(({ offset, length, move }) => [offset, length, ...moveArguments(move)]);
+    return this.file.planCollide((source as NativeFile).file, ...moves);
+  }
+
+  collide(plan: CollisionPlan, tick: number, threshold: number): number | Promise<number> {
+    return this.file.collide(this.target, this.threads, plan, tick, threshold);
+  }
+
+  prepareCollide(plan: CollisionPlan, tick: number, threshold: number): Promise<PreparedCollisions> {
+    return this.file.prepareCollide(this.target, 1, plan, tick, threshold);
+  }
+
+  apply(prepared: PreparedCollisions): number {
+    return this.file.apply(prepared);
+  }
+
+  difference(offset: number, length: number, format: EncodedFormat, source: MappedFile): Promise<number> {
+    return this.file.difference(this.target, this.threads, offset, length, format, (source as NativeFile).file);
+  }
+
+  relax(offset: number, length: number, move: Move, source: MappedFile, keep: number): Promise<number> {
+    const { file } = source as NativeFile;
+    return this.file.relax(this.target, this.threads, offset, length, file, decayFor(move, keep), ...moveArguments(move));
   }
 
   async copyFrom(source: MappedFile, offset: number, length: number): Promise<void> {

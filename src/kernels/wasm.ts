@@ -14,15 +14,34 @@ import {
   StepKind,
   SUM_LEAF,
 } from "./contract.js";
+import { DECAY_COLUMNS, DECAY_HEAD, decayOf } from "./decay.js";
 import { WASM as SCALAR } from "./generated/scalar.wasm.js";
 import { WASM as SIMD } from "./generated/simd.wasm.js";
+import { difference } from "./js/difference.js";
 import { scaleInSteps } from "./js/moves.js";
 import { levelOf, SPARSE_VARIANCE, shareOf } from "./js/sparse.js";
 import { HITS, HITS_MEAN, LAW_TAILS } from "./law.js";
 
+/** `perturb` or `relax` of what is on the stage. */
+type MoveLeaf = (
+  bytes: number,
+  sigma: number,
+  inSteps: number,
+  rowLeft: number,
+  rowLength: number,
+  rounding: number,
+  k0: number,
+  k1: number,
+  indexLo: number,
+  indexHi: number,
+  tick: number,
+) => number;
+
 interface Exports {
   readonly memory: WebAssembly.Memory;
   stage(): number;
+  pristineStage(): number;
+  decay(): number;
   steps(): number;
   format(): number;
   law(): number;
@@ -31,19 +50,8 @@ interface Exports {
   forgetHits(): void;
   hitsOfTile(level: number, tile: number, from: number, to: number, share: number, k0: number, k1: number, tick: number): number;
   noise(as: number, blocks: number, k0: number, k1: number, lo: number, hi: number, tick: number, purpose: number): void;
-  perturb(
-    bytes: number,
-    sigma: number,
-    inSteps: number,
-    rowLeft: number,
-    rowLength: number,
-    rounding: number,
-    k0: number,
-    k1: number,
-    indexLo: number,
-    indexHi: number,
-    tick: number,
-  ): number;
+  readonly perturb: MoveLeaf;
+  readonly relax: MoveLeaf;
   sumSquares(bytes: number, rowLeft: number, rowLength: number): number;
 }
 
@@ -70,6 +78,8 @@ export function loadWasm(isa = "simd128"): Kernels {
 class WasmKernels implements Kernels {
   readonly backend = "wasm";
   private readonly bytes: Uint8Array;
+  private readonly pristineBytes: Uint8Array;
+  private readonly decay: Float32Array;
   private readonly words: Uint32Array;
   private readonly floats: Float32Array;
   private readonly rowSteps: Float32Array;
@@ -88,6 +98,8 @@ class WasmKernels implements Kernels {
     // The memory never grows, so views of it stay good.
     const { buffer } = exports.memory;
     this.bytes = new Uint8Array(buffer, exports.stage(), 4 * SUM_LEAF);
+    this.pristineBytes = new Uint8Array(buffer, exports.pristineStage(), 2 * SUM_LEAF);
+    this.decay = new Float32Array(buffer, exports.decay(), DECAY_HEAD + 16 * DECAY_COLUMNS);
     this.words = new Uint32Array(buffer, exports.stage(), SUM_LEAF);
     this.floats = new Float32Array(buffer, exports.stage(), SUM_LEAF);
     this.rowSteps = new Float32Array(buffer, exports.steps(), SUM_LEAF);
@@ -110,12 +122,23 @@ class WasmKernels implements Kernels {
   }
 
   perturb(data: Uint8Array, move: Move): number {
-    const { format, sigma, inSteps, rounding, key, tick } = move;
-    let changed = this.sparseRow(data, move);
-    if (changed !== undefined) return changed;
-    changed = 0;
-    this.eachLeaf(data, format, move.steps, move.rowLength, move.index, (bytes, index, rowLeft, rowLength) => {
-      const leafChanged = this.exports.perturb(
+    return this.sparseRow(data, move) ?? this.moveLeaves(this.exports.perturb, data, move);
+  }
+
+  relax(live: Uint8Array, pristine: Uint8Array, move: Move, keep: number): number {
+    this.decay.set(decayOf(keep, move.format[Field.levels] as number));
+    return this.moveLeaves(this.exports.relax, live, move, pristine);
+  }
+
+  private moveLeaves(moveLeaf: MoveLeaf, data: Uint8Array, move: Move, pristine?: Uint8Array): number {
+    const { format, sigma, inSteps, steps, rounding, key, tick } = move;
+    // The stage is one for both: half a leaf each.
+    const leaf = pristine === undefined ? SUM_LEAF : SUM_LEAF / 2;
+    let changed = 0;
+    this.eachLeaf(leaf, data, format, steps, move.rowLength, move.index, (bytes, index, rowLeft, rowLength) => {
+      const from = bytes.byteOffset - data.byteOffset;
+      if (pristine !== undefined) this.pristineBytes.set(pristine.subarray(from, from + bytes.length));
+      const leafChanged = moveLeaf(
         bytes.length,
         sigma,
         inSteps ? 1 : 0,
@@ -129,7 +152,7 @@ class WasmKernels implements Kernels {
         tick,
       );
       if (leafChanged > 0) bytes.set(this.bytes.subarray(0, bytes.length));
-      changed = (changed as number) + leafChanged;
+      changed += leafChanged;
     });
     return changed;
   }
@@ -197,11 +220,13 @@ class WasmKernels implements Kernels {
     total: number,
   ): number {
     let sum = total;
-    this.eachLeaf(data, format, steps, rowLength, index, (bytes, _, rowLeft, length) => {
+    this.eachLeaf(SUM_LEAF, data, format, steps, rowLength, index, (bytes, _, rowLeft, length) => {
       sum += this.exports.sumSquares(bytes.length, rowLeft, length);
     });
     return sum;
   }
+
+  readonly difference = difference;
 
   /** Makes noise batch by batch on the stage: `use(skip, n, done)` takes n elements from element `skip` of the stage on. */
   private eachBatch(
@@ -225,10 +250,11 @@ class WasmKernels implements Kernels {
   }
 
   /**
-   * Puts `data` on the stage leaf by leaf, with the steps of the rows that each touches: `use(bytes, index, rowLeft, rowLength)`, where the
-   * leaf's first row has `rowLeft` weights left.
+   * Puts `data` on the stage, `leaf` weights (at most SUM_LEAF) at a time, with the steps of the rows that each touches:
+   * `use(bytes, index, rowLeft, rowLength)`, where the leaf's first row has `rowLeft` weights left.
    */
   private eachLeaf(
+    leaf: number,
     data: Uint8Array,
     format: EncodedFormat,
     steps: Float32Array | null,
@@ -240,7 +266,7 @@ class WasmKernels implements Kernels {
     const weights = format[Field.weights] as number;
     const blockBytes = format[Field.bytes] as number;
     const external = format[Field.kind] === Kind.lattice && format[Field.step] === StepKind.external;
-    const leafBytes = (SUM_LEAF / weights) * blockBytes;
+    const leafBytes = (leaf / weights) * blockBytes;
     const end = data.length - (data.length % blockBytes);
     for (let from = 0; from < end; from += leafBytes) {
       const bytes = data.subarray(from, Math.min(end, from + leafBytes));

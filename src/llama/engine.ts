@@ -163,6 +163,17 @@ export class EngineModel {
     }
   }
 
+  /** Evaluates tokens with the present weights, and writes none: the context that `continue` then goes on from. */
+  async read(tokens: readonly number[]): Promise<void> {
+    try {
+      await this.sequence.evaluateWithoutGeneratingNewTokens(tokens as Token[]);
+    } catch (error) {
+      throw new BrownianError("engine-failed", `The engine failed while it read with ${this.name}: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+  }
+
   /** The logit of every token after `tokens`, evaluated afresh. */
   async logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>> {
     await this.reset();

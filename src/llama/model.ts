@@ -1,13 +1,14 @@
 // A language model whose weights move: one live file, one engine that maps it, and text that comes out. The engine never computes
 // while the thermostat writes; equal arguments give equal texts.
 
-import { BrownianError, checkInteger, checkNumber } from "../errors.js";
+import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
 import type { Tensor } from "../gguf/index.js";
 import { threadCount } from "../kernels/native.js";
 import { type Seed, seed64 } from "../noise/index.js";
 import { dynamicsNamed } from "../thermostat/dynamics/index.js";
+import type { Schedule } from "../thermostat/schedule.js";
 import type { NoiseSettings, Watch } from "../thermostat/settings.js";
-import { Thermostat } from "../thermostat/thermostat.js";
+import { DEFAULT_TAU, Thermostat } from "../thermostat/thermostat.js";
 import { EngineModel, type EngineOptions, type Sampling } from "./engine.js";
 import { type Probe, probe } from "./probe.js";
 import { TextStream } from "./text-stream.js";
@@ -23,9 +24,20 @@ export interface LoadOptions extends Watch {
   readonly gpuLayers?: number;
 }
 
-export interface GenerateOptions extends Partial<NoiseSettings> {
-  /** "quenched" (default): the weights are drawn once a text; "white": anew at every token. */
+export interface GenerateOptions extends Omit<Partial<NoiseSettings>, "sigma"> {
+  /** Noise on the weights in units of `scale`; default 0. A number, or a function of the token that is written (annealing). */
+  readonly sigma?: number | Schedule;
+  /** How the noise evolves over tokens, by name (DYNAMICS); default "quenched": drawn once a text. */
   readonly dynamics?: string;
+  /** Correlation time in tokens; default 32. */
+  readonly tau?: number;
+  /**
+   * Evaluates the whole context anew for every token, with the weights as they are then. Without it, the engine's key/value cache keeps what
+   * earlier weights computed. Takes time in proportion to the text's length, a token.
+   */
+  readonly recompute?: boolean;
+  /** Which weights read the prompt: the moving ones of tick 0 (default), or the pristine ones. */
+  readonly promptWeights?: "moving" | "clean";
   /** Softmax temperature of the engine; default 0, greedy. Combines with moving weights. */
   readonly temperature?: number;
   /** Softmax samples from the k likeliest tokens only; default 0, all of them. */
@@ -95,6 +107,17 @@ function engineOptions({ threads, contextSize, gpuLayers }: LoadOptions): Engine
     ...(count !== undefined && { threads: checkInteger("threads", count, 1, 1024) }),
     ...(contextSize !== undefined && { contextSize: checkInteger("contextSize", contextSize, 8) }),
   };
+}
+
+/** How a text begins. */
+interface Prepared {
+  readonly tokens: number[];
+  /** How many of them the engine has read. */
+  readonly read: number;
+  /** Whether weights move. */
+  readonly moved: boolean;
+  /** Whether the engine had to load the file again. */
+  readonly reloaded: boolean;
 }
 
 /** What the engine computes with in the tensors that it does not see live: the pristine file, or one moved by these settings. */
@@ -197,18 +220,20 @@ export class Model {
     const { signal } = options;
     const maxTokens = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
     const sampling = checkSampling(options);
-    let prepared: { tokens: number[]; reloaded: boolean };
+    const recompute = options.recompute ?? false;
+    let prepared: Prepared;
     try {
       prepared = await this.alone(() => this.prepare(prompt, options));
     } catch (error) {
       if (signal === undefined || error !== signal.reason) throw error;
       return { text: "", tokens: 0, seconds: 0, tokensPerSecond: 0, weights: 0, changed: 0, reloaded: false, stop: "aborted" };
     }
-    const { tokens, reloaded } = prepared;
+    const { tokens, read, reloaded, moved } = prepared;
     const room = this.contextSize - tokens.length;
     const stream = new TextStream(this.engine, tokens);
-    const written = this.engine.continue(tokens, sampling);
-    const moves = this.bath.dynamics.moves && (options.sigma ?? 0) > 0;
+    const context = [...tokens];
+    let written = this.engine.continue(tokens.slice(read), sampling);
+    const moves = this.bath.dynamics.moves && moved;
     let count = 0;
     let seconds = 0;
     let text = "";
@@ -218,8 +243,15 @@ export class Model {
         const before = performance.now();
         const piece = await this.alone(async () => {
           if (moves && count > 0) await this.bath.tick();
+          if (moves && count > 0 && recompute) {
+            await written.return();
+            await this.engine.reset();
+            written = this.engine.continue(context, { ...sampling, seed: (sampling.seed + count) >>> 0 });
+          }
           const next = await written.next();
-          return next.done ? undefined : stream.push(next.value);
+          if (next.done) return undefined;
+          context.push(next.value);
+          return stream.push(next.value);
         });
         if (piece === undefined) {
           stop = "eos";
@@ -239,19 +271,20 @@ export class Model {
     const rest = await this.alone(async () => stream.flush());
     text += rest;
     if (rest !== "") yield rest;
-    if (text === "" && (options.sigma ?? 0) > 0) await this.alone(() => this.refuseNonsense(tokens, options.sigma as number));
+    if (text === "" && moved) await this.alone(() => this.refuseNonsense(tokens, options.sigma ?? 0));
     const tokensPerSecond = seconds > 0 ? (count - 1) / seconds : 0;
-    const { weights, changed } = this.bath.drawn;
+    const { weights } = this.bath.drawn;
+    const changed = await this.alone(() => this.bath.difference());
     return { text, tokens: count, seconds, tokensPerSecond, weights, changed, reloaded, stop };
   }
 
   /** Nothing was written: an end of text at once is fine, logits that are no numbers are not. */
-  private async refuseNonsense(tokens: readonly number[], sigma: number): Promise<void> {
+  private async refuseNonsense(tokens: readonly number[], sigma: number | Schedule): Promise<void> {
     for (const logit of (await this.engine.logits(tokens)).values()) {
       if (Number.isFinite(logit)) continue;
       throw new BrownianError(
         "usage",
-        `At sigma ${sigma} ${this.path} computes no numbers any more (its logits are ${logit}): take a smaller one.`,
+        `At ${typeof sigma === "function" ? "this schedule of sigma" : `sigma ${sigma}`} ${this.path} computes no numbers any more (its logits are ${logit}): take a smaller one.`,
       );
     }
   }
@@ -268,8 +301,8 @@ export class Model {
     return tokens;
   }
 
-  /** Brings live file and engine into the state that the text begins with; `reloaded`: the engine had to load the file again. */
-  private async prepare(prompt: string, options: GenerateOptions): Promise<{ tokens: number[]; reloaded: boolean }> {
+  /** Brings live file and engine into the state that the text begins with. */
+  private async prepare(prompt: string, options: GenerateOptions): Promise<Prepared> {
     const {
       signal,
       dynamics = "quenched",
@@ -279,10 +312,12 @@ export class Model {
       seed = 0,
       only,
       skipUnsupported = false,
+      tau = DEFAULT_TAU,
     } = options;
+    const promptWeights = checkChoice("promptWeights", options.promptWeights ?? "moving", ["moving", "clean"]);
     signal?.throwIfAborted();
     const rule = dynamicsNamed(dynamics);
-    const settings = { sigma, scale, rounding, seed, only, dynamics, skipUnsupported: skipUnsupported || sigma === 0 };
+    const settings = { sigma, scale, rounding, seed, only, dynamics, tau, skipUnsupported: skipUnsupported || sigma === 0 };
     this.bath.configure(settings); // checks them before any work
     if (this.loaded === undefined) {
       await this.bath.restore();
@@ -291,7 +326,7 @@ export class Model {
     const tokens = this.promptTokens(prompt);
     if (sigma === 0) {
       await this.bath.restore();
-      return { tokens, reloaded: await this.load(PRISTINE) };
+      return { tokens, read: 0, moved: false, reloaded: await this.load(PRISTINE) };
     }
     const { dead } = await this.measured(signal);
     this.bath.configure(settings);
@@ -304,9 +339,31 @@ export class Model {
         `The dynamics ${rule.name} moves weights while the text is written, but the engine does not see writes to ${unseen.length} of the moved tensors of ${this.path} (${classes.join(", ")}). ${WAY_OUT}`,
       );
     }
-    await this.bath.draw(0, { signal });
-    const weights = [sigma, scale, rounding, seed64(seed), unseen.map((tensor) => tensor.name)].join(" ");
-    return { tokens, reloaded: await this.load(unseen.length === 0 ? PRISTINE : weights) };
+    if (promptWeights === "clean") {
+      if (unseen.length > 0) {
+        const names = unseen.map((tensor) => tensor.name).join(", ");
+        throw new BrownianError(
+          "not-live",
+          `promptWeights "clean" moves the weights between the prompt and the text, but the engine does not see writes to ${unseen.length} of the moved tensors of ${this.path} (${names}). ${WAY_OUT}`,
+        );
+      }
+      // All but the last token, which is the first that moving weights compute.
+      await this.bath.restore();
+      await this.load(PRISTINE);
+      const read = tokens.length - 1;
+      if (read > 0) await this.engine.read(tokens.slice(0, read));
+      await this.bath.start({ signal });
+      return { tokens, read, moved: true, reloaded: false };
+    }
+    await this.bath.start({ signal });
+    const weights = [
+      typeof sigma === "function" ? sigma(0) : sigma,
+      scale,
+      rounding,
+      seed64(seed),
+      unseen.map((tensor) => tensor.name),
+    ].join(" ");
+    return { tokens, read: 0, moved: true, reloaded: await this.load(unseen.length === 0 ? PRISTINE : weights) };
   }
 
   private async measured(signal: AbortSignal | undefined): Promise<Probe> {

@@ -105,7 +105,8 @@ export class Stream {
   }
 }
 
-function position({ index = 0, tick = 0 }: At, purpose: number): Position {
+/** Element `index` of tick `tick`, as kernels want it. @throws BrownianError usage for what is no such number */
+export function position({ index = 0, tick = 0 }: At, purpose: number): Position {
   checkInteger("index", index, 0);
   checkInteger("tick", tick, 0, TWO_32 - 1);
   const block = Math.floor(index / 4);

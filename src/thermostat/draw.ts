@@ -1,6 +1,16 @@
 // One draw over the tensors of a model: what Thermostat does at every draw and perturbFile does once.
 
-import { chooseTensors, type ModelFile, type Mover, type Skipped, type Tensor, tensorRms } from "../gguf/index.js";
+import {
+  chooseTensors,
+  type ModelFile,
+  type Mover,
+  type MoverWatch,
+  type Reader,
+  type Skipped,
+  type Tensor,
+  type TensorMove,
+  tensorRms,
+} from "../gguf/index.js";
 import { makeMove, supportedFormat } from "../lattice/perturb.js";
 import { streamKey } from "../noise/index.js";
 import { type TensorSigma, tensorSigma } from "./scale.js";
@@ -17,7 +27,7 @@ export interface TensorDrawn {
 /** Remembers each tensor's RMS, which never changes: it is the pristine model's. */
 export class RmsCache {
   private readonly known = new Map<string, Promise<number>>();
-  constructor(private readonly mover: Mover) {}
+  constructor(private readonly mover: Pick<Reader, "sumSquares">) {}
 
   of(tensor: Tensor): Promise<number> {
     const known = this.known.get(tensor.name);
@@ -37,41 +47,61 @@ export function choose(model: ModelFile, settings: CheckedSettings): { chosen: r
   });
 }
 
+/** How a tensor is to move; its sigma may be 0. */
+export interface PlannedMove {
+  readonly tensor: Tensor;
+  readonly sigma: TensorSigma;
+  readonly move: TensorMove;
+}
+
+/** The moves of a tensor at a tick, by these settings. */
+export async function planMove(tensor: Tensor, settings: CheckedSettings, tick: number, rms: RmsCache): Promise<PlannedMove> {
+  const sigma = await tensorSigma(settings.scale, settings.sigma, { tensor, rms: () => rms.of(tensor) });
+  const move = makeMove(supportedFormat(tensor.type, `tensor ${tensor.name}: `), {
+    ...sigma,
+    key: streamKey(settings.seed, tensor.name),
+    tick,
+    rounding: settings.rounding,
+    index: 0,
+    steps: null,
+    rowLength: 1,
+  });
+  return { tensor, sigma, move };
+}
+
 /** live := pristine + noise(seed, tick) for every given tensor; yields each as it is done. */
 export async function* drawTensors(
-  mover: Mover,
+  mover: Pick<Mover, "perturb" | "restore">,
   tensors: readonly Tensor[],
   settings: CheckedSettings,
   tick: number,
   rms: RmsCache,
-  { signal, onProgress }: Watch = {},
+  watch: Watch = {},
 ): AsyncGenerator<TensorDrawn> {
+  const moverWatch = watchOver(tensors, watch);
+  for (const tensor of tensors) {
+    watch.signal?.throwIfAborted();
+    const { sigma, move } = await planMove(tensor, settings, tick, rms);
+    if (sigma.sigma === 0) {
+      await mover.restore(tensor, moverWatch);
+      yield { tensor, sigma, changed: 0 };
+    } else {
+      yield { tensor, sigma, changed: await mover.perturb(tensor, move, moverWatch) };
+    }
+  }
+}
+
+/** What a mover tells of its work on these tensors, as the caller wants to hear it. */
+export function watchOver(tensors: readonly Tensor[], { signal, onProgress }: Watch): MoverWatch {
   const total = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   let done = 0;
-  const watch = {
+  return {
     ...(signal !== undefined && { signal }),
-    onBytes: (bytes: number) => {
-      done += bytes;
-      onProgress?.(done, total);
-    },
+    ...(onProgress !== undefined && {
+      onBytes: (bytes: number) => {
+        done += bytes;
+        onProgress(done, total);
+      },
+    }),
   };
-  for (const tensor of tensors) {
-    signal?.throwIfAborted();
-    const sigma = await tensorSigma(settings.scale, settings.sigma, { tensor, rms: () => rms.of(tensor) });
-    if (sigma.sigma === 0) {
-      await mover.restore(tensor, watch);
-      yield { tensor, sigma, changed: 0 };
-      continue;
-    }
-    const move = makeMove(supportedFormat(tensor.type, `tensor ${tensor.name}: `), {
-      ...sigma,
-      key: streamKey(settings.seed, tensor.name),
-      tick,
-      rounding: settings.rounding,
-      index: 0,
-      steps: null,
-      rowLength: 1,
-    });
-    yield { tensor, sigma, changed: await mover.perturb(tensor, move, watch) };
-  }
 }

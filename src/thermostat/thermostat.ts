@@ -4,14 +4,23 @@
 import { BrownianError, checkInteger } from "../errors.js";
 import { LiveCopy, type ModelFile, type Mover, openMover, readModel, type Skipped, type Tensor } from "../gguf/index.js";
 import { selection } from "../kernels/select.js";
-import { choose, drawTensors, RmsCache } from "./draw.js";
-import { type Drawn, type Dynamics, dynamicsNamed } from "./dynamics/index.js";
+import { collisionThreshold } from "../lattice/collide.js";
+import { choose, drawTensors, type PlannedMove, planMove, RmsCache, watchOver } from "./draw.js";
+import { type Bath, type Drawn, type Dynamics, dynamicsNamed } from "./dynamics/index.js";
+import { type Schedule, sigmaAt } from "./schedule.js";
 import { type CheckedSettings, checkSettings, type NoiseSettings, type Watch } from "./settings.js";
 
-export interface ThermostatSettings extends NoiseSettings {
+export interface ThermostatSettings extends Omit<NoiseSettings, "sigma"> {
+  /** Standard deviation of the noise on a weight, in units of `scale`, at least 0: a number, or a function of the tick. */
+  readonly sigma: number | Schedule;
   /** How the noise evolves over ticks; default "quenched". */
   readonly dynamics?: string;
+  /** Correlation time in ticks, above 0; default 32. */
+  readonly tau?: number;
 }
+
+/** Correlation time in ticks, unless told otherwise. */
+export const DEFAULT_TAU = 32;
 
 export interface ThermostatOptions extends ThermostatSettings, Watch {
   /** Folder of the live copy; default: BROWNIAN_SCRATCH, or a folder of our own in the system's temporary directory. */
@@ -27,12 +36,11 @@ export interface ThermostatOptions extends ThermostatSettings, Watch {
  */
 export class Thermostat {
   /**
-   * Makes the live copy and draws tick 0 (nothing is drawn at sigma 0).
+   * Makes the live copy and takes it to tick 0 (nothing is drawn at sigma 0).
    * @throws BrownianError for anything wrong with the file, the settings or the disk; no copy is left then.
    */
   static async open(path: string, options: ThermostatOptions): Promise<Thermostat> {
-    const settings = checkSettings(options);
-    const dynamics = dynamicsNamed(options.dynamics ?? "quenched");
+    const { settings, rule } = checked(options);
     const model = await readModel(path);
     const { chosen, skipped } = choose(model, settings);
     const copy = await LiveCopy.create(model, {
@@ -43,8 +51,8 @@ export class Thermostat {
     let mover: Mover | undefined;
     try {
       mover = await openMover(copy.path, model.path, selection().kernels);
-      const bath = new Thermostat(model, copy, mover, options, settings, dynamics, chosen, skipped);
-      if (settings.sigma > 0) await bath.draw(0, options);
+      const bath = new Thermostat(model, copy, mover, options, settings, rule, chosen, skipped);
+      if (settings.sigma > 0) await bath.start(options);
       return bath;
     } catch (error) {
       await mover?.close();
@@ -59,6 +67,12 @@ export class Thermostat {
   /** The tick that the live weights are at. */
   private now = 0;
   private last: Drawn = { weights: 0, changed: 0 };
+  /** The live weights are no draw: how many differ has to be counted. */
+  private free = false;
+  private ahead:
+    | { tick: number; threshold: number; settings: CheckedSettings; ready: Promise<(() => number) | undefined> }
+    | undefined;
+  private planned: { settings: CheckedSettings; sigma: number; moves: readonly PlannedMove[] } | undefined;
   private closed = false;
   /** The end of the last operation: one writes at a time. */
   private turn: Promise<unknown> = Promise.resolve();
@@ -104,11 +118,10 @@ export class Thermostat {
   /** Sets the dials for the draws and ticks that follow; nothing is written. Settings not given stay. */
   configure(settings: Partial<ThermostatSettings>): void {
     const options = { ...this.options, ...settings };
-    const checked = checkSettings(options);
-    const rule = dynamicsNamed(options.dynamics ?? "quenched");
-    const { chosen, skipped } = choose(this.model, checked);
+    const { settings: checkedNow, rule } = checked(options);
+    const { chosen, skipped } = choose(this.model, checkedNow);
     this.options = options;
-    this.settings = checked;
+    this.settings = checkedNow;
     this.rule = rule;
     this.chosen = chosen;
     this.leftAlone = skipped;
@@ -130,21 +143,118 @@ export class Thermostat {
       let weights = 0;
       let changed = 0;
       for (const tensor of this.chosen) this.moved.add(tensor);
-      for await (const drawn of drawTensors(this.mover, this.chosen, this.settings, tick, this.rms, watch)) {
+      const settings = { ...this.settings, sigma: sigmaAt(this.options.sigma, tick) };
+      for await (const drawn of drawTensors(this.mover, this.chosen, settings, tick, this.rms, watch)) {
         weights += drawn.tensor.weights;
         changed += drawn.changed;
       }
+      this.free = false;
       this.last = { weights, changed };
       return this.last;
     });
   }
 
-  /** One step of time. */
-  async tick(): Promise<Drawn> {
+  /** Takes the bath to tick 0, by its dynamics. */
+  async start(watch: Watch = {}): Promise<void> {
+    await this.rule.start(this.bath(watch));
+    this.now = 0;
+  }
+
+  /** One step of time, by the dynamics. After an aborted one, start anew or restore. */
+  async tick(watch: Watch = {}): Promise<Drawn> {
     const next = this.now + 1;
-    const drawn = await this.rule.step({ draw: (tick) => this.draw(tick), drawn: this.last }, next);
+    const drawn = await this.rule.step(this.bath(watch), next, this.options.tau ?? DEFAULT_TAU);
     this.now = next;
     return drawn;
+  }
+
+  /** How many codes (or floats) of the tensors that move differ from the pristine model's now. */
+  difference(): Promise<number> {
+    if (!this.free) return Promise.resolve(this.last.changed);
+    return this.exclusively(async () => {
+      let different = 0;
+      for (const tensor of this.moved) different += await this.mover.difference(tensor);
+      return different;
+    });
+  }
+
+  /** What a dynamics can do with this bath. */
+  private bath(watch: Watch): Bath {
+    return {
+      draw: (tick) => this.draw(tick, watch),
+      collide: (tick, probability) =>
+        this.evolve(tick, async (moves) => {
+          const threshold = collisionThreshold(probability);
+          const apply = await this.takeAhead(tick, threshold);
+          const changed = apply?.() ?? (await this.mover.collide(moves, tick, threshold, watchOver(this.chosen, watch)));
+          this.prepare(tick + 1, threshold);
+          return changed;
+        }),
+      diffuse: (tick, factor) =>
+        this.evolve(tick, async (moves) => {
+          const over = watchOver(this.chosen, watch);
+          let changed = 0;
+          for (const { tensor, move } of moves) {
+            const sigma = Math.fround(move.sigma * factor);
+            if (sigma > 0) changed += await this.mover.diffuse(tensor, { ...move, sigma, tick }, over);
+          }
+          return changed;
+        }),
+      relax: (tick, keep) =>
+        this.evolve(tick, async (moves) => {
+          if (this.settings.rounding !== "matched")
+            throw new BrownianError(
+              "usage",
+              `The dynamics langevin has its own rounding: leave out rounding ${this.settings.rounding}.`,
+            );
+          const over = watchOver(this.chosen, watch);
+          const factor = Math.min(Math.fround(keep), BELOW_ONE);
+          let changed = 0;
+          for (const { tensor, move } of moves) changed += await this.mover.relax(tensor, { ...move, tick }, factor, over);
+          return changed;
+        }),
+      restore: () => this.restore(),
+      drawn: this.last,
+    };
+  }
+
+  /** Changes the live weights, which `work` counts, by the moves of this tick. */
+  private evolve(tick: number, work: (moves: readonly PlannedMove[]) => Promise<number>): Promise<Drawn> {
+    return this.exclusively(async () => {
+      const moves = await this.plan(tick);
+      for (const tensor of this.chosen) this.moved.add(tensor);
+      this.free = true;
+      const weights = this.chosen.reduce((sum, tensor) => sum + tensor.weights, 0);
+      this.last = { weights, changed: await work(moves) };
+      return this.last;
+    });
+  }
+
+  /** Makes the next tick's collisions ready while whoever looks at the weights is busy with these. */
+  private prepare(tick: number, threshold: number): void {
+    if (this.mover.prepareCollide === undefined) return;
+    const ready = this.plan(tick).then((moves) => this.mover.prepareCollide?.(moves, tick, threshold));
+    ready.catch(() => undefined); // said when it is asked for, if it is
+    this.ahead = { tick, threshold, settings: this.settings, ready };
+  }
+
+  /** What was made ready for this tick, if it was. */
+  private async takeAhead(tick: number, threshold: number): Promise<(() => number) | undefined> {
+    const { ahead } = this;
+    this.ahead = undefined;
+    if (ahead?.tick !== tick || ahead.threshold !== threshold || ahead.settings !== this.settings) return undefined;
+    return ahead.ready;
+  }
+
+  /** The moves of a tick, but for the tick. Made anew only when sigma or the settings changed: ticks are to take no time. */
+  private async plan(tick: number): Promise<readonly PlannedMove[]> {
+    const sigma = sigmaAt(this.options.sigma, tick);
+    if (this.planned?.settings !== this.settings || this.planned.sigma !== sigma) {
+      const settings = { ...this.settings, sigma };
+      const moves = await Promise.all(this.chosen.map((tensor) => planMove(tensor, settings, tick, this.rms)));
+      this.planned = { settings: this.settings, sigma, moves };
+    }
+    return this.planned.moves;
   }
 
   /** live := pristine, byte for byte. The next draw or tick starts from there. */
@@ -155,6 +265,7 @@ export class Thermostat {
         this.moved.delete(tensor);
       }
       this.now = 0;
+      this.free = false;
       this.last = { weights: 0, changed: 0 };
     });
   }
@@ -164,6 +275,7 @@ export class Thermostat {
     if (this.closed) return;
     this.closed = true;
     await this.turn.catch(() => undefined);
+    await this.ahead?.ready.catch(() => undefined);
     await this.mover.close();
     await this.copy.dispose();
   }
@@ -178,4 +290,16 @@ export class Thermostat {
     this.turn = result;
     return result;
   }
+}
+
+/** The largest float32 below 1: how much of a move is kept at most. */
+const BELOW_ONE = 1 - 2 ** -24;
+
+/** The settings at tick 0, and the dynamics. @throws BrownianError usage */
+function checked(options: ThermostatSettings): { settings: CheckedSettings; rule: Dynamics } {
+  const { tau } = options;
+  if (tau !== undefined && !(typeof tau === "number" && tau > 0 && tau <= Number.MAX_VALUE))
+    throw new BrownianError("usage", `tau must be a number of ticks above 0, but is ${String(tau)}.`);
+  const settings = checkSettings({ ...options, sigma: sigmaAt(options.sigma, 0) });
+  return { settings, rule: dynamicsNamed(options.dynamics ?? "quenched") };
 }

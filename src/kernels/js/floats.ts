@@ -29,7 +29,9 @@ const fromBits = (bits: number): number => {
   return scratch[0] as number;
 };
 /** An overflowing sigma is cut, or infinity times a normal of 0 would be NaN. */
-const finite = (sigma: number): number => Math.min(sigma, MAX_F32);
+export const finite = (sigma: number): number => Math.min(sigma, MAX_F32);
+/** The largest finite value of a format. */
+export const limitOf = (kind: number): number => (kind === Kind.f32 ? MAX_F32 : kind === Kind.f16 ? MAX_F16 : MAX_BF16);
 const clamp = (x: number, limit: number): number => Math.max(-limit, Math.min(limit, x));
 
 /** Moves data[0 ... n) of a tile; returns how many weights changed. */
@@ -61,7 +63,7 @@ export function ulp(w: number, kind: number): number {
 }
 
 /** |y| on the F16 or BF16 grid, as the format's own bits; `word` decides, or null for the nearest (ties to even). */
-function magnitudeBits(y: number, kind: number, word: number | null): number {
+export function magnitudeBits(y: number, kind: number, word: number | null): number {
   const a = Math.abs(y);
   const bits = bitsOf(a);
   if (kind === Kind.f16 && a < MIN_NORMAL_F16) {

@@ -14,7 +14,9 @@ import {
   SUM_LEAF,
 } from "../contract.js";
 import { type Group, halfToFloat, pack, readGroup, stepSize, unpack } from "./codes.js";
+import { difference } from "./difference.js";
 import { moveFloats, moveHalves } from "./floats.js";
+import { relax } from "./langevin.js";
 import { levelOfCode, levelsOf, moveLevels } from "./levels.js";
 import { Draws, moveRun, scaleInSteps, TILE } from "./moves.js";
 import { normalsFromWords } from "./normal.js";
@@ -34,7 +36,7 @@ const floatBytes = new Uint8Array(floatTile.buffer);
 const halfTile = new Uint16Array(floatTile.buffer);
 const normals = new Float32Array(4096);
 
-export const jsKernels: Kernels = { backend: "js", isa: "scalar", bits, uniform, normal, perturb, sumSquares };
+export const jsKernels: Kernels = { backend: "js", isa: "scalar", bits, uniform, normal, perturb, relax, sumSquares, difference };
 
 function bits(out: Uint32Array, key: Key, at: Position): void {
   eachWord(out.length, key, at, (words, skip, n, done) => out.set(words.subarray(skip, skip + n), done));

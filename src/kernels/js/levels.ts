@@ -27,7 +27,8 @@ export function levelOfCode(levels: number, code: number): number {
   return code < 8 ? 7 + code : 15 - code;
 }
 
-function codeOfLevel(levels: number, level: number): number {
+/** The code of a level; the positive one of E2M1's zeros. */
+export function codeOfLevel(levels: number, level: number): number {
   if (levels !== Levels.e2m1) return level;
   return level >= 7 ? level - 7 : 15 - level;
 }
@@ -35,8 +36,13 @@ function codeOfLevel(levels: number, level: number): number {
 /** Mean distance of neighbouring values: what `inSteps` is in units of. */
 const MEAN_GAP = { [Levels.iq4nl]: 16, [Levels.e2m1]: f(12 / 7) } as Record<number, number>;
 
+/** s of codes whose values are `step` > 0 times those of a table. */
+export function scaleOfTable(levels: number, step: number, move: Move): number {
+  return Math.min(move.inSteps ? f(move.sigma * (MEAN_GAP[levels] as number)) : f(move.sigma / step), MAX_S);
+}
+
 /** One step up, one down, or none. */
-function neighbour(v: number, up: number, down: number, draws: Draws, i: number): number {
+export function neighbour(v: number, up: number, down: number, draws: Draws, i: number): number {
   const w = draws.move(i);
   const rises = f(f(v / (up * (up + down))) * 65536);
   const falls = f(f(v / (down * (up + down))) * 65536);
@@ -75,7 +81,7 @@ export function moveLevels(
   if (!(step > 0) || move.sigma === 0) return 0;
   const values = levelsOf(levels);
   const last = values.length - 1;
-  const s = Math.min(move.inSteps ? f(move.sigma * (MEAN_GAP[levels] as number)) : f(move.sigma / step), MAX_S);
+  const s = scaleOfTable(levels, step, move);
   const v = f(s * s);
   let changed = 0;
   for (let i = from; i < to; i++) {

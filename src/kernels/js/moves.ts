@@ -25,10 +25,12 @@ export class Draws {
   private readonly moveWords = new Uint32Array(TILE / 2 + 8);
   private readonly moves = new Uint16Array(this.moveWords.buffer);
   private readonly rounding = new Uint32Array(TILE + 8);
+  private readonly pulls = new Uint32Array(TILE + 8);
   private readonly refined = new Uint32Array(4);
   private hasNormals = false;
   private hasMoves = false;
   private hasRounding = false;
+  private hasPulls = false;
   private key: Key = { k0: 0, k1: 0 };
   private tick = 0;
   private index = 0;
@@ -43,6 +45,7 @@ export class Draws {
     this.hasNormals = false;
     this.hasMoves = false;
     this.hasRounding = false;
+    this.hasPulls = false;
   }
 
   /** The normal of weight `i` of the tile. */
@@ -62,6 +65,15 @@ export class Draws {
       this.hasRounding = true;
     }
     return this.rounding[(this.index % 4) + i] as number;
+  }
+
+  /** The word that rounds the pull of weight `i` of the tile (kernels/js/langevin.ts). */
+  pullWord(i: number): number {
+    if (!this.hasPulls) {
+      this.fill(this.pulls, 4, Purpose.Pull);
+      this.hasPulls = true;
+    }
+    return this.pulls[(this.index % 4) + i] as number;
   }
 
   /** 16 random bits for weight `i` of the tile. */

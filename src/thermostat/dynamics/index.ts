@@ -1,11 +1,14 @@
 // The table of dynamics.
 
 import { BrownianError } from "../../errors.js";
+import { andersen } from "./andersen.js";
 import type { Dynamics } from "./dynamics.js";
+import { langevin } from "./langevin.js";
 import { quenched } from "./quenched.js";
 import { white } from "./white.js";
+import { wiener } from "./wiener.js";
 
-export const DYNAMICS = { quenched, white } as const satisfies Record<string, Dynamics>;
+export const DYNAMICS = { quenched, white, andersen, langevin, wiener } as const satisfies Record<string, Dynamics>;
 
 export type DynamicsName = keyof typeof DYNAMICS;
 

@@ -8,5 +8,6 @@ export const quenched: Dynamics = {
   name: "quenched",
   summary: "one draw per sample, frozen while it is written",
   moves: false,
+  start: (bath) => bath.draw(0),
   step: async (bath) => bath.drawn,
 };

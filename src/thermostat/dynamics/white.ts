@@ -8,5 +8,6 @@ export const white: Dynamics = {
   name: "white",
   summary: "every weight is drawn anew at every token",
   moves: true,
+  start: (bath) => bath.draw(0),
   step: (bath, tick) => bath.draw(tick),
 };

@@ -1,0 +1,4 @@
+// Sampling at the output, and what is said about laws: pure functions, for browsers too.
+
+export { gaussianMax, gumbel, gumbelMax } from "./gumbel.js";
+export { argmax, crossEntropy, entropy, type Heat, inverseTemperature, kl, type Logits, logSoftmax, softmax } from "./softmax.js";

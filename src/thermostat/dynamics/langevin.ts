@@ -1,0 +1,13 @@
+// Langevin's thermostat: friction and kicks, an Ornstein-Uhlenbeck process (Uhlenbeck & Ornstein, Phys. Rev. 36, 823, 1930) on the lattice.
+//   E[k(t) | k(t - 1)] = a k(t - 1),  a = e^(-1/tau),  Var[k] = s^2,  autocorrelation a^t = e^(-t/tau)
+// Invariant: where codes are far from rails the stationary variance is exactly s^2 (src/kernels/js/langevin.ts has the law). All weights at every tick.
+
+import type { Dynamics } from "./dynamics.js";
+
+export const langevin: Dynamics = {
+  name: "langevin",
+  summary: "every weight is pulled back and kicked at every token: an Ornstein-Uhlenbeck process",
+  moves: true,
+  start: (bath) => bath.draw(0),
+  step: (bath, tick, tau) => bath.relax(tick, Math.exp(-1 / tau)),
+};
