@@ -3,7 +3,6 @@
 
 import { open, stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { gguf } from "@huggingface/gguf";
 import { BrownianError } from "../errors.js";
 import { asFileError } from "./file-errors.js";
 import { GGML_TYPES } from "./types.js";
@@ -134,6 +133,8 @@ async function checkedSize(full: string, path: string): Promise<number> {
 }
 
 async function parse(full: string, path: string, size: number) {
+  // Loaded here, not above: it takes longer to load than all the rest, and programs that only move bytes never need it.
+  const { gguf } = await import("@huggingface/gguf");
   try {
     return await gguf(full, { allowLocalFile: true });
   } catch (error) {
