@@ -79,22 +79,22 @@ describe("on the embedded model", () => {
   });
 
   it("measures the same map for the same seed, which fresh seeds confirm", async () => {
-    const options = { maxTokens: 510, draws: 3, sigmas: [0.05, 0.1, 0.2, 0.4], seed: 3n };
+    const options = { maxTokens: 255, draws: 2, sigmas: [0.05, 0.2, 0.4], seed: 3n };
     const measured = await calibrate(model, text, options);
     expect(await calibrate(model, text, options)).toEqual(measured);
     const rates = measured.noise.map((p) => p.flipRate);
     expect(rates).toEqual([...rates].sort((a, b) => a - b));
     expect(rates[0]).toBeGreaterThan(0.03);
-    expect(rates[2]).toBeLessThan(0.5);
+    expect(rates[1]).toBeLessThan(0.5);
     for (const p of measured.noise) expect(p.low <= p.flipRate && p.flipRate <= p.high).toBe(true);
     expect(measured.breaking.temperature).toBeGreaterThan(0.3);
     expect(measured.breaking.temperature).toBeLessThan(0.7);
-    // T = 0.3 with seeds that were not used: as near as six readings of 510 tokens can tell (flips come in bursts: three times binomial).
+    // T = 0.3 with seeds that were not used: as near as 510 tokens can tell, where flips come in bursts (twice the binomial error).
     const sigma = weightSigma(measured, 0.3);
     const [fresh] = (await calibrate(model, text, { ...options, sigmas: [sigma, 1], seed: 99n })).noise;
     const target = softmaxFlipRate(measured, 0.3);
-    expect(Math.abs((fresh?.flipRate ?? 0) - target)).toBeLessThan(3 * 3 * Math.sqrt((target * (1 - target)) / 1530));
-  }, 30_000);
+    expect(Math.abs((fresh?.flipRate ?? 0) - target)).toBeLessThan(3 * 2 * Math.sqrt((target * (1 - target)) / 510));
+  }, 60_000);
 
   it("refuses what cannot be measured, and stops when told to", async () => {
     for (const options of [
