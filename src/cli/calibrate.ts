@@ -1,6 +1,8 @@
 // brownian calibrate: measures which sigma is as surprising as which softmax temperature, and keeps the answer beside the model.
 
-import { readFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { access, readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import chalk from "chalk";
 import { Command } from "commander";
@@ -56,6 +58,10 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   const { threads, scratch, sigmas, draws, maxTokens, breakingNats, seed } = options;
   const source = options.text ?? TEXT;
   const text = await readFile(source, "utf8").catch((error) => Promise.reject(asFileError(error, source)));
+  const output = options.output ?? profilePath(path);
+  const folder = dirname(resolve(output));
+  // Before minutes of work, not after.
+  await access(folder, constants.W_OK).catch((error) => Promise.reject(asFileError(error, folder)));
   const model = await loadModel(path, {
     signal,
     ...(threads !== undefined && { threads }),
@@ -69,7 +75,6 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   } finally {
     await model.dispose();
   }
-  const output = options.output ?? profilePath(path);
   await writeProfile(profile, output, path);
   process.stderr.write(chalk.dim(`${output} keeps this for generate --weight-temperature\n`));
   process.stdout.write(options.json ? `${JSON.stringify(profile, null, 2)}\n` : `${summary(profile)}\n`);
