@@ -1,7 +1,10 @@
-// The public face of the library on Node. (Language models: "brownian/llama".)
+// The public face of the library on Node. (Language models: "brownian/llama"; browsers and other hosts: "brownian/web".)
+
+import "./kernels/native.js"; // offers the native backend, which the web entry has not
 
 export { BrownianError, type ErrorCode } from "./errors.js";
 export { backend } from "./kernels/backend.js";
+export { decode } from "./lattice/decode.js";
 export { FORMATS, type Format } from "./lattice/formats.js";
 export { type Moved, type PerturbOptions, perturb } from "./lattice/perturb.js";
 export { type PerturbAsyncOptions, perturbAsync } from "./lattice/perturb-async.js";

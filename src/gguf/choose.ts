@@ -1,6 +1,6 @@
 // Which tensors of a model move: those that the caller's globs name and that have a lattice or a float grid to move on.
 
-import picomatch from "picomatch";
+import { createRequire } from "node:module";
 import { BrownianError } from "../errors.js";
 import { FORMATS, formatNamed } from "../lattice/formats.js";
 import type { ModelFile, Tensor } from "./model-file.js";
@@ -54,6 +54,8 @@ export function chooseTensors(
 }
 
 function matching(model: ModelFile, globs: readonly string[]): Tensor[] {
+  // Loaded with the first glob: most programs name no tensors.
+  const picomatch = createRequire(import.meta.url)("picomatch") as typeof import("picomatch");
   const wanted = new Set<Tensor>();
   for (const glob of globs) {
     // Names are no paths: "*" matches dots and, where there are any, slashes.

@@ -28,7 +28,7 @@ export class LiveCopy {
   static async create(model: ModelFile, options: LiveCopyOptions = {}): Promise<LiveCopy> {
     const folder = await scratchFolder(options.dir);
     await sweep(folder, null, ENDING);
-    const path = claim(folder, basename(model.path, ".gguf"), ENDING);
+    const path = await claim(folder, basename(model.path, ".gguf"), ENDING);
     try {
       await copyModel(model.path, path, model.size, folder, `free some, or ${ELSEWHERE}`, options);
       await chmod(path, 0o600);

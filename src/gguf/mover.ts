@@ -16,6 +16,7 @@ import {
   StepKind,
   SUM_LEAF,
 } from "../kernels/contract.js";
+import "../kernels/native.js"; // files are moved by native kernels where there are any
 import { collide } from "../lattice/collide.js";
 import { encodedFormat } from "../lattice/formats.js";
 import { supportedFormat } from "../lattice/perturb.js";

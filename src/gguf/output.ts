@@ -24,7 +24,7 @@ export async function writeWhole<T>(output: string, input: string, work: (partia
   await checkTarget(target, input, output);
   const label = basename(target);
   await sweep(folder, label, ENDING);
-  const partial = claim(folder, label, ENDING);
+  const partial = await claim(folder, label, ENDING);
   try {
     const result = await work(partial);
     await rename(partial, target);

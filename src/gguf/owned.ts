@@ -1,12 +1,10 @@
 // Temporary files that know their owner: removed when done, when the process exits or is interrupted, and, if it was killed outright,
 // by the next process that looks into the same folder. A file whose owner lives, or may live where we cannot see it, is never touched.
 
-import { randomBytes } from "node:crypto";
 import { readFileSync, readlinkSync, rmSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { onExit } from "signal-exit";
 import { asFileError } from "./file-errors.js";
 
 /**
@@ -51,7 +49,13 @@ function shortened(label: string): string {
 }
 
 const held = new Set<string>();
-let watching = false;
+let watching: Promise<unknown> | undefined;
+
+/** Loaded with the first file of ours, not with the library. */
+function watchForExit(): Promise<unknown> {
+  watching ??= import("signal-exit").then(({ onExit }) => onExit(removeHeld));
+  return watching;
+}
 
 function removeHeld(): void {
   for (const path of held) {
@@ -64,10 +68,9 @@ function removeHeld(): void {
 }
 
 /** A path in `folder` for a file of ours: ".<label>.<host>.<pid>.<start>.<random><ending>". It is removed at exit until {@link release}d. */
-export function claim(folder: string, label: string, ending: string): string {
-  if (!watching) onExit(removeHeld);
-  watching = true;
-  const owner = `${host}.${process.pid}.${startOf(process.pid)}.${randomBytes(6).toString("hex")}`;
+export async function claim(folder: string, label: string, ending: string): Promise<string> {
+  await watchForExit();
+  const owner = `${host}.${process.pid}.${startOf(process.pid)}.${Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex")}`;
   const path = join(folder, `.${shortened(label)}.${owner}${ending}`);
   held.add(path);
   return path;

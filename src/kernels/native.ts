@@ -1,5 +1,6 @@
 // The native backend: finds the addon, and gives its positional calls the shape of the contract.
 
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
@@ -20,6 +21,7 @@ import {
 } from "./contract.js";
 import { type Decay, decayOf } from "./decay.js";
 import { HITS, LAW_TAILS } from "./law.js";
+import { offer } from "./select.js";
 
 type Fill<T> = (
   target: number,
@@ -135,18 +137,41 @@ interface Addon {
   readonly MappedFile: new (path: string, writable: boolean) => AddonFile;
 }
 
-/** Where `node-gyp` leaves the addon: the package's root is two folders above both src/kernels/ and dist/kernels/. */
-const ADDON = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "build", "Release", "brownian.node");
+/** The package's root: two folders above src/kernels/, dist/kernels/ and the bundles in dist/esm/ and dist/cjs/ alike. */
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+
+/** Where an addon may lie: what the package brings for this platform, then what `node-gyp` makes in a checkout. */
+function addonPaths(): string[] {
+  const { platform, arch } = process;
+  const host = `${platform}-${arch}${platform === "linux" && isMusl() ? "-musl" : ""}`;
+  return [join(ROOT, "prebuilds", host, "brownian.node"), join(ROOT, "build", "Release", "brownian.node")];
+}
+
+/** Asked only where the package has an addon for musl, since making the report takes a millisecond. */
+function isMusl(): boolean {
+  if (!existsSync(join(ROOT, "prebuilds", `linux-${process.arch}-musl`))) return false;
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  return header.glibcVersionRuntime === undefined;
+}
 
 let addon: Addon | undefined;
 
+/** Loads the first addon that loads. @throws the error of the first that is there but does not load, else that there is none. */
 function loadAddon(): Addon {
-  if (addon === undefined) {
-    const loaded = createRequire(import.meta.url)(ADDON) as Addon;
-    loaded.setLaw(LAW_TAILS, HITS);
-    addon = loaded;
+  if (addon !== undefined) return addon;
+  const require = createRequire(import.meta.url);
+  let failure: Error | undefined;
+  for (const path of addonPaths().filter(existsSync)) {
+    try {
+      const loaded = require(path) as Addon;
+      loaded.setLaw(LAW_TAILS, HITS);
+      addon = loaded;
+      return loaded;
+    } catch (error) {
+      failure ??= new Error(`the addon does not load: ${(error as Error).message.split("\n")[0]}`, { cause: error });
+    }
   }
-  return addon;
+  throw failure ?? new Error(`the addon is not built, and the package has none for ${process.platform}-${process.arch}`);
 }
 
 /** Which instruction sets the addon has, best first, and why some do not run here. Throws when there is no addon. */
@@ -165,14 +190,7 @@ export function threadCount(env: Readonly<Record<string, string | undefined>> = 
 
 /** The native kernels for this ISA, or for the best one. Throws with the reason when they cannot run. */
 export function loadNative(isa: string | undefined, threads = threadCount()): Kernels {
-  let native: Addon;
-  try {
-    native = loadAddon();
-  } catch (error) {
-    const detail = (error as Error).message.split("\n")[0];
-    const missing = (error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND";
-    throw new Error(missing ? "the addon is not built (it needs a C++ compiler)" : `the addon does not load: ${detail}`);
-  }
+  const native = loadAddon();
   const targets = native.targets();
   const target = isa === undefined ? targets.findIndex((t) => t.runs) : targets.findIndex((t) => t.name === isa);
   const found = targets[target];
@@ -279,3 +297,5 @@ class NativeFile implements MappedFile {
     this.file.close();
   }
 }
+
+offer({ backend: "native", isas: ["avx512", "avx2", "neon", "scalar"], attempts: [undefined], load: (isa) => loadNative(isa) });

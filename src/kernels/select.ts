@@ -1,11 +1,10 @@
-// Chooses the backend once, when first asked: environment override, then native, WASM SIMD, WASM scalar, JavaScript.
-// Every step that failed is kept with its reason; a forced backend or ISA that cannot run throws.
+// Chooses the backend once, when first asked: environment override, then native where it is offered, WASM SIMD, WASM scalar, JavaScript.
+// Every step that failed is kept with its reason; a forced backend or ISA that cannot run throws. Knows nothing that only Node has.
 
 import { BrownianError } from "../errors.js";
 import type { Kernels } from "./contract.js";
 import { jsKernels } from "./js/index.js";
-import { loadNative } from "./native.js";
-import { loadWasm } from "./wasm.js";
+import { loadWasm, loadWasmAsync } from "./wasm.js";
 
 /** A backend that was tried and not taken. */
 export interface Rejected {
@@ -21,24 +20,72 @@ export interface Selection {
   readonly forced: readonly string[];
 }
 
-/** What can be forced, and how it is loaded, in order of preference. */
-const CANDIDATES: readonly {
-  backend: Rejected["backend"];
-  isas: readonly string[];
-  load: (isa: string | undefined) => Kernels;
-}[] = [
-  { backend: "native", isas: ["avx512", "avx2", "neon", "scalar"], load: loadNative },
-  { backend: "wasm", isas: ["simd128", "scalar"], load: loadWasm },
-  { backend: "js", isas: ["scalar"], load: () => jsKernels },
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A backend: what of it can be forced, what is tried of it in turn when nothing is (undefined: it chooses itself), and how it is loaded. */
+export interface Candidate {
+  readonly backend: Rejected["backend"];
+  readonly isas: readonly string[];
+  readonly attempts: readonly (string | undefined)[];
+  readonly load: (isa: string | undefined) => Kernels;
+  readonly loadAsync?: (isa: string | undefined) => Promise<Kernels>;
+}
+
+/** In order of preference. */
+const CANDIDATES: Candidate[] = [
+  {
+    backend: "wasm",
+    isas: ["simd128", "scalar"],
+    attempts: ["simd128", "scalar"],
+    load: loadWasm,
+    loadAsync: loadWasmAsync,
+  },
+  { backend: "js", isas: ["scalar"], attempts: [undefined], load: () => jsKernels },
 ];
 
+let selected: Selection | undefined;
+
+/** Puts a backend that only some hosts have before all others: native.ts does, which the web entry never imports. */
+export function offer(candidate: Candidate): void {
+  CANDIDATES.unshift(candidate);
+  selected = undefined;
+}
+
 /** Selects by the environment. Pure in its arguments, so that tests can ask for any. */
-export function select(env: Readonly<Record<string, string | undefined>>): Selection {
+export function select(env: Environment): Selection {
+  const { attempts, forced } = plan(env);
+  const rejected: Rejected[] = [];
+  for (const { candidate, isa } of attempts) {
+    try {
+      return { kernels: candidate.load(isa), rejected, forced };
+    } catch (error) {
+      rejected.push(rejection(candidate, isa, error));
+    }
+  }
+  throw noneRuns(forced, rejected);
+}
+
+/** Like {@link select}, where WebAssembly is compiled without holding up the event loop. */
+export async function selectAsync(env: Environment): Promise<Selection> {
+  const { attempts, forced } = plan(env);
+  const rejected: Rejected[] = [];
+  for (const { candidate, isa } of attempts) {
+    try {
+      return { kernels: await (candidate.loadAsync ?? candidate.load)(isa), rejected, forced };
+    } catch (error) {
+      rejected.push(rejection(candidate, isa, error));
+    }
+  }
+  throw noneRuns(forced, rejected);
+}
+
+/** What is to be tried, in order, and what forced it. */
+function plan(env: Environment): { attempts: { candidate: Candidate; isa: string | undefined }[]; forced: string[] } {
   const backend = env.BROWNIAN_BACKEND?.toLowerCase() || undefined;
   const isa = env.BROWNIAN_ISA?.toLowerCase() || undefined;
-  const forced = [backend && `BROWNIAN_BACKEND=${backend}`, isa && `BROWNIAN_ISA=${isa}`].filter(
-    (x) => x !== undefined && x !== "",
-  );
+  const forced: string[] = [];
+  if (backend !== undefined) forced.push(`BROWNIAN_BACKEND=${backend}`);
+  if (isa !== undefined) forced.push(`BROWNIAN_ISA=${isa}`);
   const wanted = CANDIDATES.filter(
     (c) => (backend === undefined || c.backend === backend) && (isa === undefined || c.isas.includes(isa)),
   );
@@ -46,27 +93,35 @@ export function select(env: Readonly<Record<string, string | undefined>>): Selec
     const known = CANDIDATES.map((c) => `${c.backend} (${c.isas.join(", ")})`).join("; ");
     throw new BrownianError("backend-unavailable", `${forced.join(" ")}: there is no such backend or ISA. There are: ${known}.`);
   }
-  const rejected: Rejected[] = [];
-  for (const candidate of wanted) {
-    // WASM is tried with SIMD and without; the native addon chooses the best ISA itself.
-    const attempts = isa !== undefined ? [isa] : candidate.backend === "wasm" ? candidate.isas : [undefined];
-    for (const attempt of attempts) {
-      try {
-        return { kernels: candidate.load(attempt), rejected, forced: forced as string[] };
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        rejected.push({ backend: candidate.backend, ...(attempt !== undefined && { isa: attempt }), reason });
-      }
-    }
-  }
-  const reasons = rejected.map((r) => `${r.backend}${r.isa ? ` ${r.isa}` : ""}: ${r.reason}`).join("\n  ");
-  throw new BrownianError("backend-unavailable", `${forced.join(" ")} was asked for, but cannot run here:\n  ${reasons}`);
+  const attempts = wanted.flatMap((candidate) =>
+    (isa === undefined ? candidate.attempts : [isa]).map((attempt) => ({ candidate, isa: attempt })),
+  );
+  return { attempts, forced };
 }
 
-let selected: Selection | undefined;
+function rejection({ backend }: Candidate, isa: string | undefined, error: unknown): Rejected {
+  return { backend, ...(isa !== undefined && { isa }), reason: error instanceof Error ? error.message : String(error) };
+}
+
+function noneRuns(forced: readonly string[], rejected: readonly Rejected[]): BrownianError {
+  const reasons = rejected.map((r) => `${r.backend}${r.isa ? ` ${r.isa}` : ""}: ${r.reason}`).join("\n  ");
+  return new BrownianError("backend-unavailable", `${forced.join(" ")} was asked for, but cannot run here:\n  ${reasons}`);
+}
+
+/** The process's environment; none in a browser. */
+const environment = (): Environment => globalThis.process?.env ?? {};
 
 /** The process's selection, made on first use and kept. */
 export function selection(): Selection {
-  selected ??= select(process.env);
+  selected ??= select(environment());
+  return selected;
+}
+
+/** Makes the process's selection without holding up the event loop, unless it is made. */
+export async function initSelection(): Promise<Selection> {
+  if (selected === undefined) {
+    const made = await selectAsync(environment());
+    selected ??= made;
+  }
   return selected;
 }

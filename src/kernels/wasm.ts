@@ -64,6 +64,19 @@ const MODULES: Readonly<Record<string, string>> = { simd128: SIMD, scalar: SCALA
 
 /** The kernels of the module for this ISA ("simd128", the default, or "scalar"). Throws with the reason when it cannot run. */
 export function loadWasm(isa = "simd128"): Kernels {
+  const code = validCode(isa); // first: where there is no WebAssembly, it says so
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(code));
+  return new WasmKernels(instance.exports as unknown as Exports, isa);
+}
+
+/** Like {@link loadWasm}, compiled without holding up the event loop. */
+export async function loadWasmAsync(isa = "simd128"): Promise<Kernels> {
+  const code = validCode(isa);
+  const { instance } = await WebAssembly.instantiate(code);
+  return new WasmKernels(instance.exports as unknown as Exports, isa);
+}
+
+function validCode(isa: string): Uint8Array<ArrayBuffer> {
   const code = MODULES[isa];
   if (code === undefined)
     throw new Error(`there is no WebAssembly module for ${isa}, only for ${Object.keys(MODULES).join(", ")}`);
@@ -71,8 +84,7 @@ export function loadWasm(isa = "simd128"): Kernels {
   const bytes = Uint8Array.from(atob(code), (c) => c.charCodeAt(0));
   // The real module is what gets validated: it is refused where SIMD is missing.
   if (!WebAssembly.validate(bytes)) throw new Error(`this host's WebAssembly does not run ${isa} code`);
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes));
-  return new WasmKernels(instance.exports as unknown as Exports, isa);
+  return bytes;
 }
 
 class WasmKernels implements Kernels {
