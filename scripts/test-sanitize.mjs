@@ -8,7 +8,9 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const PARTS = ["src", "test", "native", "models", "package.json", "tsconfig.json", "vitest.config.ts", "binding.gyp"];
-const TESTS = ["noise", "equality", "frozen", "perturb", "laws-formats", "redraw", "dynamics"].map((name) => `test/${name}.test.ts`);
+const TESTS = ["noise", "equality", "frozen", "perturb", "laws-formats", "redraw", "dynamics"].map(
+  (name) => `test/${name}.test.ts`,
+);
 const FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined";
 
 if (process.platform !== "linux") {
