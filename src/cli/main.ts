@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import chalk from "chalk";
 import { Command, CommanderError } from "commander";
 import { BrownianError } from "../errors.js";
+import { buildNativeCommand } from "./build-native.js";
 import { generateCommand } from "./generate.js";
 import { infoCommand } from "./info.js";
 import { inspectCommand } from "./inspect.js";
@@ -35,7 +36,7 @@ function program(): Command {
     .version(version)
     .configureHelp({ helpWidth: 110 })
     .exitOverride();
-  for (const command of [generateCommand, perturbCommand, inspectCommand, infoCommand])
+  for (const command of [generateCommand, perturbCommand, inspectCommand, infoCommand, buildNativeCommand])
     root.addCommand(command(invocation).copyInheritedSettings(root));
   return root;
 }
