@@ -32,10 +32,9 @@ export function pack(targets = readdirSync(join(ROOT, "build", "prebuilds"))) {
     if (!existsSync(join(STAGE, name))) cpSync(join(ROOT, name), join(STAGE, name), { recursive: true });
   for (const name of ["README.md", "LICENSE"]) cpSync(join(ROOT, name), join(STAGE, name));
   for (const name of UNPUBLISHED) delete manifest[name];
-  writeFileSync(
-    join(STAGE, "package.json"),
-    `${JSON.stringify({ ...manifest, bin: { brownian: "dist/esm/cli.js" } }, null, 2)}\n`,
-  );
+  // Each bundle keeps what it needs within itself; dist/ as TypeScript leaves it does not (native.ts offers its backend when it is loaded).
+  const changed = { bin: { brownian: "dist/esm/cli.js" }, sideEffects: false };
+  writeFileSync(join(STAGE, "package.json"), `${JSON.stringify({ ...manifest, ...changed }, null, 2)}\n`);
   const result = spawnSync("npm", ["pack", "--silent", "--pack-destination", ".."], {
     cwd: STAGE,
     encoding: "utf8",

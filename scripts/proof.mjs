@@ -272,19 +272,17 @@ for (const [resolution, settings, file, header] of [
 
 // --- what was seen
 
-const escape = (text) => text.replaceAll("|", "\\|");
-const table = ["| tried | seen |", "|---|---|", ...rows.map(([what, seen]) => `| ${escape(what)} | ${escape(seen)} |`)].join(
-  "\n",
-);
+const cell = (text) => text.replaceAll("|", "\\|");
+const table = ["| tried | seen |", "|---|---|", ...rows.map(([what, seen]) => `| ${cell(what)} | ${cell(seen)} |`)].join("\n");
 const page = join(ROOT, "docs", "platforms.md");
-const marks = /(<!-- proof -->\n)[\s\S]*(\n<!-- \/proof -->)/;
+const marks = /(<!-- proof -->\n)[\s\S]*(<!-- \/proof -->)/;
 const text = readFileSync(page, "utf8");
 if (!marks.test(text)) throw new Error(`${page} has no place for the table`);
 // A quick run saw less: it changes nothing.
 if (!quick)
   writeFileSync(
     page,
-    text.replace(marks, (_, before, after) => `${before}${table}${after}`),
+    text.replace(marks, (_, before, after) => `${before}${table}\n${after}`),
   );
 rmSync(scratch, { recursive: true });
 console.log(
