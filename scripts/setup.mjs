@@ -111,11 +111,13 @@ async function buildWasm() {
   await build.buildWasm();
 }
 
-function buildTypeScript() {
+async function buildTypeScript() {
   say("compiling TypeScript");
   rmSync(join(ROOT, "dist"), { recursive: true, force: true });
   const result = run(process.execPath, [join(ROOT, "node_modules", "typescript", "bin", "tsc")]);
   if (result.status !== 0) fail("TypeScript", result);
+  const { bundle } = await import("./bundle.mjs");
+  await bundle();
 }
 
 const machine = `${process.platform}-${process.arch}`;
@@ -127,4 +129,9 @@ await step(
   "src/kernels/generated/simd.wasm.ts",
   buildWasm,
 );
-await step("typescript", fingerprint(["src", "tsconfig.json", "package-lock.json"]), "dist/index.js", buildTypeScript);
+await step(
+  "typescript",
+  fingerprint(["src", "scripts/bundle.mjs", "tsconfig.json", "package-lock.json"]),
+  "dist/index.js",
+  buildTypeScript,
+);

@@ -44,12 +44,7 @@ async function gather() {
   const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
   const advice: string[] = [];
   if (backend.name !== "native" && backend.forced.length === 0) {
-    const reason = backend.rejected.find((r) => r.backend === "native")?.reason ?? "";
-    advice.push(
-      reason.includes("not built")
-        ? "for full speed, install a C++ compiler, make and Python 3, then run npm run setup"
-        : "for full speed, mend the native addon (the reason is above), then run npm run setup",
-    );
+    advice.push("for full speed, compile the native addon for this machine: npx brownian build-native");
   }
   if (backend.name === "js" && backend.forced.length === 0)
     advice.push("WebAssembly is not available either: JavaScript is ten times slower");

@@ -138,18 +138,22 @@ interface Addon {
 }
 
 /** The package's root: two folders above src/kernels/, dist/kernels/ and the bundles in dist/esm/ and dist/cjs/ alike. */
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+function root(): string {
+  // Bundlers that write CommonJS leave nothing here.
+  if (!import.meta.url) throw new Error("brownian was bundled and cannot find its addon: leave it outside the bundle (external)");
+  return join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+}
 
 /** Where an addon may lie: what the package brings for this platform, then what `node-gyp` makes in a checkout. */
 function addonPaths(): string[] {
   const { platform, arch } = process;
   const host = `${platform}-${arch}${platform === "linux" && isMusl() ? "-musl" : ""}`;
-  return [join(ROOT, "prebuilds", host, "brownian.node"), join(ROOT, "build", "Release", "brownian.node")];
+  return [join(root(), "prebuilds", host, "brownian.node"), join(root(), "build", "Release", "brownian.node")];
 }
 
 /** Asked only where the package has an addon for musl, since making the report takes a millisecond. */
 function isMusl(): boolean {
-  if (!existsSync(join(ROOT, "prebuilds", `linux-${process.arch}-musl`))) return false;
+  if (!existsSync(join(root(), "prebuilds", `linux-${process.arch}-musl`))) return false;
   const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
   return header.glibcVersionRuntime === undefined;
 }
@@ -159,9 +163,10 @@ let addon: Addon | undefined;
 /** Loads the first addon that loads. @throws the error of the first that is there but does not load, else that there is none. */
 function loadAddon(): Addon {
   if (addon !== undefined) return addon;
+  const paths = addonPaths().filter(existsSync);
   const require = createRequire(import.meta.url);
   let failure: Error | undefined;
-  for (const path of addonPaths().filter(existsSync)) {
+  for (const path of paths) {
     try {
       const loaded = require(path) as Addon;
       loaded.setLaw(LAW_TAILS, HITS);
