@@ -38,8 +38,7 @@ function program(): Command {
     .configureHelp({ helpWidth: 110 })
     .exitOverride();
   const commands = [generateCommand, perturbCommand, calibrateCommand, inspectCommand, infoCommand, buildNativeCommand];
-  for (const command of commands)
-    root.addCommand(command(invocation).copyInheritedSettings(root));
+  for (const command of commands) root.addCommand(command(invocation).copyInheritedSettings(root));
   return root;
 }
 
