@@ -9,7 +9,7 @@ import { realisticWeights } from "./weights.mjs";
 
 const ROWS = 1 << 16;
 const COLUMNS = 1 << 12;
-const TENSORS = 4; // of ROWS x COLUMNS Q8_0 weights: 1.14 GB together
+// Four tensors of ROWS x COLUMNS Q8_0 weights: 1.14 GB together.
 const PIECE = 1 << 26;
 /** Relative sigmas: most weights move, and one in fifty. */
 const SIGMAS = [0.05, 0.002];
@@ -79,7 +79,7 @@ function seconds(command, args) {
 }
 
 /** A GGUF file (version 3) of a few large Q8_0 tensors, written in pieces. */
-function writeModel(path) {
+export function writeModel(path, TENSORS = 4) {
   const u32 = (n) => Buffer.from(Uint32Array.of(n).buffer);
   const u64 = (n) => Buffer.from(BigUint64Array.of(BigInt(n)).buffer);
   const text = (s) => Buffer.concat([u64(s.length), Buffer.from(s)]);

@@ -43,7 +43,7 @@ const JAVASCRIPT = {
 const PYTHON = {
   "NumPy SFC64": { module: "numpy", cases: ["uniform", "normal", "stochastic"] },
   "NumPy Philox": { module: "numpy", cases: ["normal"] },
-  PyTorch: { module: "torch", cases: ["uniform", "normal", "stochastic"] },
+  PyTorch: { module: "torch", cases: ["uniform", "normal", "stochastic", "wholeStochastic"] },
 };
 
 /** Makes the call of a JavaScript peer: { elements, bytes, call }. */

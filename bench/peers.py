@@ -1,7 +1,7 @@
 """NumPy's and PyTorch's side of the benchmark: peers.py versions, or peers.py PEER CASE BYTES, which prints the seconds of one call as JSON.
 
-One thread. Buffers are made outside the timing and written in place; the rounding goes through the data in tiles that fit the cache, which
-is faster than whole-array operations.
+One thread. Buffers are made outside the timing and written in place; the case stochastic goes through the data in tiles that fit the cache,
+which is faster than whole-array operations. Those, as one would write them, are the case wholeStochastic, on a million weights.
 """
 
 import importlib
@@ -56,6 +56,14 @@ def torch_case(case, count):
 
     torch.set_num_threads(1)
     torch.manual_seed(1)
+    if case == "wholeStochastic":
+        weights = torch.empty(count).normal_(std=58).clamp_(-127, 127).to(torch.int8)
+
+        def whole():
+            noise = torch.randn(count) + torch.rand(count)
+            weights.copy_((weights + torch.floor(noise)).clamp(-127, 127))
+
+        return whole
     if case == "stochastic":
         weights = torch.empty(count).normal_(std=58).clamp_(-127, 127).to(torch.int8)
         z, u = torch.empty(TILE), torch.empty(TILE)
@@ -90,8 +98,8 @@ def main():
         print(json.dumps(versions()))
         return
     peer, case, size = sys.argv[1:]
-    width = 1 if case == "stochastic" else 4
-    count = int(size) // width
+    width = 4 if case in ("uniform", "normal") else 1
+    count = 1 << 20 if case == "wholeStochastic" else int(size) // width
     call = torch_case(case, count) if peer == "PyTorch" else numpy_case(peer.split()[1], case, count)
     print(json.dumps({"seconds": seconds(call), "elements": count, "bytes": count * width}))
 

@@ -21,6 +21,11 @@ function table(head, rows, left = 1) {
   return [line(head), line(head.map((_, i) => (i < left ? "---" : "---:"))), ...rows.map(line)].join("\n");
 }
 
+const CASE_NAMES = {
+  stochastic: "int8 stochastic rounding",
+  wholeStochastic: "the same by whole-array operations, 1 M weights",
+};
+
 /** The peers' case that a case is compared with: moves are all compared with stochastic rounding on int8. */
 const peerCase = (result) =>
   result.group === "noise" ? result.case : ["dense", "sparse"].includes(result.group) ? "stochastic" : null;
@@ -104,7 +109,7 @@ function limitsAndPeers(results) {
   const rows = results
     .filter((r) => r.group === "limits" || r.group === "peers")
     .map((r) => [
-      r.group === "limits" ? r.label : r.case === "stochastic" ? "int8 stochastic rounding" : r.case,
+      r.group === "limits" ? r.label : (CASE_NAMES[r.case] ?? r.case),
       r.group === "limits" ? "C" : r.version ? `${r.label} (${r.version})` : r.label,
       UNIT[r.workingSet],
       rate(r.millionPerSecond),

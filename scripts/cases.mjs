@@ -1,6 +1,6 @@
 // Calls of every kernel, to compare backends with: at random, for as long as one likes (fuzz.mjs), or the whole grid of formats, roundings and
 // sizes of noise (hashes.mjs). Each is { what, weights, run }; run(kernels) makes the call and returns { out, numbers }.
-import { SUM_LEAF } from "../dist/kernels/contract.js";
+import { Rounding, SUM_LEAF } from "../dist/kernels/contract.js";
 import { encodedFormat, FORMATS } from "../dist/lattice/formats.js";
 
 /** xorshift32 (Marsaglia 2003): not the code under test. */
@@ -50,7 +50,7 @@ function tame(bytes, { bytes: size, kind, lattice }) {
   for (const at of last) for (let i = at; i < bytes.length; i += size) bytes[i] &= 0xbf; // without its highest bit no exponent is full
 }
 
-/** `given` may fix tame, blocks, sigma, inSteps, rounding, rowLength and index; the rest is random. */
+/** Moves, and under `matched` a step of `relax` after them. `given` may fix tame, blocks, sigma, inSteps, rounding, rowLength and index; the rest is random. */
 function moveCase(format, r, given = {}) {
   const blocks = given.blocks ?? r.below(r.unit() < 0.1 ? (2.2 * SUM_LEAF) / format.weights : 6000 / format.weights + 2);
   const data = new Uint8Array(blocks * format.bytes + 7).subarray(r.below(8));
@@ -72,12 +72,17 @@ function moveCase(format, r, given = {}) {
     index,
     tick: r.word(),
   };
+  const keep = Math.fround(Math.exp(-1 / 2 ** (move.tick % 10)));
   return {
     what: `${format.name}, ${blocks} blocks, rounding ${move.rounding}, sigma ${move.sigma}${move.inSteps ? " steps" : ""}, index ${index}, rows of ${rowLength}`,
     weights: blocks * format.weights,
     run: (k) => {
       const out = bytes.slice();
-      return { out, numbers: [k.perturb(out, move), k.sumSquares(bytes, move.format, move.steps, rowLength, index, 0)] };
+      const numbers = [k.perturb(out, move), k.sumSquares(bytes, move.format, move.steps, rowLength, index, 0)];
+      if (move.rounding !== Rounding.matched) return { out, numbers };
+      const relaxed = out.slice();
+      numbers.push(k.relax(relaxed, bytes, { ...move, tick: (move.tick + 1) >>> 0 }, keep));
+      return { out: Buffer.concat([out, relaxed]), numbers };
     },
   };
 }

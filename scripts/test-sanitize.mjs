@@ -36,7 +36,7 @@ run(process.execPath, [gyp, "rebuild", "--silent", ...headers], {
 
 // Node itself is not instrumented: the runtime must be there before anything else, and what Node never frees is no concern of ours.
 const library = (name) => spawnSync("gcc", [`-print-file-name=${name}`], { encoding: "utf8" }).stdout.trim();
-run(process.execPath, [join(copy, "node_modules", "vitest", "vitest.mjs"), "run", ...TESTS], {
+run(process.execPath, [join(copy, "node_modules", "vitest", "vitest.mjs"), "run", "--testTimeout=300000", ...TESTS], {
   LD_PRELOAD: `${library("libasan.so")} ${library("libubsan.so")}`,
   ASAN_OPTIONS: "detect_leaks=0",
   UBSAN_OPTIONS: "print_stacktrace=1",

@@ -84,6 +84,19 @@ describe("relax equals js everywhere", () => {
     }
   });
 
+  it.each(formats.filter(({ name }) => ["I8", "Q6_K", "F32"].includes(name)))("$name, several leaves", ({ format }) => {
+    const blocks = Math.ceil(100_003 / format.weights);
+    const pristine = randomBlocks(format, blocks, 5);
+    const move = moveOf(format, blocks * format.weights, 1.1, 5, true);
+    const expected = pristine.slice();
+    const changed = jsKernels.relax(expected, pristine, move, keepOf(3));
+    for (const { name, kernels } of others) {
+      const live = pristine.slice();
+      expect(kernels.relax(live, pristine, move, keepOf(3)), name).toBe(changed);
+      expect(same(live, expected), name).toBe(true);
+    }
+  });
+
   it.each(formats)("$name, from anything, in pieces", ({ format }) => {
     const blocks = someBlocks(format);
     const pristine = randomBlocks(format, blocks, 1);

@@ -51,7 +51,6 @@ struct Pulls {
       const float variance = alpha[i] + beta[i] * (size * size) - part * (1.0f - part);
       v[i] = variance > 0.0f ? variance : 0.0f;
     }
-    for (size_t i = n; i < n + N; i++) v[i] = 0.0f;
     for (size_t i = 0; i < n; i++) in_table |= (v[i] > 0.0f) & (v[i] <= kTableVariance);
     for (size_t i = 0; i < n; i++) beyond |= v[i] > kTableVariance;
     if (in_table) add_table(n, table, draws);

@@ -235,9 +235,14 @@ inline void table_each(int32_t* k, size_t n, const LawTable& table, const float*
     const int at = law_row(v[i] <= kTableVariance ? v[i] : 0.0f);
     row = at > row ? at : row;
   }
-  const int columns = table.columns[row + 1];
+  // Tails grow with the variance and fall with the column: one column below 1 stands for all further ones.
+  const float* const largest = table.tails + (row + 1) * kLawColumns;
+  int columns = 0;
+  for (bool whole = true; whole && columns < table.columns[row + 1]; columns++) whole = largest[columns] >= 1.0f;
   for (size_t i = 0; i < n; i += N) {
-    const F position = min(mul(as_float(load(reinterpret_cast<const uint32_t*>(v + i))), set1f(4.0f)), set1f(4.0f * kTableVariance));
+    // Beyond n there may be anything: lookups must stay within the table.
+    const F variance = as_float(load(reinterpret_cast<const uint32_t*>(v + i)));
+    const F position = max(min(mul(variance, set1f(4.0f)), set1f(4.0f * kTableVariance)), set1f(0.0f));
     const U at = to_int(min(position, set1f(float(kLawRows) - 1.5f)));
     const F weight = sub(position, from_int(at));
     const U m = load(fifteen + i);

@@ -7,6 +7,7 @@ import { BrownianError, checkInteger } from "../errors.js";
 import { type GenerateOptions, type Generation, loadModel, type Model } from "../llama/index.js";
 import { type Column, sideBySide } from "../report/columns.js";
 import { percent, significant } from "../report/table.js";
+import { weightSigma } from "../sampling/index.js";
 import { DYNAMICS } from "../thermostat/dynamics/index.js";
 import { exponential, linear } from "../thermostat/schedule.js";
 import type { Invocation } from "./main.js";
@@ -20,11 +21,14 @@ import {
   parseSeed,
   parseWhole,
 } from "./options.js";
+import { profilePath, readProfile } from "./profile.js";
 import { withProgress } from "./progress.js";
 
 interface Options extends NoiseOptions {
   readonly model?: string;
   readonly sigma?: number[];
+  readonly weightTemperature?: number;
+  readonly force?: boolean;
   readonly dynamics: string;
   readonly tau?: number;
   readonly anneal?: "linear" | "exponential";
@@ -62,6 +66,12 @@ export function generateCommand({ signal }: Invocation): Command {
       `noise on the weights, in units of --scale; several with commas (default: ${DEFAULT_SIGMA})`,
       parseNumbers,
     )
+    .option(
+      "--weight-temperature <T>",
+      "instead of sigma: as surprising as softmax at T, by the model's calibration",
+      parseNumber,
+    )
+    .option("--force", "with --weight-temperature, also where moving weights break the model")
     .addOption(
       new Option("-d, --dynamics <name>", "how the noise evolves over tokens").choices(Object.keys(DYNAMICS)).default("quenched"),
     )
@@ -104,6 +114,21 @@ interface Run {
 
 async function generate(prompt: string, options: Options, signal: AbortSignal): Promise<void> {
   checkInteger("--samples", options.samples, 1);
+  const { weightTemperature } = options;
+  if (weightTemperature !== undefined) {
+    if (options.sigma !== undefined || options.scale !== "rms" || options.rounding !== "matched")
+      throw new BrownianError(
+        "usage",
+        "--weight-temperature chooses sigma, in units of RMS and with matched rounding: leave out --sigma, --scale and --rounding.",
+      );
+    const path = options.model ?? EMBEDDED_MODEL;
+    const sigma = weightSigma(await readProfile(profilePath(path), path), weightTemperature, options.force);
+    process.stderr.write(
+      chalk.dim(`sigma ${significant(sigma)} is as surprising as softmax at T = ${significant(weightTemperature)}\n`),
+    );
+    await generate(prompt, withSigma(options, sigma), signal);
+    return;
+  }
   if (options.sigmaEnd !== undefined && options.anneal === undefined)
     throw new BrownianError("usage", "--sigma-end says where --anneal ends: give --anneal linear or exponential as well.");
   const seed = options.seed ?? randomInt(100_000);
@@ -128,6 +153,10 @@ async function generate(prompt: string, options: Options, signal: AbortSignal): 
   } finally {
     await model.dispose();
   }
+}
+
+function withSigma({ weightTemperature: _, ...options }: Options, sigma: number): Options {
+  return { ...options, sigma: [sigma] };
 }
 
 /** The texts of a plain run: each sigma with each seed. */

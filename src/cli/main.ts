@@ -7,6 +7,7 @@ import chalk from "chalk";
 import { Command, CommanderError } from "commander";
 import { BrownianError } from "../errors.js";
 import { buildNativeCommand } from "./build-native.js";
+import { calibrateCommand } from "./calibrate.js";
 import { generateCommand } from "./generate.js";
 import { infoCommand } from "./info.js";
 import { inspectCommand } from "./inspect.js";
@@ -36,8 +37,8 @@ function program(): Command {
     .version(version)
     .configureHelp({ helpWidth: 110 })
     .exitOverride();
-  for (const command of [generateCommand, perturbCommand, inspectCommand, infoCommand, buildNativeCommand])
-    root.addCommand(command(invocation).copyInheritedSettings(root));
+  const commands = [generateCommand, perturbCommand, calibrateCommand, inspectCommand, infoCommand, buildNativeCommand];
+  for (const command of commands) root.addCommand(command(invocation).copyInheritedSettings(root));
   return root;
 }
 

@@ -174,6 +174,37 @@ export class EngineModel {
     }
   }
 
+  /**
+   * The logits after each of `tokens`, no more than the context holds, evaluated afresh in one go: visit(i, logits) with the logits of all
+   * tokens of the vocabulary after token i. The array is used again for the next.
+   */
+  async score(tokens: readonly number[], visit: (i: number, logits: Float32Array) => void): Promise<void> {
+    await this.reset();
+    try {
+      const wanted = { generateNext: { logits: true } };
+      const output = await this.sequence.controlledEvaluate(tokens.map((token) => [token as Token, wanted]));
+      let logits: Float32Array | undefined;
+      for (const [i, one] of output.entries()) {
+        const all = one?.next.logits ?? new Map<Token, number>();
+        logits ??= new Float32Array(all.size);
+        for (const [token, logit] of all) logits[token] = logit;
+        visit(i, logits);
+      }
+    } catch (error) {
+      if (error instanceof BrownianError) throw error;
+      throw new BrownianError("engine-failed", `The engine failed while it read with ${this.name}: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+    await this.reset();
+  }
+
+  /** The token that every text begins with, where the model has one. */
+  get beginning(): number | null {
+    const { bos, shouldPrependBosToken } = this.model.tokens;
+    return shouldPrependBosToken ? bos : null;
+  }
+
   /** The logit of every token after `tokens`, evaluated afresh. */
   async logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>> {
     await this.reset();

@@ -1,5 +1,14 @@
 // brownian/llama: language models that write with moving weights.
 
+export { type CalibrateOptions, calibrate } from "./calibrate.js";
 export { describeEngine } from "./engine.js";
-export { type GenerateOptions, type Generation, type LoadOptions, loadModel, Model } from "./model.js";
+export {
+  type Expected,
+  type GenerateOptions,
+  type Generation,
+  type LoadOptions,
+  loadModel,
+  Model,
+  type ScoreOptions,
+} from "./model.js";
 export type { Probe, TensorClass } from "./probe.js";

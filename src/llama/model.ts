@@ -69,6 +69,23 @@ export interface Generation {
   readonly stop: "eos" | "length" | "context" | "aborted";
 }
 
+export interface ScoreOptions
+  extends Omit<GenerateOptions, "recompute" | "promptWeights" | "temperature" | "topK" | "topP" | "minP"> {
+  /** Tokens of the text to read; default all. */
+  readonly maxTokens?: number;
+}
+
+/** What a model expected at one token of a text. */
+export interface Expected {
+  /** Counts the tokens visited. */
+  readonly position: number;
+  readonly window: number;
+  /** The one that came. */
+  readonly token: number;
+  /** Of the whole vocabulary; valid until the next is visited. */
+  readonly logits: Float32Array;
+}
+
 const WAY_OUT =
   "Use the dynamics quenched (the engine loads the moved file once a text), a Q8_0, Q6_K, F16 or F32 model, --only with tensors that are live, " +
   'or an engine built once with cmakeOptions: { GGML_CPU_REPACK: "OFF" }, which sees them all.';
@@ -171,6 +188,56 @@ export class Model {
     }
   }
 
+  /**
+   * Reads `text` and tells what the model expected at every token, with its weights as `options` moves them (tick 0 of the dynamics).
+   * The text is cut into windows of the context's size, each read for itself from its beginning on. Resolves to the number of tokens visited.
+   *
+   * @throws BrownianError usage for an empty text, and as `generate`; the signal's reason when aborted
+   * @example
+   * let nll = 0; // nats
+   * await model.score("Once upon a time there was a king.", { sigma: 0.05 }, ({ token, logits }) => (nll -= logSoftmax(logits)[token]));
+   */
+  async score(text: string, options: ScoreOptions, visit: (expected: Expected) => void): Promise<number> {
+    this.begin();
+    try {
+      const windows = this.windows(text, options.maxTokens ?? Number.MAX_SAFE_INTEGER);
+      await this.alone(() => this.prepare(() => [], options));
+      let position = 0;
+      for (const [number, window] of windows.entries()) {
+        options.signal?.throwIfAborted();
+        await this.alone(() =>
+          this.engine.score(window, (i, logits) => {
+            const token = window[i + 1];
+            if (token !== undefined) visit({ position: position++, window: number, token, logits });
+          }),
+        );
+      }
+      return position;
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** Tokens of a text that `score` reads at a time. */
+  get windowLength(): number {
+    return this.contextSize - (this.engine.beginning === null ? 0 : 1);
+  }
+
+  /** A text's tokens in windows that fit the context, each begun as texts are. */
+  private windows(text: string, most: number): number[][] {
+    checkInteger("maxTokens", most, 1);
+    const begin = this.engine.beginning;
+    const skip = begin === null ? 0 : 1;
+    const all = this.engine.tokenize(text).slice(skip, skip + most);
+    const length = this.windowLength;
+    const windows: number[][] = [];
+    for (let at = 0; at < all.length; at += length)
+      windows.push([...(begin === null ? [] : [begin]), ...all.slice(at, at + length)]);
+    if (!windows.some((window) => window.length > 1))
+      throw new BrownianError("usage", "The text has no token to be expected: give a longer one.");
+    return windows;
+  }
+
   /** Which tensors that can move the engine sees moving. Measured once, on first use; see {@link Probe}. */
   async probe(signal?: AbortSignal): Promise<Probe> {
     this.begin();
@@ -223,7 +290,7 @@ export class Model {
     const recompute = options.recompute ?? false;
     let prepared: Prepared;
     try {
-      prepared = await this.alone(() => this.prepare(prompt, options));
+      prepared = await this.alone(() => this.prepare(() => this.promptTokens(prompt), options));
     } catch (error) {
       if (signal === undefined || error !== signal.reason) throw error;
       return { text: "", tokens: 0, seconds: 0, tokensPerSecond: 0, weights: 0, changed: 0, reloaded: false, stop: "aborted" };
@@ -302,7 +369,7 @@ export class Model {
   }
 
   /** Brings live file and engine into the state that the text begins with. */
-  private async prepare(prompt: string, options: GenerateOptions): Promise<Prepared> {
+  private async prepare(tokensOf: () => number[], options: GenerateOptions): Promise<Prepared> {
     const {
       signal,
       dynamics = "quenched",
@@ -323,7 +390,7 @@ export class Model {
       await this.bath.restore();
       await this.load(PRISTINE);
     }
-    const tokens = this.promptTokens(prompt);
+    const tokens = tokensOf();
     if (sigma === 0) {
       await this.bath.restore();
       return { tokens, read: 0, moved: false, reloaded: await this.load(PRISTINE) };

@@ -1,0 +1,105 @@
+// brownian calibrate: measures which sigma is as surprising as which softmax temperature, and keeps the answer beside the model.
+
+import { constants } from "node:fs";
+import { access, readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import chalk from "chalk";
+import { Command } from "commander";
+import { asFileError } from "../gguf/file-errors.js";
+import { calibrate, loadModel } from "../llama/index.js";
+import { percent, significant, table } from "../report/table.js";
+import { type Profile, weightSigma } from "../sampling/index.js";
+import type { Invocation } from "./main.js";
+import { EMBEDDED_MODEL, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
+import { profilePath, writeProfile } from "./profile.js";
+import { withSteps } from "./progress.js";
+
+/** A text that the embedded model has not seen. */
+const TEXT = fileURLToPath(new URL("../../models/fairytales-heldout.txt", import.meta.url));
+const SHOWN = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1];
+
+interface Options {
+  readonly text?: string;
+  readonly output?: string;
+  readonly sigmas?: number[];
+  readonly draws: number;
+  readonly maxTokens: number;
+  readonly breakingNats: number;
+  readonly seed: bigint;
+  readonly threads?: number;
+  readonly scratch?: string;
+  readonly json?: boolean;
+}
+
+export function calibrateCommand({ signal }: Invocation): Command {
+  return new Command("calibrate")
+    .description("measure which sigma is as surprising as which softmax temperature, for generate --weight-temperature")
+    .argument("[model]", "GGUF model (default: the one that ships with brownian)", EMBEDDED_MODEL)
+    .option("--text <file>", "what the model reads meanwhile (default: fairy tales that the embedded model has not seen)")
+    .option("-o, --output <file>", "where the calibration goes (default: beside the model)")
+    .option("--sigmas <numbers>", "the sigmas to measure at, in units of RMS", parseNumbers)
+    .option("--draws <n>", "draws of the weights for each sigma", parseWhole, 4)
+    .option("--max-tokens <n>", "tokens of the text to read", parseWhole, 2048)
+    .option(
+      "--breaking-nats <n>",
+      "nats a token that moving weights may cost the model before they count as breaking it",
+      parseNumber,
+      0.25,
+    )
+    .option("--seed <n>", "equal seeds give equal calibrations", parseSeed, 0n)
+    .option("--threads <n>", "engine threads (default: all physical cores but one)", parseWhole)
+    .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
+    .option("--json", "print the calibration as JSON")
+    .action((model: string, options: Options) => run(model, options, signal));
+}
+
+async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {
+  const { threads, scratch, sigmas, draws, maxTokens, breakingNats, seed } = options;
+  const source = options.text ?? TEXT;
+  const text = await readFile(source, "utf8").catch((error) => Promise.reject(asFileError(error, source)));
+  const output = options.output ?? profilePath(path);
+  const folder = dirname(resolve(output));
+  // Before minutes of work, not after.
+  await access(folder, constants.W_OK).catch((error) => Promise.reject(asFileError(error, folder)));
+  const model = await loadModel(path, {
+    signal,
+    ...(threads !== undefined && { threads }),
+    ...(scratch !== undefined && { scratch }),
+  });
+  let profile: Profile;
+  try {
+    profile = await withSteps("reading", (onProgress) =>
+      calibrate(model, text, { draws, maxTokens, breakingNats, seed, signal, onProgress, ...(sigmas && { sigmas }) }),
+    );
+  } finally {
+    await model.dispose();
+  }
+  await writeProfile(profile, output, path);
+  process.stderr.write(chalk.dim(`${output} keeps this for generate --weight-temperature\n`));
+  process.stdout.write(options.json ? `${JSON.stringify(profile, null, 2)}\n` : `${summary(profile)}\n`);
+}
+
+function summary(profile: Profile): string {
+  const { breaking } = profile;
+  const rows = profile.noise.map((p) => [
+    significant(p.sigma),
+    percent(p.flipRate),
+    `${percent(p.low)} to ${percent(p.high)}`,
+    p.kl.toFixed(3),
+    (p.nll - profile.nll).toFixed(3),
+  ]);
+  const map = SHOWN.filter((temperature) => temperature <= breaking.temperature).map((temperature) => [
+    significant(temperature),
+    significant(weightSigma(profile, temperature)),
+  ]);
+  return [
+    `${profile.text.tokens} tokens, ${profile.settings.draws} draws a sigma; the clean model: ${profile.nll.toFixed(3)} nats a token`,
+    "",
+    table([["sigma", "flips", "95 %", "KL", "NLL more"], ...rows], [0, 1, 2, 3, 4]),
+    "",
+    table([["T", "sigma as surprising"], ...map], [0, 1]),
+    "",
+    `From sigma ${significant(breaking.sigma)} (T = ${significant(breaking.temperature)}) on, moving weights cost more than ${breaking.nats} nats a token.`,
+  ].join("\n");
+}
