@@ -12,7 +12,7 @@ const NODE = {
   platform: "node",
   target: "node20",
   packages: "external",
-  minifyWhitespace: true,
+
   logLevel: "error",
 };
 /** The subpaths of the package that need Node's module system, by the name that a CommonJS program requires. */
@@ -33,7 +33,7 @@ export async function bundle() {
     writeFileSync(at(`esm/${name}.js`), `export { ${exported.join(", ")} } from "./brownian.js";\n`);
   }
   await build({ ...NODE, entryPoints: [at("cli/main.js")], format: "esm", outfile: at("esm/cli.js") });
-  const web = { bundle: true, minifyWhitespace: true, entryPoints: [at("index.web.js")], target: "es2022", logLevel: "error" };
+  const web = { bundle: true, entryPoints: [at("index.web.js")], target: "es2022", logLevel: "error" };
   await build({ ...web, format: "esm", outfile: at("esm/web.js") });
   await build({ ...web, format: "cjs", platform: "neutral", outfile: at("cjs/web.js") });
 

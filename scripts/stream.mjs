@@ -8,6 +8,7 @@
 import { writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Purpose } from "../dist/kernels/contract.js";
+import "../dist/kernels/native.js"; // offers the native backend
 import { selection } from "../dist/kernels/select.js";
 import { streamKey } from "../dist/noise/index.js";
 
