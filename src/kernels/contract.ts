@@ -19,6 +19,8 @@ export const Purpose = {
   Collision: 6,
   /** The uniform that rounds the pull of `relax`: one word an element. */
   Pull: 7,
+  /** What large moves under the `matched` law have between the points of a coarser grid: a byte an element, sixteen elements a block. */
+  Fine: 8,
 } as const;
 
 /** How a move is put on the grid of codes; the numbers are what kernels are handed. */
