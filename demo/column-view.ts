@@ -82,6 +82,7 @@ export class ColumnView {
       case "written":
         this.renew();
         this.text.setAttribute("aria-busy", "false");
+        this.text.classList.toggle("cut", !message.ended);
         this.writing = `${Math.round(message.tokens / message.seconds)} tokens a second`;
         break;
       case "drawn":

@@ -74,14 +74,17 @@ export class Engine {
       throw new BrownianError("engine-failed", `The engine took ${writtenBytes} of ${length} bytes: load the page again.`);
   }
 
-  /** Continues the prompt, piece by piece. */
-  async *write(prompt: string, sampling: Sampling, signal: AbortSignal): AsyncGenerator<string> {
+  /** Continues the prompt, piece by piece. Returns whether the text came to its end. */
+  async *write(prompt: string, sampling: Sampling, signal: AbortSignal): AsyncGenerator<string, boolean> {
     const request = this.request(prompt, sampling);
     const chunks = await this.wllama.createCompletion({ ...request, stream: true, abortSignal: signal });
-    for await (const chunk of chunks) {
-      const piece = chunk.choices[0]?.text ?? "";
+    let ended = false;
+    for await (const { choices } of chunks) {
+      const piece = choices[0]?.text ?? "";
+      ended ||= choices[0]?.finish_reason === "stop";
       if (piece !== "") yield piece;
     }
+    return ended;
   }
 
   /** The next token; "" at the end of a text. */

@@ -27,7 +27,8 @@ const failure = byId("failure");
 
 let settings = settingsOf(location.hash);
 const chart = new DrawsChart(byId<HTMLTableElement>("draws").tBodies[0] as HTMLTableSectionElement);
-const picture = new MotionPicture(byId("motion"), () => settings.seed);
+const resting = new MotionPicture(byId("resting"));
+const moving = new MotionPicture(byId("moving"));
 const waiting = new Set<ColumnName>(["softmax", "weights"]);
 const columns = openColumns();
 
@@ -60,9 +61,14 @@ function showFailure(message: string): void {
 
 function showWeights(weights: number, sample: Sample): void {
   byId("weights").textContent = weights.toLocaleString("en");
-  picture.show(sample);
-  byId("motion-note").textContent =
-    `${picture.count} weights of ${sample.tensor}, ${sample.type}. One square is one step of their grid; the motion is Langevin’s, with a memory of 8 ticks.`;
+  resting.show(sample, settings.seed);
+  moving.show(sample, settings.seed);
+  const captions = () => {
+    byId("resting-caption").textContent = `${resting.count} of the weights at rest, two a dot (${sample.tensor}, ${sample.type})`;
+    byId("moving-caption").textContent = `The same ${moving.count}, moving on the grid of their codes`;
+  };
+  captions();
+  addEventListener("resize", captions);
 }
 
 /** What the controls say about the settings. */
@@ -91,7 +97,7 @@ function change(next: Partial<Settings>): void {
   showSettings();
   const changed = (Object.keys(CONCERNS) as (keyof Settings)[]).filter((name) => settings[name] !== before[name]);
   if (changed.length === 0) return;
-  if (changed.includes("sigma")) picture.setSigma(settings.sigma);
+  if (changed.includes("sigma")) moving.setSigma(settings.sigma);
   for (const name of changed) for (const column of CONCERNS[name]) due.add(column);
   clearTimeout(timer);
   timer = setTimeout(writeAnew, REST);
@@ -144,14 +150,14 @@ copy.addEventListener("click", async () => {
 });
 
 const pause = byId<HTMLButtonElement>("pause");
-function setMoving(moving: boolean): void {
-  pause.textContent = moving ? "Pause" : "Move";
-  picture.move(moving);
+function move(on: boolean): void {
+  pause.textContent = on ? "Pause" : "Move";
+  moving.move(on);
 }
-pause.addEventListener("click", () => setMoving(pause.textContent === "Move"));
+pause.addEventListener("click", () => move(pause.textContent === "Move"));
 
 showSettings();
-picture.setSigma(settings.sigma);
-setMoving(!matchMedia("(prefers-reduced-motion: reduce)").matches);
+moving.setSigma(settings.sigma);
+move(!matchMedia("(prefers-reduced-motion: reduce)").matches);
 due.add("softmax").add("weights");
 writeAnew();

@@ -1,5 +1,5 @@
-// Weights of the file jiggling on their lattice, after Jean Perrin's drawings of grains in water (1908): two weights make a dot, one step of their
-// grid is one square of the paper. The motion is the library's own Langevin dynamics: pull and kick, one kernel call a tick.
+// Weights of the file jiggling on their lattice, after Jean Perrin's drawings of grains in water (1908). Two weights make a dot: how many steps of
+// their grid they are, across and up, from where the file has them. The motion is the library's Langevin dynamics: pull and kick, one call a tick.
 
 import { unpack } from "../src/kernels/js/codes.js";
 import { selection } from "../src/kernels/select.js";
@@ -14,8 +14,9 @@ const TICKS_A_SECOND = 12;
 /** Positions that a dot's path remembers. */
 const PATH = 14;
 /** Pixels a step, and steps between two dots at rest. */
-const STEP = 4;
-const PITCH = 11;
+const STEP = 2;
+const PITCH = 12;
+const DOT = 1.9;
 
 export class MotionPicture {
   private readonly context: CanvasRenderingContext2D;
@@ -24,11 +25,9 @@ export class MotionPicture {
   private moving = false;
   private visible = true;
   private last = 0;
+  private asked: number | undefined;
 
-  constructor(
-    private readonly canvas: HTMLCanvasElement,
-    private readonly seed: () => number,
-  ) {
+  constructor(private readonly canvas: HTMLCanvasElement) {
     this.context = canvas.getContext("2d") as CanvasRenderingContext2D;
     new ResizeObserver(() => this.fit()).observe(canvas);
     new IntersectionObserver((entries) => {
@@ -38,8 +37,8 @@ export class MotionPicture {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
 
-  show(sample: Sample): void {
-    this.weights = new Weights(sample, this.sigma, this.seed());
+  show(sample: Sample, seed: number): void {
+    this.weights = new Weights(sample, this.sigma, seed);
     this.fit();
     this.wake();
   }
@@ -48,8 +47,7 @@ export class MotionPicture {
   setSigma(sigma: number): void {
     this.sigma = sigma;
     if (this.moving || this.weights === undefined) return;
-    this.weights = new Weights(this.weights.sample, sigma, this.seed());
-    for (let i = 0; i < PATH; i++) this.weights.tick(sigma);
+    this.weights = new Weights(this.weights.sample, sigma, this.weights.seed);
     this.draw();
   }
 
@@ -64,18 +62,18 @@ export class MotionPicture {
     return 2 * columns * rows;
   }
 
+  /** Asks for the next frame, unless one is asked for or nobody looks. */
   private wake(): void {
-    if (this.moving && this.visible) requestAnimationFrame((now) => this.frame(now));
-  }
-
-  private frame(now: number): void {
-    if (!this.moving || !this.visible) return;
-    if (now - this.last >= 1000 / TICKS_A_SECOND - 4) {
-      this.last = now;
-      this.weights?.tick(this.sigma);
-      this.draw();
-    }
-    requestAnimationFrame((next) => this.frame(next));
+    if (!this.moving || !this.visible || this.asked !== undefined) return;
+    this.asked = requestAnimationFrame((now) => {
+      this.asked = undefined;
+      if (now - this.last >= 1000 / TICKS_A_SECOND - 4) {
+        this.last = now;
+        this.weights?.tick(this.sigma);
+        this.draw();
+      }
+      this.wake();
+    });
   }
 
   private fit(): void {
@@ -97,24 +95,24 @@ export class MotionPicture {
 
   private draw(): void {
     const { context, canvas, weights } = this;
-    const style = getComputedStyle(canvas);
-    const colour = (name: string) => style.getPropertyValue(name).trim();
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     context.clearRect(0, 0, canvas.clientWidth, canvas.clientHeight);
-    this.paper(colour("--paper-line"), colour("--paper-line-strong"));
     if (weights === undefined) return;
+    const style = getComputedStyle(canvas);
     const { columns, rows, left, top } = this.grid();
+    this.paper(style.getPropertyValue("--paper-line"));
     const place = (pair: number, age: number): [number, number] => {
       const [across, up] = weights.displacement(pair, age);
-      const x = left + ((pair % columns) * PITCH + across) * STEP;
-      const y = top + (Math.floor(pair / columns) * PITCH - up) * STEP;
+      const x = left + 0.5 + ((pair % columns) * PITCH + across) * STEP;
+      const y = top + 0.5 + (Math.floor(pair / columns) * PITCH - up) * STEP;
       return [x, y];
     };
-    context.strokeStyle = colour("--weights-ink");
+    context.strokeStyle = style.color;
+    context.fillStyle = style.color;
     context.lineWidth = 1;
     context.lineJoin = "round";
     for (let age = PATH - 1; age > 0; age--) {
-      context.globalAlpha = 0.75 * (1 - age / PATH) ** 1.4;
+      context.globalAlpha = 0.7 * (1 - age / PATH) ** 1.5;
       context.beginPath();
       for (let pair = 0; pair < columns * rows; pair++) {
         context.moveTo(...place(pair, age));
@@ -123,36 +121,33 @@ export class MotionPicture {
       context.stroke();
     }
     context.globalAlpha = 1;
-    context.fillStyle = colour("--weights-ink");
     context.beginPath();
     for (let pair = 0; pair < columns * rows; pair++) {
       const [x, y] = place(pair, 0);
-      context.moveTo(x + 2.4, y);
-      context.arc(x, y, 2.4, 0, 2 * Math.PI);
+      context.moveTo(x + DOT, y);
+      context.arc(x, y, DOT, 0, 2 * Math.PI);
     }
     context.fill();
   }
 
-  /** Squares of one step, stronger lines through where dots are at rest. */
-  private paper(line: string, strong: string): void {
+  /** Lines that cross where dots are at rest. */
+  private paper(colour: string): void {
     const { context, canvas } = this;
     const { left, top } = this.grid();
-    const lines = (from: number, every: number, stroke: string) => {
-      context.strokeStyle = stroke;
-      context.lineWidth = 1;
-      context.beginPath();
-      for (let x = (left % every) + from; x <= canvas.clientWidth; x += every) {
-        context.moveTo(x, 0);
-        context.lineTo(x, canvas.clientHeight);
-      }
-      for (let y = (top % every) + from; y <= canvas.clientHeight; y += every) {
-        context.moveTo(0, y);
-        context.lineTo(canvas.clientWidth, y);
-      }
-      context.stroke();
-    };
-    lines(0, STEP, line);
-    lines(0, STEP * PITCH, strong);
+    const every = PITCH * STEP;
+    context.strokeStyle = colour;
+    context.globalAlpha = 1;
+    context.lineWidth = 1;
+    context.beginPath();
+    for (let x = (left % every) + 0.5; x <= canvas.clientWidth; x += every) {
+      context.moveTo(x, 0);
+      context.lineTo(x, canvas.clientHeight);
+    }
+    for (let y = (top % every) + 0.5; y <= canvas.clientHeight; y += every) {
+      context.moveTo(0, y);
+      context.lineTo(canvas.clientWidth, y);
+    }
+    context.stroke();
   }
 }
 
@@ -168,7 +163,7 @@ class Weights {
   constructor(
     readonly sample: Sample,
     sigma: number,
-    private readonly seed: number,
+    readonly seed: number,
   ) {
     this.format = supportedFormat(sample.type);
     this.live = sample.bytes.slice();
@@ -177,6 +172,7 @@ class Weights {
     perturb(this.live, { type, name, seed, sigma: sigma * rms });
     const codes = this.codes(this.live);
     this.past = Array.from({ length: PATH }, () => codes.slice());
+    for (let i = 0; i < PATH; i++) this.tick(sigma);
   }
 
   get count(): number {

@@ -38,7 +38,7 @@ export type FromColumn =
   /** The model that writes the text: how many weights differ from the file's, and SHA-256 of the whole moved file ("" where the host has none). */
   | { readonly kind: "moved"; readonly run: number; readonly changed: number; readonly sha256: string }
   | { readonly kind: "text"; readonly run: number; readonly piece: string }
-  | { readonly kind: "written"; readonly run: number; readonly tokens: number; readonly seconds: number }
+  | { readonly kind: "written"; readonly run: number; readonly tokens: number; readonly seconds: number; readonly ended: boolean }
   | { readonly kind: "drawn"; readonly run: number }
   | { readonly kind: "failed"; readonly message: string };
 

@@ -76,11 +76,13 @@ async function writeText(
 ) {
   const began = performance.now();
   let tokens = 0;
-  for await (const piece of engine.write(prompt, { ...sampling, maxTokens: TOKENS }, signal)) {
+  const pieces = engine.write(prompt, { ...sampling, maxTokens: TOKENS }, signal);
+  let next = await pieces.next();
+  for (; !next.done; next = await pieces.next()) {
     tokens++;
-    say({ kind: "text", piece });
+    say({ kind: "text", piece: next.value });
   }
-  say({ kind: "written", tokens, seconds: since(began) });
+  say({ kind: "written", tokens, seconds: since(began), ended: next.value });
 }
 
 /** Seeds of the engine's own dice, from our noise: 31 bits, since all ones mean "any" to it. */

@@ -1,0 +1,209 @@
+// The page in a real browser: headless Chromium. Skipped, with the reason on the console, where none is installed (Debian: chromium).
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import type { Server } from "node:http";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DEFAULTS, hashOf, PROMPT_AT_MOST, settingsOf } from "../demo/settings.js";
+import { build, serve } from "../scripts/demo.mjs";
+import { FORMATS, type Format } from "../src/lattice/formats.js";
+import { perturb } from "../src/lattice/perturb.js";
+import { Noise } from "../src/noise/index.js";
+import { perturbFile } from "../src/thermostat/perturb-file.js";
+
+const CHROMIUM = "/usr/bin/chromium";
+const MODEL = resolve(import.meta.dirname, "../models/fairytales-3M-Q8_0.gguf");
+const missing = existsSync(CHROMIUM) ? null : `there is no ${CHROMIUM} (Debian: apt-get install chromium)`;
+/** What headless Chromium needs as root and without a network. */
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
+
+const scratch = mkdtempSync(join(tmpdir(), "brownian-demo-"));
+let browser: Browser;
+let server: Server;
+let address: string;
+
+beforeAll(async () => {
+  if (missing !== null) return console.warn(`SKIPPED the page in a browser: ${missing}`);
+  ({ server, address } = await serve(await build(join(scratch, "page"))));
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, "--disable-component-update", "--disable-sync"] });
+}, 60_000);
+
+afterAll(async () => {
+  await browser?.close();
+  server?.close();
+  rmSync(scratch, { recursive: true });
+});
+
+/** A page whose errors and warnings are collected. */
+async function open(path: string): Promise<{ page: Page; complaints: string[] }> {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce" });
+  const complaints: string[] = [];
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("requestfailed", (request) => complaints.push(`${request.url()}: ${request.failure()?.errorText}`));
+  await page.goto(`${address}${path}`);
+  return { page, complaints };
+}
+
+interface Seen {
+  readonly softmax: string;
+  readonly weights: string;
+  readonly sha256: string;
+  /** Draws by token, of both columns. */
+  readonly draws: Record<string, [number, number]>;
+}
+
+/** What the page shows once both columns are done. */
+async function seen(page: Page): Promise<Seen> {
+  await page.waitForFunction(() => document.getElementById("status")?.textContent !== "");
+  return page.evaluate(() => {
+    const text = (selector: string) => document.querySelector(selector)?.textContent ?? "";
+    const rows = Array.from(document.querySelectorAll("#draws tbody tr"), (row) => {
+      const [softmax, token, weights] = Array.from(row.children, (cell) => cell.textContent ?? "");
+      return [token, [Number(softmax), Number(weights)]];
+    });
+    const code = document.querySelector("#weights-note code") as HTMLElement;
+    const draws = Object.fromEntries(rows.filter(([token]) => token !== "\u00a0"));
+    return { softmax: text("#softmax-text"), weights: text("#weights-text"), sha256: code.title, draws };
+  });
+}
+
+/** Sets a slider as a hand would, and waits until its column has begun anew. */
+async function slide(page: Page, dial: string, value: number): Promise<void> {
+  await page.locator(`#${dial}`).fill(String(value));
+  await page.waitForFunction(() => document.getElementById("status")?.textContent === "");
+}
+
+describe("the page", () => {
+  it("writes in both columns, as its link says, and says so again", { timeout: 60_000 }, async ({ skip }) => {
+    if (missing !== null) return skip(missing);
+    const link = hashOf({ temperature: 0.8, sigma: 0.1, seed: 3, prompt: "Once upon a time" });
+    const { page, complaints } = await open(link);
+    const first = await seen(page);
+    for (const text of [first.softmax, first.weights]) {
+      expect(text).toMatch(/^Once upon a time/);
+      expect(text.length).toBeGreaterThan(100);
+    }
+    expect(first.softmax).not.toBe(first.weights);
+    const total = (column: 0 | 1) => Object.values(first.draws).reduce((sum, counts) => sum + counts[column], 0);
+    expect([total(0), total(1)]).toEqual([20, 20]);
+
+    // The file that the right column wrote with is the one that Node makes from the same settings.
+    const moved = join(scratch, "moved.gguf");
+    await perturbFile(MODEL, moved, { sigma: 0.1, seed: 3 });
+    expect(first.sha256).toContain(createHash("sha256").update(readFileSync(moved)).digest("hex"));
+
+    // Each dial changes its own column, and the link. Where nothing is warm, both write the model's likeliest tokens.
+    await slide(page, "sigma", 0);
+    const still = await seen(page);
+    expect(still.weights).not.toBe(first.weights);
+    expect(still.softmax).toBe(first.softmax);
+    await slide(page, "temperature", 0);
+    const cold = await seen(page);
+    expect(cold.softmax).not.toBe(first.softmax);
+    expect(cold.softmax).toBe(still.weights);
+    expect(Object.values(cold.draws).filter(([dice, moves]) => dice === 20 && moves === 20)).toHaveLength(1);
+    expect(settingsOf(new URL(page.url()).hash)).toEqual({ temperature: 0, sigma: 0, seed: 3, prompt: "Once upon a time" });
+
+    // Back where the link began: the same texts, draws and bytes, however one came here.
+    await page.evaluate((hash) => {
+      location.hash = hash;
+    }, link);
+    await page.waitForFunction(() => document.getElementById("status")?.textContent === "");
+    expect(await seen(page)).toEqual(first);
+    expect(complaints).toEqual([]);
+    await page.close();
+
+    // And in an engine that loads the moved file instead of being written to: it sees every byte that is moved in place.
+    const loaded = await open(`?reload${link}`);
+    const text = loaded.page.locator("#weights-text");
+    await loaded.page.waitForFunction(() => document.getElementById("weights-text")?.getAttribute("aria-busy") === "false");
+    expect(await text.textContent()).toBe(first.weights);
+    await loaded.page.close();
+  });
+
+  it("says in words what is missing", { timeout: 30_000 }, async ({ skip }) => {
+    if (missing !== null) return skip(missing);
+    const page = await browser.newPage();
+    await page.route("**/*.gguf", (route) => route.fulfill({ status: 404 }));
+    await page.goto(address);
+    await page.waitForSelector("#failure:not([hidden])");
+    expect(await page.textContent("#failure")).toMatch(/fairytales-3M-Q8_0\.gguf is missing here \(HTTP status 404\)/);
+    await page.close();
+  });
+});
+
+describe("bytes in Chromium", () => {
+  /** Blocks of any bits, with scales that are numbers. */
+  function blocks({ name, weights, bytes }: Format): Uint8Array<ArrayBuffer> {
+    const count = Math.ceil(5000 / weights);
+    const data = new Uint8Array(
+      new Noise(1n).stream(name).bits(new Uint32Array(Math.ceil((count * bytes) / 4))).buffer,
+      0,
+      count * bytes,
+    );
+    return data.map((byte) => byte & 0xbf); // the top bit of every exponent is 0: no infinities
+  }
+
+  const cases = FORMATS.flatMap((format) =>
+    ([0.05, 0.4, 3] as const).map((sigma) => ({
+      data: Array.from(blocks(format)),
+      options: {
+        type: format.name,
+        sigma,
+        scale: "step" as const,
+        seed: 42,
+        tick: 7,
+        ...(format.name === "I8" && { step: 0.01 }),
+      },
+    })),
+  );
+
+  it("are those of Node, in every format", { timeout: 30_000 }, async ({ skip }) => {
+    if (missing !== null) return skip(missing);
+    const page = await browser.newPage();
+    const web = readFileSync(resolve(import.meta.dirname, "../dist/esm/web.js"));
+    await page.route("**/web.js", (route) => route.fulfill({ contentType: "text/javascript", body: web }));
+    const script = '<!doctype html><script type="module">import * as all from "./web.js"; globalThis.brownian = all;</script>';
+    await page.route("**/blank", (route) => route.fulfill({ contentType: "text/html", body: script }));
+    await page.goto(`${address}blank`);
+    const inChromium = await page.evaluate(async (calls) => {
+      const { init, perturb } = (globalThis as unknown as { brownian: typeof import("../src/index.web.js") }).brownian;
+      const { name } = await init();
+      const hashes: string[] = [];
+      for (const { data, options } of calls) {
+        const bytes = Uint8Array.from(data);
+        perturb(bytes, options);
+        const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+        hashes.push(Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join(""));
+      }
+      return { name, hashes };
+    }, cases);
+    const inNode = cases.map(({ data, options }) => {
+      const bytes = Uint8Array.from(data);
+      const { changed } = perturb(bytes, options);
+      if (options.sigma >= 0.4) expect(changed).toBeGreaterThan(0); // below, a few codes at most
+      return createHash("sha256").update(bytes).digest("hex");
+    });
+    expect(inChromium).toEqual({ name: "wasm", hashes: inNode });
+    expect(new Set(inNode).size).toBe(cases.length);
+    await page.close();
+  });
+});
+
+describe("a link", () => {
+  it("carries the settings", () => {
+    const settings = { temperature: 0.35, sigma: 0.005, seed: 99, prompt: "A king & a snake, 50 % #1\u00e9" };
+    expect(settingsOf(hashOf(settings))).toEqual(settings);
+    expect(settingsOf("")).toEqual(DEFAULTS);
+    expect(settingsOf(hashOf({ ...settings, prompt: "" })).prompt).toBe("");
+  });
+
+  it("is brought into range, whatever it says", () => {
+    expect(settingsOf("#T=-3&sigma=1e9&seed=2.4&prompt=x")).toEqual({ temperature: 0, sigma: 0.4, seed: 2, prompt: "x" });
+    expect(settingsOf("#T=warm&sigma=&seed=NaN")).toEqual(DEFAULTS);
+    expect(settingsOf(`#prompt=${"x".repeat(999)}`).prompt).toHaveLength(PROMPT_AT_MOST);
+  });
+});
