@@ -7,7 +7,7 @@ import { ModelBytes } from "./model-bytes.js";
 import { type ColumnName, DRAWS, type FromColumn, type Sample, type ToColumn } from "./protocol.js";
 import type { Settings } from "./settings.js";
 
-const TOKENS = 110;
+const TOKENS = 96;
 /** The tensor whose weights are shown, and how many of them. */
 const SAMPLE = { tensor: "blk.1.attn_output.weight", weights: 1024 };
 
