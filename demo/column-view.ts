@@ -7,6 +7,7 @@ import type { Settings } from "./settings.js";
 
 export interface ColumnEvents {
   opened(weights: number, sample: Sample): void;
+  /** "" when it is over. */
   failed(message: string): void;
   /** The text is written, and all draws are there. */
   done(): void;
@@ -37,7 +38,12 @@ export class ColumnView {
     this.note.textContent = "Fetching the model and its engine …";
     this.worker = new Worker(new URL("worker.js", import.meta.url), { type: "module", name });
     this.worker.onmessage = ({ data }: MessageEvent<FromColumn>) => this.hear(data);
-    this.worker.onerror = () => events.failed("A part of this page (worker.js) could not be loaded: build the page again.");
+    this.worker.onerror = ({ message }) =>
+      events.failed(
+        message === undefined
+          ? "A part of this page (worker.js) could not be loaded: build the page again."
+          : `A part of this page failed: ${message}. Load the page again.`,
+      );
     const at = (file: string) => new URL(file, import.meta.url).href;
     this.say({ kind: "open", column: name, model: at("fairytales-3M-Q8_0.gguf"), engine: at("wllama.wasm"), reload });
   }
@@ -45,6 +51,7 @@ export class ColumnView {
   /** Ends what is under way and begins anew. */
   write(settings: Settings): void {
     this.run++;
+    this.events.failed("");
     this.chart.clear(this.name);
     this.drawSeconds = [];
     this.given.textContent = settings.prompt;

@@ -158,17 +158,22 @@ async function start(file: Uint8Array<ArrayBuffer>, { wasm }: EngineOptions): Pr
   }
 }
 
-/** The engine's WebAssembly has 64-bit addresses; where those are missing it would say so in riddles. */
+/** A module with nothing in it: magic and version. */
+const EMPTY_MODULE = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0);
+
+/** What the engine cannot do without, which it would say in riddles. */
 function refuseOldHost(): void {
-  if (typeof WebAssembly !== "object")
-    throw new BrownianError("engine-failed", "This browser has no WebAssembly, or forbids it: the language model cannot run.");
   try {
-    const wide = { address: "i64", initial: 1n } as unknown as WebAssembly.MemoryDescriptor;
-    new WebAssembly.Memory(wide);
-  } catch {
-    throw new BrownianError(
-      "engine-failed",
-      "This browser's WebAssembly has no 64-bit memory, which the engine needs: Chrome or Edge 133, Firefox 134 or later have it; Safari has not.",
-    );
+    new WebAssembly.Module(EMPTY_MODULE);
+  } catch (cause) {
+    const message = "This browser has no WebAssembly, or this page forbids it: the language model cannot run here.";
+    throw new BrownianError("engine-failed", message, { cause });
+  }
+  try {
+    new WebAssembly.Memory({ address: "i64", initial: 1n } as unknown as WebAssembly.MemoryDescriptor);
+  } catch (cause) {
+    const message =
+      "This browser's WebAssembly has no 64-bit memory, which the engine needs: Chrome and Edge have it from 133 on, Firefox from 134 on.";
+    throw new BrownianError("engine-failed", message, { cause });
   }
 }

@@ -43,7 +43,7 @@ function openColumns(): Record<ColumnName, ColumnView> {
         opened: (weights, sample) => {
           if (name === "weights") showWeights(weights, sample);
         },
-        failed: showFailure,
+        failed: (message) => showFailure(name, message),
         done: () => {
           waiting.delete(name);
           if (waiting.size === 0) byId("status").textContent = "Both texts are written.";
@@ -54,9 +54,13 @@ function openColumns(): Record<ColumnName, ColumnView> {
   return { softmax: open("softmax"), weights: open("weights") };
 }
 
-function showFailure(message: string): void {
-  failure.textContent = message;
-  failure.hidden = false;
+const failures = new Map<ColumnName, string>();
+
+function showFailure(column: ColumnName, message: string): void {
+  failures.set(column, message);
+  const messages = [...new Set(failures.values())].filter((text) => text !== "");
+  failure.textContent = messages.join(" ");
+  failure.hidden = messages.length === 0;
 }
 
 function showWeights(weights: number, sample: Sample): void {

@@ -98,16 +98,14 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-async function fetched(address: string): Promise<Uint8Array<ArrayBuffer>> {
+/** A file of the page; `method` HEAD asks whether it is there. */
+async function fetched(address: string, method = "GET"): Promise<Uint8Array<ArrayBuffer>> {
   const name = address.split("/").pop();
-  const response = await fetch(address).catch((cause) => {
-    throw new BrownianError("file-access", `The model ${name} could not be fetched: is the server still there?`, { cause });
+  const response = await fetch(address, { method }).catch((cause) => {
+    throw new BrownianError("file-access", `${name} could not be fetched: is the server still there?`, { cause });
   });
   if (!response.ok)
-    throw new BrownianError(
-      "file-not-found",
-      `The model ${name} is missing here (HTTP status ${response.status}): build the page again.`,
-    );
+    throw new BrownianError("file-not-found", `${name} is missing here (HTTP status ${response.status}): build the page again.`);
   return new Uint8Array(await response.arrayBuffer());
 }
 
@@ -132,6 +130,7 @@ let underWay: { readonly abort: AbortController; readonly ended: Promise<void> }
 
 async function open(message: ToColumn & { kind: "open" }): Promise<{ column: Column; start: Run }> {
   await init();
+  await fetched(message.engine, "HEAD");
   const model = await ModelBytes.read(await fetched(message.model), message.model);
   const options = { wasm: message.engine, reload: message.reload, barred: barredTokens(model.vocabulary) };
   const engine = await Engine.load(model.pristine, options);
@@ -152,7 +151,10 @@ async function run(run: number, settings: Settings, before: Promise<void> | unde
 
 function inWords(error: unknown): string {
   if (error instanceof BrownianError) return error.message;
-  return `The engine failed: ${error instanceof Error ? error.message : error}. Load the page again.`;
+  const message = error instanceof Error ? error.message : String(error);
+  if (/exceeds the available context/.test(message))
+    return "The beginning is too long for this model's context: give a shorter one.";
+  return `The engine failed: ${message}. Load the page again.`;
 }
 
 self.onmessage = ({ data }: MessageEvent<ToColumn>) => {

@@ -129,13 +129,25 @@ describe("the page", () => {
     await loaded.page.close();
   });
 
-  it("says in words what is missing", { timeout: 30_000 }, async ({ skip }) => {
+  it("says in words what is missing", { timeout: 60_000 }, async ({ skip }) => {
     if (missing !== null) return skip(missing);
-    const page = await browser.newPage();
+    const page = await browser.newPage({ reducedMotion: "reduce" });
     await page.route("**/*.gguf", (route) => route.fulfill({ status: 404 }));
     await page.goto(address);
     await page.waitForSelector("#failure:not([hidden])");
-    expect(await page.textContent("#failure")).toMatch(/fairytales-3M-Q8_0\.gguf is missing here \(HTTP status 404\)/);
+    expect(await page.textContent("#failure")).toMatch(/^fairytales-3M-Q8_0\.gguf is missing here \(HTTP status 404\)/);
+    await page.unroute("**/*.gguf");
+
+    const strict = readFileSync(join(scratch, "page", "index.html"), "utf8").replace("'wasm-unsafe-eval'", "");
+    const policy = /content="(default-src[^"]*)"/.exec(strict)?.[1] as string;
+    // Workers take the policy that they are delivered with.
+    await page.route("**/*.js", async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, headers: { ...response.headers(), "content-security-policy": policy } });
+    });
+    await page.reload();
+    await page.waitForSelector("#failure:not([hidden])");
+    expect(await page.textContent("#failure")).toMatch(/^This browser has no WebAssembly, or this page forbids it/);
     await page.close();
   });
 });
