@@ -87,6 +87,9 @@ function newRow(body: HTMLTableSectionElement): Row {
     cell.className = column;
     const made = document.createElement("span");
     made.className = "bar";
+    const number = document.createElement("span");
+    number.className = "unseen";
+    made.append(number);
     cell.append(made);
     return { cell, made };
   };
@@ -107,7 +110,7 @@ function fill(row: Row, tally: Tally | undefined): void {
   for (const [column, bar] of Object.entries(row.bars) as [ColumnName, HTMLElement][]) {
     const count = tally?.counts[column] ?? 0;
     bar.style.setProperty("--count", String(count));
-    bar.textContent = String(count);
+    (bar.firstChild as HTMLElement).textContent = String(count);
   }
   const probability = tally?.probability ?? 0;
   row.mark.hidden = probability < 0.002;

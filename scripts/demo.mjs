@@ -69,7 +69,7 @@ export async function build(out = OUT) {
 export function serve(folder, port = 0) {
   const names = new Set(readdirSync(folder));
   const server = createServer((request, response) => {
-    const name = new URL(request.url ?? "/", "http://localhost").pathname.slice(1) || "index.html";
+    const name = (request.url ?? "/").replace(/[?#].*$/, "").slice(1) || "index.html";
     const headers = { "x-content-type-options": "nosniff", "cache-control": "no-cache" };
     if (!names.has(name) || !existsSync(join(folder, name))) {
       response.writeHead(404, { ...headers, "content-type": TYPES[".txt"] }).end("There is no such file here.\n");

@@ -75,9 +75,9 @@ async function seen(page: Page): Promise<Seen> {
   });
 }
 
-/** Sets a slider as a hand would, and waits until its column has begun anew. */
-async function slide(page: Page, dial: string, value: number): Promise<void> {
-  await page.locator(`#${dial}`).fill(String(value));
+/** Brings a slider to its beginning by the keyboard, and waits until its column has begun anew. */
+async function toZero(page: Page, dial: string): Promise<void> {
+  await page.locator(`#${dial}`).press("Home");
   await until(page, () => document.getElementById("status")?.textContent === "");
 }
 
@@ -100,12 +100,20 @@ describe("the page", () => {
     await perturbFile(MODEL, moved, { sigma: 0.1, seed: 3 });
     expect(first.sha256).toContain(createHash("sha256").update(readFileSync(moved)).digest("hex"));
 
+    // The weights in the picture stand still, since this reader asked for less motion, until they are told to move.
+    const picture = () => page.evaluate(() => (document.getElementById("moving") as HTMLCanvasElement).toDataURL());
+    const atRest = await picture();
+    expect(await picture()).toBe(atRest);
+    await page.getByRole("button", { name: "Move" }).click();
+    await expect.poll(picture, { timeout: 10_000 }).not.toBe(atRest);
+    await page.getByRole("button", { name: "Pause" }).click();
+
     // Each dial changes its own column, and the link. Where nothing is warm, both write the model's likeliest tokens.
-    await slide(page, "sigma", 0);
+    await toZero(page, "sigma");
     const still = await seen(page);
     expect(still.weights).not.toBe(first.weights);
     expect(still.softmax).toBe(first.softmax);
-    await slide(page, "temperature", 0);
+    await toZero(page, "temperature");
     const cold = await seen(page);
     expect(cold.softmax).not.toBe(first.softmax);
     expect(cold.softmax).toBe(still.weights);
