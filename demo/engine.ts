@@ -150,6 +150,7 @@ async function start(file: Uint8Array<ArrayBuffer>, { wasm }: EngineOptions): Pr
       n_ubatch: CONTEXT,
       n_parallel: 1,
       warmup: false,
+      jinja: false, // no chat, no template to parse
     });
     return wllama;
   } catch (error) {
