@@ -16,8 +16,15 @@ import { perturbFile } from "../src/thermostat/perturb-file.js";
 const CHROMIUM = "/usr/bin/chromium";
 const MODEL = resolve(import.meta.dirname, "../models/fairytales-3M-Q8_0.gguf");
 const missing = existsSync(CHROMIUM) ? null : `there is no ${CHROMIUM} (Debian: apt-get install chromium)`;
-/** What headless Chromium needs as root and without a network. */
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
+/** What headless Chromium needs as root and without a network; and to compile WebAssembly once only, quickly: it does not run for long. */
+const FLAGS = [
+  "--js-flags=--liftoff-only",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+];
 
 const scratch = mkdtempSync(join(tmpdir(), "brownian-demo-"));
 let browser: Browser;
@@ -38,7 +45,7 @@ afterAll(async () => {
 
 /** A page whose errors and warnings are collected. */
 async function open(path: string): Promise<{ page: Page; complaints: string[] }> {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce" });
+  const page = await browser.newPage({ viewport: { width: 800, height: 600 }, reducedMotion: "reduce" });
   const complaints: string[] = [];
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
   page.on("pageerror", (error) => complaints.push(error.message));
