@@ -1,8 +1,7 @@
 // One column of the page: its worker, and the text that it writes.
 
 import type { DrawsChart } from "./draws-chart.js";
-import type { ColumnName, FromColumn, Sample, ToColumn } from "./protocol.js";
-import { DRAWS } from "./protocol.js";
+import { type ColumnName, DRAWS, type FromColumn, type Sample, type ToColumn } from "./protocol.js";
 import type { Settings } from "./settings.js";
 
 export interface ColumnEvents {
@@ -21,6 +20,7 @@ export class ColumnView {
   private readonly note: HTMLElement;
   private run = 0;
   private weights = 0;
+  private live = true;
   private moved: (FromColumn & { kind: "moved" }) | undefined;
   private drawSeconds: number[] = [];
   private writing = "";
@@ -69,6 +69,7 @@ export class ColumnView {
     switch (message.kind) {
       case "opened":
         this.weights = message.weights;
+        this.live = message.live;
         this.note.textContent = "";
         this.events.opened(message.weights, message.sample);
         break;
@@ -112,8 +113,9 @@ export class ColumnView {
 
   private showFacts(): void {
     const perDraw = this.drawSeconds.reduce((sum, s) => sum + s, 0) / this.drawSeconds.length;
+    const strayed = this.chart.strayed(this.name);
     const facts = [
-      `${this.chart.strayed(this.name)} of ${DRAWS} draws stray from the likeliest token`,
+      ...(strayed === undefined ? [] : [`${strayed} of ${DRAWS} draws stray from the likeliest token`]),
       `${Math.round(1000 * perDraw)} ms a draw`,
       this.writing,
     ];
@@ -121,6 +123,7 @@ export class ColumnView {
     if (this.moved === undefined) return;
     const { changed, sha256 } = this.moved;
     this.note.append(` ${share(changed, this.weights)} of the weights moved`);
+    if (!this.live) this.note.append(" (the engine loaded every moved model anew)");
     if (sha256 === "") return;
     const code = document.createElement("code");
     code.title = `SHA-256 of the moved model: ${sha256}`;

@@ -29,9 +29,10 @@ export class DrawsChart {
     this.show();
   }
 
-  /** Forgets a column's draws. */
+  /** Forgets a column's draws, and with the dice's their law. */
   clear(column: ColumnName): void {
     this.drawn[column] = [];
+    if (column === "softmax") this.law = [];
     this.show();
   }
 
@@ -45,9 +46,10 @@ export class DrawsChart {
     this.show();
   }
 
-  /** How many draws are not the token that the resting model thinks likeliest. */
-  strayed(column: ColumnName): number {
+  /** How many draws are not the token that the resting model thinks likeliest; undefined while that is not known. */
+  strayed(column: ColumnName): number | undefined {
     const favourite = this.law[0]?.token;
+    if (favourite === undefined) return undefined;
     return this.drawn[column].filter((token) => token !== favourite).length;
   }
 

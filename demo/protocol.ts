@@ -31,6 +31,7 @@ export interface Likely {
 }
 
 export type FromColumn =
+  /** `live`: the engine sees moved bytes in place. */
   | { readonly kind: "opened"; readonly weights: number; readonly sample: Sample; readonly live: boolean }
   /** The clean model's next tokens at this temperature, likeliest first. */
   | { readonly kind: "law"; readonly run: number; readonly law: readonly Likely[] }

@@ -7,6 +7,7 @@ import { ModelBytes } from "./model-bytes.js";
 import { type ColumnName, DRAWS, type FromColumn, type Sample, type ToColumn } from "./protocol.js";
 import type { Settings } from "./settings.js";
 
+/** Tokens of a text. */
 const TOKENS = 96;
 /** The tensor whose weights are shown, and how many of them. */
 const SAMPLE = { tensor: "blk.1.attn_output.weight", weights: 1024 };
@@ -16,7 +17,7 @@ interface Column {
   readonly engine: Engine;
 }
 
-/** One run of a column: draws, then the text. Says what happens as it happens. */
+/** One run of a column: draws and the text. Says what happens as it happens. */
 type Run = (column: Column, settings: Settings, say: Say, signal: AbortSignal) => Promise<void>;
 type Say = (message: WithoutRun<FromColumn>) => void;
 type WithoutRun<M> = M extends { run: number } ? Omit<M, "run"> : never;
@@ -110,8 +111,8 @@ async function fetched(address: string, method = "GET"): Promise<Uint8Array<Arra
 }
 
 /**
- * Byte tokens that are no ASCII: the engine cannot send half a character on its own, and dies of it. The embedded model, whose texts were
- * ASCII, gives them no probability to speak of.
+ * Byte tokens that are no ASCII: the engine cannot send half a character on its own, and dies of it. The texts that the embedded model
+ * learned from were ASCII.
  */
 function barredTokens(vocabulary: readonly string[]): number[] {
   return vocabulary.flatMap((text, token) => (/^<0x[89A-F][0-9A-F]>$/.test(text) ? [token] : []));
