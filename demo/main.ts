@@ -86,9 +86,10 @@ function showSettings(): void {
   }
   if (prompt.value !== settings.prompt) prompt.value = settings.prompt;
   byId("temperature-flips").textContent = flips(softmaxFlipRate(profile, settings.temperature));
-  const broken = settings.sigma > profile.breaking.sigma;
+  const { sigma: limit } = profile.breaking;
   byId("sigma-flips").textContent =
-    flips(noiseFlipRate(profile, settings.sigma)) + (broken ? ". Beyond 0.2 noise breaks this model" : "");
+    flips(noiseFlipRate(profile, settings.sigma)) +
+    (settings.sigma > limit ? `. Beyond ${limit.toFixed(2)} noise breaks this model` : "");
 }
 
 /** Measured on held-out text by `brownian calibrate`. */
