@@ -47,7 +47,7 @@ export function pack(targets = readdirSync(join(ROOT, "build", "prebuilds"))) {
 /** The sources with all that compiling them needs, so that `brownian build-native` works in the package alone. */
 function layNative() {
   const native = join(STAGE, "native");
-  cpSync(join(ROOT, "native"), native, { recursive: true, filter: (path) => !path.endsWith("glibc_floor.c") });
+  cpSync(join(ROOT, "native"), native, { recursive: true, filter: (path) => !path.endsWith("linking") });
   for (const name of readdirSync(NAPI))
     if (/^(napi.*\.h|LICENSE.md)$/.test(name)) cpSync(join(NAPI, name), join(native, "node-addon-api", name));
   const gyp = readFileSync(join(ROOT, "binding.gyp"), "utf8");

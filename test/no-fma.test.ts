@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
-import { disassemble } from "./disassembly.js";
+import { disassemble } from "../scripts/disassembly.mjs";
 
 const addon = fileURLToPath(new URL("../build/Release/brownian.node", import.meta.url));
 const objdump = spawnSync("objdump", ["--version"]).status === 0;
