@@ -1,5 +1,6 @@
-// The tarball: node scripts/pack.mjs [--host-only]. Lays out in build/package what is published, and packs it into build/. The addons lie in
+// The tarball: node scripts/pack.mjs [--release]. Lays out in build/package what is published, and packs it into build/. The addons lie in
 // prebuilds/; binding.gyp lies in native/, since npm compiles at once where it finds one at a package's root; there is no lifecycle script.
+// --release refuses when an addon is missing that a published package has.
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -8,6 +9,18 @@ import { fileURLToPath } from "node:url";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const STAGE = join(ROOT, "build", "package");
 const NAPI = join(ROOT, "node_modules", "node-addon-api");
+
+/** The addons of a published package. */
+export const RELEASED = [
+  "darwin-arm64",
+  "darwin-x64",
+  "linux-arm64",
+  "linux-arm64-musl",
+  "linux-x64",
+  "linux-x64-musl",
+  "win32-arm64",
+  "win32-x64",
+];
 
 /** What only a checkout needs. */
 const UNPUBLISHED = ["private", "scripts", "devDependencies", "overrides"];
@@ -57,4 +70,10 @@ function layNative() {
   writeFileSync(join(native, "binding.gyp"), moved);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(pack());
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const missing = RELEASED.filter((target) => !existsSync(join(ROOT, "build", "prebuilds", target, "brownian.node")));
+  if (process.argv.includes("--release") && missing.length > 0) {
+    console.error(`not packed: build/prebuilds has no addon for ${missing.join(", ")}`);
+    process.exitCode = 1;
+  } else console.log(pack());
+}

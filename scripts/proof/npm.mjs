@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { here } from "../hosts.mjs";
-import { demand, expectRun, folder, node, note, npm, ROOT, run, scratch } from "./trial.mjs";
+import { demand, expectRun, folder, NotHere, node, note, npm, ROOT, run, scratch } from "./trial.mjs";
 
 const cliOf = (made) => join(made, "node_modules/brownian/dist/esm/cli.js");
 
@@ -13,8 +13,10 @@ export async function tryNpm(tarball, quick) {
   const plain = folder("npm");
   const bare = join(scratch, "path"); // a PATH without compiler
   mkdirSync(bare);
-  symlinkSync(process.execPath, join(bare, "node"));
-  symlinkSync("/bin/sh", join(bare, "sh"));
+  if (process.platform !== "win32") {
+    symlinkSync(process.execPath, join(bare, "node"));
+    symlinkSync("/bin/sh", join(bare, "sh"));
+  }
   await note("npm install, no network, no compiler", () => {
     const { status, text } = npm(plain, [...install, "--offline"], { env: { PATH: bare } });
     demand(status === 0, text);
@@ -71,6 +73,7 @@ export async function tryNpm(tarball, quick) {
   await note("condition browser", () => expectRun(node(plain, "--conditions=browser", "esm.mjs"), "wasm"));
   await note("condition workerd", () => expectRun(node(plain, "--conditions=workerd", "esm.mjs"), "wasm"));
   await note("build-native without a compiler", () => {
+    if (process.platform === "win32") throw new NotHere("on Windows node-gyp finds compilers by itself");
     const { status, text } = run(process.execPath, [cliOf(addonless), "build-native"], {
       cwd: addonless,
       env: { PATH: bare, CXX: "" },

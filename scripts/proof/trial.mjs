@@ -115,6 +115,7 @@ export function folder(name, from) {
 const npmScript = [
   process.env.npm_execpath,
   join(dirname(dirname(process.execPath)), "lib/node_modules/npm/bin/npm-cli.js"),
+  join(dirname(process.execPath), "node_modules/npm/bin/npm-cli.js"), // Windows
   "/usr/share/nodejs/npm/bin/npm-cli.js",
 ].find((place) => place?.endsWith(".js") && existsSync(place));
 
