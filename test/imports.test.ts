@@ -53,6 +53,12 @@ describe("brownian", () => {
     expect(outside).not.toContain("node:crypto"); // two milliseconds
   });
 
+  it("asks Node for its modules at run time, as it is published: to import node:fs would load all streams", async () => {
+    const { files, outside } = await importsOf("esm/index.js");
+    expect(outside).toEqual(["node:module"]);
+    expect(files.length).toBeLessThanOrEqual(3);
+  });
+
   it("has loaded no package after its first import, as Node sees it", () => {
     const hook = join(scratch, "hook.mjs");
     writeFileSync(
@@ -69,6 +75,13 @@ describe("brownian", () => {
     expect(stdout).toMatch(/^(native|wasm|js) 0\n$/);
     expect(stderr).toContain("/dist/index.js");
     expect(stderr).not.toContain("/node_modules/");
+  });
+});
+
+describe("brownian/sampling", () => {
+  it("imports nothing of Node, as it is published: it is for pages, too", async () => {
+    const { outside } = await importsOf("esm/sampling.js");
+    expect(outside).toEqual([]);
   });
 });
 

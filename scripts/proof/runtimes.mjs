@@ -63,7 +63,7 @@ export async function tryRuntimes(plain) {
     });
 }
 
-const DENO = { DENO_NO_UPDATE_CHECK: "1" };
+const DENO = { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
 const onlyHere = (target, get) => {
   if (here !== target) throw new NotHere(`tried on ${target} only`);
   return get();

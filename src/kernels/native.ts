@@ -20,7 +20,7 @@ import {
 } from "./contract.js";
 import { type Decay, decayOf } from "./decay.js";
 import { HITS, LAW_TAILS } from "./law.js";
-import { offer } from "./select.js";
+import { offer, setting } from "./select.js";
 
 type Fill<T> = (
   target: number,
@@ -206,8 +206,7 @@ export function nativeTargets(): { name: string; runs: boolean; reason: string }
 }
 
 /** Threads for work on files: BROWNIAN_THREADS, or the cores that this process may use. */
-export function threadCount(env: Readonly<Record<string, string | undefined>> = process.env): number {
-  const wanted = env.BROWNIAN_THREADS;
+export function threadCount(wanted = setting("BROWNIAN_THREADS")): number {
   if (wanted === undefined || wanted === "") return availableParallelism();
   const threads = Number(wanted);
   if (Number.isInteger(threads) && threads >= 1 && threads <= 1024) return threads;
