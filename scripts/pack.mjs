@@ -7,6 +7,7 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const PREBUILDS = join(ROOT, "build", "prebuilds");
 const STAGE = join(ROOT, "build", "package");
 const NAPI = join(ROOT, "node_modules", "node-addon-api");
 
@@ -22,6 +23,10 @@ export const RELEASED = [
   "win32-x64",
 ];
 
+/** Those of them that a folder of prebuilds lacks. */
+export const missing = (prebuilds = PREBUILDS) =>
+  RELEASED.filter((target) => !existsSync(join(prebuilds, target, "brownian.node")));
+
 /** What only a checkout needs. */
 const UNPUBLISHED = ["private", "scripts", "devDependencies", "overrides"];
 
@@ -33,12 +38,11 @@ function published(path) {
 }
 
 /** Makes the tarball and returns its path. `targets` are the folders of build/prebuilds that go into it. */
-export function pack(targets = readdirSync(join(ROOT, "build", "prebuilds"))) {
+export function pack(targets = readdirSync(PREBUILDS)) {
   rmSync(STAGE, { recursive: true, force: true });
   mkdirSync(STAGE, { recursive: true });
   cpSync(join(ROOT, "dist"), join(STAGE, "dist"), { recursive: true, filter: published });
-  for (const target of targets)
-    cpSync(join(ROOT, "build", "prebuilds", target), join(STAGE, "prebuilds", target), { recursive: true });
+  for (const target of targets) cpSync(join(PREBUILDS, target), join(STAGE, "prebuilds", target), { recursive: true });
   layNative();
   const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   for (const name of manifest.files)
@@ -71,9 +75,8 @@ function layNative() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const missing = RELEASED.filter((target) => !existsSync(join(ROOT, "build", "prebuilds", target, "brownian.node")));
-  if (process.argv.includes("--release") && missing.length > 0) {
-    console.error(`not packed: build/prebuilds has no addon for ${missing.join(", ")}`);
+  if (process.argv.includes("--release") && missing().length > 0) {
+    console.error(`not packed: build/prebuilds has no addon for ${missing().join(", ")}`);
     process.exitCode = 1;
   } else console.log(pack());
 }
