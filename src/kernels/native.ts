@@ -150,23 +150,24 @@ export function hostName(): string {
 }
 
 /**
- * Whether this process runs on musl: its program names the loader that loads it, in its first page. That a loader of musl lies about says
- * nothing (Debian has one for cross-compiling), and to ask Node, whose report names its glibc, takes a hundred times longer.
+ * Whether this process runs on musl: its program names the loader that loads it, at its beginning. That a loader of musl lies about says
+ * nothing (Debian has one for cross-compiling), and to ask Node, whose report names its glibc, takes ten times as long.
  */
 function isMusl(): boolean {
-  const head = Buffer.alloc(4096);
+  let loader = "";
   try {
     const program = openSync(process.execPath, "r");
     try {
-      readSync(program, head, 0, head.length, 0);
+      const head = Buffer.allocUnsafe(2048);
+      loader = head.toString("latin1", 0, readSync(program, head, 0, head.length, 0));
     } finally {
       closeSync(program);
     }
   } catch {
     // Not to be read: the report tells.
   }
-  if (head.includes("/ld-musl-")) return true;
-  if (head.includes("/ld-linux")) return false;
+  if (loader.includes("/ld-musl-")) return true;
+  if (loader.includes("/ld-linux")) return false;
   const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
   return header.glibcVersionRuntime === undefined;
 }
