@@ -16,7 +16,7 @@ enum Kind : int { kLattice, kF32, kF16, kBF16 };
 enum Levels : int { kUniform, kIq4nl, kE2m1 };
 enum StepKind : int { kExternal, kStepF16, kStepF16Origin, kStepK2, kStepK3, kStepK4, kStepK6, kStepIq4, kStepE8m0, kStepUe4m3 };
 enum Rounding : int { kNearest, kStochastic, kMatched };
-enum Purpose : uint32_t { kBitsPurpose, kNormalPurpose, kMovePurpose, kRefinePurpose, kRoundingPurpose, kHitPurpose, kCollisionPurpose, kPullPurpose };
+enum Purpose : uint32_t { kBitsPurpose, kNormalPurpose, kMovePurpose, kRefinePurpose, kRoundingPurpose, kHitPurpose, kCollisionPurpose, kPullPurpose, kColumnPurpose };
 
 constexpr int kLawRows = 17;
 constexpr int kLawColumns = 16;
@@ -66,6 +66,8 @@ struct Move {
   Key key;
   uint64_t index;
   uint32_t tick;
+  const float* columns;  // factors of sigma by column, of one matrix after the other; else null
+  uint64_t columns_width, columns_matrix;
 };
 
 /// A stretch of one tensor with the index of its steps (kernels/indexed.inl.h).

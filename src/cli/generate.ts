@@ -4,6 +4,8 @@ import { randomInt } from "node:crypto";
 import chalk from "chalk";
 import { Command, Option } from "commander";
 import { BrownianError, checkInteger } from "../errors.js";
+import { readImatrix, readModel } from "../gguf/index.js";
+import { formatNamed } from "../lattice/formats.js";
 import { type GenerateOptions, type Generation, loadModel, type Model } from "../llama/index.js";
 import { type Column, sideBySide } from "../report/columns.js";
 import { percent, significant } from "../report/table.js";
@@ -13,6 +15,7 @@ import { exponential, linear } from "../thermostat/schedule.js";
 import type { Invocation } from "./main.js";
 import {
   addNoiseOptions,
+  byColumn,
   EMBEDDED_MODEL,
   type NoiseOptions,
   noiseSettings,
@@ -52,6 +55,7 @@ interface Options extends NoiseOptions {
 
 const ANNEALING = { linear, exponential };
 const DEFAULT_SIGMA = 0.05;
+const UNITS = { rms: " RMS", absolute: "", step: " steps", imatrix: " RMS by column" };
 /** What is put side by side unless told otherwise: about one token in ten, five and three differs (models/README.md). */
 const SIDE_BY_SIDE_SIGMAS = [0.05, 0.1, 0.2];
 const SIDE_BY_SIDE_TEMPERATURE = 0.8;
@@ -145,6 +149,13 @@ async function generate(prompt: string, options: Options, signal: AbortSignal): 
     }),
   );
   try {
+    if (options.imatrix !== undefined && !options.json) {
+      const file = await readModel(model.path);
+      const importance = await readImatrix(options.imatrix, file);
+      const movable = file.tensors.filter((tensor) => formatNamed(tensor.type) !== undefined).map((tensor) => tensor.name);
+      const byRms = movable.filter((name) => !importance.has(name));
+      process.stderr.write(chalk.dim(byColumn(movable.length, byRms)));
+    }
     if (options.seed === undefined && !options.json)
       process.stderr.write(chalk.dim(`seed ${seed} (write the same again with --seed ${seed})\n`));
     if (options.json) await printJson(model, prompt, runs, common);
@@ -184,7 +195,7 @@ function comparison(options: Options, seed: bigint): Run[] {
 }
 
 function moving(options: Options, sigma: number, seed: bigint, sampling: GenerateOptions): Run {
-  const unit = options.scale === "rms" ? " RMS" : options.scale === "step" ? " steps" : "";
+  const unit = UNITS[options.scale];
   const tau = options.tau === undefined ? "" : `(${significant(options.tau)})`;
   const how = options.dynamics === "quenched" ? "" : `, ${options.dynamics}${tau}`;
   const end = options.sigmaEnd ?? sigma / 10;

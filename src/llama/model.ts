@@ -375,6 +375,7 @@ export class Model {
       dynamics = "quenched",
       sigma = 0,
       scale = "rms",
+      imatrix,
       rounding = "matched",
       seed = 0,
       only,
@@ -384,7 +385,17 @@ export class Model {
     const promptWeights = checkChoice("promptWeights", options.promptWeights ?? "moving", ["moving", "clean"]);
     signal?.throwIfAborted();
     const rule = dynamicsNamed(dynamics);
-    const settings = { sigma, scale, rounding, seed, only, dynamics, tau, skipUnsupported: skipUnsupported || sigma === 0 };
+    const settings = {
+      sigma,
+      scale,
+      imatrix,
+      rounding,
+      seed,
+      only,
+      dynamics,
+      tau,
+      skipUnsupported: skipUnsupported || sigma === 0,
+    };
     this.bath.configure(settings); // checks them before any work
     if (this.loaded === undefined) {
       await this.bath.restore();
@@ -426,6 +437,7 @@ export class Model {
     const weights = [
       typeof sigma === "function" ? sigma(0) : sigma,
       scale,
+      imatrix,
       rounding,
       seed64(seed),
       unseen.map((tensor) => tensor.name),
