@@ -33,16 +33,16 @@ import {
   beginTile,
   centredUniform,
   clamp,
+  COARSE_VARIANCE,
   finite,
   kick,
+  lawMove,
   magnitudeBits,
   matchedScale,
   MAX_BF16,
   MAX_F16,
   MAX_F32,
   MAX_S,
-  moveSize,
-  moveWords,
   neighbour,
   normals,
   pullWords,
@@ -50,14 +50,12 @@ import {
   scaleInSteps,
   setLaw,
   SIXTH,
-  TABLE_VARIANCE,
   TINY,
   TINY_F16,
   TWO_M10,
   TWO_M23,
   TWO_M7,
   ulp,
-  withSign,
 } from "./moves";
 
 /** Displacements of half floats are cut here, in steps. */
@@ -92,13 +90,12 @@ function roundsUp(i: i32, part: f32): bool {
 
 /** A draw of `matched` of variance v. */
 function matchedKick(v: f32, i: i32): i32 {
-  if (v > TABLE_VARIANCE) {
+  if (v > COARSE_VARIANCE) {
     const at = <usize>i << 2;
     return kick(matchedScale(v), load<f32>(normals() + at), centredUniform(load<u32>(roundingWords() + at)));
   }
-  const w = <i32>load<u16>(moveWords() + (<usize>i << 1));
   setLaw(v);
-  return withSign(moveSize(w & 0x7fff, i), -(w >> 15));
+  return lawMove(i);
 }
 
 /** k' of a displacement of k steps where noise is s steps. */

@@ -26,6 +26,7 @@ export const NORMAL_DRAWS: usize = memory.data(4096 * 4 + 128, 64);
 export const ROUNDING_DRAWS: usize = memory.data(4096 * 4 + 128, 64);
 export const MOVE_DRAWS: usize = memory.data(4096 * 2 + 128, 64);
 export const PULL_DRAWS: usize = memory.data(4096 * 4 + 128, 64);
+export const FINE_DRAWS: usize = memory.data(4096 + 16 + 128, 64);
 export const REFINE_DRAWS: usize = memory.data(128, 64);
 export const THRESHOLDS: usize = memory.data(16 * 2, 64);
 export const LANES: usize = memory.data(16 * 8, 64);
@@ -97,6 +98,7 @@ export const REFINE_PURPOSE: u32 = 3;
 export const ROUNDING_PURPOSE: u32 = 4;
 export const HIT_PURPOSE: u32 = 5;
 export const PULL_PURPOSE: u32 = 7;
+export const FINE_PURPOSE: u32 = 8;
 
 export const DECAY_HEAD: i32 = 3;
 export const DECAY_COLUMNS: i32 = 256;

@@ -9,6 +9,8 @@ import {
   EXTERNAL,
   F16_KIND,
   F32_KIND,
+  FINE_DRAWS,
+  FINE_PURPOSE,
   field,
   GROUP,
   HI,
@@ -67,6 +69,7 @@ import {
 
 export const MAX_S: f32 = 32768;
 export const TABLE_VARIANCE: f32 = 4;
+export const COARSE_VARIANCE: f32 = 1066.5;
 export const SIXTH: f32 = 1.0 / 6.0;
 export const TWO_M23: f32 = 1.1920928955078125e-7;
 export const MAX_F32: f32 = 3.4028234663852886e38;
@@ -91,9 +94,12 @@ let hasNormals: bool = false;
 let hasRounding: bool = false;
 let hasMoves: bool = false;
 let hasPulls: bool = false;
+let hasFine: bool = false;
 // The law of `matched` at one variance lies between two rows of the table.
 let lawRow: usize = 0;
 let lawWeight: f32 = 0;
+/** The table's grid is one of 2^lawBits steps. */
+let lawBits: i32 = 0;
 
 /** Begins a call: what draws and scales are made of. */
 export function beginDraws(sigma_: f32, inSteps_: bool, rounding_: i32, k0: u32, k1: u32, tick_: u32): void {
@@ -113,6 +119,7 @@ export function beginTile(index_: u64, count_: i32): void {
   hasRounding = false;
   hasMoves = false;
   hasPulls = false;
+  hasFine = false;
 }
 
 /** Address of the normal of weight 0 of the tile. */
@@ -145,15 +152,28 @@ export function pullWords(): usize {
   return PULL_DRAWS + (skip << 2);
 }
 
+/** A byte a weight: A and B of a large move, a half each. */
+function fineBytes(): usize {
+  const skip = <i32>(index & 15);
+  if (!hasFine) fill(AS_BITS, FINE_DRAWS, (skip + count + 15) >> 4, key0, key1, index >> 4, tick, FINE_PURPOSE);
+  hasFine = true;
+  return FINE_DRAWS + skip;
+}
+
 function refineWord(i: i32): u32 {
   const at = index + <u64>i;
   fill(AS_BITS, REFINE_DRAWS, 1, key0, key1, at >> 2, tick, REFINE_PURPOSE);
   return load<u32>(REFINE_DRAWS + (<usize>(at & 3) << 2));
 }
 
-/** Sets the law of `matched` at variance v <= TABLE_VARIANCE. */
+/** Sets the law of `matched` at variance v <= COARSE_VARIANCE. */
 export function setLaw(v: f32): void {
-  const position = v * 4;
+  lawBits = <i32>(v > 4) + <i32>(v > 16.5) + <i32>(v > 66.5) + <i32>(v > 266.5);
+  let position = v * 4;
+  if (lawBits > 0) {
+    const four = <f32>(1 << (2 * lawBits));
+    position = ((v - (four - 1) / 6) / four) * 4;
+  }
   const row = min<i32>(<i32>position, LAW_ROWS - 2);
   lawRow = LAW + <usize>(row * LAW_COLUMNS * 4);
   lawWeight = position - <f32>row;
@@ -166,6 +186,16 @@ function threshold(j: i32): f32 {
   const at = lawRow + (<usize>j << 2);
   const p = load<f32>(at);
   return p + (load<f32>(at, LAW_COLUMNS * 4) - p) * lawWeight;
+}
+
+/** The move of weight i of the tile by the law that is set. */
+export function lawMove(i: i32): i32 {
+  const w = <i32>load<u16>(moveWords() + (<usize>i << 1));
+  const k = withSign(moveSize(w & 0x7fff, i) << lawBits, -(w >> 15));
+  if (lawBits == 0) return k;
+  const byte = <i32>load<u8>(fineBytes() + i);
+  const mask = (1 << lawBits) - 1;
+  return k + (byte & mask) - ((byte >> 4) & mask);
 }
 
 /** |k| for 15 bits m, with 32 more bits where those do not decide. */
@@ -327,14 +357,37 @@ function tableMove(words: usize, i: i32, end: usize): void {
   storeMove(i, withSign(size, -(w >> 15)));
 }
 
+/** MOVES[from, to) := 2^lawBits k + A - B, kept to int8. */
+function refineRun(from: i32, to: i32): void {
+  const bytes = fineBytes();
+  const mask = (1 << lawBits) - 1;
+  let i = from;
+  if (ASC_FEATURE_SIMD) {
+    const low = i8x16.splat(<i8>mask);
+    for (; i + 16 <= to; i += 16) {
+      const byte = v128.load(bytes + i);
+      const d = i8x16.sub(v128.and(byte, low), v128.and(i8x16.shr_u(byte, 4), low));
+      const k = v128.load(MOVES + i);
+      const a = i16x8.add(i16x8.shl(i16x8.extend_low_i8x16_s(k), lawBits), i16x8.extend_low_i8x16_s(d));
+      const b = i16x8.add(i16x8.shl(i16x8.extend_high_i8x16_s(k), lawBits), i16x8.extend_high_i8x16_s(d));
+      v128.store(MOVES + i, i8x16.narrow_i16x8_s(a, b));
+    }
+  }
+  for (; i < to; i++) {
+    const byte = <i32>load<u8>(bytes + i);
+    storeMove(i, (<i32>load<i8>(MOVES + i) << lawBits) + (byte & mask) - ((byte >> 4) & mask));
+  }
+}
+
 /** Draws the moves of weights [from, to) of the tile, whose noise is s steps; s = 0 moves nothing. */
 function drawRun(from: i32, to: i32, s: f32): void {
   const v = s * s;
   if (s == 0) {
     memory.fill(MOVES + from, 0, to - from);
-  } else if (rounding == MATCHED && v <= TABLE_VARIANCE) {
+  } else if (rounding == MATCHED && v <= COARSE_VARIANCE) {
     setLaw(v);
     tableRun(from, to);
+    if (lawBits > 0) refineRun(from, to);
   } else {
     kickRun(from, to, rounding == MATCHED ? matchedScale(v) : s, rounding == NEAREST);
   }

@@ -86,6 +86,7 @@ export function matchedLaw(s: number): MoveLaw {
   const v = s * s;
   if (v < 1 / 64) return skellamLaw(v); // the sparse path
   if (v <= 0.25) return threePointLaw(v);
+  if (v > 4 && v <= 1066.5) return coarseLaw(v);
   // floor(s' |z| + u) with total variance v: by bisection, since the variance grows with s'.
   let [lo, hi] = [0, s];
   for (let i = 0; i < 60; i++) {
@@ -94,4 +95,29 @@ export function matchedLaw(s: number): MoveLaw {
     else hi = mid;
   }
   return stochasticLaw(lo);
+}
+
+/** 2^b k1 + A - B: k1 a mixture of `matched` at the two neighbouring multiples of 1/4, A and B uniform in 0 ... 2^b - 1. */
+function coarseLaw(v: number): MoveLaw {
+  let b = 1;
+  while (v > 4 * 4 ** b + (4 ** b - 1) / 6) b++;
+  const grid = 2 ** b;
+  const v1 = (v - (4 ** b - 1) / 6) / 4 ** b;
+  const lower = Math.min(Math.floor(v1 * 4), 15) / 4;
+  const rows = [lower, lower + 0.25].map((row) => matchedLaw(Math.sqrt(row)).tails);
+  const weight = (v1 - lower) * 4;
+  const tail = (j: number) => (j === 0 ? 1 : (1 - weight) * (rows[0]?.[j - 1] ?? 0) + weight * (rows[1]?.[j - 1] ?? 0));
+  const exactly = new Map<number, number>();
+  for (let k = -20; k <= 20; k++) {
+    const p = k === 0 ? 1 - tail(1) : (tail(Math.abs(k)) - tail(Math.abs(k) + 1)) / 2;
+    for (let d = 1 - grid; d < grid; d++) {
+      const at = grid * k + d;
+      exactly.set(at, (exactly.get(at) ?? 0) + (p * (grid - Math.abs(d))) / grid ** 2);
+    }
+  }
+  return tailsUntilNothing((j) => {
+    let sum = 0;
+    for (const [k, p] of exactly) if (Math.abs(k) >= j) sum += p;
+    return sum;
+  });
 }

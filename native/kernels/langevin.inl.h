@@ -29,7 +29,7 @@ inline float unit_uniform(uint32_t word) { return float(int32_t(word >> 8)) * 5.
 /// The tile of a relaxation: displacements, in steps, and what becomes of them.
 struct Pulls {
   alignas(64) float x[kTile], alpha[kTile], beta[kTile], v[kTile + N];
-  alignas(64) int32_t next[kTile];
+  alignas(64) int32_t next[kTile], bits[kTile];
 
   void set(size_t from, size_t n, const Kick& kick) {
     for (size_t i = from; i < from + n; i++) alpha[i] = kick.alpha;
@@ -39,7 +39,7 @@ struct Pulls {
   /// next[0, n) from x, alpha and beta.
   void operator()(size_t n, float a, const LawTable& table, Draws& draws) {
     static const uint32_t none[kTile] = {};
-    int displaced = 0, in_table = 0, beyond = 0;
+    int displaced = 0, in_table = 0, refined = 0, beyond = 0;
     for (size_t i = 0; i < n; i++) displaced |= x[i] != 0.0f;
     const uint32_t* words = displaced ? draws.pulls() : none;
     for (size_t i = 0; i < n; i++) {
@@ -51,16 +51,26 @@ struct Pulls {
       const float variance = alpha[i] + beta[i] * (size * size) - part * (1.0f - part);
       v[i] = variance > 0.0f ? variance : 0.0f;
     }
+    for (size_t i = 0; i < n; i++) {
+      const Grid grid(v[i] <= kCoarseVariance ? v[i] : 0.0f);
+      bits[i] = grid.bits;
+      v[i] = v[i] <= kCoarseVariance ? grid.variance : v[i];
+    }
     for (size_t i = 0; i < n; i++) in_table |= (v[i] > 0.0f) & (v[i] <= kTableVariance);
+    for (size_t i = 0; i < n; i++) refined |= bits[i];
     for (size_t i = 0; i < n; i++) beyond |= v[i] > kTableVariance;
-    if (in_table) add_table(n, table, draws);
+    if (in_table) add_table(n, table, refined ? draws.fine() : nullptr, draws);
     if (beyond) add_kicks(n, draws);
   }
 
  private:
-  void add_table(size_t n, const LawTable& table, Draws& draws) {
+  void add_table(size_t n, const LawTable& table, const uint8_t* fine, Draws& draws) {
     alignas(64) int32_t k[kTile + N];
     table_each(k, n, table, v, draws);
+    for (size_t i = 0; fine != nullptr && i < n; i++) {
+      const int mask = (1 << bits[i]) - 1;
+      k[i] = k[i] * (1 << bits[i]) + (fine[i] & mask) - (fine[i] >> 4 & mask);
+    }
     for (size_t i = 0; i < n; i++) next[i] += v[i] <= kTableVariance ? k[i] : 0;
   }
 

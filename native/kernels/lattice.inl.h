@@ -39,7 +39,7 @@ inline size_t apply_moves(uint8_t* codes, const int8_t* k, size_t n, const Rails
   return changed;
 }
 
-inline bool in_table(const Move& move, float s) { return move.rounding == kMatched && s * s <= kTableVariance; }
+inline bool in_table(const Move& move, float s) { return move.rounding == kMatched && s * s <= kCoarseVariance; }
 
 /// A tile of blocks, moved by the moves in k.
 inline size_t put_moves(uint8_t* data, size_t blocks, size_t n, const int8_t* k, const int32_t* format) {
@@ -61,13 +61,17 @@ inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Mo
   const int group = move.format[kGroup];
   const size_t runs = n / group;
   float v[Thresholds::kRuns + N];
+  int8_t bits[Thresholds::kRuns];
   const bool matched = move.rounding == kMatched;
-  int tabled = 0, kicked = 0;
+  int tabled = 0, kicked = 0, refined = 0;
   for (size_t r = 0; r < runs; r++) {
-    const bool in_table = matched & (s[r] * s[r] <= kTableVariance);
-    v[r] = (levels[r] == Runs::kDense) & in_table ? s[r] * s[r] : -1.0f;
+    const bool in_table = matched & (levels[r] == Runs::kDense) & (s[r] * s[r] <= kCoarseVariance);
+    const Grid grid(in_table ? s[r] * s[r] : 0.0f);
+    bits[r] = int8_t(grid.bits);
+    v[r] = in_table ? grid.variance : -1.0f;
   }
   for (size_t r = 0; r < runs; r++) tabled |= v[r] >= 0.0f;
+  for (size_t r = 0; r < runs; r++) refined |= bits[r];
   for (size_t r = 0; r < runs; r++) kicked |= (levels[r] == Runs::kDense) & (v[r] < 0.0f);
   if (tabled && group == 16) table_runs<16>(k, n, Thresholds(table, v, runs), table, v, draws);
   else if (tabled && group == 32) table_runs<32>(k, n, Thresholds(table, v, runs), table, v, draws);
@@ -77,6 +81,12 @@ inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Mo
       else memset(k + r * group, 0, group);
     }
   } else memset(k, 0, n);
+  if (refined) {
+    const uint8_t* fine = draws.fine();
+    for (size_t r = 0; r < runs; r++) {
+      if (bits[r] > 0) refine_moves(k + r * group, group, bits[r], fine + r * group);
+    }
+  }
   if (kicked) {
     for (size_t r = 0; r < runs; r++) {
       if (levels[r] == Runs::kDense && v[r] < 0.0f) kick_run(k, r * group, group, s[r], move, draws);
@@ -234,7 +244,11 @@ class RowMover {
     each_row(move_.steps, move_.row_length, draws_.index, n, [&](size_t start, size_t length, float step) {
       const Row row(move_, step);
       if (!row.kinds.dense) memset(k + start, 0, length);
-      else if (in_table(move_, row.s)) table_run(k + start, start, length, table_, row.s * row.s, draws_);
+      else if (in_table(move_, row.s)) {
+        const Grid grid(row.s * row.s);
+        table_run(k + start, start, length, table_, grid.variance, draws_);
+        if (grid.bits > 0) refine_moves(k + start, length, grid.bits, draws_.fine() + start);
+      }
       else kick_run(k, start, length, row.s, move_, draws_);
     });
     return put_moves(data, n, n, k, move_.format);

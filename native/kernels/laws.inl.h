@@ -3,6 +3,19 @@
 
 constexpr float kMaxS = 32768.0f;
 constexpr float kTableVariance = 4.0f;
+constexpr float kCoarseVariance = 1066.5f;
+
+/// The grid that a law of variance v <= kCoarseVariance has its table on, of 2^bits steps, and the variance of the table on it.
+struct Grid {
+  int bits;
+  float variance;
+
+  explicit Grid(float v) {
+    bits = (v > 4.0f) + (v > 16.5f) + (v > 66.5f) + (v > 266.5f);
+    constexpr float kFine[] = {0.0f, 0.5f, 2.5f, 10.5f, 42.5f}, kShrink[] = {1.0f, 0.25f, 0.0625f, 0.015625f, 0.00390625f};
+    variance = (v - kFine[bits]) * kShrink[bits];
+  }
+};
 
 /// The draws of one tile, each made when first asked for. Pointers are to weight 0 of the tile.
 struct Draws {
@@ -10,19 +23,20 @@ struct Draws {
   uint32_t tick;
   uint64_t index;
   size_t count;
-  bool has_normals = false, has_moves = false, has_rounding = false, has_pulls = false;
+  bool has_normals = false, has_moves = false, has_rounding = false, has_pulls = false, has_fine = false;
   // Room for what vectors read beyond the last weight.
   alignas(64) float normal_store[kTile + 4 + N];
   alignas(64) uint32_t rounding_store[kTile + 4 + N];
   alignas(64) uint32_t pull_store[kTile + 4 + N];
   alignas(64) uint32_t move_store[(kTile + 8 + H_LANES) / 2];
+  alignas(64) uint32_t fine_store[(kTile + 16 + B_LANES) / 4];
 
   Draws(Key key, uint32_t tick) : key(key), tick(tick), index(0), count(0) {}
 
   void begin(uint64_t at, size_t n) {
     index = at;
     count = n;
-    has_normals = has_moves = has_rounding = has_pulls = false;
+    has_normals = has_moves = has_rounding = has_pulls = has_fine = false;
   }
   const float* normals() {
     const uint32_t skip = index & 3;
@@ -48,6 +62,13 @@ struct Draws {
     if (!has_moves) bits(move_store, (skip + count + 1) / 2, key, {index >> 3, 0, tick, kMovePurpose});
     has_moves = true;
     return reinterpret_cast<const uint16_t*>(move_store) + skip;
+  }
+  /// A byte a weight: A and B of a large move, a half each.
+  const uint8_t* fine() {
+    const uint32_t skip = index & 15;
+    if (!has_fine) bits(fine_store, (skip + count + 3) / 4, key, {index >> 4, 0, tick, kFinePurpose});
+    has_fine = true;
+    return reinterpret_cast<const uint8_t*>(fine_store) + skip;
   }
   uint32_t refine(size_t i) const {
     uint32_t word;
@@ -265,7 +286,16 @@ inline void table_each(int32_t* k, size_t n, const LawTable& table, const float*
   for (size_t i = 0; i < n; i++) k[i] = words[i] & 0x8000 ? -k[i] : k[i];
 }
 
-/// k[from, from + n) of a run whose noise is s steps, where the table does not serve.
+/// k[0, n) := 2^bits k + A - B, kept to int8.
+inline void refine_moves(int8_t* k, size_t n, int bits, const uint8_t* fine) {
+  const int mask = (1 << bits) - 1;
+  for (size_t i = 0; i < n; i++) {
+    const int16_t move = int16_t(k[i] * (1 << bits) + (fine[i] & mask) - (fine[i] >> 4 & mask));
+    k[i] = int8_t(move < -127 ? -127 : move > 127 ? 127 : move);
+  }
+}
+
+/// k[from, from + n) of a run whose noise is s steps, where no table serves.
 inline void kick_run(int8_t* k, size_t from, size_t n, float s, const Move& move, Draws& draws) {
   if (move.rounding == kNearest) {
     kicks(k + from, n, s, draws.normals() + from, nullptr);

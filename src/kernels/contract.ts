@@ -19,8 +19,10 @@ export const Purpose = {
   Collision: 6,
   /** The uniform that rounds the pull of `relax`: one word an element. */
   Pull: 7,
+  /** What large moves under the `matched` law have between the points of a coarser grid: a byte an element, sixteen elements a block. */
+  Fine: 8,
   /** Moves whose sigma goes by column (kernels/js/columns.ts): one word an element. */
-  Column: 8,
+  Column: 16,
 } as const;
 
 /** How a move is put on the grid of codes; the numbers are what kernels are handed. */

@@ -13,7 +13,7 @@ import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD, type Decay, decayOf } from "../
 import { type Group, halfToFloat, pack, readGroup, stepSize, unpack } from "./codes.js";
 import { finite, limitOf, magnitudeBits, ulp } from "./floats.js";
 import { codeOfLevel, levelOfCode, levelsOf, neighbour, scaleOfTable } from "./levels.js";
-import { centredUniform, Draws, Law, MAX_S, matchedMove, scaleInSteps, TABLE_VARIANCE, TILE } from "./moves.js";
+import { COARSE_VARIANCE, centredUniform, Draws, Law, MAX_S, matchedMove, scaleInSteps, TILE } from "./moves.js";
 
 const f = Math.fround;
 const SIXTH = f(1 / 6);
@@ -138,7 +138,7 @@ const roundsUp = (i: number, part: number): boolean => (draws.pullWord(i) >>> 8)
 
 /** A draw of `matched` of variance v. */
 function matchedKick(v: number, i: number): number {
-  if (v <= TABLE_VARIANCE && v !== lawVariance) {
+  if (v <= COARSE_VARIANCE && v !== lawVariance) {
     law.set(v);
     lawVariance = v;
   }

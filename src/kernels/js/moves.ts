@@ -12,8 +12,15 @@ const f = Math.fround;
 export const TILE = 4096;
 /** Above this s every code is far beyond its rails; it keeps s^2 and s * z finite. */
 export const MAX_S = 32768;
-/** Up to here `matched` reads its law from the table; above, floor(s' |z| + u) with s'^2 = s^2 - 1/6 is exact to 1e-34. */
+/** Up to here `matched` reads its law from the table alone. */
 export const TABLE_VARIANCE = 4;
+/**
+ * Up to here `matched` is k = 2^b k1 + (A - B): k1 from the table, A and B uniform in 0 ... 2^b - 1, of variance (4^b - 1) / 6 together. That is
+ * the table's law on a grid of 2^b steps, and between its points what a straight line between their probabilities gives.
+ * Above, floor(s' |z| + u) with s'^2 = s^2 - 1/6 is exact to 1e-34.
+ */
+export const COARSE_VARIANCE = 1066.5;
+const MOST_BITS = 4;
 const SIXTH = f(1 / 6);
 const TWO_M23 = f(2 ** -23);
 const TWO_32 = 2 ** 32;
@@ -25,11 +32,14 @@ export class Draws {
   private readonly moveWords = new Uint32Array(TILE / 2 + 8);
   private readonly moves = new Uint16Array(this.moveWords.buffer);
   private readonly rounding = new Uint32Array(TILE + 8);
+  private readonly fineWords = new Uint32Array(TILE / 4 + 8);
+  private readonly fine = new Uint8Array(this.fineWords.buffer);
   private readonly pulls = new Uint32Array(TILE + 8);
   private readonly refined = new Uint32Array(4);
   private hasNormals = false;
   private hasMoves = false;
   private hasRounding = false;
+  private hasFine = false;
   private hasPulls = false;
   private key: Key = { k0: 0, k1: 0 };
   private tick = 0;
@@ -45,6 +55,7 @@ export class Draws {
     this.hasNormals = false;
     this.hasMoves = false;
     this.hasRounding = false;
+    this.hasFine = false;
     this.hasPulls = false;
   }
 
@@ -65,6 +76,17 @@ export class Draws {
       this.hasRounding = true;
     }
     return this.rounding[(this.index % 4) + i] as number;
+  }
+
+  /** A - B of weight `i` of the tile, both uniform in 0 ... 2^bits - 1, from the halves of a byte. */
+  fineMove(i: number, bits: number): number {
+    if (!this.hasFine) {
+      this.fill(this.fineWords, 16, Purpose.Fine);
+      this.hasFine = true;
+    }
+    const byte = this.fine[(this.index % 16) + i] as number;
+    const mask = (1 << bits) - 1;
+    return (byte & mask) - ((byte >> 4) & mask);
   }
 
   /** The word that rounds the pull of weight `i` of the tile (kernels/js/langevin.ts). */
@@ -106,10 +128,13 @@ export class Law {
   private readonly high = new Int32Array(LAW_COLUMNS);
   private readonly low = new Uint32Array(LAW_COLUMNS);
   private columns = 0;
+  private bits = 0;
 
-  /** Sets the variance, 0 <= v <= TABLE_VARIANCE: the mixture of the two neighbouring rows whose variance is v. */
+  /** Sets the variance, 0 <= v <= COARSE_VARIANCE: the mixture of the two neighbouring rows whose variance is what A - B leaves of v. */
   set(v: number): void {
-    const position = f(v * 4);
+    const { bits, variance } = gridOf(v);
+    this.bits = bits;
+    const position = f(4 * variance);
     const row = Math.min(Math.floor(position), LAW_ROWS - 2);
     const weight = f(position - row);
     const a = row * LAW_COLUMNS;
@@ -129,8 +154,16 @@ export class Law {
     }
   }
 
-  /** |k| for 15 bits m; `refine` gives 32 more bits when m alone does not decide. */
-  size(m: number, draws: Draws, i: number): number {
+  /** The signed move of weight `i` of the tile. */
+  move(draws: Draws, i: number): number {
+    const m = draws.move(i);
+    const size = this.size(m & 0x7fff, draws, i) << this.bits;
+    const k = m & 0x8000 ? -size : size;
+    return this.bits === 0 ? k : k + draws.fineMove(i, this.bits);
+  }
+
+  /** |k| for 15 bits m, on the table's grid; `refine` gives 32 more bits when m alone does not decide. */
+  private size(m: number, draws: Draws, i: number): number {
     let k = 0;
     while (k < this.columns && m < (this.high[k] as number)) k++;
     if (k === this.columns || m !== this.high[k]) return k;
@@ -138,6 +171,14 @@ export class Law {
     while (k < this.columns && (m < (this.high[k] as number) || (m === this.high[k] && r < (this.low[k] as number)))) k++;
     return k;
   }
+}
+
+/** The grid of 2^bits steps that the table is put on for a law of variance v, and the table's variance on it: what A - B leaves. */
+export function gridOf(v: number): { bits: number; variance: number } {
+  const fine = (bits: number) => (4 ** bits - 1) / 6;
+  let bits = 0;
+  while (bits < MOST_BITS && v > TABLE_VARIANCE * 4 ** bits + fine(bits)) bits++;
+  return { bits, variance: f(f(v - fine(bits)) * 4 ** -bits) };
 }
 
 const law = new Law();
@@ -158,15 +199,13 @@ export function centredUniform(word: number): number {
   return f(f((word >>> 9) + 0.5) * TWO_M23);
 }
 
-/** A signed move drawn from `matched` of variance v, mean 0. Also used for float formats, on the grid of one binade. */
+/** A signed move drawn from `matched` of variance v, mean 0; `useLaw` is set to it. Also used for float formats, on the grid of one binade. */
 export function matchedMove(v: number, draws: Draws, i: number, useLaw: Law): number {
-  if (v > TABLE_VARIANCE) return kick(matchedScale(v), draws.normal(i), centredUniform(draws.roundingWord(i)));
-  const m = draws.move(i);
-  const k = useLaw.size(m & 0x7fff, draws, i);
-  return m & 0x8000 ? -k : k;
+  if (v > COARSE_VARIANCE) return kick(matchedScale(v), draws.normal(i), centredUniform(draws.roundingWord(i)));
+  return useLaw.move(draws, i);
 }
 
-/** s' above the table: s'^2 + 1/6 = v. */
+/** s' above the law's tables: s'^2 + 1/6 = v. */
 export function matchedScale(v: number): number {
   return f(Math.sqrt(f(v - SIXTH)));
 }
@@ -185,7 +224,7 @@ export function moveRun(
   draws: Draws,
 ): number {
   const v = f(s * s);
-  if (rounding === Rounding.matched && v <= TABLE_VARIANCE) law.set(v);
+  if (rounding === Rounding.matched && v <= COARSE_VARIANCE) law.set(v);
   let changed = 0;
   for (let i = from; i < to; i++) {
     let k: number;
