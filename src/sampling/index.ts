@@ -3,3 +3,4 @@
 export { type NoisePoint, noiseFlipRate, type Profile, type SoftmaxPoint, softmaxFlipRate, weightSigma } from "./calibration.js";
 export { gaussianMax, gumbel, gumbelMax } from "./gumbel.js";
 export { argmax, crossEntropy, entropy, type Heat, inverseTemperature, kl, type Logits, logSoftmax, softmax } from "./softmax.js";
+export { Ensemble, type EnsembleEntropy } from "./uncertainty.js";
