@@ -1,6 +1,6 @@
 // What a module exports: addresses of the places that JavaScript fills, and the kernels. src/kernels/wasm.ts is the only caller.
 
-import { DECAY, FORMAT, HITS, LAW, PRISTINE_STAGE, STAGE, STEPS, TAKEN } from "./memory";
+import { ALIAS, DECAY, FORMAT, HITS, LAW, PRISTINE_STAGE, STAGE, STEPS, TAKEN } from "./memory";
 import { fill } from "./noise";
 import { takenHits } from "./sparse";
 
@@ -30,7 +30,9 @@ export function law(): usize {
 export function hits(): usize {
   return HITS;
 }
-
+export function alias(): usize {
+  return ALIAS;
+}
 export function taken(): usize {
   return TAKEN;
 }

@@ -28,7 +28,14 @@ export const MOVE_DRAWS: usize = memory.data(4096 * 2 + 128, 64);
 export const PULL_DRAWS: usize = memory.data(4096 * 4 + 128, 64);
 export const FINE_DRAWS: usize = memory.data(4096 + 16 + 128, 64);
 export const REFINE_DRAWS: usize = memory.data(128, 64);
-export const THRESHOLDS: usize = memory.data(16 * 2, 64);
+/** src/kernels/alias.ts: rows of first outcomes, second outcomes, and thresholds of eight variants, sixteen bytes each. */
+export const ALIAS: usize = memory.data(130 * 160, 64);
+/** What runs draw: a byte a weight, five bits that eight weights of 2048 share, and a word a piece of 32 weights. */
+export const BYTE_DRAWS: usize = memory.data(4096 + 256, 64);
+export const SHARED_DRAWS: usize = memory.data(3 * 256 + 128, 64);
+export const ROW_DRAWS: usize = memory.data(4096 / 8 + 256, 64);
+/** Moves of sixteen weights of which not all belong to a run. */
+export const ROOM: usize = memory.data(16, 64);
 export const LANES: usize = memory.data(16 * 8, 64);
 /** Of each run of a tile of rows, or of a leaf of groups: its noise in steps, its end, its level, and the share of that level's hits that it takes. */
 export const RUN_SCALES: usize = memory.data(4096 * 4, 64);
@@ -99,6 +106,14 @@ export const ROUNDING_PURPOSE: u32 = 4;
 export const HIT_PURPOSE: u32 = 5;
 export const PULL_PURPOSE: u32 = 7;
 export const FINE_PURPOSE: u32 = 8;
+
+export const DRAW_PURPOSE: u32 = 9;
+export const SHARED_PURPOSE: u32 = 10;
+export const ROW_PURPOSE: u32 = 11;
+
+export const ALIAS_SHIFT: i32 = 19;
+export const ALIAS_FIRST: i32 = 1936;
+export const ALIAS_ROW: i32 = 160;
 
 export const DECAY_HEAD: i32 = 3;
 export const DECAY_COLUMNS: i32 = 256;

@@ -4,8 +4,14 @@
 import { halfToFloat, pack, readStep, stepSize, unpack, readHalf } from "./codes";
 import { codeOfLevel, lastLevel, levelOfCode, meanGap, valueAt } from "./levels";
 import {
+  ALIAS,
+  ALIAS_FIRST,
+  ALIAS_ROW,
+  ALIAS_SHIFT,
+  BYTE_DRAWS,
   BYTES,
   CODES,
+  DRAW_PURPOSE,
   EXTERNAL,
   F16_KIND,
   F32_KIND,
@@ -32,19 +38,23 @@ import {
   PULL_PURPOSE,
   REFINE_DRAWS,
   REFINE_PURPOSE,
+  ROOM,
   ROUNDING_DRAWS,
   ROUNDING_PURPOSE,
+  ROW_DRAWS,
+  ROW_PURPOSE,
   RUN_ENDS,
   RUN_LEVELS,
   RUN_SCALES,
   RUN_SHARES,
+  SHARED_DRAWS,
+  SHARED_PURPOSE,
   STEP_F16,
   STEP_F16_ORIGIN,
   STEP_OFFSET,
   STAGE,
   STEP,
   STEPS,
-  THRESHOLDS,
   TILE,
   UNIFORM,
   WEIGHTS,
@@ -95,6 +105,7 @@ let hasRounding: bool = false;
 let hasMoves: bool = false;
 let hasPulls: bool = false;
 let hasFine: bool = false;
+let hasRuns: bool = false;
 // The law of `matched` at one variance lies between two rows of the table.
 let lawRow: usize = 0;
 let lawWeight: f32 = 0;
@@ -120,6 +131,7 @@ export function beginTile(index_: u64, count_: i32): void {
   hasMoves = false;
   hasPulls = false;
   hasFine = false;
+  hasRuns = false;
 }
 
 /** Address of the normal of weight 0 of the tile. */
@@ -166,14 +178,17 @@ function refineWord(i: i32): u32 {
   return load<u32>(REFINE_DRAWS + (<usize>(at & 3) << 2));
 }
 
+/** Sets the grid of the law of variance v <= COARSE_VARIANCE; returns the variance of its table on it. */
+function setGrid(v: f32): f32 {
+  lawBits = <i32>(v > 4) + <i32>(v > 16.5) + <i32>(v > 66.5) + <i32>(v > 266.5);
+  if (lawBits == 0) return v;
+  const four = <f32>(1 << (2 * lawBits));
+  return (v - (four - 1) / 6) / four;
+}
+
 /** Sets the law of `matched` at variance v <= COARSE_VARIANCE. */
 export function setLaw(v: f32): void {
-  lawBits = <i32>(v > 4) + <i32>(v > 16.5) + <i32>(v > 66.5) + <i32>(v > 266.5);
-  let position = v * 4;
-  if (lawBits > 0) {
-    const four = <f32>(1 << (2 * lawBits));
-    position = ((v - (four - 1) / 6) / four) * 4;
-  }
+  const position = setGrid(v) * 4;
   const row = min<i32>(<i32>position, LAW_ROWS - 2);
   lawRow = LAW + <usize>(row * LAW_COLUMNS * 4);
   lawWeight = position - <f32>row;
@@ -283,78 +298,71 @@ function kickRun(from: i32, to: i32, s: f32, nearest: bool): void {
   }
 }
 
-/** Whole parts of the thresholds of four columns. */
+/** Begins what runs draw. */
+function drawRuns(): void {
+  if (hasRuns) return;
+  hasRuns = true;
+  fill(AS_BITS, BYTE_DRAWS, (<i32>(index & 15) + count + 15) >> 4, key0, key1, index >> 4, tick, DRAW_PURPOSE);
+  fill(AS_BITS, ROW_DRAWS, (<i32>(index & 127) + count + 127) >> 7, key0, key1, index >> 7, tick, ROW_PURPOSE);
+  const first = index >> 11;
+  const blocks = <i32>(((index + <u64>count - 1) >> 11) - first + 1) << 4;
+  fill(AS_BITS, SHARED_DRAWS, blocks, key0, key1, first << 4, tick, SHARED_PURPOSE);
+}
+
+/** The row that the variance with these bits is rounded to, up or down, so that it is what was asked for on average: where it lies. */
 // @ts-ignore: decorator
 @inline
-function fourThresholds(j: i32): v128 {
-  const at = lawRow + (<usize>j << 2);
-  const p = v128.load(at);
-  const t = f32x4.add(p, f32x4.mul(f32x4.sub(v128.load(at, LAW_COLUMNS * 4), p), f32x4.splat(lawWeight)));
-  return i32x4.trunc_sat_f32x4_s(t);
+function aliasRow(bits: u32, word: u32): usize {
+  const row = <i32>((bits + (word & ((1 << ALIAS_SHIFT) - 1))) >> ALIAS_SHIFT) - ALIAS_FIRST;
+  return ALIAS + <usize>(row * ALIAS_ROW);
 }
 
-/** Whole parts of the thresholds as int16 to THRESHOLDS; returns where those that are not zero end. */
-function storeThresholds(): usize {
-  let end = THRESHOLDS;
-  if (ASC_FEATURE_SIMD) {
-    for (let j = 0; j < LAW_COLUMNS && end == THRESHOLDS + (<usize>j << 1); j += 8) {
-      const t = i16x8.narrow_i32x4_s(fourThresholds(j), fourThresholds(j + 4));
-      v128.store(THRESHOLDS + (<usize>j << 1), t);
-      end += <usize>popcnt<i32>(i16x8.bitmask(i16x8.gt_s(t, i16x8.splat(0)))) << 1;
-    }
-    return end;
-  }
-  for (let j = 0; j < LAW_COLUMNS && threshold(j) >= 1; j++, end += 2) store<i16>(end, <i16>threshold(j));
-  return end;
-}
-
-/** Moves of a run drawn from the law set by setLaw. */
-function tableRun(from: i32, to: i32): void {
-  const words = moveWords();
-  const end = storeThresholds();
-  let i = from;
-  if (ASC_FEATURE_SIMD) {
-    const zero = i16x8.splat(0);
-    for (; i + 16 <= to; i += 16) {
-      const at = words + (<usize>i << 1);
-      const w = v128.load(at);
-      const x = v128.load(at, 16);
-      const m = v128.and(w, i16x8.splat(0x7fff));
-      const n = v128.and(x, i16x8.splat(0x7fff));
-      let size = zero;
-      let sizeN = zero;
-      // 15 bits do not decide where they equal the whole part of a threshold; zero is that of all the last ones.
-      let open = i16x8.eq(m, zero);
-      let openN = i16x8.eq(n, zero);
-      for (let column = THRESHOLDS; column < end; column += 2) {
-        const t = v128.load16_splat(column);
-        size = i16x8.sub(size, i16x8.gt_s(t, m));
-        sizeN = i16x8.sub(sizeN, i16x8.gt_s(t, n));
-        open = v128.or(open, i16x8.eq(t, m));
-        openN = v128.or(openN, i16x8.eq(t, n));
-      }
-      const sign = i8x16.lt_s(i8x16.narrow_i16x8_s(w, x), zero);
-      v128.store(MOVES + i, i8x16.sub(v128.xor(i8x16.narrow_i16x8_s(size, sizeN), sign), sign));
-      for (let rest = i8x16.bitmask(i8x16.narrow_i16x8_s(open, openN)); rest != 0; rest &= rest - 1) {
-        tableMove(words, i + ctz<i32>(rest), end);
-      }
+/** Moves of a run of variance v on the grid of setGrid, by the table of src/kernels/alias.ts. */
+function aliasRun(from: i32, to: i32, v: f32): void {
+  drawRuns();
+  const float = reinterpret<u32>(v);
+  // From the beginning of sixteen weights on, of which those before may be another run's.
+  const before = <i32>(index & 15);
+  for (let i = from - ((before + from) & 15); i < to; i += 16) {
+    const word = load<u32>(ROW_DRAWS + (<usize>((<i32>(index & 127) + i) >> 5) << 2));
+    const row = aliasRow(float, word);
+    const thresholds = row + 32 + <usize>((word >> 29) << 4);
+    const at = <i32>(index & 2047) + i;
+    const bytes = BYTE_DRAWS + before + i;
+    const shared = SHARED_DRAWS + ((at >> 11) << 8) + (at & 255);
+    if (i >= from && i + 16 <= to) {
+      sixteenMoves(MOVES + i, bytes, shared, row, thresholds);
+    } else {
+      sixteenMoves(ROOM, bytes, shared, row, thresholds);
+      const first = max<i32>(from, i);
+      memory.copy(MOVES + first, ROOM + (first - i), min<i32>(to, i + 16) - first);
     }
   }
-  for (; i < to; i++) tableMove(words, i, end);
 }
 
-function tableMove(words: usize, i: i32, end: usize): void {
-  const w = <i32>load<u16>(words + (<usize>i << 1));
-  const m = w & 0x7fff;
-  let size = 0;
-  let open = m == 0;
-  for (let column = THRESHOLDS; column < end; column += 2) {
-    const t = <i32>load<i16>(column);
-    size += <i32>(t > m);
-    open = open | (t == m);
+/**
+ * Of a weight's byte, the lowest four bits choose the bucket, the fifth is the sign, and the upper three with five shared ones the outcome.
+ */
+// @ts-ignore: decorator
+@inline
+function sixteenMoves(out: usize, bytes: usize, shared: usize, row: usize, thresholds: usize): void {
+  if (ASC_FEATURE_SIMD) {
+    const byte = v128.load(bytes);
+    const bucket = v128.and(byte, i8x16.splat(15));
+    const share = v128.bitselect(byte, v128.load(shared), i8x16.splat(<i8>0xe0));
+    const less = i8x16.lt_s(share, i8x16.swizzle(v128.load(thresholds), bucket));
+    const size = v128.bitselect(i8x16.swizzle(v128.load(row), bucket), i8x16.swizzle(v128.load(row, 16), bucket), less);
+    const sign = i8x16.eq(v128.and(byte, i8x16.splat(16)), i8x16.splat(16));
+    v128.store(out, i8x16.sub(v128.xor(size, sign), sign));
+    return;
   }
-  if (open) size = moveSize(m, i);
-  storeMove(i, withSign(size, -(w >> 15)));
+  for (let i = 0; i < 16; i++) {
+    const byte = <i32>load<u8>(bytes + i);
+    const bucket = byte & 15;
+    const share = <i32>(<i8>((byte & 0xe0) | (<i32>load<u8>(shared + i) & 31)));
+    const less = share < <i32>load<i8>(thresholds + bucket);
+    store<i8>(out + i, <i8>withSign(<i32>load<i8>(row + (less ? 0 : 16) + bucket), -((byte >> 4) & 1)));
+  }
 }
 
 /** MOVES[from, to) := 2^lawBits k + A - B, kept to int8. */
@@ -385,8 +393,7 @@ function drawRun(from: i32, to: i32, s: f32): void {
   if (s == 0) {
     memory.fill(MOVES + from, 0, to - from);
   } else if (rounding == MATCHED && v <= COARSE_VARIANCE) {
-    setLaw(v);
-    tableRun(from, to);
+    aliasRun(from, to, setGrid(v));
     if (lawBits > 0) refineRun(from, to);
   } else {
     kickRun(from, to, rounding == MATCHED ? matchedScale(v) : s, rounding == NEAREST);

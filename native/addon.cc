@@ -611,16 +611,19 @@ Napi::Value targets(const Napi::CallbackInfo& info) {
   return list;
 }
 
-/// (Float32Array, Uint32Array): the tables of src/kernels/law.ts.
+/// (Float32Array, Uint32Array, Int8Array): the tables of src/kernels/law.ts, and that of alias.ts.
 void set_law(const Napi::CallbackInfo& info) {
   auto table = info[0].As<Napi::Float32Array>();
   auto hits = info[1].As<Napi::Uint32Array>();
-  if (table.ElementLength() != size_t(kLawRows * kLawColumns) || hits.ElementLength() != size_t(kHitsMost)) {
+  auto alias = info[2].As<Napi::Int8Array>();
+  if (table.ElementLength() != size_t(kLawRows * kLawColumns) || hits.ElementLength() != size_t(kHitsMost) ||
+      alias.ElementLength() != sizeof(law.alias)) {
     throw Napi::Error::New(info.Env(), "not the tables of the law");
   }
   std::call_once(law_once, [&] {
     memcpy(law.tails, table.Data(), sizeof(law.tails));
     memcpy(law.hits, hits.Data(), sizeof(law.hits));
+    memcpy(law.alias, alias.Data(), sizeof(law.alias));
     for (int row = 0; row < kLawRows; row++) {
       int& columns = law.columns[row];
       for (columns = 0; columns < kLawColumns && law.tails[row * kLawColumns + columns] != 0.0f;) columns++;

@@ -2,6 +2,7 @@
 // and plain reasons where it cannot run. That its bytes are those of plain JavaScript: equality.test.ts.
 import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { ALIAS_FIRST, ALIAS_ROW, ALIAS_SHIFT } from "../src/kernels/alias.js";
 import * as contract from "../src/kernels/contract.js";
 import { Field, type Kernels, Kind, type Move, StepKind, SUM_LEAF } from "../src/kernels/contract.js";
 import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD } from "../src/kernels/decay.js";
@@ -61,6 +62,9 @@ describe("modules", () => {
       ["LAW_ROWS", LAW_ROWS],
       ["LAW_COLUMNS", LAW_COLUMNS],
       ["HITS_MOST", HITS.length],
+      ["ALIAS_SHIFT", ALIAS_SHIFT],
+      ["ALIAS_FIRST", ALIAS_FIRST],
+      ["ALIAS_ROW", ALIAS_ROW],
       ["DECAY_HEAD", DECAY_HEAD],
       ["DECAY_COLUMNS", DECAY_COLUMNS],
       ["DECAY_FIRST", DECAY_FIRST],

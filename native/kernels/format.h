@@ -16,10 +16,16 @@ enum Kind : int { kLattice, kF32, kF16, kBF16 };
 enum Levels : int { kUniform, kIq4nl, kE2m1 };
 enum StepKind : int { kExternal, kStepF16, kStepF16Origin, kStepK2, kStepK3, kStepK4, kStepK6, kStepIq4, kStepE8m0, kStepUe4m3 };
 enum Rounding : int { kNearest, kStochastic, kMatched };
-enum Purpose : uint32_t { kBitsPurpose, kNormalPurpose, kMovePurpose, kRefinePurpose, kRoundingPurpose, kHitPurpose, kCollisionPurpose, kPullPurpose, kFinePurpose, kColumnPurpose = 16 };
+enum Purpose : uint32_t { kBitsPurpose, kNormalPurpose, kMovePurpose, kRefinePurpose, kRoundingPurpose, kHitPurpose, kCollisionPurpose, kPullPurpose,
+  kFinePurpose, kDrawPurpose, kSharedPurpose, kRowPurpose, kColumnPurpose = 16 };
 
 constexpr int kLawRows = 17;
 constexpr int kLawColumns = 16;
+/// The table of src/kernels/alias.ts: a row has first outcomes, second outcomes, and thresholds of eight variants, sixteen each.
+constexpr int kAliasShift = 19;
+constexpr uint32_t kAliasFirst = uint32_t(127 - 6) << (23 - kAliasShift);
+constexpr uint32_t kAliasStill = (uint32_t(127 + 2) << (23 - kAliasShift)) - kAliasFirst + 1;  // moves nothing
+constexpr uint32_t kAliasRow = 16 * 10;
 constexpr int kHitsMost = 192;
 constexpr int kHitsMeanBits = 6;  // 64 hits a tile on average
 
@@ -30,6 +36,10 @@ constexpr int kDecayFirst = (127 - 16) * 8;
 
 /// Weights that are moved at a time; a multiple of every block.
 constexpr size_t kTile = 2048;
+
+/// Weights that have a row word, and bytes that weights of a tile share the lower bits of.
+constexpr size_t kPiece = 32;
+constexpr size_t kShared = 256;
 
 /// Weights that collide together.
 constexpr size_t kCell = 256;
@@ -45,6 +55,8 @@ struct LawTable {
   /// The tails again, column by column, and with room for a vector of rows.
   float columns_of_tails[kLawColumns][33];
   uint32_t hits[kHitsMost];
+  /// src/kernels/alias.ts.
+  alignas(64) uint8_t alias[(kAliasStill + 1) * kAliasRow];
 };
 
 struct Key {
@@ -96,6 +108,16 @@ inline void prefetch(const void* at) {
   __builtin_prefetch(at, kWrite);
 #else
   (void)at;
+#endif
+}
+
+/// Keeps compilers from holding an array in registers, where taking words out again costs more than loading them into all lanes does.
+template <class T>
+inline void in_memory(T& array) {
+#if defined(__GNUC__)
+  __asm__ volatile("" : "+m"(array));
+#else
+  (void)array;
 #endif
 }
 

@@ -20,7 +20,7 @@ inline void index_steps(uint8_t* classes, uint8_t* tiles, const uint8_t* data, s
   const size_t weights = format[kWeights], tile_blocks = kTile / weights;
   for (size_t block = 0; block < blocks; block += tile_blocks) {
     const size_t count = tile_blocks < blocks - block ? tile_blocks : blocks - block;
-    float steps[Thresholds::kRuns];
+    float steps[kTileRuns];
     const size_t groups = read_steps(steps, data + block * format[kBytes], count, format);
     int smallest = kAnyStep, largest = kNoStep;
     for (size_t g = 0; g < groups; g++) {

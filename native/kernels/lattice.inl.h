@@ -4,6 +4,8 @@
 /// Weights whose steps are read before their sparse moves are made; hits of most levels come in tiles that fit into it.
 constexpr uint64_t kSpan = 65536;
 constexpr size_t kSpanRuns = kSpan / 16;
+/// The most runs of a tile.
+constexpr size_t kTileRuns = kTile / 16;
 
 /// The rails of codes as they are stored, put so that they and the codes compare unsigned.
 struct Rails {
@@ -15,39 +17,95 @@ struct Rails {
   }
 };
 
-/// codes += k, |k| at most the distance to the nearer rail; returns how many changed.
-inline size_t apply_moves(uint8_t* codes, const int8_t* k, size_t n, const Rails& rails) {
-  const B lo = set1_b(rails.lo), hi = set1_b(rails.hi), flip = set1_b(rails.flip), zero = set1_b(0);
-  size_t changed = 0;
-  size_t i = 0;
-  for (; i + B_LANES <= n; i += B_LANES) {
-    const B code = load_b(codes + i);
-    const B at = xor_b(code, flip);
-    const B room = min_b(sub_floor_b(at, lo), sub_floor_b(hi, at));
-    const B d = min_signed_b(max_signed_b(load_b(reinterpret_cast<const uint8_t*>(k + i)), sub_b(zero, room)), room);
-    store_b(codes + i, add_b(code, d));
+/// Moves codes by k, |k| at most the distance to the nearer rail, and counts how many changed.
+class Mover {
+ public:
+  explicit Mover(const Rails& rails) : lo_(set1_b(rails.lo)), hi_(set1_b(rails.hi)), flip_(set1_b(rails.flip)), zero_(set1_b(0)), rails_(rails) {}
+
+  B operator()(B code, B k) {
+    const B at = xor_b(code, flip_);
+    const B room = min_b(sub_floor_b(at, lo_), sub_floor_b(hi_, at));
+    const B d = min_signed_b(max_signed_b(k, sub_b(zero_, room)), room);
     changed += count_nonzero_b(d);
+    return add_b(code, d);
   }
-  for (; i < n; i++) {
-    const int at = codes[i] ^ rails.flip;
-    int room = at - rails.lo < rails.hi - at ? at - rails.lo : rails.hi - at;
-    if (room < 0) room = 0;
-    const int d = k[i] < -room ? -room : k[i] > room ? room : k[i];
-    codes[i] = uint8_t(codes[i] + d);
+
+  uint8_t operator()(uint8_t code, int8_t k) {
+    const int at = code ^ rails_.flip, low = at - rails_.lo, high = rails_.hi - at;
+    const int nearer = low < high ? low : high, room = nearer > 0 ? nearer : 0;
+    const int d = k < -room ? -room : k > room ? room : k;
     changed += d != 0;
+    return uint8_t(code + d);
   }
-  return changed;
+
+  size_t changed = 0;
+
+ private:
+  const B lo_, hi_, flip_, zero_;
+  const Rails rails_;
+};
+
+/// codes[0, n) += k; returns how many changed.
+inline size_t apply_moves(uint8_t* codes, const int8_t* k, size_t n, const Rails& rails) {
+  Mover mover(rails);
+  size_t i = 0;
+  for (; i + B_LANES <= n; i += B_LANES) store_b(codes + i, mover(load_b(codes + i), load_b(reinterpret_cast<const uint8_t*>(k) + i)));
+#if BROWNIAN_VECTORS
+  for (; i < n; i++) codes[i] = mover(codes[i], k[i]);
+#endif
+  return mover.changed;
+}
+
+/// The same for runs of 32 codes that lie `stride` apart.
+inline size_t apply_moves_32(uint8_t* codes, size_t stride, const int8_t* k, size_t runs, const Rails& rails) {
+  Mover mover(rails);
+  const uint8_t* from = reinterpret_cast<const uint8_t*>(k);
+  size_t run = 0;
+#if BROWNIAN_VECTORS
+  if constexpr (B_LANES == 64) {
+    for (; run + 2 <= runs; run += 2, codes += 2 * stride, from += 64) store_pieces_32(codes, stride, mover(load_pieces<32>(codes, stride), load_b(from)));
+    if (run < runs) return mover.changed + apply_moves(codes, reinterpret_cast<const int8_t*>(from), 32, rails);
+  }
+#endif
+  for (; run < runs; run++, codes += stride, from += 32) {
+    for (int i = 0; i < 32; i += B_LANES) store_b(codes + i, mover(load_b(codes + i), load_b(from + i)));
+  }
+  return mover.changed;
 }
 
 inline bool in_table(const Move& move, float s) { return move.rounding == kMatched && s * s <= kCoarseVariance; }
 
 /// A tile of blocks, moved by the moves in k.
 inline size_t put_moves(uint8_t* data, size_t blocks, size_t n, const int8_t* k, const int32_t* format) {
+  if (bare_bytes(format)) return apply_moves(data, k, n, Rails(format));
+  if (format[kPlaneBits] == 8 && format[kPlaneRun] == 32 && format[kWeights] == 32) {
+    return apply_moves_32(data + format[kPlaneOffset], size_t(format[kBytes]), k, blocks, Rails(format));
+  }
   alignas(64) uint8_t codes[kTile];
   unpack(codes, data, blocks, format);
   const size_t changed = apply_moves(codes, k, n, Rails(format));
   if (changed > 0) pack(codes, data, blocks, format);
   return changed;
+}
+
+/// k[0, n) of groups with variances v under the law of the table, negative where nothing moves.
+inline void table_groups(int8_t* k, size_t n, size_t group, const float* v, const LawTable& table, const Draws& draws) {
+  AliasRows rows;
+  const uint32_t* const words = draws.row_words(0);
+  if (group == 32 && draws.index % kPiece == 0) {
+    rows.set(v, words, n / 32);
+    alias_groups<32>(k, 0, n, rows, table, draws);
+    return;
+  }
+  // Two groups of 16 have one word; of longer ones, every 32 weights.
+  const size_t piece = group < kPiece ? group : kPiece, pieces = n / piece;
+  float variances[AliasRows::kMost];
+  uint32_t word_of[AliasRows::kMost];
+  for (size_t p = 0; p < pieces; p++) variances[p] = v[p * piece / group];
+  for (size_t p = 0; p < pieces; p++) word_of[p] = words[p * piece / kPiece];
+  rows.set(variances, word_of, pieces);
+  if (piece == 16) alias_groups<16>(k, 0, n, rows, table, draws);
+  else alias_groups<32>(k, 0, n, rows, table, draws);
 }
 
 /// Moves the dense runs of a tile: groups of `group` weights with noise s[run], of which those with levels[run] other than kDense rest.
@@ -57,39 +115,39 @@ struct Runs {
 
 inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Move& move, const LawTable& table, const float* s,
                                 const int8_t* levels, Draws& draws) {
-  alignas(64) int8_t k[kTile + H_LANES];
-  const int group = move.format[kGroup];
-  const size_t runs = n / group;
-  float v[Thresholds::kRuns + N];
-  int8_t bits[Thresholds::kRuns];
+  alignas(64) int8_t k[kTile + 64];
+  const size_t group = size_t(move.format[kGroup]), runs = n / group;
   const bool matched = move.rounding == kMatched;
-  int tabled = 0, kicked = 0, refined = 0;
+  float v[kTileRuns];
+  int8_t grids[kTileRuns];
+  int tabled = 0, refined = 0, kicked = 0;
   for (size_t r = 0; r < runs; r++) {
-    const bool in_table = matched & (levels[r] == Runs::kDense) & (s[r] * s[r] <= kCoarseVariance);
-    const Grid grid(in_table ? s[r] * s[r] : 0.0f);
-    bits[r] = int8_t(grid.bits);
-    v[r] = in_table ? grid.variance : -1.0f;
+    const int dense = levels[r] == Runs::kDense, in_table = dense & int(matched & (s[r] * s[r] <= kCoarseVariance));
+    v[r] = in_table ? s[r] * s[r] : -1.0f;
+    tabled += in_table;
+    refined += v[r] > kTableVariance;
+    kicked += dense & ~in_table;
   }
-  for (size_t r = 0; r < runs; r++) tabled |= v[r] >= 0.0f;
-  for (size_t r = 0; r < runs; r++) refined |= bits[r];
-  for (size_t r = 0; r < runs; r++) kicked |= (levels[r] == Runs::kDense) & (v[r] < 0.0f);
-  if (tabled && group == 16) table_runs<16>(k, n, Thresholds(table, v, runs), table, v, draws);
-  else if (tabled && group == 32) table_runs<32>(k, n, Thresholds(table, v, runs), table, v, draws);
-  else if (tabled) {
-    for (size_t r = 0; r < runs; r++) {
-      if (v[r] >= 0.0f) table_run(k + r * group, r * group, group, table, v[r], draws);
-      else memset(k + r * group, 0, group);
-    }
-  } else memset(k, 0, n);
-  if (refined) {
-    const uint8_t* fine = draws.fine();
-    for (size_t r = 0; r < runs; r++) {
-      if (bits[r] > 0) refine_moves(k + r * group, group, bits[r], fine + r * group);
-    }
+  for (size_t r = 0; refined > 0 && r < runs; r++) {
+    const Grid grid(v[r] > 0.0f ? v[r] : 0.0f);
+    grids[r] = int8_t(grid.bits);
+    v[r] = v[r] > kTableVariance ? grid.variance : v[r];
   }
-  if (kicked) {
+  if (tabled > 0) {
+    draws.runs();
+    table_groups(k, n, group, v, table, draws);
+    if (refined > 0) {
+      const uint8_t* fine = draws.fine();
+      for (size_t r = 0; r < runs; r++) {
+        if (grids[r] > 0) refine_moves(k + r * group, group, grids[r], fine + r * group);
+      }
+    }
+  } else {
+    memset(k, 0, n);
+  }
+  if (kicked > 0) {
     for (size_t r = 0; r < runs; r++) {
-      if (levels[r] == Runs::kDense && v[r] < 0.0f) kick_run(k, r * group, group, s[r], move, draws);
+      if (levels[r] == Runs::kDense && v[r] < 0.0f) kick_run(k, r * group, group, s[r], move, draws, 4 * size_t(kicked) < runs);
     }
   }
   return put_moves(data, blocks, n, k, move.format);
@@ -109,7 +167,7 @@ struct Kinds {
 /// Of runs with noise s[0, n): the level, or whether a run is dense or still; the share where it has a level.
 inline Kinds classify(const Move& move, const float* s, size_t n, int8_t* levels, uint32_t* shares) {
   const float sparse_below = move.rounding == kMatched ? kSparseVariance : 0.0f;
-  int32_t kinds[Thresholds::kRuns];
+  int32_t kinds[kTileRuns];
   for (size_t r = 0; r < n; r++) {
     const float v = s[r] * s[r];
     const int level = level_of(v);
@@ -151,10 +209,10 @@ class GroupMover {
     const size_t weights = move_.format[kWeights], bytes = move_.format[kBytes], tile_blocks = kTile / weights;
     size_t changed = 0;
     Kinds all;
-    for (size_t block = 0, run = 0; block < blocks; block += tile_blocks) {
-      const size_t count = tile_blocks < blocks - block ? tile_blocks : blocks - block;
+    for (size_t block = 0, run = 0; block < blocks;) {
+      const size_t room = tile_blocks - size_t((index / weights + block) % tile_blocks), count = room < blocks - block ? room : blocks - block;
       uint8_t* at = data + block * bytes;
-      float s[Thresholds::kRuns];
+      float s[kTileRuns];
       const size_t runs = read_steps(s, at, count, move_.format);
       for (size_t r = 0; r < runs; r++) s[r] = scale_in_steps(move_, step_size(s[r]));
       const Kinds kinds = classify(move_, s, runs, levels_ + run, shares_ + run);
@@ -164,6 +222,7 @@ class GroupMover {
         changed += move_dense_groups(at, count, count * weights, move_, table_, s, levels_ + run, draws_);
       }
       run += runs;
+      block += count;
     }
     for (int level = 0; all.levels >> level != 0; level++) {
       if (all.levels >> level & 1) changed += sparse(data, index, uint64_t(blocks) * weights, level);
@@ -188,8 +247,8 @@ class GroupMover {
   Draws& draws_;
   Hits& hits_;
   int group_log_;
-  int8_t levels_[kSpanRuns + Thresholds::kRuns];
-  uint32_t shares_[kSpanRuns + Thresholds::kRuns];
+  int8_t levels_[kSpanRuns + kTileRuns];
+  uint32_t shares_[kSpanRuns + kTileRuns];
 };
 
 /// Splits weights [0, n), of which the first is weight `index` of the tensor, where rows (and so external steps) change.
@@ -227,10 +286,11 @@ class RowMover {
       rows++;
     });
     size_t changed = 0;
-    for (size_t tile = 0; all.dense && tile < n; tile += kTile) {
-      const size_t count = n - tile < kTile ? n - tile : kTile;
+    for (size_t tile = 0; all.dense && tile < n;) {
+      const size_t room = kTile - size_t((move_.index + tile) % kTile), count = n - tile < room ? n - tile : room;
       draws_.begin(move_.index + tile, count);
       changed += dense_tile(data + tile, count);
+      tile += count;
     }
     for (int level = 0; all.levels >> level != 0; level++) {
       if (all.levels >> level & 1) changed += rows == 1 ? sparse(data, n, level, true) : sparse(data, n, level, false);
@@ -240,16 +300,16 @@ class RowMover {
 
  private:
   size_t dense_tile(uint8_t* data, size_t n) {
-    alignas(64) int8_t k[kTile + H_LANES];
+    alignas(64) int8_t k[kTile + 64];
     each_row(move_.steps, move_.row_length, draws_.index, n, [&](size_t start, size_t length, float step) {
       const Row row(move_, step);
       if (!row.kinds.dense) memset(k + start, 0, length);
       else if (in_table(move_, row.s)) {
         const Grid grid(row.s * row.s);
-        table_run(k + start, start, length, table_, grid.variance, draws_);
+        alias_run(k, start, length, table_, grid.variance, draws_);
         if (grid.bits > 0) refine_moves(k + start, length, grid.bits, draws_.fine() + start);
       }
-      else kick_run(k, start, length, row.s, move_, draws_);
+      else kick_run(k, start, length, row.s, move_, draws_, 4 * length < n);
     });
     return put_moves(data, n, n, k, move_.format);
   }

@@ -23,20 +23,23 @@ struct Draws {
   uint32_t tick;
   uint64_t index;
   size_t count;
-  bool has_normals = false, has_moves = false, has_rounding = false, has_pulls = false, has_fine = false;
+  bool has_normals = false, has_moves = false, has_rounding = false, has_pulls = false, has_fine = false, has_runs = false;
   // Room for what vectors read beyond the last weight.
   alignas(64) float normal_store[kTile + 4 + N];
   alignas(64) uint32_t rounding_store[kTile + 4 + N];
   alignas(64) uint32_t pull_store[kTile + 4 + N];
-  alignas(64) uint32_t move_store[(kTile + 8 + H_LANES) / 2];
+  alignas(64) uint32_t move_store[(kTile + 8 + N) / 2];
   alignas(64) uint32_t fine_store[(kTile + 16 + B_LANES) / 4];
+  alignas(64) uint32_t byte_store[(kTile + 2 * 64) / 4];
+  alignas(64) uint32_t shared_store[(kShared + 2 * 64) / 4];
+  alignas(64) uint32_t row_store[kTile / kPiece + 4];
 
   Draws(Key key, uint32_t tick) : key(key), tick(tick), index(0), count(0) {}
 
   void begin(uint64_t at, size_t n) {
     index = at;
     count = n;
-    has_normals = has_moves = has_rounding = has_pulls = has_fine = false;
+    has_normals = has_moves = has_rounding = has_pulls = has_fine = has_runs = false;
   }
   const float* normals() {
     const uint32_t skip = index & 3;
@@ -70,6 +73,30 @@ struct Draws {
     has_fine = true;
     return reinterpret_cast<const uint8_t*>(fine_store) + skip;
   }
+  /// Begins what runs draw: a byte a weight, five bits that eight weights of a tile of kTile share, and a word a piece of kPiece weights.
+  /// The tile must not reach beyond a multiple of kTile.
+  void runs() {
+    if (has_runs) return;
+    has_runs = true;
+    const uint64_t first = index & ~uint64_t(kRunAlign - 1);
+    const size_t n = size_t(index - first) + count, at = size_t(first % kShared);
+    bits(byte_store, (n + 3) / 4, key, {first >> 4, 0, tick, kDrawPurpose});
+    bits(row_store, (n + kPiece - 1) / kPiece, key, {first / kPiece >> 2, uint32_t(first / kPiece & 3), tick, kRowPurpose});
+    const bool few = n <= kShared - at;
+    const size_t from = few ? at : 0, shared = few ? n : kShared;
+    const uint64_t word = (first / kTile * kShared + from) / 4;
+    bits(shared_store + from / 4, (shared + 3) / 4, key, {word >> 2, uint32_t(word & 3), tick, kSharedPurpose});
+    for (size_t i = from / 4; i < from / 4 + (shared + 3) / 4; i++) shared_store[i] &= 0x1f1f1f1fu;
+    memcpy(shared_store + kShared / 4, shared_store, kRunAlign);
+  }
+  /// What runs draw begins at a weight of the tensor that is a multiple of this one: so many weights before the tile's first.
+  static constexpr size_t kRunAlign = 64;
+  size_t before() const { return size_t(index % kRunAlign); }
+  /// Of weight i of the tile, which may be one before the first.
+  const uint8_t* bytes(ptrdiff_t i) const { return reinterpret_cast<const uint8_t*>(byte_store) + ptrdiff_t(before()) + i; }
+  const uint8_t* shared(ptrdiff_t i) const { return reinterpret_cast<const uint8_t*>(shared_store) + (index + uint64_t(i)) % kShared; }
+  const uint32_t* row_words(ptrdiff_t i) const { return row_store + size_t(ptrdiff_t(before()) + i) / kPiece; }
+
   uint32_t refine(size_t i) const {
     uint32_t word;
     const uint64_t at = index + i;
@@ -116,11 +143,6 @@ struct Law {
     }
     return k;
   }
-  /// The move that 16 bits make: the sign is the highest.
-  int move(uint16_t word, const Draws& draws, size_t i) const {
-    const int steps = size(word & 0x7fff, draws, i);
-    return word & 0x8000 ? -steps : steps;
-  }
 };
 
 /// The noise of a weight in units of its step (a magnitude, finite), kept below kMaxS; 0 where there is no step.
@@ -156,93 +178,63 @@ inline float finite(float sigma) { return sigma < kMaxF32 ? sigma : kMaxF32; }
 
 inline float clamp(float x, float limit) { return x < -limit ? -limit : x > limit ? limit : x; }
 
-/// Moves of runs of weights under the `matched` law, v <= kTableVariance: thresholds as whole numbers, so that 16 bits decide all but
-/// those weights whose bits equal one. Thresholds fall: one column of zeros stands for all that are below 1.
-struct Thresholds {
-  /// The most runs of a tile that this is used for.
-  static constexpr size_t kRuns = kTile / 16;
+/// Moves of runs of weights under the `matched` law, v <= kTableVariance, by the table of src/kernels/alias.ts: where the row and the
+/// thresholds of every piece of a tile lie in the table, a piece being a group of 16 or 32 weights.
+struct AliasRows {
+  /// Room for what vectors look up beyond the last.
+  static constexpr size_t kMost = kTile / 16 + 4;
+  uint32_t row[kMost], thresholds[kMost];
 
-  int columns = 0;
-  alignas(64) int16_t of[kLawColumns][kRuns + N];
-
-  /// For the variances v[0, n); a negative one moves nothing. Reads and writes whole vectors.
-  Thresholds(const LawTable& table, const float* v, size_t n) {
-    int most = 0;
-    for (size_t r = 0; r < n; r++) {
-      const int c = v[r] >= 0.0f ? int(v[r] * 4.0f) : -1;
-      if (c > most) most = c;
+  /// For variances v[0, n), negative where nothing moves, and the word of each. Rows are rounded to, up or down, so that their variance is what
+  /// was asked for on average.
+  void set(const float* v, const uint32_t* words, size_t n) {
+    for (size_t p = 0; p < n; p++) {
+      const uint32_t bits = (float_bits(v[p]) + (words[p] & ((1u << kAliasShift) - 1))) >> kAliasShift;
+      row[p] = (int32_t(float_bits(v[p])) < 0 ? kAliasStill : bits - kAliasFirst) * kAliasRow;
+      thresholds[p] = row[p] + 32 + (words[p] >> 29) * 16;
     }
-    most = table.columns[(most < kLawRows - 2 ? most : kLawRows - 2) + 1];
-    for (bool whole = true; whole && columns < most; columns++) {
-      int16_t largest = 0;
-      for (size_t r = 0; r < n; r += N) {
-        const U variance = load(reinterpret_cast<const uint32_t*>(v + r));
-        const F position = mul(as_float(variance), set1f(4.0f));
-        const U row = to_int(max(min(position, set1f(float(kLawRows) - 1.5f)), set1f(0.0f)));
-        const F a = lookup(table.columns_of_tails[columns], row), b = lookup(table.columns_of_tails[columns] + 1, row);
-        const U t = to_int(add(a, mul(sub(b, a), sub(position, from_int(row)))));
-        store_i16(of[columns] + r, bor(t, sar<31>(variance)));
-      }
-      for (size_t r = 0; r < n; r++) {
-        if (of[columns][r] > largest) largest = of[columns][r];
-      }
-      whole = largest > 0;
-    }
+    for (size_t p = n; p < n + 4; p++) row[p] = thresholds[p] = kAliasStill * kAliasRow;
   }
 };
 
-/// One vector of moves: 15 bits against thresholds, the 16th is the sign. Calls again(lane) where those do not decide.
-template <class ThresholdOf, class Again>
-inline void table_vector(int8_t* k, const uint16_t* words, int columns, size_t n, ThresholdOf threshold_of, Again again) {
-  const H w = load_h(words);
-  const H m = and_h(w, set1_h(0x7fff));
-  H size = set1_h(0), open = set1_h(0);
-  for (int j = 0; j < columns; j++) {
-    const H t = threshold_of(j);
-    size = count_less(size, m, t);
-    open = or_equal(open, m, t);
-  }
-  const H sign = sar15_h(w);
-  store_codes(k, sub_h(xor_h(size, sign), sign));
-  if (any_h(open)) {
-    int8_t opens[H_LANES];
-    store_codes(opens, open);
-    for (size_t lane = 0; lane < H_LANES && lane < n; lane++) {
-      if (opens[lane] != 0) k[lane] = int8_t(again(lane));
-    }
+/// |k| with its sign: of a weight's byte, the lowest four bits choose the bucket, the fifth is the sign, and the upper three with five shared
+/// ones the outcome.
+inline B drawn(B byte, B shared, LaneTable first, LaneTable second, LaneTable thresholds) {
+  const B bucket = and_b(byte, set1_b(15)), share = or_b(and_b(byte, set1_b(0xe0)), shared);
+  return negate_at_16(choose_less(share, lookup_lanes(thresholds, bucket), lookup_lanes(first, bucket), lookup_lanes(second, bucket)), byte);
+}
+
+/// k[0, n) of weights from `start` of the tile on, in groups of kGroup, 16 or 32, with a row each. Whole vectors.
+template <int kGroup>
+inline void alias_groups(int8_t* k, ptrdiff_t start, size_t n, const AliasRows& rows, const LawTable& table, const Draws& draws) {
+  for (size_t i = 0; i < n; i += B_LANES) {
+    const uint32_t* const row = rows.row + i / kGroup;
+    const uint32_t* const threshold = rows.thresholds + i / kGroup;
+    const LaneTable first = load_lanes<kGroup>([&](size_t g) { return table.alias + row[g]; });
+    const LaneTable second = load_lanes<kGroup>([&](size_t g) { return table.alias + 16 + row[g]; });
+    const LaneTable thresholds = load_lanes<kGroup>([&](size_t g) { return table.alias + threshold[g]; });
+    const ptrdiff_t weight = start + ptrdiff_t(i);
+    store_b(reinterpret_cast<uint8_t*>(k) + i, drawn(load_b(draws.bytes(weight)), load_b(draws.shared(weight)), first, second, thresholds));
   }
 }
 
-/// k[0, n) for runs of `kRun` weights, 16 or 32, with thresholds each.
-template <int kRun>
-inline void table_runs(int8_t* k, size_t n, const Thresholds& thresholds, const LawTable& table, const float* v, Draws& draws) {
-  const uint16_t* words = draws.moves();
-  for (size_t i = 0; i < n; i += H_LANES) {
-    table_vector(
-        k + i, words + i, thresholds.columns, n - i, [&](int j) { return spread_h<kRun>(thresholds.of[j] + i / kRun); },
-        [&](size_t lane) {
-          const size_t at = i + lane;
-          const float variance = v[at / kRun];
-          return variance >= 0.0f ? Law(table, variance).move(words[at], draws, at) : 0;
-        });
+/// k[from, from + n) of one run of the tile. Whole vectors.
+inline void alias_run(int8_t* k, size_t from, size_t n, const LawTable& table, float v, Draws& draws) {
+  draws.runs();
+  // From the beginning of a piece on, of which the weights before may be another run's.
+  const size_t before = size_t((draws.index + from) % kPiece), all = before + n, pieces = (all + kPiece - 1) / kPiece;
+  const ptrdiff_t start = ptrdiff_t(from) - ptrdiff_t(before);
+  float variances[kTile / kPiece + 1];
+  for (size_t p = 0; p < pieces; p++) variances[p] = v;
+  AliasRows rows;
+  rows.set(variances, draws.row_words(start), pieces);
+  if (before == 0) {
+    alias_groups<kPiece>(k + from, start, n, rows, table, draws);
+    return;
   }
-}
-
-/// k[0, n) of one run, which begins at weight `from` of the tile.
-inline void table_run(int8_t* k, size_t from, size_t n, const LawTable& table, float v, Draws& draws) {
-  const Law law(table, v);
-  int16_t thresholds[kLawColumns];
-  int columns = 0;
-  for (bool whole = true; whole && columns < law.columns; columns++) {
-    thresholds[columns] = int16_t(law.threshold(columns));
-    whole = thresholds[columns] > 0;
-  }
-  const uint16_t* words = draws.moves() + from;
-  for (size_t i = 0; i < n; i += H_LANES) {
-    table_vector(
-        k + i, words + i, columns, n - i, [&](int j) { return set1_h(thresholds[j]); },
-        [&](size_t lane) { return law.move(words[i + lane], draws, from + i + lane); });
-  }
+  alignas(64) int8_t room[kTile + kPiece + 64];
+  alias_groups<kPiece>(room, start, all, rows, table, draws);
+  memcpy(k + from, room + before, n);
 }
 
 /// k[0, n) of weights with a variance each: v[i] <= kTableVariance, or more where the table does not serve and k[i] means nothing.
@@ -295,11 +287,21 @@ inline void refine_moves(int8_t* k, size_t n, int bits, const uint8_t* fine) {
   }
 }
 
-/// k[from, from + n) of a run whose noise is s steps, where no table serves.
-inline void kick_run(int8_t* k, size_t from, size_t n, float s, const Move& move, Draws& draws) {
-  if (move.rounding == kNearest) {
-    kicks(k + from, n, s, draws.normals() + from, nullptr);
-  } else {
-    kicks(k + from, n, move.rounding == kMatched ? matched_scale(s * s) : s, draws.normals() + from, draws.rounding() + from);
+/// k[from, from + n) of a run whose noise is s steps, where no table serves. Draws for itself alone where its tile has few such runs.
+inline void kick_run(int8_t* k, size_t from, size_t n, float s, const Move& move, Draws& draws, bool alone) {
+  const float scale = move.rounding == kMatched ? matched_scale(s * s) : s;
+  const bool nearest = move.rounding == kNearest;
+  if (!alone) {
+    kicks(k + from, n, scale, draws.normals() + from, nearest ? nullptr : draws.rounding() + from);
+    return;
+  }
+  alignas(64) float z[64 + 4 + N];
+  alignas(64) uint32_t words[64 + 4 + N];
+  for (size_t i = 0; i < n; i += 64) {
+    const uint64_t at = draws.index + from + i;
+    const size_t skip = size_t(at & 3), count = n - i < 64 ? n - i : 64;
+    normal(z, skip + count, draws.key, {at >> 2, 0, draws.tick, kNormalPurpose});
+    if (!nearest) bits(words, skip + count, draws.key, {at >> 2, 0, draws.tick, kRoundingPurpose});
+    kicks(k + from + i, count, scale, z + skip, nearest ? nullptr : words + skip);
   }
 }

@@ -21,14 +21,12 @@ inline U lanes_apart(uint32_t stride) {
 }
 
 struct Philox {
-  uint32_t keys[20];
-  uint32_t tick, purpose;
-
   Philox(Key key, uint32_t tick, uint32_t purpose) : tick(tick), purpose(purpose) {
     for (uint32_t r = 0; r < 10; r++) {
       keys[2 * r] = key.k0 + r * 0x9e3779b9u;
       keys[2 * r + 1] = key.k1 + r * 0xbb67ae85u;
     }
+    in_memory(keys);
   }
 
   /// N blocks from `block` on, in the order of lane_blocks().
@@ -36,20 +34,51 @@ struct Philox {
 
   /// The blocks `block` + offsets, lane by lane.
   inline Words operator()(uint64_t block, U offsets) const {
-    const U lo0 = set1(uint32_t(block));
-    U x0 = add(lo0, offsets);
-    U x1 = add_carry(set1(uint32_t(block >> 32)), x0, lo0);
-    U x2 = set1(tick), x3 = set1(purpose);
-    for (int r = 0; r < 10; r++) {
-      U hi0, lo0r, hi1, lo1r;
-      mul_wide(x0, 0xd2511f53u, hi0, lo0r);
-      mul_wide(x2, 0xcd9e8d57u, hi1, lo1r);
-      x0 = xor3(hi1, x1, set1(keys[2 * r]));
-      x1 = lo1r;
-      x2 = xor3(hi0, x3, set1(keys[2 * r + 1]));
-      x3 = lo0r;
+    const uint64_t blocks[] = {block};
+    Words words[1];
+    rounds<1>(blocks, offsets, words);
+    return words[0];
+  }
+
+  /// N blocks from `block` on, and N after them: one chain of multiplications does not keep a processor busy.
+  inline void twice(uint64_t block, Words& first, Words& second) const {
+    const uint64_t blocks[] = {block, block + N};
+    Words words[2];
+    rounds<2>(blocks, lane_blocks(), words);
+    first = words[0];
+    second = words[1];
+  }
+
+ private:
+  uint32_t keys[20];
+  uint32_t tick, purpose;
+
+  template <int kChains>
+  inline void rounds(const uint64_t* blocks, U offsets, Words* out) const {
+    W x0[kChains], x1[kChains], x2[kChains], x3[kChains];
+#pragma GCC unroll 2
+    for (int c = 0; c < kChains; c++) {
+      const U lo0 = set1(uint32_t(blocks[c])), first = add(lo0, offsets);
+      x0[c] = apart(first);
+      x1[c] = apart(add_carry(set1(uint32_t(blocks[c] >> 32)), first, lo0));
+      x2[c] = apart(set1(tick));
+      x3[c] = apart(set1(purpose));
     }
-    return {x0, x1, x2, x3};
+#pragma GCC unroll 10
+    for (int r = 0; r < 10; r++) {
+#pragma GCC unroll 2
+      for (int c = 0; c < kChains; c++) {
+        W hi0, lo0r, hi1, lo1r;
+        mul_wide(x0[c], 0xd2511f53u, hi0, lo0r);
+        mul_wide(x2[c], 0xcd9e8d57u, hi1, lo1r);
+        x0[c] = xor3(hi1, x1[c], keys[2 * r]);
+        x1[c] = lo1r;
+        x2[c] = xor3(hi0, x3[c], keys[2 * r + 1]);
+        x3[c] = lo0r;
+      }
+    }
+#pragma GCC unroll 2
+    for (int c = 0; c < kChains; c++) out[c] = {together(x0[c]), together(x1[c]), together(x2[c]), together(x3[c])};
   }
 };
 
@@ -128,18 +157,15 @@ inline void fill(typename As::Out* out, size_t n, Key key, Position at) {
     block += N;
   }
   if (n == 0) return;
-  // The next words are begun before these are made use of: one chain of multiplications does not keep a processor busy.
-  Words words = philox(block);
-  for (; n > 4 * N; n -= 4 * N, out += 4 * N) {
-    const Words next = philox(block += N);
-    As::put(out, words);
-    words = next;
+  for (; n >= 8 * N; n -= 8 * N, out += 8 * N, block += 2 * N) {
+    Words first, second;
+    philox.twice(block, first, second);
+    As::put(out, first);
+    As::put(out + 4 * N, second);
   }
-  if (n == 4 * N) {
-    As::put(out, words);
-    return;
-  }
-  As::put(edge, words);
+  for (; n >= 4 * N; n -= 4 * N, out += 4 * N, block += N) As::put(out, philox(block));
+  if (n == 0) return;
+  As::put(edge, philox(block));
   memcpy(out, edge, n * sizeof(*out));
 }
 

@@ -13,16 +13,12 @@ namespace brownian {
 namespace avx2 {
 
 constexpr int N = 8;
-constexpr int H_LANES = 16;
 constexpr int B_LANES = 32;
 struct U {
   __m256i v;
 };
 struct F {
   __m256 v;
-};
-struct H {
-  __m256i v;
 };
 struct B {
   __m256i v;
@@ -38,7 +34,6 @@ inline U sub(U a, U b) { return {_mm256_sub_epi32(a.v, b.v)}; }
 inline U band(U a, U b) { return {_mm256_and_si256(a.v, b.v)}; }
 inline U bor(U a, U b) { return {_mm256_or_si256(a.v, b.v)}; }
 inline U bxor(U a, U b) { return {_mm256_xor_si256(a.v, b.v)}; }
-inline U xor3(U a, U b, U c) { return bxor(bxor(a, b), c); }
 inline void store(uint32_t* p, U a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.v); }
 template <int n> inline U shl(U a) { return {_mm256_slli_epi32(a.v, n)}; }
 template <int n> inline U shr(U a) { return {_mm256_srli_epi32(a.v, n)}; }
@@ -48,13 +43,18 @@ inline U add_carry(U high, U sum, U addend) {
   const __m256i flip = _mm256_set1_epi32(int(0x80000000u));
   return {_mm256_sub_epi32(high.v, _mm256_cmpgt_epi32(_mm256_xor_si256(addend.v, flip), _mm256_xor_si256(sum.v, flip)))};
 }
-inline void mul_wide(U a, uint32_t m, U& high, U& low) {
+/// Words as multiplication takes them.
+using W = U;
+inline W apart(U a) { return a; }
+inline U together(W a) { return a; }
+inline void mul_wide(W a, uint32_t m, W& high, W& low) {
   const __m256i b = _mm256_set1_epi64x(m);
   const __m256i even = _mm256_mul_epu32(a.v, b);
   const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a.v, 32), b);
   high.v = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
   low.v = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
 }
+inline W xor3(W a, W b, uint32_t c) { return bxor(a, bxor(b, set1(c))); }
 inline F add(F a, F b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline F sub(F a, F b) { return {_mm256_sub_ps(a.v, b.v)}; }
 inline F mul(F a, F b) { return {_mm256_mul_ps(a.v, b.v)}; }
@@ -76,31 +76,11 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
 }
 /// table[index], index < 32.
 inline F lookup(const float* table, U index) { return {_mm256_i32gather_ps(table, index.v, 4)}; }
-inline void store_i16(int16_t* out, U a) {
-  const __m128i packed = _mm_packs_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), packed);
-}
 /// Saturated.
 inline void store_i8(int8_t* out, U a) {
   const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_packs_epi16(halves, halves));
 }
-
-inline H set1_h(int16_t x) { return {_mm256_set1_epi16(x)}; }
-inline H load_h(const uint16_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
-inline H and_h(H a, H b) { return {_mm256_and_si256(a.v, b.v)}; }
-inline H xor_h(H a, H b) { return {_mm256_xor_si256(a.v, b.v)}; }
-inline H sub_h(H a, H b) { return {_mm256_sub_epi16(a.v, b.v)}; }
-inline H sar15_h(H a) { return {_mm256_srai_epi16(a.v, 15)}; }
-inline H count_less(H count, H a, H b) { return {_mm256_sub_epi16(count.v, _mm256_cmpgt_epi16(b.v, a.v))}; }
-inline H or_equal(H open, H a, H b) { return {_mm256_or_si256(open.v, _mm256_cmpeq_epi16(a.v, b.v))}; }
-inline bool any_h(H a) { return _mm256_testz_si256(a.v, a.v) == 0; }
-inline void store_codes(int8_t* p, H a) {
-  const __m128i packed = _mm_packs_epi16(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), packed);
-}
-/// Each of the values at p for kRun lanes, 16 or 32.
-template <int kRun> inline H spread_h(const int16_t* p) { return {_mm256_set1_epi16(*p)}; }
 
 inline B set1_b(uint8_t x) { return {_mm256_set1_epi8(char(x))}; }
 inline B load_b(const uint8_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
@@ -128,6 +108,7 @@ template <int kBytes> inline B load_pieces(const uint8_t* p, size_t stride) {
   const auto at = [&](size_t i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i * stride)); };
   return {_mm256_inserti128_si256(_mm256_castsi128_si256(at(0)), at(1), 1)};
 }
+inline void store_pieces_32(uint8_t* p, size_t, B a) { store_b(p, a); }
 /// Sums of eight unsigned bytes in every second lane, 0 in the others.
 inline U sums_of_eight(B a) { return {_mm256_sad_epu8(a.v, _mm256_setzero_si256())}; }
 /// Sums of four products of unsigned and signed bytes; two of them must fit into 16 bits.
@@ -136,6 +117,23 @@ inline size_t count_nonzero_b(B a) {
   const unsigned zero = unsigned(_mm256_movemask_epi8(_mm256_cmpeq_epi8(a.v, _mm256_setzero_si256())));
   return B_LANES - size_t(_mm_popcnt_u32(zero));
 }
+
+using LaneTable = B;
+/// The sixteen bytes at each of at(0), at(1), ...: one of them for every kGroup lanes, 16 or 32.
+template <int kGroup, class At> inline B load_lanes(At at) {
+  const auto two = [](const uint8_t* p) { return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); };
+  if constexpr (kGroup == 32) return {two(at(0))};
+  else return {_mm256_blend_epi32(two(at(0)), two(at(1)), 0xf0)};
+}
+/// tables[a] of every lane's sixteen, a < 16.
+inline B lookup_lanes(B tables, B a) { return {_mm256_shuffle_epi8(tables.v, a.v)}; }
+/// x < limit (signed) ? first : second.
+inline B choose_less(B x, B limit, B first, B second) { return {_mm256_blendv_epi8(second.v, first.v, _mm256_cmpgt_epi8(limit.v, x.v))}; }
+/// -a where the fifth bit of `bits` is set.
+inline B negate_at_16(B a, B bits) {
+  return {_mm256_sign_epi8(a.v, _mm256_or_si256(_mm256_slli_epi16(bits.v, 3), _mm256_set1_epi8(1)))};
+}
+inline B or_b(B a, B b) { return {_mm256_or_si256(a.v, b.v)}; }
 
 #define BROWNIAN_VECTORS 1
 #include "../kernels/all.inl.h"

@@ -13,16 +13,12 @@ namespace brownian {
 namespace avx512 {
 
 constexpr int N = 16;
-constexpr int H_LANES = 32;
 constexpr int B_LANES = 64;
 struct U {
   __m512i v;
 };
 struct F {
   __m512 v;
-};
-struct H {
-  __m512i v;
 };
 struct B {
   __m512i v;
@@ -38,7 +34,6 @@ inline U sub(U a, U b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 inline U band(U a, U b) { return {_mm512_and_si512(a.v, b.v)}; }
 inline U bor(U a, U b) { return {_mm512_or_si512(a.v, b.v)}; }
 inline U bxor(U a, U b) { return {_mm512_xor_si512(a.v, b.v)}; }
-inline U xor3(U a, U b, U c) { return {_mm512_ternarylogic_epi32(a.v, b.v, c.v, 0x96)}; }
 inline void store(uint32_t* p, U a) { _mm512_storeu_si512(p, a.v); }
 template <int n> inline U shl(U a) { return {_mm512_slli_epi32(a.v, n)}; }
 template <int n> inline U shr(U a) { return {_mm512_srli_epi32(a.v, n)}; }
@@ -47,12 +42,20 @@ template <int n> inline U sar(U a) { return {_mm512_srai_epi32(a.v, n)}; }
 inline U add_carry(U high, U sum, U addend) {
   return {_mm512_mask_add_epi32(high.v, _mm512_cmplt_epu32_mask(sum.v, addend.v), high.v, _mm512_set1_epi32(1))};
 }
-inline void mul_wide(U a, uint32_t m, U& high, U& low) {
+/// Words as multiplication takes them: the even lanes, and the odd ones moved down. What is above a word is not defined.
+struct W {
+  __m512i even, odd;
+};
+inline W apart(U a) { return {a.v, _mm512_srli_epi64(a.v, 32)}; }
+inline U together(W a) { return {_mm512_mask_shuffle_epi32(a.even, 0xaaaa, a.odd, _MM_PERM_CCAA)}; }
+inline void mul_wide(W a, uint32_t m, W& high, W& low) {
   const __m512i b = _mm512_set1_epi64(m);
-  const __m512i even = _mm512_mul_epu32(a.v, b);
-  const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a.v, 32), b);
-  high.v = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
-  low.v = _mm512_mask_shuffle_epi32(even, 0xaaaa, odd, _MM_PERM_CCAA);
+  low = {_mm512_mul_epu32(a.even, b), _mm512_mul_epu32(a.odd, b)};
+  high = {_mm512_srli_epi64(low.even, 32), _mm512_srli_epi64(low.odd, 32)};
+}
+inline W xor3(W a, W b, uint32_t c) {
+  const __m512i all = _mm512_set1_epi32(int(c));
+  return {_mm512_ternarylogic_epi32(a.even, b.even, all, 0x96), _mm512_ternarylogic_epi32(a.odd, b.odd, all, 0x96)};
 }
 inline F add(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline F sub(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
@@ -74,29 +77,8 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
 }
 /// table[index], index < 32.
 inline F lookup(const float* table, U index) { return {_mm512_permutex2var_ps(_mm512_loadu_ps(table), index.v, _mm512_loadu_ps(table + 16))}; }
-inline void store_i16(int16_t* out, U a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtepi32_epi16(a.v)); }
 /// Saturated.
 inline void store_i8(int8_t* out, U a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtsepi32_epi8(a.v)); }
-
-inline H set1_h(int16_t x) { return {_mm512_set1_epi16(x)}; }
-inline H load_h(const uint16_t* p) { return {_mm512_loadu_si512(p)}; }
-inline H and_h(H a, H b) { return {_mm512_and_si512(a.v, b.v)}; }
-inline H xor_h(H a, H b) { return {_mm512_xor_si512(a.v, b.v)}; }
-inline H sub_h(H a, H b) { return {_mm512_sub_epi16(a.v, b.v)}; }
-inline H sar15_h(H a) { return {_mm512_srai_epi16(a.v, 15)}; }
-inline H count_less(H count, H a, H b) {
-  return {_mm512_mask_add_epi16(count.v, _mm512_cmplt_epi16_mask(a.v, b.v), count.v, _mm512_set1_epi16(1))};
-}
-inline H or_equal(H open, H a, H b) {
-  return {_mm512_mask_mov_epi16(open.v, _mm512_cmpeq_epi16_mask(a.v, b.v), _mm512_set1_epi16(1))};
-}
-inline bool any_h(H a) { return _mm512_test_epi16_mask(a.v, a.v) != 0; }
-inline void store_codes(int8_t* p, H a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi16_epi8(a.v)); }
-/// Each of the values at p for kRun lanes, 16 or 32.
-template <int kRun> inline H spread_h(const int16_t* p) {
-  if (kRun == 32) return {_mm512_set1_epi16(*p)};
-  return {_mm512_mask_set1_epi16(_mm512_set1_epi16(p[0]), 0xffff0000u, p[1])};
-}
 
 inline B set1_b(uint8_t x) { return {_mm512_set1_epi8(char(x))}; }
 inline B load_b(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
@@ -131,11 +113,37 @@ template <int kBytes> inline B load_pieces(const uint8_t* p, size_t stride) {
     return {_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1)};
   }
 }
+inline void store_pieces_32(uint8_t* p, size_t stride, B a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_castsi512_si256(a.v));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + stride), _mm512_extracti64x4_epi64(a.v, 1));
+}
 /// Sums of eight unsigned bytes in every second lane, 0 in the others.
 inline U sums_of_eight(B a) { return {_mm512_sad_epu8(a.v, _mm512_setzero_si512())}; }
 /// Sums of four products of unsigned and signed bytes; two of them must fit into 16 bits.
 inline U dot_of_four(B a, B b) { return {_mm512_madd_epi16(_mm512_maddubs_epi16(a.v, b.v), _mm512_set1_epi16(1))}; }
 inline size_t count_nonzero_b(B a) { return size_t(_mm_popcnt_u64(_mm512_test_epi8_mask(a.v, a.v))); }
+
+using LaneTable = B;
+/// The sixteen bytes at each of at(0), at(1), ...: one of them for every kGroup lanes, 16 or 32.
+template <int kGroup, class At> inline B load_lanes(At at) {
+  const auto four = [](const uint8_t* p) { return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); };
+  const auto lanes = [](__m512i into, __mmask16 where, const uint8_t* p) {
+    return _mm512_mask_broadcast_i32x4(into, where, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  };
+  if constexpr (kGroup == 32) return {lanes(four(at(0)), 0xff00, at(1))};
+  else return {lanes(lanes(lanes(four(at(0)), 0x00f0, at(1)), 0x0f00, at(2)), 0xf000, at(3))};
+}
+/// tables[a] of every lane's sixteen, a < 16.
+inline B lookup_lanes(B tables, B a) { return {_mm512_shuffle_epi8(tables.v, a.v)}; }
+/// x < limit (signed) ? first : second.
+inline B choose_less(B x, B limit, B first, B second) {
+  return {_mm512_mask_blend_epi8(_mm512_cmplt_epi8_mask(x.v, limit.v), second.v, first.v)};
+}
+/// -a where the fifth bit of `bits` is set.
+inline B negate_at_16(B a, B bits) {
+  return {_mm512_mask_sub_epi8(a.v, _mm512_test_epi8_mask(bits.v, _mm512_set1_epi8(16)), _mm512_setzero_si512(), a.v)};
+}
+inline B or_b(B a, B b) { return {_mm512_or_si512(a.v, b.v)}; }
 
 #define BROWNIAN_VECTORS 1
 #include "../kernels/all.inl.h"

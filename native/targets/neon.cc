@@ -13,16 +13,12 @@ namespace brownian {
 namespace neon {
 
 constexpr int N = 4;
-constexpr int H_LANES = 8;
 constexpr int B_LANES = 16;
 struct U {
   uint32x4_t v;
 };
 struct F {
   float32x4_t v;
-};
-struct H {
-  int16x8_t v;
 };
 struct B {
   uint8x16_t v;
@@ -39,12 +35,16 @@ inline U sub(U a, U b) { return {vsubq_u32(a.v, b.v)}; }
 inline U band(U a, U b) { return {vandq_u32(a.v, b.v)}; }
 inline U bor(U a, U b) { return {vorrq_u32(a.v, b.v)}; }
 inline U bxor(U a, U b) { return {veorq_u32(a.v, b.v)}; }
-inline U xor3(U a, U b, U c) { return bxor(bxor(a, b), c); }
+inline U xor3(U a, U b, uint32_t c) { return bxor(a, bxor(b, set1(c))); }
 template <int n> inline U shl(U a) { return {vshlq_n_u32(a.v, n)}; }
 template <int n> inline U shr(U a) { return {vshrq_n_u32(a.v, n)}; }
 template <int n> inline U sar(U a) { return {vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_u32(a.v), n))}; }
 /// high + 1 where sum < addend (unsigned): where sum = addend + something wrapped around.
 inline U add_carry(U high, U sum, U addend) { return {vsubq_u32(high.v, vcltq_u32(sum.v, addend.v))}; }
+/// Words as multiplication takes them.
+using W = U;
+inline W apart(U a) { return a; }
+inline U together(W a) { return a; }
 inline void mul_wide(U a, uint32_t m, U& high, U& low) {
   const uint32x4_t b = vdupq_n_u32(m);
   const uint32x4_t first = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a.v), vget_low_u32(b)));
@@ -69,26 +69,12 @@ inline F lookup(const float* table, U index) {
                        table[vgetq_lane_u32(index.v, 3)]};
   return {vld1q_f32(of)};
 }
-inline void store_i16(int16_t* out, U a) { vst1_s16(out, vqmovn_s32(vreinterpretq_s32_u32(a.v))); }
 /// Saturated.
 inline void store_i8(int8_t* out, U a) {
   const int16x4_t half = vqmovn_s32(vreinterpretq_s32_u32(a.v));
   const uint32_t four = vget_lane_u32(vreinterpret_u32_s8(vqmovn_s16(vcombine_s16(half, half))), 0);
   memcpy(out, &four, 4);
 }
-
-inline H set1_h(int16_t x) { return {vdupq_n_s16(x)}; }
-inline H load_h(const uint16_t* p) { return {vreinterpretq_s16_u16(vld1q_u16(p))}; }
-inline H and_h(H a, H b) { return {vandq_s16(a.v, b.v)}; }
-inline H xor_h(H a, H b) { return {veorq_s16(a.v, b.v)}; }
-inline H sub_h(H a, H b) { return {vsubq_s16(a.v, b.v)}; }
-inline H sar15_h(H a) { return {vshrq_n_s16(a.v, 15)}; }
-inline H count_less(H count, H a, H b) { return {vsubq_s16(count.v, vreinterpretq_s16_u16(vcltq_s16(a.v, b.v)))}; }
-inline H or_equal(H open, H a, H b) { return {vorrq_s16(open.v, vreinterpretq_s16_u16(vceqq_s16(a.v, b.v)))}; }
-inline bool any_h(H a) { return vmaxvq_u16(vreinterpretq_u16_s16(a.v)) != 0; }
-inline void store_codes(int8_t* p, H a) { vst1_s8(p, vqmovn_s16(a.v)); }
-/// Each of the values at p for kRun lanes, 16 or 32.
-template <int kRun> inline H spread_h(const int16_t* p) { return {vdupq_n_s16(*p)}; }
 
 inline B set1_b(uint8_t x) { return {vdupq_n_u8(x)}; }
 inline B load_b(const uint8_t* p) { return {vld1q_u8(p)}; }
@@ -110,6 +96,7 @@ inline B and_b(B a, B b) { return {vandq_u8(a.v, b.v)}; }
 inline B shr4_b(B a) { return {vshrq_n_u8(a.v, 4)}; }
 /// Pieces of kBytes, 16 or 32, that lie `stride` apart: here one, or the half of one.
 template <int kBytes> inline B load_pieces(const uint8_t* p, size_t) { return load_b(p); }
+inline void store_pieces_32(uint8_t* p, size_t, B a) { store_b(p, a); }
 /// Sums of eight unsigned bytes in every second lane, 0 in the others.
 inline U sums_of_eight(B a) { return {vreinterpretq_u32_u64(vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(a.v))))}; }
 /// Sums of four products of unsigned and signed bytes.
@@ -120,6 +107,22 @@ inline U dot_of_four(B a, B b) {
   return {vreinterpretq_u32_s32(vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)))};
 }
 inline size_t count_nonzero_b(B a) { return vaddvq_u8(vshrq_n_u8(vtstq_u8(a.v, a.v), 7)); }
+
+using LaneTable = B;
+/// The sixteen bytes at at(0): of groups of kGroup lanes, 16 or 32, a vector is one, or half of one.
+template <int kGroup, class At> inline B load_lanes(At at) { return {vld1q_u8(at(0))}; }
+/// tables[a] of every lane's sixteen, a < 16.
+inline B lookup_lanes(B tables, B a) { return {vqtbl1q_u8(tables.v, a.v)}; }
+/// x < limit (signed) ? first : second.
+inline B choose_less(B x, B limit, B first, B second) {
+  return {vbslq_u8(vcltq_s8(vreinterpretq_s8_u8(x.v), vreinterpretq_s8_u8(limit.v)), first.v, second.v)};
+}
+/// -a where the fifth bit of `bits` is set.
+inline B negate_at_16(B a, B bits) {
+  const uint8x16_t turned = vtstq_u8(bits.v, vdupq_n_u8(16));
+  return {vsubq_u8(veorq_u8(a.v, turned), turned)};
+}
+inline B or_b(B a, B b) { return {vorrq_u8(a.v, b.v)}; }
 
 #define BROWNIAN_VECTORS 1
 #include "../kernels/all.inl.h"

@@ -11,13 +11,11 @@ namespace brownian {
 namespace scalar {
 
 constexpr int N = 1;
-constexpr int H_LANES = 1;
 constexpr int B_LANES = 1;
 using U = uint32_t;
 struct F {
   float x;
 };
-using H = int16_t;
 using B = uint8_t;
 
 inline U set1(uint32_t x) { return x; }
@@ -39,11 +37,15 @@ inline U sub(U a, U b) { return a - b; }
 inline U band(U a, U b) { return a & b; }
 inline U bor(U a, U b) { return a | b; }
 inline U bxor(U a, U b) { return a ^ b; }
-inline U xor3(U a, U b, U c) { return a ^ b ^ c; }
+inline U xor3(U a, U b, uint32_t c) { return a ^ b ^ c; }
 template <int n> inline U shl(U a) { return a << n; }
 template <int n> inline U shr(U a) { return a >> n; }
 template <int n> inline U sar(U a) { return U(int32_t(a) >> n); }
 inline U add_carry(U high, U sum, U addend) { return high + (sum < addend); }
+/// Words as multiplication takes them.
+using W = U;
+inline W apart(U a) { return a; }
+inline U together(W a) { return a; }
 inline void mul_wide(U a, uint32_t m, U& high, U& low) {
   const uint64_t product = uint64_t(a) * m;
   high = U(product >> 32);
@@ -65,23 +67,10 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
   out[3] = d;
 }
 inline F lookup(const float* table, U index) { return {table[index]}; }
-inline void store_i16(int16_t* out, U a) { *out = int16_t(a); }
 inline void store_i8(int8_t* out, U a) {
   const int32_t x = int32_t(a);
   *out = int8_t(x > 127 ? 127 : x < -128 ? -128 : x);
 }
-
-inline H set1_h(int16_t x) { return x; }
-inline H load_h(const uint16_t* p) { return H(*p); }
-inline H and_h(H a, H b) { return H(a & b); }
-inline H xor_h(H a, H b) { return H(a ^ b); }
-inline H sub_h(H a, H b) { return H(a - b); }
-inline H sar15_h(H a) { return H(a >> 15); }
-inline H count_less(H count, H a, H b) { return H(count + (a < b)); }
-inline H or_equal(H open, H a, H b) { return H(open | (a == b)); }
-inline bool any_h(H a) { return a != 0; }
-inline void store_codes(int8_t* p, H a) { *p = int8_t(a); }
-template <int kRun> inline H spread_h(const int16_t* p) { return *p; }
 
 inline B set1_b(uint8_t x) { return x; }
 inline B load_b(const uint8_t* p) { return *p; }
@@ -97,6 +86,20 @@ inline B abs_b(B a) { return int8_t(a) < 0 ? B(-a) : a; }
 inline B lookup_b(const uint8_t* table, B a) { return table[a]; }
 inline U dot_of_four(B a, B b) { return U(int(a) * int8_t(b)); }
 inline size_t count_nonzero_b(B a) { return a != 0; }
+
+/// Of one lane, a table is where it lies.
+struct LaneTable {
+  const uint8_t* at;
+};
+template <int kGroup, class At> inline LaneTable load_lanes(At at) { return {at(0)}; }
+inline B lookup_lanes(LaneTable table, B a) { return table.at[a]; }
+inline B choose_less(B x, B limit, B first, B second) { return int8_t(x) < int8_t(limit) ? first : second; }
+inline B negate_at_16(B a, B bits) {
+  const B turned = B(-(bits >> 4 & 1));
+  return B((a ^ turned) - turned);
+}
+inline B or_b(B a, B b) { return B(a | b); }
+inline B and_b(B a, B b) { return B(a & b); }
 
 #define BROWNIAN_VECTORS 0
 #include "../kernels/all.inl.h"

@@ -7,7 +7,7 @@ export const Purpose = {
   Bits: 0,
   /** Box-Muller normals: one word an element. */
   Normal: 1,
-  /** Moves under the `matched` law: 16 bits an element, eight elements a block. */
+  /** Moves under the `matched` law of weights with a variance each: 16 bits an element, eight elements a block. */
   Move: 2,
   /** Decides moves that 16 bits left open: one word an element. */
   Refine: 3,
@@ -21,6 +21,12 @@ export const Purpose = {
   Pull: 7,
   /** What large moves under the `matched` law have between the points of a coarser grid: a byte an element, sixteen elements a block. */
   Fine: 8,
+  /** Moves of runs under the `matched` law: a byte an element, sixteen elements a block (kernels/alias.ts). */
+  Draw: 9,
+  /** Lower bits that eight weights of 2048 share: 256 bytes for every 2048 elements. */
+  Shared: 10,
+  /** Which row of the law's table a piece of 32 elements has: one word each. */
+  Row: 11,
   /** Moves whose sigma goes by column (kernels/js/columns.ts): one word an element. */
   Column: 16,
 } as const;

@@ -6,6 +6,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BrownianError } from "../errors.js";
+import { ALIAS } from "./alias.js";
 import {
   type CollisionPlan,
   type EncodedFormat,
@@ -120,7 +121,7 @@ interface AddonFile {
 
 interface Addon {
   targets(): { name: string; runs: boolean; reason: string }[];
-  setLaw(tails: Float32Array, hits: Uint32Array): void;
+  setLaw(tails: Float32Array, hits: Uint32Array, alias: Int8Array): void;
   readonly bits: Fill<Uint32Array>;
   readonly uniform: Fill<Float32Array>;
   readonly normal: Fill<Float32Array>;
@@ -172,7 +173,7 @@ function loadAddon(): Addon {
   for (const path of paths) {
     try {
       const loaded = require(path) as Addon;
-      loaded.setLaw(LAW_TAILS, HITS);
+      loaded.setLaw(LAW_TAILS, HITS, ALIAS);
       addon = loaded;
       return loaded;
     } catch (error) {

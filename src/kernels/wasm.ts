@@ -1,6 +1,7 @@
 // The WebAssembly backend: two modules from one core (assembly/), with SIMD and without, their bytes inlined. Touches no file and nothing
 // that only Node has. Data goes through a stage in the module's memory, one leaf of weights at a time.
 
+import { ALIAS } from "./alias.js";
 import {
   type EncodedFormat,
   Field,
@@ -46,6 +47,7 @@ interface Exports {
   steps(): number;
   format(): number;
   law(): number;
+  alias(): number;
   hits(): number;
   taken(): number;
   forgetHits(): void;
@@ -120,6 +122,7 @@ class WasmKernels implements Kernels {
     this.taken = new Int32Array(buffer, exports.taken(), 2 * HITS.length);
     new Float32Array(buffer, exports.law(), LAW_TAILS.length).set(LAW_TAILS);
     new Uint32Array(buffer, exports.hits(), HITS.length).set(HITS);
+    new Int8Array(buffer, exports.alias(), ALIAS.length).set(ALIAS);
   }
 
   bits(out: Uint32Array, key: Key, at: Position): void {

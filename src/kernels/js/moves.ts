@@ -1,6 +1,7 @@
 // The laws of moves on a lattice (docs/theory.md): `nearest`, `stochastic`, `matched`, and the symmetric truncation at the rails.
 // Works on a tile of int8 codes with one step a run; the arithmetic is float32 and integer, the same in every backend.
 
+import { ALIAS, ALIAS_FIRST, ALIAS_ROW, ALIAS_SHIFT, PIECE, SHARED, SHARED_TILE } from "../alias.js";
 import { type Key, Purpose, Rounding } from "../contract.js";
 import { LAW_COLUMNS, LAW_ROWS, LAW_TAILS } from "../law.js";
 import { normalsFromWords } from "./normal.js";
@@ -36,11 +37,18 @@ export class Draws {
   private readonly fine = new Uint8Array(this.fineWords.buffer);
   private readonly pulls = new Uint32Array(TILE + 8);
   private readonly refined = new Uint32Array(4);
+  private readonly byteWords = new Uint32Array(TILE / 4 + 8);
+  private readonly bytes = new Uint8Array(this.byteWords.buffer);
+  /** Of each tile of SHARED_TILE weights that this one touches. */
+  private readonly sharedWords = new Uint32Array((TILE / SHARED_TILE + 1) * (SHARED / 4));
+  private readonly shared = new Uint8Array(this.sharedWords.buffer);
+  private readonly rowWords = new Uint32Array(TILE / PIECE + 8);
   private hasNormals = false;
   private hasMoves = false;
   private hasRounding = false;
   private hasFine = false;
   private hasPulls = false;
+  private hasRuns = false;
   private key: Key = { k0: 0, k1: 0 };
   private tick = 0;
   private index = 0;
@@ -57,6 +65,7 @@ export class Draws {
     this.hasRounding = false;
     this.hasFine = false;
     this.hasPulls = false;
+    this.hasRuns = false;
   }
 
   /** The normal of weight `i` of the tile. */
@@ -105,6 +114,35 @@ export class Draws {
       this.hasMoves = true;
     }
     return this.moves[(this.index % 8) + i] as number;
+  }
+
+  /** The word that chooses the row of the piece of weight `i` of the tile. */
+  rowWord(i: number): number {
+    if (!this.hasRuns) this.drawRuns();
+    return this.rowWords[Math.floor(((this.index % (4 * PIECE)) + i) / PIECE)] as number;
+  }
+
+  /** How many weights the piece of weight `i` of the tile has from there on. */
+  pieceLeft(i: number): number {
+    return PIECE - ((this.index + i) % PIECE);
+  }
+
+  /** The byte of weight `i` of the tile, and above it the five bits that it shares. After `rowWord`. */
+  runBits(i: number): number {
+    const at = (this.index % SHARED_TILE) + i;
+    const shared = this.shared[Math.floor(at / SHARED_TILE) * SHARED + (at % SHARED)] as number;
+    return (this.bytes[(this.index % 16) + i] as number) | ((shared & 31) << 8);
+  }
+
+  private drawRuns(): void {
+    this.hasRuns = true;
+    this.fill(this.byteWords, 16, Purpose.Draw);
+    this.fill(this.rowWords, 4 * PIECE, Purpose.Row);
+    const first = Math.floor(this.index / SHARED_TILE);
+    const last = Math.floor((this.index + this.count - 1) / SHARED_TILE);
+    const block = (first * SHARED) / 16;
+    const blocks = ((last - first + 1) * SHARED) / 16;
+    fillBlocks(this.sharedWords, 0, blocks, this.key, block >>> 0, Math.floor(block / TWO_32), this.tick, Purpose.Shared);
   }
 
   /** 32 more bits for weight `i` of the tile, for the few that `move` left open. */
@@ -181,7 +219,50 @@ export function gridOf(v: number): { bits: number; variance: number } {
   return { bits, variance: f(f(v - fine(bits)) * 4 ** -bits) };
 }
 
-const law = new Law();
+/** The `matched` law of a run, by the table of kernels/alias.ts. */
+class RunLaw {
+  private bits = 0;
+  private float = 0;
+  private row = 0;
+  private thresholds = 0;
+
+  /** Sets the variance, SPARSE_VARIANCE <= v <= COARSE_VARIANCE. */
+  set(v: number): void {
+    const { bits, variance } = gridOf(v);
+    this.bits = bits;
+    floatOf.setFloat32(0, variance);
+    this.float = floatOf.getUint32(0);
+  }
+
+  /** Begins a piece: its row is the variance rounded to four bits of mantissa, up or down, so that it is what was asked for on average. */
+  private beginPiece(word: number): void {
+    const row = ((this.float + (word & ((1 << ALIAS_SHIFT) - 1))) >>> ALIAS_SHIFT) - ALIAS_FIRST;
+    this.row = row * ALIAS_ROW;
+    this.thresholds = this.row + 32 + 16 * (word >>> 29);
+  }
+
+  /** Calls `use` with the move of each weight of [from, to) of the tile. */
+  each(from: number, to: number, draws: Draws, use: (i: number, k: number) => void): void {
+    let pieceEnd = from;
+    for (let i = from; i < to; i++) {
+      if (i >= pieceEnd) {
+        this.beginPiece(draws.rowWord(i));
+        pieceEnd = i + draws.pieceLeft(i);
+      }
+      const bits = draws.runBits(i);
+      const bucket = bits & 15;
+      // Three bits of its own above five shared ones, as a signed byte.
+      const share = (((bits & 0xe0) | (bits >>> 8)) << 24) >> 24;
+      const first = share < (ALIAS[this.thresholds + bucket] as number);
+      const size = ALIAS[this.row + (first ? 0 : 16) + bucket] as number;
+      const k = (bits & 16 ? -size : size) * (1 << this.bits);
+      use(i, this.bits === 0 ? k : k + draws.fineMove(i, this.bits));
+    }
+  }
+}
+
+const floatOf = new DataView(new ArrayBuffer(4));
+const runLaw = new RunLaw();
 
 /** s: the noise of a weight in units of its step, kept below MAX_S. */
 export function scaleInSteps(sigma: number, inSteps: boolean, step: number): number {
@@ -224,20 +305,23 @@ export function moveRun(
   draws: Draws,
 ): number {
   const v = f(s * s);
-  if (rounding === Rounding.matched && v <= COARSE_VARIANCE) law.set(v);
   let changed = 0;
-  for (let i = from; i < to; i++) {
-    let k: number;
-    if (rounding === Rounding.matched) k = matchedMove(v, draws, i, law);
-    else if (rounding === Rounding.stochastic) k = kick(s, draws.normal(i), centredUniform(draws.roundingWord(i)));
-    else k = kick(s, draws.normal(i), 0.5);
+  const put = (i: number, drawn: number) => {
     const q = codes[i] as number;
     const room = Math.max(Math.min(q - lo, hi - q), 0);
-    k = Math.max(-room, Math.min(room, k));
-    if (k !== 0) {
-      codes[i] = q + k;
-      changed++;
-    }
+    const k = Math.max(-room, Math.min(room, drawn));
+    if (k === 0) return;
+    codes[i] = q + k;
+    changed++;
+  };
+  if (rounding === Rounding.matched && v <= COARSE_VARIANCE) {
+    runLaw.set(v);
+    runLaw.each(from, to, draws, put);
+    return changed;
+  }
+  const scale = rounding === Rounding.matched ? matchedScale(v) : s;
+  for (let i = from; i < to; i++) {
+    put(i, kick(scale, draws.normal(i), rounding === Rounding.nearest ? 0.5 : centredUniform(draws.roundingWord(i))));
   }
   return changed;
 }
