@@ -314,7 +314,7 @@ async function printUncertainty(
     const read = await model.uncertainty(prompt, { ...noise, ...given, ...common });
     const { tokens } = read;
     if (json) {
-      texts.push({ label, sigma, scale, rounding, temperature: temperature ?? 0, seed: String(seed), ...read });
+      texts.push({ label, sigma, scale, imatrix, rounding, temperature: temperature ?? 0, seed: String(seed), ...read });
       continue;
     }
     if (runs.length > 1) process.stderr.write(`${chalk.bold(label)}\n`);
@@ -354,8 +354,8 @@ async function printJson(model: Model, prompt: string, runs: readonly Run[], com
     if (common.signal.aborted) break;
     const generation = await model.complete(prompt, { ...run.options, ...common });
     const { sigma, label } = run;
-    const { scale, rounding, dynamics, tau, temperature = 0, seed } = run.options;
-    texts.push({ label, sigma, scale, rounding, dynamics, tau, temperature, seed: String(seed), ...generation });
+    const { scale, imatrix, rounding, dynamics, tau, temperature = 0, seed } = run.options;
+    texts.push({ label, sigma, scale, imatrix, rounding, dynamics, tau, temperature, seed: String(seed), ...generation });
   }
   process.stdout.write(`${JSON.stringify({ model: model.path, prompt, texts }, null, 2)}\n`);
   if (texts.length === 0) throw new BrownianError("aborted", "Interrupted before the first text.");
