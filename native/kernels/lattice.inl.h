@@ -138,8 +138,9 @@ inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Mo
     table_groups(k, n, group, v, table, draws);
     if (refined > 0) {
       const uint8_t* fine = draws.fine();
-      for (size_t r = 0; r < runs; r++) {
-        if (grids[r] > 0) refine_moves(k + r * group, group, grids[r], fine + r * group);
+      for (size_t r = 0, end; r < runs; r = end) {
+        for (end = r + 1; end < runs && grids[end] == grids[r]; end++) {}
+        refine_moves(k + r * group, (end - r) * group, grids[r], fine + r * group);
       }
     }
   } else {

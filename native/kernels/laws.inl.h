@@ -278,12 +278,23 @@ inline void table_each(int32_t* k, size_t n, const LawTable& table, const float*
   for (size_t i = 0; i < n; i++) k[i] = words[i] & 0x8000 ? -k[i] : k[i];
 }
 
-/// k[0, n) := 2^bits k + A - B, kept to int8.
-inline void refine_moves(int8_t* k, size_t n, int bits, const uint8_t* fine) {
-  const int mask = (1 << bits) - 1;
+/// k[0, n) := 2^bits k + A - B, kept to int8. Compilers make vectors of 16 bits of it.
+template <int kBits>
+inline void refine_by(int8_t* __restrict k, size_t n, const uint8_t* __restrict fine) {
+  constexpr uint8_t mask = (1 << kBits) - 1;
   for (size_t i = 0; i < n; i++) {
-    const int16_t move = int16_t(k[i] * (1 << bits) + (fine[i] & mask) - (fine[i] >> 4 & mask));
-    k[i] = int8_t(move < -127 ? -127 : move > 127 ? 127 : move);
+    const int16_t a = int16_t(fine[i] & mask), b = int16_t(fine[i] >> 4 & mask);
+    int16_t move = int16_t(int16_t(int16_t(k[i]) * int16_t(1 << kBits)) + a - b);
+    move = move < -127 ? int16_t(-127) : move;
+    k[i] = int8_t(move > 127 ? int16_t(127) : move);
+  }
+}
+inline void refine_moves(int8_t* k, size_t n, int bits, const uint8_t* fine) {
+  switch (bits) {
+    case 1: return refine_by<1>(k, n, fine);
+    case 2: return refine_by<2>(k, n, fine);
+    case 3: return refine_by<3>(k, n, fine);
+    case 4: return refine_by<4>(k, n, fine);
   }
 }
 
