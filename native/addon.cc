@@ -73,12 +73,13 @@ struct StepIndex {
   Indexed at(uint64_t begin, uint64_t end) const { return {classes(begin), tiles(begin), format, begin, size_t(end - begin)}; }
 };
 
-/// What a move needs beyond the bytes, in the order of the arguments (format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick).
+/// What a move needs beyond the bytes, in the order of the arguments (format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick,
+/// columns, width of columns, weights a matrix of them).
 /// Owns copies, so that it outlives the call.
 struct OwnedMove {
   int32_t format[kFormatFields];
-  std::vector<float> steps;
-  Move move;
+  std::vector<float> steps, columns;
+  Move move{};
 
   OwnedMove(const Napi::CallbackInfo& info, int i) {
     read_format(info, i);
@@ -90,6 +91,7 @@ struct OwnedMove {
     move.key = key_at(info, i + 6);
     move.index = uint64_t(number(info, i + 8));
     move.tick = u32(info, i + 9);
+    read_columns(info, i + 10);
   }
   /// For sums: (format, steps, rowLength).
   struct ForSum {};
@@ -102,6 +104,13 @@ struct OwnedMove {
   /// Where the format is all that counts: (format).
   struct ForIndex {};
   OwnedMove(const Napi::CallbackInfo& info, int i, ForIndex) { read_format(info, i); }
+  /// Whether there are factors for all of these weights.
+  void check_columns(const Napi::CallbackInfo& info, uint64_t bytes) const {
+    if (move.columns == nullptr) return;
+    const uint64_t weights = move.index + bytes / uint64_t(format[kBytes]) * uint64_t(format[kWeights]);
+    const uint64_t matrices = (weights + move.columns_matrix - 1) / move.columns_matrix;
+    if (matrices * move.columns_width > columns.size()) throw Napi::Error::New(info.Env(), "columns are too few");
+  }
   OwnedMove(const OwnedMove&) = delete;
   OwnedMove& operator=(const OwnedMove&) = delete;
 
@@ -119,13 +128,24 @@ struct OwnedMove {
     steps.assign(given.Data(), given.Data() + given.ElementLength());
     move.steps = steps.data();
   }
+  void read_columns(const Napi::CallbackInfo& info, int i) {
+    move.columns = nullptr;
+    if (!info[i].IsTypedArray()) return;
+    auto given = info[i].As<Napi::Float32Array>();
+    columns.assign(given.Data(), given.Data() + given.ElementLength());
+    move.columns = columns.data();
+    move.columns_width = uint64_t(number(info, i + 1));
+    move.columns_matrix = uint64_t(number(info, i + 2));
+    if (move.columns_width == 0 || move.columns_matrix == 0) throw Napi::Error::New(info.Env(), "columns have no width");
+  }
 };
 
-/// (target, data, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick)
+/// (target, data, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick, columns, width, matrix)
 Napi::Value perturb(const Napi::CallbackInfo& info) {
   const Target& target = target_of(info);
   auto data = info[1].As<Napi::Uint8Array>();
   const OwnedMove owned(info, 2);
+  owned.check_columns(info, data.ByteLength());
   return Napi::Number::New(info.Env(), double(target.perturb(data.Data(), data.ByteLength(), owned.move, law)));
 }
 
@@ -219,22 +239,24 @@ std::vector<float> decay_at(const Napi::CallbackInfo& info, int i, const int32_t
   return std::vector<float>(given.Data(), given.Data() + given.ElementLength());
 }
 
-/// (target, live, pristine, decay, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick)
+/// (target, live, pristine, decay, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick, columns, width, matrix)
 Napi::Value relax(const Napi::CallbackInfo& info) {
   const Target& target = target_of(info);
   auto live = info[1].As<Napi::Uint8Array>(), pristine = info[2].As<Napi::Uint8Array>();
   if (live.ByteLength() != pristine.ByteLength()) throw Napi::Error::New(info.Env(), "pristine is not as long as live");
   const OwnedMove owned(info, 4);
+  owned.check_columns(info, live.ByteLength());
   const std::vector<float> decay = decay_at(info, 3, owned.format);
   return Napi::Number::New(info.Env(), double(target.relax(live.Data(), pristine.Data(), live.ByteLength(), owned.move, decay.data(), law)));
 }
 
-/// (target, threads, data, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick)
+/// (target, threads, data, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick, columns, width, matrix)
 Napi::Value perturb_async(const Napi::CallbackInfo& info) {
   const Target& target = target_of(info);
   const unsigned threads = u32(info, 1);
   auto data = info[2].As<Napi::Uint8Array>();
   const auto owned = std::make_shared<OwnedMove>(info, 3);
+  owned->check_columns(info, data.ByteLength());
   // The array is kept from being collected until the job, which owns the reference, is destroyed on this thread.
   const auto held = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info[2].As<Napi::Object>()));
   uint8_t* const bytes = data.Data();
@@ -272,7 +294,7 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
 
   Napi::Value Size(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), double(Open(info)->size())); }
 
-  /// (target, threads, offset, length, source | null, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick)
+  /// (target, threads, offset, length, source | null, format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick, columns, width, matrix)
   Napi::Value Perturb(const Napi::CallbackInfo& info) {
     const Target& target = target_of(info);
     const unsigned threads = u32(info, 1);
@@ -280,6 +302,7 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
     const uint64_t offset = Range(info, *live, 2), length = uint64_t(number(info, 3));
     const Shared source = Source(info, 4, offset, length);
     const auto owned = std::make_shared<OwnedMove>(info, 5);
+    owned->check_columns(info, length);
     return Job::Start(info.Env(), [=, &target] {
       return perturb_in_parallel(target, live->data() + offset, source ? source->data() + offset : nullptr, length, *owned, threads);
     });
@@ -346,7 +369,7 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
     const Shared live = Writable(info);
     const uint64_t offset = Range(info, *live, 2), length = uint64_t(number(info, 3));
     const Shared source = Source(info, 4, offset, length);
-    const auto owned = std::make_shared<OwnedMove>(info, 7), last = std::make_shared<OwnedMove>(info, 17);
+    const auto owned = std::make_shared<OwnedMove>(info, 7), last = std::make_shared<OwnedMove>(info, 20);
     const uint64_t first = uint64_t(number(info, 6));
     const auto index = std::make_shared<StepIndex>(info, 5, owned->format, 0);
     const uint64_t weights = length / owned->format[kBytes] * owned->format[kWeights];
@@ -455,11 +478,12 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
     double weights = 0;
 
     Plan(const Napi::CallbackInfo& info, const Mapping& live) {
-      constexpr int kFixed = 1, kEach = 12;
+      constexpr int kFixed = 1, kEach = 15;
       for (int i = kFixed; i + kEach <= int(info.Length()); i += kEach) {
         const uint64_t offset = Range(info, live, i), length = uint64_t(number(info, i + 1));
         source = Source(info, 0, offset, length);
         const auto owned = std::make_shared<OwnedMove>(info, i + 2);
+        owned->check_columns(info, length);
         const uint64_t count = length / owned->format[kBytes] * owned->format[kWeights];
         for (uint64_t begin = 0; begin < count; begin += kGrain) parts.push_back({owned, offset, begin, std::min(count, begin + kGrain)});
         weights += double(count);
@@ -528,6 +552,7 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
     const Shared source = Source(info, 4, offset, length);
     if (!source) throw Napi::Error::New(info.Env(), "there is no source");
     const auto owned = std::make_shared<OwnedMove>(info, 6);
+    owned->check_columns(info, length);
     const std::vector<float> decay = decay_at(info, 5, owned->format);
     const uint64_t block_bytes = owned->format[kBytes], block_weights = owned->format[kWeights];
     return Job::Start(info.Env(), [=, &target] {

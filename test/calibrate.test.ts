@@ -12,10 +12,19 @@ const folder = scratchFolder();
 const MODEL = "models/fairytales-3M-Q8_0.gguf";
 const text = readFileSync("models/fairytales-heldout.txt", "utf8");
 
-const point = (sigma: number, flipRate: number) => ({ sigma, flipRate, low: flipRate, high: flipRate, kl: 0, nll: 3 });
+const point = (sigma: number, flipRate: number) => ({
+  sigma,
+  flipRate,
+  low: flipRate,
+  high: flipRate,
+  smoothed: flipRate,
+  error: 0.02,
+  kl: 0,
+  nll: 3,
+});
 const profile: Profile = {
   format: "brownian-calibration",
-  version: 1,
+  version: 2,
   model: { file: "m.gguf", bytes: 1, sha256: "" },
   text: { sha256: "", tokens: 100 },
   settings: { scale: "rms", rounding: "matched", dynamics: "quenched", seed: "0", draws: 1 },
@@ -98,7 +107,7 @@ describe("on the embedded model", () => {
 
   it("refuses what cannot be measured, and stops when told to", async () => {
     for (const options of [
-      { draws: 0 },
+      { draws: 1 },
       { sigmas: [0.1] },
       { sigmas: [0.1, Number.NaN] },
       { maxTokens: 0 },
@@ -129,7 +138,7 @@ describe("profiles on disk", () => {
       code: "usage",
       message: expect.stringMatching(/of another model \(fairytales-3M-Q8_0\.gguf/),
     });
-    for (const broken of ["", "{}", JSON.stringify({ ...own, version: 2 }), JSON.stringify({ ...own, noise: [] })]) {
+    for (const broken of ["", "{}", JSON.stringify({ ...own, version: 1 }), JSON.stringify({ ...own, noise: [] })]) {
       writeFileSync(profilePath(path), broken);
       await expect(readProfile(profilePath(path), path)).rejects.toMatchObject({
         message: expect.stringMatching(/no calibration/),

@@ -279,6 +279,7 @@ inline size_t relax_half_tile(uint8_t* live, const uint8_t* pristine, size_t n, 
 }
 
 inline size_t relax(uint8_t* live, const uint8_t* pristine, size_t bytes, const Move& move, const float* decay, const LawTable& table) {
+  if (move.columns != nullptr) return relax_columns(live, pristine, bytes, move, decay);
   const int32_t* format = move.format;
   const size_t weights = format[kWeights], block_bytes = format[kBytes];
   const size_t blocks = bytes / block_bytes, tile_blocks = kTile / weights;

@@ -2,6 +2,7 @@
 
 inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const LawTable& table) {
   if (move.sigma == 0.0f) return 0;
+  if (move.columns != nullptr) return perturb_columns(data, bytes, move);
   const int32_t* format = move.format;
   const size_t weights = format[kWeights], block_bytes = format[kBytes];
   const size_t blocks = bytes / block_bytes, tile_blocks = kTile / weights;

@@ -9,7 +9,7 @@ import { Command, Option } from "commander";
 import { asFileError } from "../gguf/file-errors.js";
 import { calibrate, loadModel } from "../llama/index.js";
 import { percent, significant, table } from "../report/table.js";
-import { type Profile, weightSigma } from "../sampling/index.js";
+import { type Profile, weightSigma, weightSigmaInterval } from "../sampling/index.js";
 import type { Invocation } from "./main.js";
 import { EMBEDDED_MODEL, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
 import { profilePath, writeProfile } from "./profile.js";
@@ -39,7 +39,7 @@ export function calibrateCommand({ signal }: Invocation): Command {
     .option("--text <file>", "what the model reads meanwhile (default: fairy tales that the embedded model has not seen)")
     .option("-o, --output <file>", "where the calibration goes (default: beside the model)")
     .option("--sigmas <numbers>", "the sigmas to measure at, in units of RMS", parseNumbers)
-    .option("--draws <n>", "draws of the weights for each sigma", parseWhole, 4)
+    .option("--draws <n>", "draws of the weights for each sigma, at least 2", parseWhole, 6)
     .option("--max-tokens <n>", "tokens of the text to read", parseWhole, 2048)
     .option(
       "--breaking-nats <n>",
@@ -86,19 +86,21 @@ function summary(profile: Profile): string {
     significant(p.sigma),
     percent(p.flipRate),
     `${percent(p.low)} to ${percent(p.high)}`,
+    percent(p.smoothed),
     p.kl.toFixed(3),
     (p.nll - profile.nll).toFixed(3),
   ]);
   const map = SHOWN.filter((temperature) => temperature <= breaking.temperature).map((temperature) => [
     significant(temperature),
     significant(weightSigma(profile, temperature)),
+    weightSigmaInterval(profile, temperature).map(significant).join(" to "),
   ]);
   return [
     `${profile.text.tokens} tokens, ${profile.settings.draws} draws a sigma; the clean model: ${profile.nll.toFixed(3)} nats a token`,
     "",
-    table([["sigma", "flips", "95 %", "KL", "NLL more"], ...rows], [0, 1, 2, 3, 4]),
+    table([["sigma", "flips", "95 %", "smoothed", "KL", "NLL more"], ...rows], [0, 1, 2, 3, 4, 5]),
     "",
-    table([["T", "sigma as surprising"], ...map], [0, 1]),
+    table([["T", "sigma as surprising", "95 %"], ...map], [0, 1, 2]),
     "",
     `From sigma ${significant(breaking.sigma)} (T = ${significant(breaking.temperature)}) on, moving weights cost more than ${breaking.nats} nats a token.`,
   ].join("\n");

@@ -4,15 +4,20 @@ import { randomInt } from "node:crypto";
 import chalk from "chalk";
 import { Command, Option } from "commander";
 import { BrownianError, checkInteger } from "../errors.js";
-import { type GenerateOptions, type Generation, loadModel, type Model } from "../llama/index.js";
+import { readImatrix, readModel } from "../gguf/index.js";
+import { formatNamed } from "../lattice/formats.js";
+import { type GenerateOptions, type Generation, loadModel, type Model, type UncertainToken } from "../llama/index.js";
 import { type Column, sideBySide } from "../report/columns.js";
 import { percent, significant } from "../report/table.js";
+import { DISAGREEMENT, underlined } from "../report/underline.js";
 import { weightSigma } from "../sampling/index.js";
 import { DYNAMICS } from "../thermostat/dynamics/index.js";
 import { exponential, linear } from "../thermostat/schedule.js";
+import { checkSettings } from "../thermostat/settings.js";
 import type { Invocation } from "./main.js";
 import {
   addNoiseOptions,
+  byColumn,
   EMBEDDED_MODEL,
   type NoiseOptions,
   noiseSettings,
@@ -43,6 +48,8 @@ interface Options extends NoiseOptions {
   readonly samples: number;
   readonly maxTokens: number;
   readonly sideBySide?: boolean;
+  readonly uncertainty?: boolean;
+  readonly members?: number;
   readonly threads?: number;
   readonly context?: number;
   readonly gpuLayers?: number;
@@ -52,6 +59,7 @@ interface Options extends NoiseOptions {
 
 const ANNEALING = { linear, exponential };
 const DEFAULT_SIGMA = 0.05;
+const UNITS = { rms: " RMS", absolute: "", step: " steps", imatrix: " RMS by column" };
 /** What is put side by side unless told otherwise: about one token in ten, five and three differs (models/README.md). */
 const SIDE_BY_SIDE_SIGMAS = [0.05, 0.1, 0.2];
 const SIDE_BY_SIDE_TEMPERATURE = 0.8;
@@ -93,6 +101,11 @@ export function generateCommand({ signal }: Invocation): Command {
     .option("--max-tokens <n>", "tokens to write at most", parseWhole, 100)
     .option("--side-by-side", "compare in columns: clean and greedy, softmax, and each sigma")
     .option(
+      "--uncertainty",
+      "write with the clean weights, and underline what an ensemble of moved ones disagrees about; numbers with --json",
+    )
+    .option("--members <n>", "with --uncertainty: draws of the weights (default: 8)", parseWhole)
+    .option(
       "--threads <n>",
       "engine threads; no more than there are free cores (default: all physical cores but one)",
       parseWhole,
@@ -131,6 +144,8 @@ async function generate(prompt: string, options: Options, signal: AbortSignal): 
   }
   if (options.sigmaEnd !== undefined && options.anneal === undefined)
     throw new BrownianError("usage", "--sigma-end says where --anneal ends: give --anneal linear or exponential as well.");
+  checkUncertainty(options);
+  const importance = await readImportance(options);
   const seed = options.seed ?? randomInt(100_000);
   const runs = options.sideBySide ? comparison(options, BigInt(seed)) : samples(options, BigInt(seed));
   const common = { maxTokens: options.maxTokens, signal };
@@ -145,14 +160,29 @@ async function generate(prompt: string, options: Options, signal: AbortSignal): 
     }),
   );
   try {
+    if (importance !== undefined && !options.json) process.stderr.write(chalk.dim(importance));
     if (options.seed === undefined && !options.json)
       process.stderr.write(chalk.dim(`seed ${seed} (write the same again with --seed ${seed})\n`));
-    if (options.json) await printJson(model, prompt, runs, common);
+    if (options.uncertainty) await printUncertainty(model, prompt, runs, { ...common, members: options.members }, options.json);
+    else if (options.json) await printJson(model, prompt, runs, common);
     else if (options.sideBySide) await printSideBySide(model, prompt, runs, common);
     else await printOneByOne(model, prompt, runs, common);
   } finally {
     await model.dispose();
   }
+}
+
+/** What of the model goes by column, if anything. Before the model is loaded: a wrong importance matrix is to cost no time. */
+async function readImportance(options: Options): Promise<string | undefined> {
+  const { imatrix } = checkSettings({ ...noiseSettings(options), sigma: 0 });
+  if (imatrix === undefined) return undefined;
+  const model = await readModel(options.model ?? EMBEDDED_MODEL);
+  const importance = await readImatrix(imatrix, model);
+  const movable = model.tensors.filter((tensor) => formatNamed(tensor.type) !== undefined).map((tensor) => tensor.name);
+  return byColumn(
+    movable.length,
+    movable.filter((name) => !importance.has(name)),
+  );
 }
 
 function withSigma({ weightTemperature: _, ...options }: Options, sigma: number): Options {
@@ -184,7 +214,7 @@ function comparison(options: Options, seed: bigint): Run[] {
 }
 
 function moving(options: Options, sigma: number, seed: bigint, sampling: GenerateOptions): Run {
-  const unit = options.scale === "rms" ? " RMS" : options.scale === "step" ? " steps" : "";
+  const unit = UNITS[options.scale];
   const tau = options.tau === undefined ? "" : `(${significant(options.tau)})`;
   const how = options.dynamics === "quenched" ? "" : `, ${options.dynamics}${tau}`;
   const end = options.sigmaEnd ?? sigma / 10;
@@ -246,6 +276,62 @@ async function printOneByOne(model: Model, prompt: string, runs: readonly Run[],
   }
 }
 
+/** @throws BrownianError usage for what does not go together */
+function checkUncertainty(options: Options): void {
+  if (!options.uncertainty) {
+    if (options.members === undefined) return;
+    throw new BrownianError("usage", "--members says how many draws --uncertainty takes: give that as well.");
+  }
+  const others = {
+    "--side-by-side": options.sideBySide,
+    "--dynamics": options.dynamics !== "quenched",
+    "--tau": options.tau,
+    "--anneal": options.anneal,
+    "--recompute": options.recompute,
+    "--prompt-weights": options.promptWeights !== "moving",
+  };
+  const other = Object.entries(others).find(([, given]) => given !== undefined && given !== false);
+  if (other === undefined) return;
+  throw new BrownianError(
+    "usage",
+    `--uncertainty lets an ensemble of quenched weights read what the clean ones write: leave out ${other[0]}.`,
+  );
+}
+
+async function printUncertainty(
+  model: Model,
+  prompt: string,
+  runs: readonly Run[],
+  { members, ...common }: Common & { readonly members: number | undefined },
+  json = false,
+): Promise<void> {
+  const texts = [];
+  for (const { label, sigma, options } of runs) {
+    const { seed, scale, imatrix, rounding, only, skipUnsupported, temperature, topK, topP, minP } = options;
+    const noise = { sigma, imatrix, only, ...(members !== undefined && { members }) };
+    const rest = { seed, scale, rounding, skipUnsupported, temperature, topK, topP, minP };
+    const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+    const read = await model.uncertainty(prompt, { ...noise, ...given, ...common });
+    const { tokens } = read;
+    if (json) {
+      texts.push({ label, sigma, scale, imatrix, rounding, temperature: temperature ?? 0, seed: String(seed), ...read });
+      continue;
+    }
+    if (runs.length > 1) process.stderr.write(`${chalk.bold(label)}\n`);
+    process.stdout.write(`${chalk.dim(prompt)}${underlined(tokens)}\n`);
+    const nats = (of: (token: UncertainToken) => number) =>
+      significant(tokens.reduce((sum, token) => sum + of(token), 0) / Math.max(1, tokens.length));
+    const most = tokens.reduce<UncertainToken | undefined>((a, b) => (a && a.information >= b.information ? a : b), undefined);
+    process.stderr.write(
+      chalk.dim(
+        `${read.members} members, a token: ${nats((t) => t.information)} nats of disagreement within ${nats((t) => t.total)} of uncertainty` +
+          `${most ? `; most at "${most.text.trim()}" (${significant(most.information)})` : ""}; underlined from ${DISAGREEMENT.more} times the mean on\n`,
+      ),
+    );
+  }
+  if (json) process.stdout.write(`${JSON.stringify({ model: model.path, prompt, texts }, null, 2)}\n`);
+}
+
 async function printSideBySide(model: Model, prompt: string, runs: readonly Run[], common: Common): Promise<void> {
   const columns: Column[] = [];
   for (const run of runs) {
@@ -268,8 +354,8 @@ async function printJson(model: Model, prompt: string, runs: readonly Run[], com
     if (common.signal.aborted) break;
     const generation = await model.complete(prompt, { ...run.options, ...common });
     const { sigma, label } = run;
-    const { scale, rounding, dynamics, tau, temperature = 0, seed } = run.options;
-    texts.push({ label, sigma, scale, rounding, dynamics, tau, temperature, seed: String(seed), ...generation });
+    const { scale, imatrix, rounding, dynamics, tau, temperature = 0, seed } = run.options;
+    texts.push({ label, sigma, scale, imatrix, rounding, dynamics, tau, temperature, seed: String(seed), ...generation });
   }
   process.stdout.write(`${JSON.stringify({ model: model.path, prompt, texts }, null, 2)}\n`);
   if (texts.length === 0) throw new BrownianError("aborted", "Interrupted before the first text.");

@@ -40,6 +40,7 @@ function collect(glob: string, before: string[] | undefined): string[] {
 /** The dials of the noise that `generate` and `perturb` have in common. */
 export interface NoiseOptions {
   readonly scale: keyof typeof SCALES;
+  readonly imatrix?: string;
   readonly rounding: Rounding;
   readonly only?: string[];
   readonly skipUnsupported?: boolean;
@@ -48,6 +49,7 @@ export interface NoiseOptions {
 export function addNoiseOptions(command: Command): Command {
   return command
     .addOption(new Option("--scale <scale>", "what sigma is relative to").choices(Object.keys(SCALES)).default("rms"))
+    .option("--imatrix <file>", "with --scale imatrix: the model's importance matrix (GGUF, by llama-imatrix)")
     .addOption(
       new Option("--rounding <rounding>", "how a move is put on the grid of codes")
         .choices(Object.keys(Rounding))
@@ -58,6 +60,12 @@ export function addNoiseOptions(command: Command): Command {
 }
 
 export function noiseSettings(options: NoiseOptions) {
-  const { scale, rounding, only, skipUnsupported } = options;
-  return { scale, rounding, only, skipUnsupported: skipUnsupported ?? false };
+  const { scale, imatrix, rounding, only, skipUnsupported } = options;
+  return { scale, imatrix, rounding, only, skipUnsupported: skipUnsupported ?? false };
+}
+
+/** What of a model moves by column, in a line. @param byRms the tensors that the importance matrix lacks */
+export function byColumn(tensors: number, byRms: readonly string[]): string {
+  const some = byRms.slice(0, 4).join(", ") + (byRms.length > 4 ? ", ..." : "");
+  return `imatrix: ${tensors - byRms.length} of ${tensors} tensors by column${byRms.length > 0 ? `; by RMS: ${some}` : ""}\n`;
 }

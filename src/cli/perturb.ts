@@ -5,7 +5,7 @@ import { Command, Option } from "commander";
 import { grouped, percent } from "../report/table.js";
 import { perturbFile } from "../thermostat/perturb-file.js";
 import type { Invocation } from "./main.js";
-import { addNoiseOptions, type NoiseOptions, noiseSettings, parseNumber, parseSeed, parseWhole } from "./options.js";
+import { addNoiseOptions, byColumn, type NoiseOptions, noiseSettings, parseNumber, parseSeed, parseWhole } from "./options.js";
 import { withProgress } from "./progress.js";
 
 interface Options extends NoiseOptions {
@@ -41,6 +41,7 @@ async function perturb(model: string, options: Options, signal: AbortSignal): Pr
       weights: tensor.weights,
       sigma: own.sigma,
       unit: own.inSteps ? "step" : "absolute",
+      byColumn: own.columns !== undefined,
       changed,
     }));
     const { weights, changed } = done;
@@ -52,5 +53,9 @@ async function perturb(model: string, options: Options, signal: AbortSignal): Pr
   process.stdout.write(
     `${output}: ${grouped(done.changed)} of ${grouped(done.weights)} weights moved (${percent(done.changed / done.weights)})\n`,
   );
+  if (options.imatrix !== undefined) {
+    const byRms = done.tensors.filter(({ sigma: own }) => own.columns === undefined).map(({ tensor }) => tensor.name);
+    process.stderr.write(chalk.dim(byColumn(done.tensors.length, byRms)));
+  }
   for (const { name, type, reason } of skipped) process.stderr.write(chalk.dim(`left alone: ${name} (${type}): ${reason}\n`));
 }

@@ -40,11 +40,11 @@ function parse(text: string, path: string): Profile {
   try {
     const profile = JSON.parse(text) as Profile;
     const { format, version, model, noise, softmax, breaking } = profile;
-    const points = [...noise.map((p) => p.sigma), ...noise.map((p) => p.flipRate), ...softmax.map((p) => p.temperature)];
+    const points = [...noise.flatMap((p) => [p.sigma, p.flipRate, p.smoothed, p.error]), ...softmax.map((p) => p.temperature)];
     const numbers = [...points, ...softmax.map((p) => p.flipRate), breaking.sigma, breaking.temperature, model.bytes];
     if (
       format === "brownian-calibration" &&
-      version === 1 &&
+      version === 2 &&
       noise.length > 1 &&
       softmax.length > 1 &&
       numbers.every(Number.isFinite)

@@ -2,6 +2,7 @@
 
 export { type ChooseOptions, chooseTensors, type Skipped } from "./choose.js";
 export { copyModel, type Watch } from "./copy.js";
+export { type Importance, readImatrix } from "./imatrix.js";
 export { LiveCopy, type LiveCopyOptions } from "./live-copy.js";
 export { type ModelFile, readModel, type Tensor } from "./model-file.js";
 export {

@@ -245,7 +245,8 @@ class MappedMover extends MappedReader implements Mover {
   async perturb(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number> {
     const before = this.known.get(tensor.name);
     this.known.delete(tensor.name); // until this is done, and if it is not
-    const index = before && (await this.indexed(tensor, before));
+    // Indexed moves have one law for the steps of a group.
+    const index = before && !move.columns && !before.last.columns ? await this.indexed(tensor, before) : undefined;
     let changed = 0;
     await this.each(tensor, watch, async ({ offset, bytes, index: at }) => {
       const here = { ...move, index: at };

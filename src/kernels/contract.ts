@@ -27,6 +27,8 @@ export const Purpose = {
   Shared: 10,
   /** Which row of the law's table a piece of 32 elements has: one word each. */
   Row: 11,
+  /** Moves whose sigma goes by column (kernels/js/columns.ts): one word an element. */
+  Column: 16,
 } as const;
 
 /** How a move is put on the grid of codes; the numbers are what kernels are handed. */
@@ -66,6 +68,18 @@ export interface Move {
   /** The tensor-wide index of the first weight in the data; a multiple of the format's block. */
   readonly index: number;
   readonly tick: number;
+  /** Where sigma goes by column; rounding is `matched` then. Not together with `steps`. */
+  readonly columns?: Columns | undefined;
+}
+
+/** Factors of sigma by column: weight i of the tensor has `factors[m * width + i mod width]`, where m = floor(i / matrix). */
+export interface Columns {
+  /** At least 0, finite; `width` of them for each matrix of the tensor. */
+  readonly factors: Float32Array;
+  /** Weights a row: a multiple of the format's block. */
+  readonly width: number;
+  /** Weights a matrix (of one expert, where there are several): a multiple of `width`. */
+  readonly matrix: number;
 }
 
 /**

@@ -45,6 +45,9 @@ type MoveArguments = [
   k1: number,
   index: number,
   tick: number,
+  columns: Float32Array | null,
+  width: number,
+  matrix: number,
 ];
 
 interface AddonFile {
@@ -242,8 +245,9 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
 }
 
 function moveArguments(move: Move): MoveArguments {
-  const { format, sigma, inSteps, steps, rowLength, rounding, key, index, tick } = move;
-  return [format, sigma, inSteps, steps, rowLength, rounding, key.k0, key.k1, index, tick];
+  const { format, sigma, inSteps, steps, rowLength, rounding, key, index, tick, columns } = move;
+  const { factors = null, width = 0, matrix = 0 } = columns ?? {};
+  return [format, sigma, inSteps, steps, rowLength, rounding, key.k0, key.k1, index, tick, factors, width, matrix];
 }
 
 const decayFor = (move: Move, keep: number): Decay => decayOf(keep, move.format[Field.levels] as number);

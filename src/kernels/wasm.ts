@@ -18,6 +18,7 @@ import {
 import { DECAY_COLUMNS, DECAY_HEAD, decayOf } from "./decay.js";
 import { WASM as SCALAR } from "./generated/scalar.wasm.js";
 import { WASM as SIMD } from "./generated/simd.wasm.js";
+import { perturbColumns, relaxColumns } from "./js/columns.js";
 import { difference } from "./js/difference.js";
 import { scaleInSteps } from "./js/moves.js";
 import { levelOf, SPARSE_VARIANCE, shareOf } from "./js/sparse.js";
@@ -137,10 +138,12 @@ class WasmKernels implements Kernels {
   }
 
   perturb(data: Uint8Array, move: Move): number {
+    if (move.columns) return perturbColumns(data, move, this);
     return this.sparseRow(data, move) ?? this.moveLeaves(this.exports.perturb, data, move);
   }
 
   relax(live: Uint8Array, pristine: Uint8Array, move: Move, keep: number): number {
+    if (move.columns) return relaxColumns(live, pristine, move, keep, this);
     this.decay.set(decayOf(keep, move.format[Field.levels] as number));
     return this.moveLeaves(this.exports.relax, live, move, pristine);
   }

@@ -125,8 +125,9 @@ export function checkSigma(sigma: number, what = "sigma"): number {
 export function makeMove(format: Format, m: Omit<Move, "format" | "rounding"> & { readonly rounding: Rounding }): Move {
   checkInteger("tick", m.tick, 0, 2 ** 32 - 1);
   checkChoice("rounding", m.rounding, ROUNDINGS);
-  const { sigma, inSteps, steps, rowLength, key, index, tick } = m; // one by one: a spread takes a third of a microsecond
-  return { format: encodedFormat(format), sigma, inSteps, steps, rowLength, rounding: Rounding[m.rounding], key, index, tick };
+  const { sigma, inSteps, steps, rowLength, key, index, tick, columns } = m; // one by one: a spread takes a third of a microsecond
+  const rounding = Rounding[m.rounding];
+  return { format: encodedFormat(format), sigma, inSteps, steps, rowLength, rounding, key, index, tick, columns };
 }
 
 /** The steps of a format that has no scales of its own, null for all others. */

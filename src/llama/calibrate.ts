@@ -6,18 +6,19 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
-import { Noise, type Seed, seed64 } from "../noise/index.js";
+import { type Seed, seed64 } from "../noise/index.js";
 import { interpolate, monotone, type NoisePoint, type Profile } from "../sampling/calibration.js";
 import { argmax, kl, softmax } from "../sampling/index.js";
+import { average, meanInterval, type Smoothed, smooth } from "../sampling/rates.js";
 import type { Model, ScoreOptions } from "./model.js";
 
 export interface CalibrateOptions {
   /** Tokens of the text to read; default 2048, and fewer for large vocabularies. */
   readonly maxTokens?: number;
-  /** Draws of the weights for each sigma; default 4. */
+  /** Draws of the weights for each sigma, at least 2; default 6. */
   readonly draws?: number;
   readonly sigmas?: readonly number[];
-  /** Of the draws and the bootstrap; default 0. */
+  /** Of the draws; default 0. */
   readonly seed?: Seed;
   /** Nats a token that moving weights may cost on the text; default 0.25 (perplexity times 1.28). */
   readonly breakingNats?: number;
@@ -30,11 +31,10 @@ const SIGMAS = [0.01, 0.02, 0.04, 0.07, 0.1, 0.14, 0.2, 0.28, 0.4];
 const TEMPERATURES = Array.from({ length: 40 }, (_, i) => (i + 1) / 20);
 /** Probabilities of the clean model that are kept in memory: 256 MB of them at most. */
 const MOST_KEPT = 64e6;
-const RESAMPLES = 400;
 
-/** Flips, KL and NLL of one reading of the text, window by window. */
+/** One reading of the text: per token. */
 interface Reading {
-  readonly flips: number[];
+  readonly flips: number;
   readonly kl: number;
   readonly nll: number;
 }
@@ -49,21 +49,19 @@ interface Reading {
  */
 export async function calibrate(model: Model, text: string, options: CalibrateOptions = {}): Promise<Profile> {
   const { signal, onProgress } = options;
-  const draws = checkInteger("draws", options.draws ?? 4, 1, 1000);
+  const draws = checkInteger("draws", options.draws ?? 6, 2, 1000);
   const nats = checkNumber("breakingNats", options.breakingNats ?? 0.25, 0);
   const seed = seed64(options.seed ?? 0);
   const sigmas = [...(options.sigmas ?? SIGMAS)].sort((a, b) => a - b);
   for (const sigma of sigmas) checkNumber("sigmas", sigma, Number.MIN_VALUE);
   if (sigmas.length < 2) throw new BrownianError("usage", "sigmas must be at least two: a map needs two ends.");
 
-  // Whole windows, which count alike when they are chosen anew for the intervals.
+  // Whole windows, each read as far as the others.
   const asked = checkInteger("maxTokens", options.maxTokens ?? 2048, 1);
   const most = Math.max(1, Math.floor(asked / model.windowLength)) * Math.min(asked, model.windowLength);
   const clean = await readClean(model, text, most, signal);
-  const sizes: number[] = [];
-  for (const window of clean.windows) sizes[window] = (sizes[window] ?? 0) + 1;
 
-  const noise: NoisePoint[] = [];
+  const measured: Reading[][] = [];
   for (const [which, sigma] of sigmas.entries()) {
     const readings: Reading[] = [];
     for (let draw = 0; draw < draws; draw++) {
@@ -72,21 +70,28 @@ export async function calibrate(model: Model, text: string, options: CalibrateOp
       readings.push(await readMoved(model, text, clean, { sigma, seed: own, ...(signal && { signal }) }));
       onProgress?.(1 + which * draws + draw + 1, 1 + sigmas.length * draws);
     }
-    const mean = (of: (reading: Reading) => number) => readings.reduce((sum, reading) => sum + of(reading), 0) / draws;
-    const flips = mean((r) => r.flips.reduce((a, b) => a + b, 0)) / clean.likeliest.length;
-    const [low, high] = interval(readings, sizes, new Noise(seed).stream(`bootstrap ${which}`));
-    noise.push({ sigma, flipRate: flips, low, high, kl: mean((r) => r.kl), nll: mean((r) => r.nll) });
+    measured.push(readings);
   }
+  const curve = smooth(
+    sigmas,
+    measured.map((readings) => readings.map((reading) => reading.flips)),
+  );
+  const noise = measured.map((readings, i): NoisePoint => {
+    const { mean: flipRate, low, high } = meanInterval(readings.map((reading) => reading.flips));
+    const { rate: smoothed, error } = curve[i] as Smoothed;
+    const mean = (of: (reading: Reading) => number) => average(readings.map(of));
+    return { sigma: sigmas[i] as number, flipRate, low, high, smoothed, error, kl: mean((r) => r.kl), nll: mean((r) => r.nll) };
+  });
 
   const softmaxPoints = TEMPERATURES.map((temperature, i) => ({ temperature, flipRate: clean.softmaxFlips[i] as number }));
   const costs = monotone(noise.map((point) => point.nll - clean.nll));
   const breakingSigma =
     nats >= (costs.at(-1) as number) ? (sigmas.at(-1) as number) : interpolate([0, ...costs], [0, ...sigmas], nats);
-  const breakingRate = interpolate([0, ...sigmas], [0, ...monotone(noise.map((p) => p.flipRate))], breakingSigma);
+  const breakingRate = interpolate([0, ...sigmas], [0, ...monotone(noise.map((p) => p.smoothed))], breakingSigma);
   const breakingTemperature = interpolate([0, ...clean.softmaxFlips], [0, ...TEMPERATURES], breakingRate);
   return {
     format: "brownian-calibration",
-    version: 1,
+    version: 2,
     model: await identity(model.path),
     text: { sha256: createHash("sha256").update(text).digest("hex"), tokens: clean.likeliest.length },
     settings: { scale: "rms", rounding: "matched", dynamics: "quenched", seed: String(seed), draws },
@@ -108,7 +113,6 @@ interface Clean {
   /** Tokens of the text that were asked for: the same windows again. */
   readonly maxTokens: number;
   readonly likeliest: number[];
-  readonly windows: number[];
   readonly probabilities: Float32Array[];
   readonly softmaxFlips: number[];
   readonly nll: number;
@@ -116,12 +120,11 @@ interface Clean {
 
 async function readClean(model: Model, text: string, most: number, signal: AbortSignal | undefined): Promise<Clean> {
   const likeliest: number[] = [];
-  const windows: number[] = [];
   const probabilities: Float32Array[] = [];
   const flips = TEMPERATURES.map(() => 0);
   let nll = 0;
   let full = false;
-  await model.score(text, { maxTokens: most, ...(signal && { signal }) }, ({ token, logits, window }) => {
+  await model.score(text, { maxTokens: most, ...(signal && { signal }) }, ({ token, logits }) => {
     if (full || (probabilities.length + 1) * logits.length > MOST_KEPT) {
       full = true;
       return;
@@ -129,14 +132,13 @@ async function readClean(model: Model, text: string, most: number, signal: Abort
     const best = argmax(logits);
     const p = softmax(logits);
     likeliest.push(best);
-    windows.push(window);
     probabilities.push(Float32Array.from(p));
     nll -= Math.log(p[token] as number);
     for (const [i, temperature] of TEMPERATURES.entries())
       flips[i] = (flips[i] as number) + 1 - atHeat(logits, best, temperature);
   });
   const count = likeliest.length;
-  return { maxTokens: most, likeliest, windows, probabilities, softmaxFlips: flips.map((sum) => sum / count), nll: nll / count };
+  return { maxTokens: most, likeliest, probabilities, softmaxFlips: flips.map((sum) => sum / count), nll: nll / count };
 }
 
 /** p_T of the likeliest token. */
@@ -148,41 +150,17 @@ function atHeat(logits: Float32Array, best: number, temperature: number): number
 }
 
 async function readMoved(model: Model, text: string, clean: Clean, options: ScoreOptions): Promise<Reading> {
-  const flips: number[] = [];
+  let flips = 0;
   let divergence = 0;
   let nll = 0;
   const count = clean.likeliest.length;
   await model.score(text, { ...options, maxTokens: clean.maxTokens }, ({ position, token, logits }) => {
     const best = clean.likeliest[position];
     if (best === undefined) return;
-    const window = clean.windows[position] as number;
-    flips[window] = (flips[window] ?? 0) + (argmax(logits) === best ? 0 : 1);
+    if (argmax(logits) !== best) flips++;
     const p = softmax(logits);
     nll -= Math.log(Math.max(p[token] as number, Number.MIN_VALUE));
     divergence += kl(clean.probabilities[position] as Float32Array, p);
   });
-  return { flips, kl: divergence / count, nll: nll / count };
-}
-
-/** 95 % of the flip rates of draws and windows that are chosen anew with replacement (Efron 1979). */
-function interval(readings: readonly Reading[], sizes: readonly number[], stream: ReturnType<Noise["stream"]>): [number, number] {
-  const rates: number[] = [];
-  for (let resample = 0; resample < RESAMPLES; resample++) {
-    const choices = stream.uniform(new Float32Array(readings.length * (1 + sizes.length)), { tick: resample });
-    let flips = 0;
-    let tokens = 0;
-    let next = 0;
-    const below = (n: number) => Math.floor((choices[next++] as number) * n);
-    for (let draw = 0; draw < readings.length; draw++) {
-      const reading = readings[below(readings.length)] as Reading;
-      for (let i = 0; i < sizes.length; i++) {
-        const window = below(sizes.length);
-        flips += reading.flips[window] ?? 0;
-        tokens += sizes[window] ?? 0;
-      }
-    }
-    rates.push(flips / tokens);
-  }
-  rates.sort((a, b) => a - b);
-  return [rates[Math.floor(0.025 * RESAMPLES)] as number, rates[Math.ceil(0.975 * RESAMPLES) - 1] as number];
+  return { flips: flips / count, kl: divergence / count, nll: nll / count };
 }

@@ -10,5 +10,8 @@ export {
   loadModel,
   Model,
   type ScoreOptions,
+  type UncertainToken,
+  type Uncertainty,
+  type UncertaintyOptions,
 } from "./model.js";
 export type { Probe, TensorClass } from "./probe.js";

@@ -5,6 +5,7 @@ import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors
 import type { Tensor } from "../gguf/index.js";
 import { threadCount } from "../kernels/native.js";
 import { type Seed, seed64 } from "../noise/index.js";
+import { Ensemble, type EnsembleEntropy, softmax } from "../sampling/index.js";
 import { dynamicsNamed } from "../thermostat/dynamics/index.js";
 import type { Schedule } from "../thermostat/schedule.js";
 import type { NoiseSettings, Watch } from "../thermostat/settings.js";
@@ -85,6 +86,53 @@ export interface Expected {
   /** Of the whole vocabulary; valid until the next is visited. */
   readonly logits: Float32Array;
 }
+
+export interface UncertaintyOptions
+  extends Pick<
+    GenerateOptions,
+    | "scale"
+    | "imatrix"
+    | "rounding"
+    | "seed"
+    | "only"
+    | "skipUnsupported"
+    | "maxTokens"
+    | "signal"
+    | "temperature"
+    | "topK"
+    | "topP"
+    | "minP"
+  > {
+  /** Draws of the weights; default 8. */
+  readonly members?: number;
+  /** Noise on the weights in units of `scale`; default 0.05. */
+  readonly sigma?: number;
+  /** What follows the prompt; default: what the clean model writes. */
+  readonly text?: string;
+  /** Called with members that have read the text, and members in all. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** A token of a text, and how sure an ensemble of moved weights was that it would come; entropies in nats. */
+export interface UncertainToken extends EnsembleEntropy {
+  readonly token: number;
+  /** As it reads on; empty for a part of a character, whose last token has it. */
+  readonly text: string;
+  /** Of this token, by the mean prediction. */
+  readonly probability: number;
+}
+
+export interface Uncertainty {
+  /** The text, without the prompt. */
+  readonly text: string;
+  readonly tokens: readonly UncertainToken[];
+  readonly members: number;
+}
+
+const DEFAULT_ENSEMBLE = { members: 8, sigma: 0.05 };
+
+/** Of the draws of an ensemble: the first has the seed itself. */
+const memberSeed = (seed: bigint, member: number): bigint => BigInt.asUintN(64, seed + BigInt(member) * 0x9e3779b97f4a7c15n);
 
 const WAY_OUT =
   "Use the dynamics quenched (the engine loads the moved file once a text), a Q8_0, Q6_K, F16 or F32 model, --only with tensors that are live, " +
@@ -216,6 +264,109 @@ export class Model {
     } finally {
       this.busy = false;
     }
+  }
+
+  /**
+   * How sure the model is of every token of a text, and how far that is a matter of its weights: an ensemble of moved weights reads the text,
+   * each member once, teacher-forced. Of the mean prediction's entropy, `information` is what members disagree about (Ensemble).
+   * The text is `options.text`, or what the clean model writes after the prompt: greedily, or by softmax where a temperature is given.
+   *
+   * @throws BrownianError usage (nothing to read, or more than the context holds), and as `generate`; the signal's reason when aborted
+   * @example
+   * const { tokens } = await model.uncertainty("Once upon a time", { members: 8, sigma: 0.05, maxTokens: 40 });
+   * console.log(tokens[0].text, tokens[0].information); // " there" 0.02 (nats)
+   */
+  async uncertainty(prompt: string, options: UncertaintyOptions = {}): Promise<Uncertainty> {
+    const { signal, onProgress, sigma = DEFAULT_ENSEMBLE.sigma } = options;
+    const members = checkInteger("members", options.members ?? DEFAULT_ENSEMBLE.members, 1, 10_000);
+    const seed = seed64(options.seed ?? 0);
+    const most = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
+    const sampling = checkSampling(options);
+    checkNumber("sigma", sigma, 0);
+    this.begin();
+    try {
+      const { only, skipUnsupported } = options;
+      const clean = { only, skipUnsupported: skipUnsupported ?? false, ...(signal && { signal }) };
+      const { tokens, start } = await this.alone(async () => {
+        const { text } = options;
+        if (text !== undefined) return this.given(prompt, text, most, () => this.prepare(() => [], clean));
+        return this.written((await this.prepare(() => this.promptTokens(prompt), clean)).tokens, most, sampling, signal);
+      });
+      if (tokens.length === start) return { text: "", tokens: [], members };
+      const stream = new TextStream(this.engine, tokens.slice(0, start));
+      const ensembles: Ensemble[] = [];
+      // Members without noise are one and the same.
+      const different = sigma === 0 ? 1 : members;
+      for (let member = 0; member < different; member++) {
+        signal?.throwIfAborted();
+        const { scale, imatrix, rounding } = options;
+        const moved = {
+          ...clean,
+          sigma,
+          seed: memberSeed(seed, member),
+          imatrix,
+          ...(scale !== undefined && { scale }),
+          ...(rounding !== undefined && { rounding }),
+        };
+        await this.alone(async () => {
+          await this.prepare(() => [], moved);
+          await this.engine.score(tokens.slice(0, -1), (i, logits) => {
+            if (i < start - 1) return;
+            ensembles[i] ??= new Ensemble(logits.length);
+            ensembles[i].add(softmax(logits));
+          });
+        });
+        onProgress?.(member + 1, different);
+      }
+      return await this.alone(async () => {
+        const read = tokens.slice(start).map((token, i): UncertainToken => {
+          const ensemble = ensembles[start - 1 + i] as Ensemble;
+          return { token, text: stream.push(token), probability: ensemble.mean()[token] as number, ...ensemble.entropy() };
+        });
+        const last = read.at(-1);
+        if (last !== undefined) read[read.length - 1] = { ...last, text: last.text + stream.flush() };
+        return { text: read.map((token) => token.text).join(""), tokens: read, members };
+      });
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** The tokens of prompt and text, and where the text's begin. */
+  private async given(prompt: string, text: string, most: number, prepare: () => Promise<unknown>) {
+    const before = this.engine.tokenize(prompt);
+    const all = this.engine.tokenize(prompt + text);
+    // Where the tokenizer draws the last token of the prompt and the first of the text into one, that counts as the text's.
+    let start = 0;
+    while (start < before.length && before[start] === all[start]) start++;
+    start = Math.max(start, 1);
+    const tokens = all.slice(0, start + most);
+    if (tokens.length <= start) throw new BrownianError("usage", "The text has no token to be expected: give a longer one.");
+    if (tokens.length > this.contextSize)
+      throw new BrownianError(
+        "usage",
+        `Prompt and text have ${tokens.length} tokens, but the context holds ${this.contextSize}: shorten them, or read fewer (maxTokens).`,
+      );
+    await prepare();
+    return { tokens, start };
+  }
+
+  /** What the weights that are loaded write after `prompt`. */
+  private async written(prompt: readonly number[], most: number, sampling: Sampling, signal: AbortSignal | undefined) {
+    const tokens = [...prompt];
+    const written = this.engine.continue(prompt, sampling);
+    const room = Math.min(most, this.contextSize - prompt.length);
+    try {
+      while (tokens.length < prompt.length + room) {
+        signal?.throwIfAborted();
+        const next = await written.next();
+        if (next.done) break;
+        tokens.push(next.value);
+      }
+    } finally {
+      await written.return();
+    }
+    return { tokens, start: prompt.length };
   }
 
   /** Tokens of a text that `score` reads at a time. */
@@ -375,6 +526,7 @@ export class Model {
       dynamics = "quenched",
       sigma = 0,
       scale = "rms",
+      imatrix,
       rounding = "matched",
       seed = 0,
       only,
@@ -384,7 +536,17 @@ export class Model {
     const promptWeights = checkChoice("promptWeights", options.promptWeights ?? "moving", ["moving", "clean"]);
     signal?.throwIfAborted();
     const rule = dynamicsNamed(dynamics);
-    const settings = { sigma, scale, rounding, seed, only, dynamics, tau, skipUnsupported: skipUnsupported || sigma === 0 };
+    const settings = {
+      sigma,
+      scale,
+      imatrix,
+      rounding,
+      seed,
+      only,
+      dynamics,
+      tau,
+      skipUnsupported: skipUnsupported || sigma === 0,
+    };
     this.bath.configure(settings); // checks them before any work
     if (this.loaded === undefined) {
       await this.bath.restore();
@@ -426,6 +588,7 @@ export class Model {
     const weights = [
       typeof sigma === "function" ? sigma(0) : sigma,
       scale,
+      imatrix,
       rounding,
       seed64(seed),
       unseen.map((tensor) => tensor.name),

@@ -29,8 +29,8 @@ const CONTEXT = { text: "Once upon a time", tokens: 4 };
  * to take it relative to: those are moved by a tenth.
  */
 const STRONG: readonly ThermostatSettings[] = [
-  { sigma: 1, scale: "rms", rounding: "matched", dynamics: "quenched", seed: 1n },
-  { sigma: 0.1, scale: "absolute", rounding: "matched", dynamics: "quenched", seed: 1n },
+  { sigma: 1, scale: "rms", imatrix: undefined, rounding: "matched", dynamics: "quenched", seed: 1n },
+  { sigma: 0.1, scale: "absolute", imatrix: undefined, rounding: "matched", dynamics: "quenched", seed: 1n },
 ];
 
 type Logits = ReadonlyMap<number, number>;

@@ -3,12 +3,15 @@
 
 import { BrownianError } from "../errors.js";
 
-/** What was measured at one sigma. Rates are per token; intervals are 95 % (bootstrap over windows and draws). */
+/** What was measured at one sigma. Rates are per token of this text; intervals are 95 %, over draws of the weights (Student's t). */
 export interface NoisePoint {
   readonly sigma: number;
   readonly flipRate: number;
   readonly low: number;
   readonly high: number;
+  /** The curve through all sigmas (`smooth`), which the map goes by, and the standard error of its logarithm. */
+  readonly smoothed: number;
+  readonly error: number;
   /** Mean KL(clean || moved), nats a token. */
   readonly kl: number;
   /** Negative log-likelihood of the text under the moved model, nats a token. */
@@ -24,7 +27,7 @@ export interface SoftmaxPoint {
 /** The map between sigma and temperature of one model on one text. */
 export interface Profile {
   readonly format: "brownian-calibration";
-  readonly version: 1;
+  readonly version: 2;
   readonly model: { readonly file: string; readonly bytes: number; readonly sha256: string };
   readonly text: { readonly sha256: string; readonly tokens: number };
   readonly settings: {
@@ -62,8 +65,8 @@ export function softmaxFlipRate(profile: Profile, temperature: number): number {
 }
 
 /**
- * The sigma whose flip rate is that of softmax at `temperature`: the inverse of the measured flip rates, made monotone (pool adjacent violators)
- * and interpolated. 0 at 0.
+ * The sigma whose flip rate is that of softmax at `temperature`: the inverse of the smoothed flip rates, made monotone (pool adjacent violators)
+ * where they are not, and interpolated as powers of sigma. 0 at 0.
  * @throws BrownianError usage beyond the breaking point, unless `force`d; or beyond what was measured
  *
  * @example
@@ -71,7 +74,7 @@ export function softmaxFlipRate(profile: Profile, temperature: number): number {
  */
 export function weightSigma(profile: Profile, temperature: number, force = false): number {
   const target = softmaxFlipRate(profile, temperature);
-  const { breaking, noise } = profile;
+  const { breaking } = profile;
   if (!force && temperature > breaking.temperature) {
     throw new BrownianError(
       "usage",
@@ -79,20 +82,42 @@ export function weightSigma(profile: Profile, temperature: number, force = false
         `(sigma ${round(breaking.sigma)}) on they cost it more than ${breaking.nats} nats a token. Take a lower one, or force it.`,
     );
   }
-  const rates = monotone(noise.map((p) => p.flipRate));
-  const last = rates[rates.length - 1] as number;
+  const last = ratesOf(profile).at(-1) as number;
   if (target > last) {
     throw new BrownianError(
       "usage",
       `Moving weights were measured up to flip rates of ${round(last)}, but softmax at T = ${temperature} has ${round(target)}: take a lower one.`,
     );
   }
-  return interpolate([0, ...rates], [0, ...noise.map((p) => p.sigma)], target);
+  return interpolatePowers(ratesOf(profile), sigmasOf(profile), target);
 }
 
 /** The flip rate that is expected at a sigma, between measured points. */
 export function noiseFlipRate(profile: Profile, sigma: number): number {
-  return interpolate([0, ...profile.noise.map((p) => p.sigma)], [0, ...monotone(profile.noise.map((p) => p.flipRate))], sigma);
+  return interpolatePowers(sigmasOf(profile), ratesOf(profile), sigma);
+}
+
+/** 95 % of where {@link weightSigma} would be if more draws had been taken: its own error, on the text of the profile. */
+export function weightSigmaInterval(profile: Profile, temperature: number, force = false): [number, number] {
+  const sigma = weightSigma(profile, temperature, force);
+  const target = softmaxFlipRate(profile, temperature);
+  const error = interpolate(
+    sigmasOf(profile),
+    profile.noise.map((p) => p.error),
+    sigma,
+  );
+  const at = (rate: number) => interpolatePowers(ratesOf(profile), sigmasOf(profile), rate);
+  return [at(target * Math.exp(-1.96 * error)), at(target * Math.exp(1.96 * error))];
+}
+
+const sigmasOf = (profile: Profile): number[] => profile.noise.map((p) => p.sigma);
+const ratesOf = (profile: Profile): number[] => monotone(profile.noise.map((p) => p.smoothed));
+
+/** Between the points a power of x, below the first in proportion to x, beyond the last the last. */
+function interpolatePowers(x: readonly number[], y: readonly number[], at: number): number {
+  const [x0, y0] = [x[0] as number, y[0] as number];
+  if (at <= x0 || !(x0 > 0 && y0 > 0)) return interpolate([0, ...x], [0, ...y], at);
+  return Math.exp(interpolate(x.map(Math.log), y.map(Math.log), Math.log(at)));
 }
 
 /** The closest rising sequence in the sense of least squares: pool adjacent violators (Ayer et al. 1955). */

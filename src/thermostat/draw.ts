@@ -2,10 +2,12 @@
 
 import {
   chooseTensors,
+  type Importance,
   type ModelFile,
   type Mover,
   type MoverWatch,
   type Reader,
+  readImatrix,
   type Skipped,
   type Tensor,
   type TensorMove,
@@ -24,18 +26,30 @@ export interface TensorDrawn {
   readonly changed: number;
 }
 
-/** Remembers each tensor's RMS, which never changes: it is the pristine model's. */
-export class RmsCache {
-  private readonly known = new Map<string, Promise<number>>();
-  constructor(private readonly mover: Pick<Reader, "sumSquares">) {}
+/** What is measured of the tensors of a model: their RMS, which never changes (it is the pristine model's), and importance matrices. */
+export class Measures {
+  private readonly known = new Map<string, Promise<unknown>>();
+  constructor(
+    private readonly mover: Pick<Reader, "sumSquares">,
+    private readonly model: ModelFile,
+  ) {}
 
-  of(tensor: Tensor): Promise<number> {
-    const known = this.known.get(tensor.name);
+  rms(tensor: Tensor): Promise<number> {
+    return this.once(`rms ${tensor.name}`, () => tensorRms(this.mover, tensor));
+  }
+
+  /** The importance matrix at a path, by tensor name. */
+  imatrix(path: string): Promise<ReadonlyMap<string, Importance>> {
+    return this.once(`imatrix ${path}`, () => readImatrix(path, this.model));
+  }
+
+  private once<T>(what: string, measure: () => Promise<T>): Promise<T> {
+    const known = this.known.get(what) as Promise<T> | undefined;
     if (known !== undefined) return known;
-    const rms = tensorRms(this.mover, tensor);
-    rms.catch(() => this.known.delete(tensor.name)); // tried again next time
-    this.known.set(tensor.name, rms);
-    return rms;
+    const measured = measure();
+    measured.catch(() => this.known.delete(what)); // tried again next time
+    this.known.set(what, measured);
+    return measured;
   }
 }
 
@@ -55,8 +69,18 @@ export interface PlannedMove {
 }
 
 /** The moves of a tensor at a tick, by these settings. */
-export async function planMove(tensor: Tensor, settings: CheckedSettings, tick: number, rms: RmsCache): Promise<PlannedMove> {
-  const sigma = await tensorSigma(settings.scale, settings.sigma, { tensor, rms: () => rms.of(tensor) });
+export async function planMove(
+  tensor: Tensor,
+  settings: CheckedSettings,
+  tick: number,
+  measures: Measures,
+): Promise<PlannedMove> {
+  const { scale, imatrix } = settings;
+  const sigma = await tensorSigma(scale, settings.sigma, {
+    tensor,
+    rms: () => measures.rms(tensor),
+    importance: async () => (imatrix === undefined ? undefined : (await measures.imatrix(imatrix)).get(tensor.name)),
+  });
   const move = makeMove(supportedFormat(tensor.type, `tensor ${tensor.name}: `), {
     ...sigma,
     key: streamKey(settings.seed, tensor.name),
@@ -75,13 +99,13 @@ export async function* drawTensors(
   tensors: readonly Tensor[],
   settings: CheckedSettings,
   tick: number,
-  rms: RmsCache,
+  measures: Measures,
   watch: Watch = {},
 ): AsyncGenerator<TensorDrawn> {
   const moverWatch = watchOver(tensors, watch);
   for (const tensor of tensors) {
     watch.signal?.throwIfAborted();
-    const { sigma, move } = await planMove(tensor, settings, tick, rms);
+    const { sigma, move } = await planMove(tensor, settings, tick, measures);
     if (sigma.sigma === 0) {
       await mover.restore(tensor, moverWatch);
       yield { tensor, sigma, changed: 0 };

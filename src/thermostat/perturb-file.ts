@@ -1,8 +1,8 @@
 // A moved copy of a model file, once: what `brownian perturb` does.
 
-import { openWriter, readModel, type Skipped, writeWhole } from "../gguf/index.js";
+import { openWriter, readImatrix, readModel, type Skipped, writeWhole } from "../gguf/index.js";
 import { selection } from "../kernels/select.js";
-import { choose, drawTensors, RmsCache, type TensorDrawn } from "./draw.js";
+import { choose, drawTensors, Measures, type TensorDrawn } from "./draw.js";
 import { checkSettings, type NoiseSettings, type Watch } from "./settings.js";
 
 export interface PerturbFileOptions extends NoiseSettings, Watch {
@@ -28,6 +28,7 @@ export async function perturbFile(input: string, output: string, options: Pertur
   const settings = checkSettings(options);
   const model = await readModel(input);
   const { chosen, skipped } = choose(model, settings);
+  if (settings.imatrix !== undefined) await readImatrix(settings.imatrix, model); // before the work of a copy
   const resting = model.size - chosen.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const report = (done: number) => options.onProgress?.(done, model.size);
   const signal = options.signal && { signal: options.signal };
@@ -42,10 +43,10 @@ export async function perturbFile(input: string, output: string, options: Pertur
           report(copied);
         },
       });
+      const measures = new Measures(writer, model);
       const tensors: TensorDrawn[] = [];
       const watch = { ...signal, onProgress: (done: number) => report(resting + done) };
-      for await (const drawn of drawTensors(writer, chosen, settings, options.tick ?? 0, new RmsCache(writer), watch))
-        tensors.push(drawn);
+      for await (const drawn of drawTensors(writer, chosen, settings, options.tick ?? 0, measures, watch)) tensors.push(drawn);
       return {
         tensors,
         skipped,

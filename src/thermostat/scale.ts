@@ -1,19 +1,25 @@
 // How a tensor's sigma follows from the dial. A scale is one entry of the table.
 
 import { BrownianError } from "../errors.js";
-import type { Tensor } from "../gguf/index.js";
+import type { Importance, Tensor } from "../gguf/index.js";
+import type { Columns } from "../kernels/contract.js";
+import { columnFactors } from "./equipartition.js";
 
 /** What a scale may ask about a tensor. */
 export interface TensorFacts {
   readonly tensor: Tensor;
   /** Root mean square of the tensor's weights; computed once, on first use. */
   rms(): Promise<number>;
+  /** What the importance matrix says of it, if anything. */
+  importance(): Promise<Importance | undefined>;
 }
 
 /** Sigma of one tensor: in weight units, or in steps of each block's own grid. */
 export interface TensorSigma {
   readonly sigma: number;
   readonly inSteps: boolean;
+  /** Where it goes by column: what sigma is multiplied with. */
+  readonly columns?: Columns | undefined;
 }
 
 /** Turns the dial into the standard deviation of the noise on one tensor. */
@@ -26,6 +32,11 @@ export const SCALES = {
   absolute: async (sigma) => ({ sigma, inSteps: false }),
   /** The dial is in units of the step of each block (of float tensors: of the distance from each weight to the next larger one). */
   step: async (sigma) => ({ sigma, inSteps: true }),
+  /** As `rms` over the whole tensor; the columns of those in the importance matrix share it by equipartition (equipartition.ts). */
+  imatrix: async (sigma, facts) => {
+    const importance = await facts.importance();
+    return { sigma: sigma * (await facts.rms()), inSteps: false, columns: importance && columnFactors(importance) };
+  },
 } as const satisfies Record<string, ScaleRule>;
 
 export type Scale = keyof typeof SCALES;

@@ -2,10 +2,19 @@
 // Invariants: live = pristine + noise(seed, tick) after a draw; live = pristine, byte for byte, after a restore.
 
 import { BrownianError, checkInteger } from "../errors.js";
-import { LiveCopy, type ModelFile, type Mover, openMover, readModel, type Skipped, type Tensor } from "../gguf/index.js";
+import {
+  LiveCopy,
+  type ModelFile,
+  type Mover,
+  openMover,
+  readImatrix,
+  readModel,
+  type Skipped,
+  type Tensor,
+} from "../gguf/index.js";
 import { selection } from "../kernels/select.js";
 import { collisionThreshold } from "../lattice/collide.js";
-import { choose, drawTensors, type PlannedMove, planMove, RmsCache, watchOver } from "./draw.js";
+import { choose, drawTensors, Measures, type PlannedMove, planMove, watchOver } from "./draw.js";
 import { type Bath, type Drawn, type Dynamics, dynamicsNamed } from "./dynamics/index.js";
 import { type Schedule, sigmaAt } from "./schedule.js";
 import { type CheckedSettings, checkSettings, type NoiseSettings, type Watch } from "./settings.js";
@@ -43,6 +52,7 @@ export class Thermostat {
     const { settings, rule } = checked(options);
     const model = await readModel(path);
     const { chosen, skipped } = choose(model, settings);
+    if (settings.imatrix !== undefined) await readImatrix(settings.imatrix, model); // before the work of a copy
     const copy = await LiveCopy.create(model, {
       ...(options.scratch !== undefined && { dir: options.scratch }),
       ...(options.signal !== undefined && { signal: options.signal }),
@@ -61,7 +71,7 @@ export class Thermostat {
     }
   }
 
-  private readonly rms: RmsCache;
+  private readonly measures: Measures;
   /** Tensors whose live bytes may differ from the pristine ones. */
   private readonly moved = new Set<Tensor>();
   /** The tick that the live weights are at. */
@@ -87,7 +97,7 @@ export class Thermostat {
     private chosen: readonly Tensor[],
     private leftAlone: readonly Skipped[],
   ) {
-    this.rms = new RmsCache(mover);
+    this.measures = new Measures(mover, model);
   }
 
   /** The file that moves; what an engine is to map. */
@@ -144,7 +154,7 @@ export class Thermostat {
       let changed = 0;
       for (const tensor of this.chosen) this.moved.add(tensor);
       const settings = { ...this.settings, sigma: sigmaAt(this.options.sigma, tick) };
-      for await (const drawn of drawTensors(this.mover, this.chosen, settings, tick, this.rms, watch)) {
+      for await (const drawn of drawTensors(this.mover, this.chosen, settings, tick, this.measures, watch)) {
         weights += drawn.tensor.weights;
         changed += drawn.changed;
       }
@@ -251,7 +261,7 @@ export class Thermostat {
     const sigma = sigmaAt(this.options.sigma, tick);
     if (this.planned?.settings !== this.settings || this.planned.sigma !== sigma) {
       const settings = { ...this.settings, sigma };
-      const moves = await Promise.all(this.chosen.map((tensor) => planMove(tensor, settings, tick, this.rms)));
+      const moves = await Promise.all(this.chosen.map((tensor) => planMove(tensor, settings, tick, this.measures)));
       this.planned = { settings: this.settings, sigma, moves };
     }
     return this.planned.moves;

@@ -14,6 +14,7 @@ import {
   SUM_LEAF,
 } from "../contract.js";
 import { type Group, halfToFloat, pack, readGroup, stepSize, unpack } from "./codes.js";
+import { perturbColumns, relaxColumns } from "./columns.js";
 import { difference } from "./difference.js";
 import { moveFloats, moveHalves } from "./floats.js";
 import { relax } from "./langevin.js";
@@ -36,7 +37,18 @@ const floatBytes = new Uint8Array(floatTile.buffer);
 const halfTile = new Uint16Array(floatTile.buffer);
 const normals = new Float32Array(4096);
 
-export const jsKernels: Kernels = { backend: "js", isa: "scalar", bits, uniform, normal, perturb, relax, sumSquares, difference };
+export const jsKernels: Kernels = {
+  backend: "js",
+  isa: "scalar",
+  bits,
+  uniform,
+  normal,
+  perturb: (data, move) => (move.columns ? perturbColumns(data, move, { bits, normal }) : perturb(data, move)),
+  relax: (live, pristine, move, keep) =>
+    move.columns ? relaxColumns(live, pristine, move, keep, { bits, normal }) : relax(live, pristine, move, keep),
+  sumSquares,
+  difference,
+};
 
 function bits(out: Uint32Array, key: Key, at: Position): void {
   eachWord(out.length, key, at, (words, skip, n, done) => out.set(words.subarray(skip, skip + n), done));

@@ -19,7 +19,7 @@ const f = Math.fround;
 const SIXTH = f(1 / 6);
 const TWO_M24 = 2 ** -24;
 /** Displacements of half floats are cut here, in steps: whole numbers near it are exact. */
-const FARTHEST = 2 ** 22;
+export const FARTHEST = 2 ** 22;
 
 const draws = new Draws();
 const law = new Law();
@@ -119,17 +119,18 @@ function eachRun(
 }
 
 /** The entry of a row of betas that serves s^2. */
-function betaOf(decay: Decay, row: number, square: number): number {
+export function betaOf(decay: Decay, row: number, square: number): number {
   scratch[0] = square;
   const i = Math.max(0, Math.min(DECAY_COLUMNS - 1, ((scratchBits[0] as number) >>> 20) - DECAY_FIRST));
   return decay[DECAY_HEAD + row * DECAY_COLUMNS + i] as number;
 }
 
 /** The variance of kicks without what displacements add: (1 - a^2) s^2 - beta s^2. */
-const alphaOf = (decay: Decay, beta: number, square: number): number => f(f((decay[1] as number) * square) - f(beta * square));
+export const alphaOf = (decay: Decay, beta: number, square: number): number =>
+  f(f((decay[1] as number) * square) - f(beta * square));
 
 /** The variance of the kick at a displacement whose pull adds `added`: alpha + beta x^2 - c. */
-const kickVariance = (alpha: number, beta: number, x: number, added: number): number =>
+export const kickVariance = (alpha: number, beta: number, x: number, added: number): number =>
   Math.max(0, f(f(alpha + f(beta * f(x * x))) - added));
 
 /** Whether the pull of weight i, `part` of a gap from the lower of two places, goes to the upper one: with probability `part`. */
@@ -179,7 +180,7 @@ function relaxCodes(from: number, to: number, step: number, move: Move, decay: D
 }
 
 /** The last level whose value is at most y. */
-function levelBelow(values: readonly number[], y: number): number {
+export function levelBelow(values: readonly number[], y: number): number {
   let level = 0;
   while (level < values.length - 1 && y >= (values[level + 1] as number)) level++;
   return level;
@@ -268,7 +269,7 @@ function relaxFloats(n: number, { sigma, inSteps }: Move, decay: Decay): number 
 }
 
 /** a (w - p); a weight that is not finite stands where it belongs. */
-function drift(a: number, p: number, w: number, most: number): number {
+export function drift(a: number, p: number, w: number, most: number): number {
   return Math.abs(w) <= most ? f(a * clamp(f(w - p), most)) : 0;
 }
 
