@@ -123,6 +123,28 @@ export function leaves(tree: Tree): Tensor[] {
   return jax().tree.leaves<Tensor>(tree);
 }
 
+/** Whether this is a tensor, and not what tensors are nested in. */
+export function isTensor(node: unknown): node is Tensor {
+  return node instanceof jax().Array;
+}
+
+/**
+ * Nested objects and arrays anew: what `replace` gives for a node stands in its place; where it gives undefined, its children are gone into.
+ * @param path the names from the root to the node
+ */
+export function rebuild(
+  node: unknown,
+  replace: (node: unknown, path: readonly string[]) => unknown,
+  path: readonly string[] = [],
+): unknown {
+  const replaced = replace(node, path);
+  if (replaced !== undefined) return replaced;
+  const entries = Object.entries(node as object).map(
+    ([name, child]) => [name, rebuild(child, replace, [...path, name])] as const,
+  );
+  return Array.isArray(node) ? entries.map(([, child]) => child) : Object.fromEntries(entries);
+}
+
 /** Throws a usage error unless x has this shape; null stands for any length. `what` names the tensor as the caller knows it. */
 export function checkShape(what: string, x: { readonly shape: readonly number[] }, shape: readonly (number | null)[]): void {
   if (x.shape.length === shape.length && shape.every((length, i) => length === null || length === x.shape[i])) return;

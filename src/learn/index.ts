@@ -3,6 +3,20 @@
 
 export { init, refTree, type Tensor, type Tree, tensor, values } from "./autodiff.js";
 export {
+  type BayesByBackpropOptions,
+  type BayesLinearNoise,
+  type BayesLinearOptions,
+  type BayesLinearParams,
+  bayesByBackprop,
+  bayesLinear,
+  type Estimator,
+  type Gaussian,
+  klWeight,
+  prunedBySignalToNoise,
+  type ScaleMixture,
+  signalToNoise,
+} from "./bayes-by-backprop.js";
+export {
   dropout,
   type Layer,
   type LinearParams,
@@ -29,7 +43,9 @@ export {
   reliability,
 } from "./metrics.js";
 export { type Draw, type Draws, draw, Key, type Law, type NoNoise } from "./noise.js";
-export { type AdamState, adam, cosine, type Optimizer, type Schedule, sgd } from "./optimizers.js";
+export { type AdamState, adam, type Optimizer, sgd } from "./optimizers.js";
+export { cosine, polynomial, type Schedule } from "./schedules.js";
+export { posterior, preconditionedSgld, type SgldOptions, sgld } from "./sgld.js";
 export {
   classification,
   type Dataset,
@@ -40,3 +56,4 @@ export {
   type Training,
   train,
 } from "./train.js";
+export { type WeightNoise, type WeightNoiseOptions, weightNoise } from "./weight-noise.js";

@@ -3,7 +3,8 @@
 
 import { BrownianError } from "../errors.js";
 import { Noise, type Seed, type Stream } from "../noise/index.js";
-import { elements, type Tensor, type Tree, tensor } from "./autodiff.js";
+import { elements, rebuild, type Tensor, type Tree, tensor } from "./autodiff.js";
+import { type Schedule, scheduled } from "./schedules.js";
 
 /** Standard normals; uniforms in [0, 1); signs, -1 or 1 with probability 1/2 each. */
 export type Law = "normal" | "uniform" | "sign";
@@ -14,10 +15,13 @@ export interface Draw {
   readonly shape: readonly number[];
   /** The first axis counts examples: row r belongs to example `first + r`, whichever minibatch it comes in. Default: no. */
   readonly perExample?: boolean;
+  /** What every number is multiplied by: a value, or a function of the tick. Default 1. */
+  readonly scale?: Schedule;
 }
 
 /** What noise is needed: the tree N with a {@link Draw} in each tensor's place. */
-export type Draws<N> = N extends Tensor ? Draw : { readonly [K in keyof N]: Draws<N[K]> };
+export type Draws<N> = Tree extends N ? AnyDraws : N extends Tensor ? Draw : { readonly [K in keyof N]: Draws<N[K]> };
+type AnyDraws = Draw | readonly AnyDraws[] | { readonly [name: string]: AnyDraws };
 
 /** No noise at all. */
 export type NoNoise = Record<string, never>;
@@ -90,18 +94,16 @@ export class Key {
  * draw({ weight: { law: "normal", shape: [10, 100] } }, new Key(42n), 0).weight.shape; // [10, 100]
  */
 export function draw<N>(draws: Draws<N>, key: Key, tick = 0, first = 0): N {
-  return drawTree(draws, key, tick, first) as N;
+  return rebuild(draws, (node, path) =>
+    isDraw(node) ? drawOne(node, path.length === 0 ? key : key.child(path.join(".")), tick, first) : undefined,
+  ) as N;
 }
 
-function drawTree(draws: unknown, key: Key, tick: number, first: number): Tree {
-  if (isDraw(draws)) {
-    const index = draws.perExample === true ? first * elements(draws.shape.slice(1)) : 0;
-    if (draws.law !== "normal" && draws.law !== "uniform" && draws.law !== "sign")
-      throw new BrownianError("usage", `law must be normal, uniform or sign, but is ${String(draws.law)}.`);
-    return key[draws.law](draws.shape, tick, index);
-  }
-  const children = Object.entries(draws as object).map(([name, d]) => [name, drawTree(d, key.child(name), tick, first)] as const);
-  return Array.isArray(draws) ? children.map(([, tree]) => tree) : Object.fromEntries(children);
+function drawOne({ law, shape, perExample, scale }: Draw, key: Key, tick: number, first: number): Tensor {
+  if (law !== "normal" && law !== "uniform" && law !== "sign")
+    throw new BrownianError("usage", `law must be normal, uniform or sign, but is ${String(law)}.`);
+  const numbers = key[law](shape, tick, perExample === true ? first * elements(shape.slice(1)) : 0);
+  return scale === undefined ? numbers : numbers.mul(scheduled("scale", scale, tick));
 }
 
 function isDraw(draws: unknown): draws is Draw {
