@@ -70,7 +70,14 @@ export function tensor(data: Float32Array | readonly number[] | number, shape?: 
   const size = elements(wanted);
   if (size !== values.length)
     throw new BrownianError("usage", `A tensor of shape [${wanted}] has ${size} elements, but ${values.length} were given.`);
-  return jax().numpy.array(values, { shape: [...wanted] });
+  const { numpy: np } = jax();
+  if (size !== 1) return np.array(values, { shape: [...wanted] });
+  // The library compiles a kernel for every single number it is given, and keeps it: half a millisecond for each new rate. Of two it keeps the numbers.
+  const [value] = values as unknown as [number];
+  return np
+    .array(Float32Array.of(value, value === 0 ? 1 : 0))
+    .slice([0, 1])
+    .reshape([...wanted]);
 }
 
 /** How many elements a shape has. */

@@ -1,13 +1,14 @@
 // Noise for layers, optimizers and exploration: what a function needs is said as shapes (draws), drawn from this project's streams, and handed
 // in as tensors. So a step of training is a pure function of its arguments, and any draw can be made again.
 
-import { BrownianError } from "../errors.js";
+import { checkChoice } from "../errors.js";
 import { Noise, type Seed, type Stream } from "../noise/index.js";
 import { elements, rebuild, type Tensor, type Tree, tensor } from "./autodiff.js";
 import { type Schedule, scheduled } from "./schedules.js";
 
 /** Standard normals; uniforms in [0, 1); signs, -1 or 1 with probability 1/2 each. */
-export type Law = "normal" | "uniform" | "sign";
+export type Law = (typeof LAWS)[number];
+const LAWS = ["normal", "uniform", "sign"] as const;
 
 /** One tensor of noise. */
 export interface Draw {
@@ -54,21 +55,29 @@ export class Key {
     return this.noise.stream(this.name);
   }
 
-  /** Standard normals of this shape. @param tick 0 to 2^32 - 1; @param index the stream's element to begin with */
-  normal(shape: readonly number[], tick = 0, index = 0): Tensor {
-    return tensor(this.stream.normal(new Float32Array(elements(shape)), { index, tick }), shape);
+  /** `count` numbers of a law, outside of tensors. @param tick 0 to 2^32 - 1. @param index the stream's element to begin with */
+  numbers(law: Law, count: number, tick = 0, index = 0): Float32Array {
+    checkChoice("law", law, LAWS);
+    const out = new Float32Array(count);
+    if (law === "normal") return this.stream.normal(out, { index, tick });
+    this.stream.uniform(out, { index, tick });
+    if (law === "sign") for (let i = 0; i < count; i++) out[i] = (out[i] as number) < 0.5 ? -1 : 1;
+    return out;
+  }
+
+  /** Standard normals of this shape. */
+  normal(shape: readonly number[], tick = 0): Tensor {
+    return tensor(this.numbers("normal", elements(shape), tick), shape);
   }
 
   /** Uniforms in [0, 1) of this shape. */
-  uniform(shape: readonly number[], tick = 0, index = 0): Tensor {
-    return tensor(this.stream.uniform(new Float32Array(elements(shape)), { index, tick }), shape);
+  uniform(shape: readonly number[], tick = 0): Tensor {
+    return tensor(this.numbers("uniform", elements(shape), tick), shape);
   }
 
-  /** Signs of this shape: -1 where a uniform is below 1/2, else 1. */
-  sign(shape: readonly number[], tick = 0, index = 0): Tensor {
-    const u = this.stream.uniform(new Float32Array(elements(shape)), { index, tick });
-    for (let i = 0; i < u.length; i++) u[i] = (u[i] as number) < 0.5 ? -1 : 1;
-    return tensor(u, shape);
+  /** Signs of this shape. */
+  sign(shape: readonly number[], tick = 0): Tensor {
+    return tensor(this.numbers("sign", elements(shape), tick), shape);
   }
 
   /** 0 to n - 1 in random order (Fisher & Yates, as Durstenfeld 1964 has it). */
@@ -100,10 +109,13 @@ export function draw<N>(draws: Draws<N>, key: Key, tick = 0, first = 0): N {
 }
 
 function drawOne({ law, shape, perExample, scale }: Draw, key: Key, tick: number, first: number): Tensor {
-  if (law !== "normal" && law !== "uniform" && law !== "sign")
-    throw new BrownianError("usage", `law must be normal, uniform or sign, but is ${String(law)}.`);
-  const numbers = key[law](shape, tick, perExample === true ? first * elements(shape.slice(1)) : 0);
-  return scale === undefined ? numbers : numbers.mul(scheduled("scale", scale, tick));
+  const numbers = key.numbers(law, elements(shape), tick, perExample === true ? first * elements(shape.slice(1)) : 0);
+  if (scale !== undefined) {
+    // Here, and not as a tensor: a kernel would be compiled for every value.
+    const factor = scheduled("scale", scale, tick);
+    for (let i = 0; i < numbers.length; i++) numbers[i] = (numbers[i] as number) * factor;
+  }
+  return tensor(numbers, shape);
 }
 
 function isDraw(draws: unknown): draws is Draw {
