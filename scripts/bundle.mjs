@@ -16,7 +16,7 @@ const NODE = {
   logLevel: "error",
 };
 /** The subpaths of the package that need Node's module system, by the name that a CommonJS program requires. */
-const ENTRIES = { index: "index.js", llama: "llama/index.js", sampling: "sampling/index.js" };
+const ENTRIES = { index: "index.js", llama: "llama/index.js", sampling: "sampling/index.js", learn: "learn/index.js" };
 
 export async function bundle() {
   const { build } = await import("esbuild");
@@ -24,14 +24,18 @@ export async function bundle() {
   for (const folder of ["esm", "cjs"]) rmSync(at(folder), { recursive: true, force: true });
 
   // All that Node loads in one file, so that entries share classes and state, and for each entry a file that names what it exports.
+  // Within the one file a name has its entry before it: a schedule and a layer may both be called linear.
   const names = Object.entries(ENTRIES).map(([name, file]) => `export * as ${name} from "./${file}";`);
-  const every = Object.values(ENTRIES).map((file) => `export * from "./${file}";`);
   const all = (lines) => ({ stdin: { contents: lines.join("\n"), resolveDir: DIST } });
-  await build({ ...NODE, ...all(every), format: "esm", outfile: at("esm/brownian.js") });
+  const every = [];
   for (const [name, file] of Object.entries(ENTRIES)) {
     const exported = Object.keys(await import(pathToFileURL(at(file)).href));
-    writeFileSync(at(`esm/${name}.js`), `export { ${exported.join(", ")} } from "./brownian.js";\n`);
+    every.push(`export { ${exported.map((word) => `${word} as ${name}_${word}`).join(", ")} } from "./${file}";`);
+    const own = `export { ${exported.map((word) => `${name}_${word} as ${word}`).join(", ")} } from "./brownian.js";\n`;
+    mkdirSync(at("esm"), { recursive: true });
+    writeFileSync(at(`esm/${name}.js`), own);
   }
+  await build({ ...NODE, ...all(every), format: "esm", outfile: at("esm/brownian.js") });
   await build({ ...NODE, entryPoints: [at("cli/main.js")], format: "esm", outfile: at("esm/cli.js") });
   const web = { bundle: true, entryPoints: [at("index.web.js")], target: "es2022", logLevel: "error" };
   await build({ ...web, format: "esm", outfile: at("esm/web.js") });

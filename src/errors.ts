@@ -18,6 +18,8 @@ export type ErrorCode =
   | "backend-unavailable"
   | "engine-missing"
   | "engine-failed"
+  | "autodiff-missing"
+  | "diverged" // training that no longer makes numbers
   | "not-live" // the engine does not see writes to the live file
   | "closed"
   | "aborted";

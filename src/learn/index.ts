@@ -1,0 +1,42 @@
+// brownian/learn: the methods by which the field puts noise or temperature into a network, each with its paper's names, on this project's
+// streams. Rests on the optional peer @jax-js/jax, loaded by `init`.
+
+export { init, refTree, type Tensor, type Tree, tensor, values } from "./autodiff.js";
+export {
+  dropout,
+  type Layer,
+  type LinearParams,
+  linear,
+  type NoiseOf,
+  type ParamsOf,
+  relu,
+  sequential,
+  tanh,
+} from "./layers.js";
+export { huber, oneHot, softmaxCrossEntropy, squaredError } from "./losses.js";
+export {
+  accuracy,
+  auroc,
+  brier,
+  ece,
+  ensemble,
+  nll,
+  type Predictions,
+  predictiveEntropies,
+  predictiveEntropy,
+  probabilities,
+  type ReliabilityBin,
+  reliability,
+} from "./metrics.js";
+export { type Draw, type Draws, draw, Key, type Law, type NoNoise } from "./noise.js";
+export { type AdamState, adam, cosine, type Optimizer, type Schedule, sgd } from "./optimizers.js";
+export {
+  classification,
+  type Dataset,
+  type Minibatch,
+  minibatch,
+  predict,
+  type Trained,
+  type Training,
+  train,
+} from "./train.js";
