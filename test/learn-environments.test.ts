@@ -1,11 +1,10 @@
 // Deep Sea and CartPole as published: returns that can be counted by hand, the number of treasures among all policies, one step of the equations of motion worked out apart.
 import { describe, expect, it } from "vitest";
-import { CartPole, cartPoleStep } from "../examples/environments/cart-pole.js";
-import { DeepSea } from "../examples/environments/deep-sea.js";
-import type { Environment } from "../examples/environments/environment.js";
+import { CartPole, cartPoleStep } from "../examples/environments/cart-pole.mjs";
+import { DeepSea } from "../examples/environments/deep-sea.mjs";
 
 /** The return and length of one episode. */
-function episode(world: Environment, choose: (step: number) => number): { total: number; steps: number } {
+function episode(world: CartPole | DeepSea, choose: (step: number) => number): { total: number; steps: number } {
   world.reset();
   let total = 0;
   for (let steps = 0; ; ) {
@@ -74,7 +73,7 @@ describe("CartPole", () => {
     expect(w).toBeCloseTo(0.02 * turning, 14);
     // Mirrored states move as mirrors.
     const mirrored = cartPoleStep([-0.1, -0.2, -0.03, -0.4], -10);
-    cartPoleStep([0.1, 0.2, 0.03, 0.4], 10).forEach((value, i) => expect(mirrored[i]).toBeCloseTo(-value, 14));
+    for (const [i, value] of cartPoleStep([0.1, 0.2, 0.03, 0.4], 10).entries()) expect(mirrored[i]).toBeCloseTo(-value, 14);
   });
 
   it("makes no energy but by the push: dE/dt = force x velocity, at any state", () => {

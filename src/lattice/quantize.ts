@@ -62,7 +62,11 @@ export function quantizeI8(weights: Float32Array, rows = 1): { readonly codes: U
     const w = weights.subarray(row * length, (row + 1) * length);
     const step = Math.fround(largest(w, row * length) / MAX_CODE);
     steps[row] = step;
-    if (step > 0) w.forEach((x, i) => (codes[row * length + i] = roundAway(x / step)));
+    if (step > 0)
+      codes.set(
+        Array.from(w, (x) => roundAway(x / step)),
+        row * length,
+      );
   }
   return { codes: new Uint8Array(codes.buffer), steps };
 }

@@ -2,9 +2,9 @@
 // that lets the small probabilities be seen. The temperature is the softmax's, of teacher and student alike, and is 1 again when the student is used.
 
 import { BrownianError, checkNumber } from "../errors.js";
-import { jax, type Tensor, type Tree } from "./autodiff.js";
+import type { Tensor, Tree } from "./autodiff.js";
 import type { Layer } from "./layers.js";
-import { crossEntropy } from "./losses.js";
+import { softmaxCrossEntropy } from "./losses.js";
 import { type Predictions, probabilities } from "./metrics.js";
 import { checkDataset, type Dataset, type Minibatch, minibatch, rows, type Training } from "./train.js";
 
@@ -38,8 +38,8 @@ export function distillationLoss(
 ): Tensor {
   checkTemperature(temperature);
   checkNumber("soft", soft, 0, 1);
-  const teacher = crossEntropy(logits.ref.div(temperature), softTargets).mul(soft * temperature ** 2);
-  return teacher.add(crossEntropy(logits, targets).mul(1 - soft));
+  const teacher = softmaxCrossEntropy(logits.ref.div(temperature), softTargets).mul(soft * temperature ** 2);
+  return teacher.add(softmaxCrossEntropy(logits, targets).mul(1 - soft));
 }
 
 /**

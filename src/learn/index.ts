@@ -2,6 +2,7 @@
 // streams. Rests on the optional peer @jax-js/jax, loaded by `init`.
 
 export { init, refTree, type Tensor, type Tree, tensor, values } from "./autodiff.js";
+export { type DistillationBatch, type DistillationOptions, distillation, distillationLoss } from "./distillation.js";
 export {
   dropout,
   type Layer,
@@ -28,8 +29,19 @@ export {
   type ReliabilityBin,
   reliability,
 } from "./metrics.js";
+export { type DenseWeights, denseWeights, MovingNetwork, movedEnsemble, type NetworkMove } from "./moving-network.js";
 export { type Draw, type Draws, draw, Key, type Law, type NoNoise } from "./noise.js";
+export {
+  type FactorisedNoise,
+  factorisedNoise,
+  type IndependentNoise,
+  type NoisyOptions,
+  type NoisyParams,
+  noisyLinear,
+} from "./noisy-net.js";
 export { type AdamState, adam, cosine, type Optimizer, type Schedule, sgd } from "./optimizers.js";
+export { actionDistance, adaptSigma, epsilonDistance, moveParameters, policyDistance } from "./parameter-noise.js";
+export { fitTemperature, type TemperatureFit } from "./temperature-scaling.js";
 export {
   classification,
   type Dataset,

@@ -92,17 +92,17 @@ export function noisyLinear(
     checkShape("noise.bias", epsilon.bias, bias.shape);
     return affine(weight.add(weightSigma.mul(epsilon.weight)), bias.add(biasSigma.mul(epsilon.bias)), x);
   };
-  if (!factorised)
-    return {
-      init,
-      noise: () => ({ weight: { law: "normal", shape: [outputs, inputs] }, bias: { law: "normal", shape: [outputs] } }),
-      apply,
-    };
-  return {
+  const independent: Layer<NoisyParams, IndependentNoise> = {
+    init,
+    noise: () => ({ weight: { law: "normal", shape: [outputs, inputs] }, bias: { law: "normal", shape: [outputs] } }),
+    apply,
+  };
+  const shared: Layer<NoisyParams, FactorisedNoise> = {
     init,
     noise: () => ({ input: { law: "normal", shape: [inputs] }, output: { law: "normal", shape: [outputs] } }),
     apply: (params, x, noise) => apply(params, x, noise === undefined ? undefined : factorisedNoise(noise)),
   };
+  return factorised ? shared : independent;
 }
 
 /**
