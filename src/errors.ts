@@ -16,6 +16,7 @@ export type ErrorCode =
   | "output-exists" // output equals input
   | "no-space"
   | "backend-unavailable"
+  | "package-missing" // an optional package is not installed
   | "engine-missing"
   | "engine-failed"
   | "autodiff-missing"

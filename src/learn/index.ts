@@ -16,6 +16,7 @@ export {
   type ScaleMixture,
   signalToNoise,
 } from "./bayes-by-backprop.js";
+export { type DistillationBatch, type DistillationOptions, distillation, distillationLoss } from "./distillation.js";
 export {
   dropout,
   type Layer,
@@ -42,10 +43,21 @@ export {
   type ReliabilityBin,
   reliability,
 } from "./metrics.js";
+export { type DenseWeights, denseWeights, MovingNetwork, movedEnsemble, type NetworkMove } from "./moving-network.js";
 export { type Draw, type Draws, draw, Key, type Law, type NoNoise } from "./noise.js";
+export {
+  type FactorisedNoise,
+  factorisedNoise,
+  type IndependentNoise,
+  type NoisyOptions,
+  type NoisyParams,
+  noisyLinear,
+} from "./noisy-net.js";
 export { type AdamState, adam, type Optimizer, sgd } from "./optimizers.js";
+export { actionDistance, adaptSigma, epsilonDistance, moveParameters, policyDistance } from "./parameter-noise.js";
 export { cosine, polynomial, type Schedule } from "./schedules.js";
 export { posterior, preconditionedSgld, type SgldOptions, sgld } from "./sgld.js";
+export { fitTemperature, type TemperatureFit } from "./temperature-scaling.js";
 export {
   classification,
   type Dataset,
