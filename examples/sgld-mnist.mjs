@@ -79,11 +79,10 @@ export async function run(size = "full", progress = () => {}) {
     ...Object.keys(runs[0]).map((score) => interval(runs.map((r) => r[score]))),
   ]);
   const mean = (name, score) => interval(found.get([...found.keys()].find((k) => k.startsWith(name))).map((r) => r[score])).mean;
-  const better = ["SGLD", "preconditioned SGLD"].map((name) => ({
-    name,
-    one: mean(`${name}, the last`, "nll"),
-    many: mean(`${name}, ensemble`, "nll"),
-  }));
+  const better = ["SGLD", "preconditioned SGLD"].map((name) => {
+    const [nlls, eces] = ["nll", "ece"].map((score) => [mean(`${name}, the last`, score), mean(`${name}, ensemble`, score)]);
+    return { name, nll: nlls, ece: eces };
+  });
   const sgdNll = mean("SGD", "nll");
   return {
     title: "SGLD: an ensemble from one run on MNIST",
@@ -93,8 +92,13 @@ export async function run(size = "full", progress = () => {}) {
     columns: ["method", "accuracy", "NLL (nats)", "ECE", "entropy (nats)", "entropy, rotated by 90°"],
     rows,
     seeds,
-    reproduced: better.every(({ one, many }) => many < one),
-    verdict: `${better.map(({ name, one, many }) => `NLL of ${name} ${one.toFixed(4)} for one network and ${many.toFixed(4)} for the ensemble`).join("; ")}; of SGD ${sgdNll.toFixed(4)}.`,
+    reproduced: better.every(({ nll: [one, many] }) => many < one),
+    verdict: `${better
+      .map(
+        ({ name, nll, ece }) =>
+          `${name}: NLL ${nll[0].toFixed(4)} for one network and ${nll[1].toFixed(4)} for the ensemble, ECE ${ece[0].toFixed(4)} and ${ece[1].toFixed(4)}${ece[1] > ece[0] ? " (the ensemble is less sure than it is right)" : ""}`,
+      )
+      .join("; ")}; NLL of SGD ${sgdNll.toFixed(4)}.`,
   };
 }
 
