@@ -18,6 +18,7 @@ import {
   movedEnsemble,
   moveParameters,
   noisyLinear,
+  parameterNoise,
   policyDistance,
   predict,
   probabilities,
@@ -196,7 +197,7 @@ describe("adaptive parameter noise", () => {
     const params = layer.init(new Key(1n));
     const before = numbers(params.weight.ref);
     const differences = (tick: number) => {
-      const moved = moveParameters(params, 0.2, new Key(7n), tick);
+      const moved = moveParameters(refTree(params), 0.2, draw(parameterNoise(params), new Key(7n), tick));
       disposeTree(moved.bias);
       return numbers(moved.weight).map((w, i) => w - before[i]!);
     };
@@ -219,7 +220,7 @@ describe("adaptive parameter noise", () => {
     usage(() => policyDistance([1, 2], [1], 1), /still has 2 values and moved 1/);
     usage(() => actionDistance([1], [Number.NaN]), /Value 0 is 1 still and NaN moved/);
     usage(() => epsilonDistance(2, 2), /epsilon must be/);
-    usage(() => moveParameters({ w: tensor([1]) }, -1, new Key(1n)), /sigma must be/);
+    usage(() => moveParameters({ w: tensor([1]) }, -1, { w: tensor([1]) }), /sigma must be/);
   });
 });
 

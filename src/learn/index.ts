@@ -40,7 +40,14 @@ export {
   noisyLinear,
 } from "./noisy-net.js";
 export { type AdamState, adam, cosine, type Optimizer, type Schedule, sgd } from "./optimizers.js";
-export { actionDistance, adaptSigma, epsilonDistance, moveParameters, policyDistance } from "./parameter-noise.js";
+export {
+  actionDistance,
+  adaptSigma,
+  epsilonDistance,
+  moveParameters,
+  parameterNoise,
+  policyDistance,
+} from "./parameter-noise.js";
 export { fitTemperature, type TemperatureFit } from "./temperature-scaling.js";
 export {
   classification,
