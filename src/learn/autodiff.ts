@@ -70,7 +70,14 @@ export function tensor(data: Float32Array | readonly number[] | number, shape?: 
   const size = elements(wanted);
   if (size !== values.length)
     throw new BrownianError("usage", `A tensor of shape [${wanted}] has ${size} elements, but ${values.length} were given.`);
-  return jax().numpy.array(values, { shape: [...wanted] });
+  const { numpy: np } = jax();
+  if (size !== 1) return np.array(values, { shape: [...wanted] });
+  // The library compiles a kernel for every single number it is given, and keeps it: half a millisecond for each new rate. Of two it keeps the numbers.
+  const [value] = values as unknown as [number];
+  return np
+    .array(Float32Array.of(value, value === 0 ? 1 : 0))
+    .slice([0, 1])
+    .reshape([...wanted]);
 }
 
 /** How many elements a shape has. */
@@ -121,6 +128,28 @@ export function disposeTree(tree: Tree): void {
 /** The tensors of a tree in its order; owned by the tree still. */
 export function leaves(tree: Tree): Tensor[] {
   return jax().tree.leaves<Tensor>(tree);
+}
+
+/** Whether this is a tensor, and not what tensors are nested in. */
+export function isTensor(node: unknown): node is Tensor {
+  return node instanceof jax().Array;
+}
+
+/**
+ * Nested objects and arrays anew: what `replace` gives for a node stands in its place; where it gives undefined, its children are gone into.
+ * @param path the names from the root to the node
+ */
+export function rebuild(
+  node: unknown,
+  replace: (node: unknown, path: readonly string[]) => unknown,
+  path: readonly string[] = [],
+): unknown {
+  const replaced = replace(node, path);
+  if (replaced !== undefined) return replaced;
+  const entries = Object.entries(node as object).map(
+    ([name, child]) => [name, rebuild(child, replace, [...path, name])] as const,
+  );
+  return Array.isArray(node) ? entries.map(([, child]) => child) : Object.fromEntries(entries);
 }
 
 /** Throws a usage error unless x has this shape; null stands for any length. `what` names the tensor as the caller knows it. */

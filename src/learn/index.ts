@@ -2,6 +2,20 @@
 // streams. Rests on the optional peer @jax-js/jax, loaded by `init`.
 
 export { init, refTree, type Tensor, type Tree, tensor, values } from "./autodiff.js";
+export {
+  type BayesByBackpropOptions,
+  type BayesLinearNoise,
+  type BayesLinearOptions,
+  type BayesLinearParams,
+  bayesByBackprop,
+  bayesLinear,
+  type Estimator,
+  type Gaussian,
+  klWeight,
+  prunedBySignalToNoise,
+  type ScaleMixture,
+  signalToNoise,
+} from "./bayes-by-backprop.js";
 export { type DistillationBatch, type DistillationOptions, distillation, distillationLoss } from "./distillation.js";
 export {
   dropout,
@@ -39,7 +53,7 @@ export {
   type NoisyParams,
   noisyLinear,
 } from "./noisy-net.js";
-export { type AdamState, adam, cosine, type Optimizer, type Schedule, sgd } from "./optimizers.js";
+export { type AdamState, adam, type Optimizer, sgd } from "./optimizers.js";
 export {
   actionDistance,
   adaptSigma,
@@ -48,6 +62,8 @@ export {
   parameterNoise,
   policyDistance,
 } from "./parameter-noise.js";
+export { cosine, polynomial, type Schedule } from "./schedules.js";
+export { posterior, preconditionedSgld, type SgldOptions, sgld } from "./sgld.js";
 export { fitTemperature, type TemperatureFit } from "./temperature-scaling.js";
 export {
   classification,
@@ -59,3 +75,4 @@ export {
   type Training,
   train,
 } from "./train.js";
+export { type WeightNoise, type WeightNoiseOptions, weightNoise } from "./weight-noise.js";

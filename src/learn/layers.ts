@@ -2,7 +2,7 @@
 // here keeps state. Like every function of the autodiff library, apply takes the tensors it is given: pass `refTree(params)` to keep them.
 
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
-import { checkShape, jax, type Tensor, type Tree } from "./autodiff.js";
+import { checkShape, disposeTree, jax, type Tensor, type Tree } from "./autodiff.js";
 import type { Draws, Key, NoNoise } from "./noise.js";
 
 /** A layer, or a whole network of them. P: its parameters; N: the noise of one application. */
@@ -13,6 +13,8 @@ export interface Layer<P, N> {
   noise(batch: number): Draws<N>;
   /** The outputs [batch, out] for inputs [batch, in]. Without noise: the network at rest (means of weights, nothing dropped). */
   apply(params: P, x: Tensor, noise?: N): Tensor;
+  /** Of layers with a law over their weights: KL(law || prior) in nats, summed over weights (bayes-by-backprop.ts). */
+  kl?(params: P, noise?: N): Tensor;
 }
 
 /** A layer of whatever parameters and noise. */
@@ -116,7 +118,16 @@ export function sequential<const L extends readonly AnyLayer[]>(
       return layers.reduce((y: Tensor, layer, i) => layer.apply(params[i], y, noise?.[i]), x);
     },
   };
-  return network;
+  if (!layers.some((layer) => layer.kl)) return network;
+  const kl = (params: Tree[], noise?: Tree[]): Tensor => {
+    let sum = jax().numpy.array(0);
+    layers.forEach((layer, i) => {
+      if (layer.kl) sum = sum.add(layer.kl(params[i], noise?.[i]));
+      else disposeTree([params[i] as Tree, noise?.[i] ?? {}]);
+    });
+    return sum;
+  };
+  return { ...network, kl } as AnyLayer;
 }
 
 function checkEntries(what: string, given: Tree[], layers: number): void {

@@ -1,12 +1,14 @@
 // Noise for layers, optimizers and exploration: what a function needs is said as shapes (draws), drawn from this project's streams, and handed
 // in as tensors. So a step of training is a pure function of its arguments, and any draw can be made again.
 
-import { BrownianError } from "../errors.js";
+import { checkChoice } from "../errors.js";
 import { Noise, type Seed, type Stream } from "../noise/index.js";
-import { elements, type Tensor, type Tree, tensor } from "./autodiff.js";
+import { elements, rebuild, type Tensor, type Tree, tensor } from "./autodiff.js";
+import { type Schedule, scheduled } from "./schedules.js";
 
 /** Standard normals; uniforms in [0, 1); signs, -1 or 1 with probability 1/2 each. */
-export type Law = "normal" | "uniform" | "sign";
+export type Law = (typeof LAWS)[number];
+const LAWS = ["normal", "uniform", "sign"] as const;
 
 /** One tensor of noise. */
 export interface Draw {
@@ -14,10 +16,13 @@ export interface Draw {
   readonly shape: readonly number[];
   /** The first axis counts examples: row r belongs to example `first + r`, whichever minibatch it comes in. Default: no. */
   readonly perExample?: boolean;
+  /** What every number is multiplied by: a value, or a function of the tick. Default 1. */
+  readonly scale?: Schedule;
 }
 
 /** What noise is needed: the tree N with a {@link Draw} in each tensor's place. */
-export type Draws<N> = N extends Tensor ? Draw : { readonly [K in keyof N]: Draws<N[K]> };
+export type Draws<N> = Tree extends N ? AnyDraws : N extends Tensor ? Draw : { readonly [K in keyof N]: Draws<N[K]> };
+type AnyDraws = Draw | readonly AnyDraws[] | { readonly [name: string]: AnyDraws };
 
 /** No noise at all. */
 export type NoNoise = Record<string, never>;
@@ -50,21 +55,29 @@ export class Key {
     return this.noise.stream(this.name);
   }
 
-  /** Standard normals of this shape. @param tick 0 to 2^32 - 1; @param index the stream's element to begin with */
-  normal(shape: readonly number[], tick = 0, index = 0): Tensor {
-    return tensor(this.stream.normal(new Float32Array(elements(shape)), { index, tick }), shape);
+  /** `count` numbers of a law, outside of tensors. @param tick 0 to 2^32 - 1. @param index the stream's element to begin with */
+  numbers(law: Law, count: number, tick = 0, index = 0): Float32Array {
+    checkChoice("law", law, LAWS);
+    const out = new Float32Array(count);
+    if (law === "normal") return this.stream.normal(out, { index, tick });
+    this.stream.uniform(out, { index, tick });
+    if (law === "sign") for (let i = 0; i < count; i++) out[i] = (out[i] as number) < 0.5 ? -1 : 1;
+    return out;
+  }
+
+  /** Standard normals of this shape. */
+  normal(shape: readonly number[], tick = 0): Tensor {
+    return tensor(this.numbers("normal", elements(shape), tick), shape);
   }
 
   /** Uniforms in [0, 1) of this shape. */
-  uniform(shape: readonly number[], tick = 0, index = 0): Tensor {
-    return tensor(this.stream.uniform(new Float32Array(elements(shape)), { index, tick }), shape);
+  uniform(shape: readonly number[], tick = 0): Tensor {
+    return tensor(this.numbers("uniform", elements(shape), tick), shape);
   }
 
-  /** Signs of this shape: -1 where a uniform is below 1/2, else 1. */
-  sign(shape: readonly number[], tick = 0, index = 0): Tensor {
-    const u = this.stream.uniform(new Float32Array(elements(shape)), { index, tick });
-    for (let i = 0; i < u.length; i++) u[i] = (u[i] as number) < 0.5 ? -1 : 1;
-    return tensor(u, shape);
+  /** Signs of this shape. */
+  sign(shape: readonly number[], tick = 0): Tensor {
+    return tensor(this.numbers("sign", elements(shape), tick), shape);
   }
 
   /** 0 to n - 1 in random order (Fisher & Yates, as Durstenfeld 1964 has it). */
@@ -90,18 +103,19 @@ export class Key {
  * draw({ weight: { law: "normal", shape: [10, 100] } }, new Key(42n), 0).weight.shape; // [10, 100]
  */
 export function draw<N>(draws: Draws<N>, key: Key, tick = 0, first = 0): N {
-  return drawTree(draws, key, tick, first) as N;
+  return rebuild(draws, (node, path) =>
+    isDraw(node) ? drawOne(node, path.length === 0 ? key : key.child(path.join(".")), tick, first) : undefined,
+  ) as N;
 }
 
-function drawTree(draws: unknown, key: Key, tick: number, first: number): Tree {
-  if (isDraw(draws)) {
-    const index = draws.perExample === true ? first * elements(draws.shape.slice(1)) : 0;
-    if (draws.law !== "normal" && draws.law !== "uniform" && draws.law !== "sign")
-      throw new BrownianError("usage", `law must be normal, uniform or sign, but is ${String(draws.law)}.`);
-    return key[draws.law](draws.shape, tick, index);
+function drawOne({ law, shape, perExample, scale }: Draw, key: Key, tick: number, first: number): Tensor {
+  const numbers = key.numbers(law, elements(shape), tick, perExample === true ? first * elements(shape.slice(1)) : 0);
+  if (scale !== undefined) {
+    // Here, and not as a tensor: a kernel would be compiled for every value.
+    const factor = scheduled("scale", scale, tick);
+    for (let i = 0; i < numbers.length; i++) numbers[i] = (numbers[i] as number) * factor;
   }
-  const children = Object.entries(draws as object).map(([name, d]) => [name, drawTree(d, key.child(name), tick, first)] as const);
-  return Array.isArray(draws) ? children.map(([, tree]) => tree) : Object.fromEntries(children);
+  return tensor(numbers, shape);
 }
 
 function isDraw(draws: unknown): draws is Draw {

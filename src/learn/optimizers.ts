@@ -76,23 +76,3 @@ export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = {}): Optim
     },
   };
 }
-
-/** A number that may depend on the step, 0, 1, 2, …: a learning rate, a sigma, a temperature. */
-export type Schedule = number | ((step: number) => number);
-
-/** The schedule's value at a step. @throws BrownianError usage outside of [least, most] */
-export function scheduled(what: string, schedule: Schedule, step: number, least = 0, most = Number.MAX_VALUE): number {
-  return typeof schedule === "number"
-    ? checkNumber(what, schedule, least, most)
-    : checkNumber(`${what} at step ${step}`, schedule(step), least, most);
-}
-
-/**
- * From `start` to `end` along half a cosine over `steps` steps, `end` from then on (Loshchilov & Hutter 2017, without restarts).
- *
- * @example
- * cosine(1e-3, 0, 1000)(500); // 5e-4
- */
-export function cosine(start: number, end: number, steps: number): (step: number) => number {
-  return (step) => end + ((start - end) * (1 + Math.cos((Math.PI * Math.min(step, steps)) / steps))) / 2;
-}

@@ -17,7 +17,8 @@ import {
 import type { AnyLayer, Layer } from "./layers.js";
 import { checkLabel, oneHot, softmaxCrossEntropy } from "./losses.js";
 import { type Draws, draw, type Key } from "./noise.js";
-import { adam, type Optimizer, type Schedule, scheduled } from "./optimizers.js";
+import { adam, type Optimizer } from "./optimizers.js";
+import { type Schedule, scheduled } from "./schedules.js";
 
 /** Examples with labels, in memory. */
 export interface Dataset {
