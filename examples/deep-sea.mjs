@@ -60,14 +60,20 @@ export async function run(size, progress) {
     return {
       finders: treasures.filter((count) => count > 0).length,
       solved: still.filter((path) => path.at(-1) > TREASURE).length,
-      first: interval(first.map((episode) => (episode < 0 ? episodes : episode))),
+      median: median(first.map((episode) => (episode < 0 ? Infinity : episode + 1))),
       share: interval(treasures.map((count) => count / episodes)),
       sigma: interval(sigma.map((path) => path.at(-1))),
     };
   };
   const names = Object.keys(ways);
   const of = Object.fromEntries(names.map((name) => [name, summary(name)]));
-  const cells = (name) => [name, `${of[name].finders} of ${all}`, `${of[name].solved} of ${all}`, of[name].first, of[name].share];
+  const cells = (name) => [
+    name,
+    `${of[name].finders} of ${all}`,
+    `${of[name].solved} of ${all}`,
+    of[name].median === Infinity ? "never" : of[name].median,
+    of[name].share,
+  ];
   const [epsilon, annealed, net, adaptive] = names.map((name) => of[name]);
   const p = fisher(net.finders, epsilon.finders, all);
   return {
@@ -79,7 +85,7 @@ export async function run(size, progress) {
       "exploration",
       "found it",
       "greedy policy has it at the end",
-      `first found in episode (${episodes}: never)`,
+      "first found in episode (median world)",
       "share of episodes with treasure",
     ],
     rows: names.map(cells),
@@ -104,6 +110,11 @@ function discovered(returns, episodes) {
     const x = Math.round((i * episodes) / 20);
     return { x, y: first.filter((episode) => episode >= 0 && episode < x).length };
   });
+}
+
+/** The middle world's value, the later one of two. */
+function median(values) {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 /** Fisher's exact test, one-sided: the chance of `a` or more of the a + b finders among the first n of 2n worlds if it made no difference. */

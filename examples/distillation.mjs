@@ -19,13 +19,13 @@ import { mnist } from "./mnist.mjs";
 const SIZES = {
   full: {
     seeds: [1, 2, 3, 4, 5],
-    digits: 55_000,
+    digits: 40_000,
     heldOut: 5000,
     test: 10_000,
-    teacher: { hidden: 300, steps: 2000 },
+    teacher: { hidden: 200, steps: 2000 },
     transfer: 3000,
     small: 30,
-    steps: 1000,
+    steps: 800,
     wide: 100,
   },
   small: {
@@ -33,7 +33,7 @@ const SIZES = {
     digits: 6000,
     heldOut: 1000,
     test: 2000,
-    teacher: { hidden: 100, steps: 500 },
+    teacher: { hidden: 100, steps: 400 },
     transfer: 600,
     small: 20,
     steps: 250,

@@ -6,6 +6,5 @@ export const EXPERIMENTS = [
   { name: "temperature-scaling", seconds: 15, load: () => import("./temperature-scaling.mjs") },
   { name: "distillation", seconds: 60, load: () => import("./distillation.mjs") },
   { name: "deep-sea", seconds: 90, load: () => import("./deep-sea.mjs") },
-  { name: "cart-pole", seconds: 30, load: () => import("./cart-pole.mjs") },
   { name: "moving-weights", seconds: 60, load: () => import("./moving-weights.mjs") },
 ];

@@ -28,14 +28,14 @@ const SIZES = {
   full: {
     seeds: [1, 2, 3],
     trained: 10_000,
-    heldOut: 2000,
-    tested: 2000,
+    heldOut: 1000,
+    tested: 1000,
     hidden: 100,
     steps: 1500,
-    members: 20,
-    sigmas: [0.1, 0.2, 0.4, 0.6],
+    members: 16,
+    sigmas: [0.1, 0.2, 0.3, 0.5],
   },
-  small: { seeds: [1, 2], trained: 2000, heldOut: 500, tested: 800, hidden: 50, steps: 250, members: 5, sigmas: [0.2, 0.5] },
+  small: { seeds: [1, 2], trained: 2000, heldOut: 500, tested: 500, hidden: 50, steps: 200, members: 4, sigmas: [0.2, 0.5] },
 };
 const DROPOUT = 0.2;
 const DEGREES = 90;

@@ -1,0 +1,83 @@
+// The experiments at reduced size: that they run, say what they found, and find what they should where that is not a matter of luck (all is a function of the seeds).
+import { describe, expect, it } from "vitest";
+import * as deepSea from "../examples/deep-sea.mjs";
+import * as distillation from "../examples/distillation.mjs";
+import { type Experiment, type Interval, interval, markdown } from "../examples/experiment.mjs";
+import { EXPERIMENTS } from "../examples/index.mjs";
+import * as movingWeights from "../examples/moving-weights.mjs";
+import * as temperatureScaling from "../examples/temperature-scaling.mjs";
+
+async function small(run: (size: "small", progress: (share: number) => void) => Promise<Experiment>): Promise<Experiment> {
+  const shares: number[] = [];
+  const experiment = await run("small", (share) => shares.push(share));
+  expect(shares.length).toBeGreaterThan(3);
+  expect(shares.every((share, i) => share >= (shares[i - 1] ?? 0) && share <= 1)).toBe(true);
+  for (const row of experiment.rows) expect(row).toHaveLength(experiment.columns.length);
+  expect(experiment.seeds.length).toBeGreaterThan(1);
+  const text = markdown(experiment);
+  expect(text).toContain(experiment.reproduced ? "Reproduced: " : "**Not reproduced**: ");
+  expect(text).not.toMatch(/NaN|undefined|object/);
+  return experiment;
+}
+
+const mean = (cell: unknown) => (cell as Interval).mean;
+const rowOf = (experiment: Experiment, name: RegExp) => experiment.rows.find(([first]) => name.test(String(first)))!;
+
+// Seconds each on a free core; the limit is for machines that have none.
+describe("experiments, reduced", { timeout: 180_000 }, () => {
+  it("temperature scaling makes a network honest and changes no answer", async () => {
+    const experiment = await small(temperatureScaling.run);
+    const [before, after] = [rowOf(experiment, /before/), rowOf(experiment, /after/)];
+    expect(after[1]).toEqual(before[1]);
+    expect(mean(after[2])).toBeLessThan(mean(before[2]) / 1.5);
+    expect(mean(after[3])).toBeLessThan(mean(before[3]));
+    expect(mean(after[4])).toBeGreaterThan(1.2);
+    expect(experiment.reproduced).toBe(true);
+  });
+
+  it("a student learns more from soft targets, and knows most of the digits that it never saw", async () => {
+    const experiment = await small(distillation.run);
+    const accuracyOf = (name: number) => mean(experiment.rows[name]![2]);
+    expect(accuracyOf(2)).toBeGreaterThan(accuracyOf(1));
+    expect(mean(experiment.rows[3]![3])).toBe(0); // labels alone: no 3 is ever said
+    expect(mean(experiment.rows[6]![3])).toBeGreaterThan(0.5);
+  });
+
+  it("NoisyNet explores Deep Sea of size 4", async () => {
+    const experiment = await small(deepSea.run);
+    expect(experiment.rows.map(([name]) => name)).toEqual([
+      "epsilon-greedy, 0.05",
+      "epsilon-greedy, 1 to 0.05",
+      "NoisyNet",
+      "adaptive parameter noise",
+    ]);
+    expect(Number.parseInt(String(rowOf(experiment, /NoisyNet/)[1]), 10)).toBeGreaterThanOrEqual(2);
+  });
+
+  it("moving weights keep their accuracy; what was measured is all there", async () => {
+    const experiment = await small(movingWeights.run);
+    const [exact, rest, moving] = [/float32/, /8 bits/, /chosen/].map((name) => rowOf(experiment, name));
+    // 8 bits change hardly an answer; small moves cost little.
+    expect(Math.abs(mean(rest![1]) - mean(exact![1]))).toBeLessThan(0.01);
+    expect(mean(rest![1]) - mean(moving![1])).toBeLessThan(0.03);
+    expect(mean(moving![4])).toBeGreaterThan(0.6);
+  });
+});
+
+describe("the table of experiments", () => {
+  it("has names that are files", async () => {
+    for (const { name, seconds, load } of EXPERIMENTS) {
+      expect(name).toMatch(/^[a-z-]+$/);
+      expect(seconds).toBeGreaterThan(0);
+      expect(await load()).toHaveProperty("run");
+    }
+  });
+
+  it("gives intervals by Student's t", () => {
+    // Of 1, 2, 3: s = 1, half = 4.303 / sqrt 3.
+    const { mean, half, n } = interval([1, 2, 3]);
+    expect([mean, n]).toEqual([2, 3]);
+    expect(half).toBeCloseTo(4.303 / Math.sqrt(3), 6);
+    expect(interval([5]).half).toBeNaN();
+  });
+});
