@@ -7,4 +7,5 @@ export const EXPERIMENTS = [
   { name: "distillation", seconds: 60, load: () => import("./distillation.mjs") },
   { name: "deep-sea", seconds: 90, load: () => import("./deep-sea.mjs") },
   { name: "moving-weights", seconds: 60, load: () => import("./moving-weights.mjs") },
+  { name: "languages", seconds: 20, load: () => import("./languages.mjs") },
 ];

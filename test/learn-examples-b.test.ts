@@ -4,6 +4,7 @@ import * as deepSea from "../examples/deep-sea.mjs";
 import * as distillation from "../examples/distillation.mjs";
 import { type Experiment, type Interval, interval, markdown } from "../examples/experiment.mjs";
 import { EXPERIMENTS } from "../examples/index.mjs";
+import * as languages from "../examples/languages.mjs";
 import * as movingWeights from "../examples/moving-weights.mjs";
 import * as temperatureScaling from "../examples/temperature-scaling.mjs";
 
@@ -61,6 +62,12 @@ describe("experiments, reduced", { timeout: 180_000 }, () => {
     expect(Math.abs(mean(rest![1]) - mean(exact![1]))).toBeLessThan(0.01);
     expect(mean(rest![1]) - mean(moving![1])).toBeLessThan(0.03);
     expect(mean(moving![4])).toBeGreaterThan(0.6);
+  });
+
+  it("a network from a package, in its own 8-bit codes, knows languages", async () => {
+    const experiment = await small(languages.run);
+    expect(Number(experiment.rows[0]![1])).toBeGreaterThan(0.4); // 47 languages, by names of countries alone: chance is 0.02
+    expect(Number(experiment.rows[1]![3])).toBeLessThan(Number(experiment.rows[0]![3])); // temperature scaling
   });
 });
 

@@ -369,6 +369,20 @@ describe("a network that moves", () => {
     });
   });
 
+  it("takes networks that come as codes, and moves them on their own grid", () => {
+    const codes = new Uint8Array(Int8Array.of(127, -127, 10, 0, 5, -60).buffer);
+    const steps = Float32Array.of(0.5, 0.25);
+    const moving = new MovingNetwork([{ codes, steps, bias: Float32Array.of(1, -1) }], 3);
+    expect([...moving.logits(Float32Array.of(1, 1, 2))]).toEqual([0.5 * 20 + 1, 0.25 * (5 - 120) - 1]);
+    moving.move({ sigma: 1, scale: "step", seed: 1n });
+    const moved = moving.weights()[0]!.weight.map((w, i) => w / steps[Math.floor(i / 3)]!);
+    expect(moved.every(Number.isInteger)).toBe(true);
+    expect([...moved.subarray(0, 2)]).toEqual([127, -127]); // on the rails
+    expect([...moved]).not.toEqual([127, -127, 10, 0, 5, -60]);
+    expect([...new Int8Array(codes.buffer)]).toEqual([127, -127, 10, 0, 5, -60]); // the caller's own stay
+    usage(() => new MovingNetwork([{ codes, steps: Float32Array.of(1), bias: new Float32Array(2) }], 3), /1 steps, but 2 rows/);
+  });
+
   it("refuses what does not fit", () => {
     const { moving } = make("Q8_0");
     usage(() => moving.move({ sigma: -0.1, seed: 1n }), /sigma must be .* but is -0.1/);

@@ -43,7 +43,14 @@ export {
   type ReliabilityBin,
   reliability,
 } from "./metrics.js";
-export { type DenseWeights, denseWeights, MovingNetwork, movedEnsemble, type NetworkMove } from "./moving-network.js";
+export {
+  type DenseWeights,
+  denseWeights,
+  type Int8Weights,
+  MovingNetwork,
+  movedEnsemble,
+  type NetworkMove,
+} from "./moving-network.js";
 export { type Draw, type Draws, draw, Key, type Law, type NoNoise } from "./noise.js";
 export {
   type FactorisedNoise,

@@ -17,6 +17,14 @@ export interface DenseWeights {
   readonly bias: Float32Array;
 }
 
+/** The same as 8-bit codes with a step a row: weight[o, i] = code[o, i] steps[o]. For networks that come quantized; they move on their own grid. */
+export interface Int8Weights {
+  /** int8, as bytes: [outputs, inputs]. */
+  readonly codes: Uint8Array;
+  readonly steps: Float32Array;
+  readonly bias: Float32Array;
+}
+
 const TYPES = ["Q8_0", "I8"] as const;
 const SCALES = ["rms", "absolute", "step"] as const;
 const BLOCK = 32; // weights of a Q8_0 block: rows are padded to whole ones
@@ -70,9 +78,12 @@ export class MovingNetwork {
   readonly outputs: number;
   private readonly layers: readonly MovingLayer[];
 
-  /** @param weights of the layers in their order. @param inputs the length of the first layer's input. @param options type: "Q8_0" (default) or "I8", one step a row */
+  /**
+   * @param weights of the layers in their order. @param inputs the length of the first layer's input
+   * @param options type: what float weights become: "Q8_0" (default), or "I8" with one step a row
+   */
   constructor(
-    weights: readonly DenseWeights[],
+    weights: readonly (DenseWeights | Int8Weights)[],
     inputs: number,
     { type = "Q8_0" }: { readonly type?: (typeof TYPES)[number] } = {},
   ) {
@@ -81,15 +92,21 @@ export class MovingNetwork {
     if (weights.length === 0) throw new BrownianError("usage", "A network needs at least one layer.");
     this.inputs = inputs;
     let width = inputs;
-    this.layers = weights.map(({ weight, bias }, i) => {
-      if (bias.length === 0 || weight.length !== width * bias.length)
+    this.layers = weights.map((layer, i) => {
+      const { bias } = layer;
+      const count = "codes" in layer ? layer.codes.length : layer.weight.length;
+      if (bias.length === 0 || count !== width * bias.length)
         throw new BrownianError(
           "usage",
-          `Layer ${i} has ${weight.length} weights and ${bias.length} biases, but ${width} inputs: weight must be [${bias.length}, ${width}].`,
+          `Layer ${i} has ${count} weights and ${bias.length} biases, but ${width} inputs: weight must be [${bias.length}, ${width}].`,
         );
-      const layer = type === "Q8_0" ? blocksLayer(weight, bias, width) : bytesLayer(weight, bias, width);
+      if ("codes" in layer && layer.steps.length !== bias.length)
+        throw new BrownianError("usage", `Layer ${i} has ${layer.steps.length} steps, but ${bias.length} rows: give one a row.`);
+      const inner = width;
       width = bias.length;
-      return layer;
+      if ("codes" in layer) return bytesLayer(layer, inner);
+      if (type === "Q8_0") return blocksLayer(layer.weight, bias, inner);
+      return bytesLayer({ ...quantizeI8(layer.weight, bias.length), bias }, inner);
     });
     this.outputs = width;
   }
@@ -202,11 +219,10 @@ function blocksLayer(weight: Float32Array, bias: Float32Array, inputs: number): 
   return movingLayer(movingTensor("Q8_0", quantizeQ8_0(padded), unpadded), bias, inputs);
 }
 
-function bytesLayer(weight: Float32Array, bias: Float32Array, inputs: number): MovingLayer {
-  const { codes, steps } = quantizeI8(weight, bias.length);
+function bytesLayer({ codes, steps, bias }: Int8Weights, inputs: number): MovingLayer {
   const decoded = (live: Uint8Array) =>
     Float32Array.from(new Int8Array(live.buffer), (code, i) => code * (steps[Math.floor(i / inputs)] as number));
-  return movingLayer({ ...movingTensor("I8", codes, decoded), step: steps }, bias, inputs);
+  return movingLayer({ ...movingTensor("I8", codes.slice(), decoded), step: steps }, bias, inputs);
 }
 
 function movingLayer(weight: MovingTensor, bias: Float32Array, inputs: number): MovingLayer {
