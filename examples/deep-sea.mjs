@@ -1,5 +1,5 @@
-// Exploration by noise on weights: NoisyNet (Fortunato et al. 2018) and adaptive parameter noise (Plappert et al. 2018) beside random actions, in Deep Sea
-// of bsuite (Osband et al. 2020), with the same network, learning and number of episodes.
+// Exploration by noise on weights: NoisyNet (Fortunato et al. 2018) and adaptive parameter noise (Plappert et al. 2018) beside random
+// actions, in Deep Sea of bsuite (Osband et al. 2020), with the same network, learning and number of episodes.
 import { epsilonDistance, init, Key, linear, noisyLinear, relu, sequential } from "brownian/learn";
 import { dqn } from "./dqn.mjs";
 import { DeepSea } from "./environments/deep-sea.mjs";
@@ -21,12 +21,17 @@ const SIGMA_0 = 1;
 const ADAPTIVE = { sigma: 0.05, epsilon: 0.1 };
 const TREASURE = 0.5; // returns above had it
 
-/** @param {"full" | "small"} size @param {(share: number, what: string) => void} progress @returns {Promise<import("./experiment.mjs").Experiment>} */
+/**
+ * @param {"full" | "small"} size
+ * @param {(share: number, what: string) => void} progress
+ * @returns {Promise<import("./experiment.mjs").Experiment>}
+ */
 export async function run(size, progress) {
   await init();
   const { size: n, seeds, episodes } = SIZES[size];
   const makeWorlds = () => seeds.map((seed) => new DeepSea(n, seed));
-  // Observations are one 1 among zeros. Scaled to mean square 1, so that one input's noise (sigma_0 / sqrt(inputs)) counts as it does among dense inputs.
+  // Observations are one 1 among zeros. Scaled to mean square 1, so that one input's noise (sigma_0 / sqrt(inputs)) counts as it does among
+  // dense inputs.
   const scaled = { init: () => ({}), noise: () => ({}), apply: (_, x) => x.mul(n) };
   const plain = (inputs, actions) => sequential(scaled, linear(inputs, HIDDEN), relu(), linear(HIDDEN, actions));
   const noisy = (inputs, actions) =>
@@ -117,7 +122,9 @@ function median(values) {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-/** Fisher's exact test, one-sided: the chance of `a` or more of the a + b finders among the first n of 2n worlds if it made no difference. */
+/**
+ * Fisher's exact test, one-sided: the chance of `a` or more of the a + b finders among the first n of 2n worlds if it made no difference.
+ */
 function fisher(a, b, n) {
   const choose = (n, k) => Array.from({ length: k }, (_, i) => (n - i) / (i + 1)).reduce((x, y) => x * y, 1);
   let p = 0;

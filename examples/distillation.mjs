@@ -1,5 +1,5 @@
-// Knowledge distillation (Hinton, Vinyals & Dean 2015): a small student with and without a teacher's soft targets, and the mythical digit: no 3 is in the
-// student's transfer set, and yet it knows most of them once the bias of that class is corrected.
+// Knowledge distillation (Hinton, Vinyals & Dean 2015): a small student with and without a teacher's soft targets, and the mythical digit:
+// no 3 is in the student's transfer set, and yet it knows most of them once the bias of that class is corrected.
 import {
   accuracy,
   classification,
@@ -44,7 +44,11 @@ const MYTHICAL = 3;
 /** Of the soft targets. The mythical digit needs them hotter: what is said about 3s of other digits is a small part of a small part. */
 const TEMPERATURE = { student: 4, mythical: 8 };
 
-/** @param {"full" | "small"} size @param {(share: number, what: string) => void} progress @returns {Promise<import("./experiment.mjs").Experiment>} */
+/**
+ * @param {"full" | "small"} size
+ * @param {(share: number, what: string) => void} progress
+ * @returns {Promise<import("./experiment.mjs").Experiment>}
+ */
 export async function run(size, progress) {
   await init();
   const { seeds, digits: count, heldOut, test: tested, teacher: large, transfer, small, steps, wide } = SIZES[size];

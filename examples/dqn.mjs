@@ -1,5 +1,6 @@
-// Deep Q-learning (Mnih et al. 2015) with replay and a target network, for several agents at once, each in a world of its own: their tensors are
-// stacked, since a step of the autodiff library costs little more for ten small networks than for one. How agents explore is handed in.
+// Deep Q-learning (Mnih et al. 2015) with replay and a target network, for several agents at once, each in a world of its own: their
+// tensors are stacked, since a step of the autodiff library costs little more for ten small networks than for one. How agents explore is
+// handed in.
 import {
   adam,
   adaptSigma,
@@ -18,7 +19,8 @@ import {
  * @typedef {object} Exploration
  * @property {(observationSize: number, actions: number) => import("brownian/learn").Layer<any, any>} network
  * @property {(share: number) => number} [epsilon] the chance of a random action after this share of the episodes; default 0
- * @property {"step" | "episode"} [redraw] when the noise of a noisy network is drawn anew for acting (learning draws every time); default "episode"
+ * @property {"step" | "episode"} [redraw] when the noise of a noisy network is drawn anew for acting (learning draws every time); default
+ *   "episode"
  * @property {{ sigma: number, target: number }} [adaptive] Plappert's parameter noise: sigma at the start, the distance it is steered to
  */
 
@@ -27,7 +29,8 @@ import {
  * @param {() => any[]} makeWorlds fresh worlds, one an agent, alike in what is seen and done
  * @param {Exploration} exploration
  * @param {{ key: import("brownian/learn").Key, episodes: number, onEpisode?: (episode: number) => void } & Record<string, any>} options
- * @returns per agent: the return of every episode, of the greedy policy without noise every `evaluateEvery` episodes, and sigma of parameter noise
+ * @returns per agent: the return of every episode, of the greedy policy without noise every `evaluateEvery` episodes, and sigma of
+ *   parameter noise
  */
 export async function dqn(makeWorlds, exploration, options) {
   const { key, episodes, rate, discount, batchSize, learnEvery, targetEvery, evaluateEvery, onEpisode } = {

@@ -1,7 +1,10 @@
-// The table of experiments: one line each. `npm run examples` runs them in this order; each file also runs alone (`node examples/NAME.mjs`).
-// `seconds` is about what one takes on a free core: the progress bar's measure.
+// The table of experiments: one line each. `npm run examples` runs them in this order; each file also runs alone
+// (`node examples/NAME.mjs`). `seconds` is about what one takes on a free core: the progress bar's measure.
 
-/** @type {readonly { name: string, seconds: number, load: () => Promise<{ run: (size: "full" | "small", progress: (share: number, what: string) => void) => Promise<import("./experiment.mjs").Experiment> }> }[]} */
+/**
+ * @typedef {(size: "full" | "small", progress: (share: number, what: string) => void) => Promise<import("./experiment.mjs").Experiment>} Run
+ * @type {readonly { name: string, seconds: number, load: () => Promise<{ run: Run }> }[]}
+ */
 export const EXPERIMENTS = [
   { name: "temperature-scaling", seconds: 15, load: () => import("./temperature-scaling.mjs") },
   { name: "distillation", seconds: 60, load: () => import("./distillation.mjs") },

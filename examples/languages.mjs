@@ -1,5 +1,6 @@
-// Moving weights in a network that somebody else trained and shipped in 8 bits: `lande` (MIT; 620 n-gram frequencies, 120 units, 50 languages). Texts come from Node
-// itself: the names of countries and languages in each tongue (Unicode CLDR, by Intl). Tongues that the network was never taught are the strangers.
+// Moving weights in a network that somebody else trained and shipped in 8 bits: `lande` (MIT; 620 n-gram frequencies, 120 units, 50
+// languages). Texts come from Node itself: the names of countries and languages in each tongue (Unicode CLDR, by Intl). Tongues that the
+// network was never taught are the strangers.
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -24,7 +25,10 @@ const SIZES = {
 /** Names a text. */
 const NAMES = 4;
 
-/** ISO 639-3 of the network, and Intl's tag. Left out: tongues in which Intl has no names of countries (run, ckb, tgl) or writes another script. */
+/**
+ * ISO 639-3 of the network, and Intl's tag. Left out: tongues in which Intl has no names of countries (run, ckb, tgl) or writes another
+ * script.
+ */
 const TAUGHT = {
   afr: "af",
   ara: "ar",
@@ -179,7 +183,11 @@ const TONGUES = [
   "pt",
 ];
 
-/** @param {"full" | "small"} size @param {(share: number, what: string) => void} progress @returns {Promise<import("./experiment.mjs").Experiment>} */
+/**
+ * @param {"full" | "small"} size
+ * @param {(share: number, what: string) => void} progress
+ * @returns {Promise<import("./experiment.mjs").Experiment>}
+ */
 export async function run(size, progress) {
   const { seeds, texts, members, sigmas } = SIZES[size];
   const { network, features, languages } = await lande();

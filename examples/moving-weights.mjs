@@ -1,5 +1,6 @@
-// Moving weights at inference (this project): one trained network as 8-bit blocks, and the ensemble of what its weights become when they move, beside Monte
-// Carlo dropout (Gal & Ghahramani 2016) and the network at rest. How good, how honest, and how well each knows what is no digit.
+// Moving weights at inference (this project): one trained network as 8-bit blocks, and the ensemble of what its weights become when they
+// move, beside Monte Carlo dropout (Gal & Ghahramani 2016) and the network at rest. How good, how honest, and how well each knows what is
+// no digit.
 import {
   accuracy,
   auroc,
@@ -40,7 +41,11 @@ const SIZES = {
 const DROPOUT = 0.2;
 const DEGREES = 90;
 
-/** @param {"full" | "small"} size @param {(share: number, what: string) => void} progress @returns {Promise<import("./experiment.mjs").Experiment>} */
+/**
+ * @param {"full" | "small"} size
+ * @param {(share: number, what: string) => void} progress
+ * @returns {Promise<import("./experiment.mjs").Experiment>}
+ */
 export async function run(size, progress) {
   await init();
   const { seeds, trained, heldOut, tested, hidden, steps, members, sigmas } = SIZES[size];

@@ -25,7 +25,11 @@ const SIZES = {
 };
 const BINS = 15;
 
-/** @param {"full" | "small"} size @param {(share: number, what: string) => void} progress @returns {Promise<import("./experiment.mjs").Experiment>} */
+/**
+ * @param {"full" | "small"} size
+ * @param {(share: number, what: string) => void} progress
+ * @returns {Promise<import("./experiment.mjs").Experiment>}
+ */
 export async function run(size, progress) {
   await init();
   const { seeds, trained, heldOut, test: tested, hidden, epochs, better } = SIZES[size];

@@ -1,4 +1,5 @@
-// The experiments at reduced size: that they run, say what they found, and find what they should where that is not a matter of luck (all is a function of the seeds).
+// The experiments at reduced size: that they run, say what they found, and find what they should where that is not a matter of luck (all is
+// a function of the seeds).
 import { describe, expect, it } from "vitest";
 import * as deepSea from "../examples/deep-sea.mjs";
 import * as distillation from "../examples/distillation.mjs";

@@ -61,7 +61,8 @@ describe("noisyLinear", () => {
     const n = 40_000;
     const [inputs, outputs] = [2, 2];
     const key = new Key(5n);
-    // Means over n draws of eps_w[0,0]^2, eps_b[0]^2, eps_w[0,0] eps_w[0,1], eps_w[0,0] eps_b[0], eps_w[0,0]^2 eps_w[0,1]^2, product of all four weights.
+    // Means over n draws of eps_w[0,0]^2, eps_b[0]^2, eps_w[0,0] eps_w[0,1], eps_w[0,0] eps_b[0], eps_w[0,0]^2 eps_w[0,1]^2, product of all
+    // four weights.
     const [e, f] = [key.child("in").normal([n, inputs]), key.child("out").normal([n, outputs])];
     const noise = jax().vmap((input: Tensor, output: Tensor) => factorisedNoise({ input, output }))(e, f) as {
       weight: Tensor;
@@ -76,10 +77,12 @@ describe("noisyLinear", () => {
       (i) => (w[4 * i]! * w[4 * i + 1]!) ** 2,
       (i) => w[4 * i]! * w[4 * i + 1]! * w[4 * i + 2]! * w[4 * i + 3]!,
     ];
-    // f(x)^2 = |x|, mean m = sqrt(2/pi); f^4 = x^2, mean 1. The fourth: E|e_0| E|e_1| E e'^2 = m^2. The last: E|e_0||e_1||e'_0||e'_1| = m^4.
+    // f(x)^2 = |x|, mean m = sqrt(2/pi); f^4 = x^2, mean 1. The fourth: E|e_0| E|e_1| E e'^2 = m^2. The last: E|e_0||e_1||e'_0||e'_1| =
+    // m^4.
     const m = Math.sqrt(2 / Math.PI);
     const expected = [m ** 2, m, 0, 0, m ** 2, m ** 4];
-    // Five standard errors each, of the terms' own second moments: E(w^4) = 1, E(b^4) = 1, E(w00^2 w01^2) = m^2, E(w^2 b^2) = m, E (e_0 e_1)^2 e'^4 = 3, E (e_0 e_1 e'_0 e'_1)^2 = 1.
+    // Five standard errors each, of the terms' own second moments: E(w^4) = 1, E(b^4) = 1, E(w00^2 w01^2) = m^2, E(w^2 b^2) = m, E (e_0
+    // e_1)^2 e'^4 = 3, E (e_0 e_1 e'_0 e'_1)^2 = 1.
     const squares = [1, 1, m ** 2, m, 3, 1];
     terms.forEach((term, t) => {
       let mean = 0;
@@ -307,7 +310,8 @@ describe("a network that moves", () => {
     const exact = predict(network(), params, inputs(), 70);
     const rounded = moving.logits(inputs());
     expect(rounded).toHaveLength(100);
-    // Weights are off by at most half a step of bound / 127, uniform: the logits' errors have standard deviation below 0.01 of their size here.
+    // Weights are off by at most half a step of bound / 127, uniform: the logits' errors have standard deviation below 0.01 of their size
+    // here.
     const scale = Math.sqrt(exact.reduce((sum, x) => sum + x * x, 0) / 100);
     rounded.forEach((x, i) => {
       expect(Math.abs(x - exact[i]!) / scale).toBeLessThan(0.03);
@@ -337,8 +341,8 @@ describe("a network that moves", () => {
       moving.move({ sigma: 0.1, seed: 1n, tick });
       squares += moving.weights()[0]!.weight.reduce((sum, w, i) => sum + (w - before[i]!) ** 2, 0);
     }
-    // 56,000 moves of variance (0.1 RMS)^2, kurtosis near 3: sqrt(2 / 56,000) = 0.6 %, but codes near the rails are cut: 127 codes = 1.73 RMS of a uniform law,
-    // so about 0.1 / 1.73 * sqrt(2 / pi) = 5 % of the codes feel them.
+    // 56,000 moves of variance (0.1 RMS)^2, kurtosis near 3: sqrt(2 / 56,000) = 0.6 %, but codes near the rails are cut: 127 codes = 1.73
+    // RMS of a uniform law, so about 0.1 / 1.73 * sqrt(2 / pi) = 5 % of the codes feel them.
     const share = squares / draws / before.length / (0.1 * rms) ** 2;
     expect(share).toBeGreaterThan(0.9);
     expect(share).toBeLessThan(1.03);

@@ -1,5 +1,6 @@
-// Moving weights at inference (this project): a trained network of linear layers as 8-bit blocks, whose codes are moved in place by `perturb`. Each draw is another network near the trained
-// one; together they are an ensemble for the price of one training. Computes without the autodiff library: weights as blocks, sums in float64.
+// Moving weights at inference (this project): a trained network of linear layers as 8-bit blocks, whose codes are moved in place by
+// `perturb`. Each draw is another network near the trained one; together they are an ensemble for the price of one training. Computes
+// without the autodiff library: weights as blocks, sums in float64.
 
 import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
 import { decode } from "../lattice/decode.js";
@@ -17,7 +18,10 @@ export interface DenseWeights {
   readonly bias: Float32Array;
 }
 
-/** The same as 8-bit codes with a step a row: weight[o, i] = code[o, i] steps[o]. For networks that come quantized; they move on their own grid. */
+/**
+ * The same as 8-bit codes with a step a row: weight[o, i] = code[o, i] steps[o]. For networks that come quantized; they move on their own
+ * grid.
+ */
 export interface Int8Weights {
   /** int8, as bytes: [outputs, inputs]. */
   readonly codes: Uint8Array;
@@ -63,8 +67,8 @@ export function denseWeights(params: readonly Tree[]): DenseWeights[] {
 /**
  * A network of linear layers with relu between them, as 8-bit blocks that move.
  *
- * move: every code k' = k + move with mean 0 and, rounded `matched`, variance (sigma RMS / step)^2, always from the pristine codes (a quenched draw a tick). Biases are F32 and move likewise,
- * as in a model file.
+ * move: every code k' = k + move with mean 0 and, rounded `matched`, variance (sigma RMS / step)^2, always from the pristine codes (a
+ * quenched draw a tick). Biases are F32 and move likewise, as in a model file.
  *
  * @throws BrownianError usage for no layers, layers that do not fit together, weights that are not finite
  *
@@ -111,7 +115,10 @@ export class MovingNetwork {
     this.outputs = width;
   }
 
-  /** Draws the weights anew about the trained ones. @returns how many could move, and how many did @throws BrownianError usage for sigma below 0, an unknown scale or rounding */
+  /**
+   * Draws the weights anew about the trained ones. @returns how many could move, and how many did @throws BrownianError usage for sigma
+   * below 0, an unknown scale or rounding
+   */
   move(move: NetworkMove): Moved {
     checkNumber("sigma", move.sigma, 0);
     checkChoice("scale", move.scale ?? "rms", SCALES);
@@ -159,7 +166,8 @@ export class MovingNetwork {
 }
 
 /**
- * The mean of the members' probabilities, each member another draw (ticks 0, 1, ...): what an ensemble of moved networks predicts. The network is at rest again afterwards.
+ * The mean of the members' probabilities, each member another draw (ticks 0, 1, ...): what an ensemble of moved networks predicts. The
+ * network is at rest again afterwards.
  * @returns flat, [examples, outputs] @throws BrownianError usage as {@link MovingNetwork}, and for members below 1
  *
  * @example

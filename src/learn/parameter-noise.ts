@@ -1,5 +1,6 @@
-// Adaptive parameter noise (Plappert et al., "Parameter Space Noise for Exploration", ICLR 2018): Gaussian noise of one strength on all parameters, drawn once an episode,
-// its sigma steered so that the moved policy stays at a chosen distance from the still one *in actions*. Distances are computed in float64 outside of autodiff.
+// Adaptive parameter noise (Plappert et al., "Parameter Space Noise for Exploration", ICLR 2018): Gaussian noise of one strength on all
+// parameters, drawn once an episode, its sigma steered so that the moved policy stays at a chosen distance from the still one *in actions*.
+// Distances are computed in float64 outside of autodiff.
 
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import { logSoftmax } from "../sampling/index.js";
@@ -28,7 +29,8 @@ export function adaptSigma(
 }
 
 /**
- * KL(still || moved) of the policies softmax(Q), the mean over states, in nats: the distance for agents that choose among few actions (Plappert et al. 2018, appendix C.1).
+ * KL(still || moved) of the policies softmax(Q), the mean over states, in nats: the distance for agents that choose among few actions
+ * (Plappert et al. 2018, appendix C.1).
  * @param still Q of the unmoved network, flat, [states, actions]. @param moved of the moved one, for the same states
  * @throws BrownianError usage for an empty set, lengths that do not fit, values that are not finite
  *
@@ -53,7 +55,8 @@ export function policyDistance(still: ArrayLike<number>, moved: ArrayLike<number
 }
 
 /**
- * sqrt(mean (still - moved)^2): the distance for agents whose actions are numbers; Gaussian noise of this standard deviation on them is as far away (Plappert et al. 2018, appendix C.2).
+ * sqrt(mean (still - moved)^2): the distance for agents whose actions are numbers; Gaussian noise of this standard deviation on them is as
+ * far away (Plappert et al. 2018, appendix C.2).
  * @throws BrownianError usage for an empty set, lengths that differ, values that are not finite
  */
 export function actionDistance(still: ArrayLike<number>, moved: ArrayLike<number>): number {
@@ -64,8 +67,8 @@ export function actionDistance(still: ArrayLike<number>, moved: ArrayLike<number
 }
 
 /**
- * KL of a greedy policy from an epsilon-greedy one, -ln(1 - epsilon + epsilon / actions): the target at which parameter noise changes as many actions as epsilon-greedy exploration
- * (Plappert et al. 2018, appendix C.1).
+ * KL of a greedy policy from an epsilon-greedy one, -ln(1 - epsilon + epsilon / actions): the target at which parameter noise changes as
+ * many actions as epsilon-greedy exploration (Plappert et al. 2018, appendix C.1).
  * @param epsilon in [0, 1). @throws BrownianError usage elsewhere
  *
  * @example
@@ -92,7 +95,8 @@ export function parameterNoise<P extends Tree>(params: P): Draws<P> {
 
 /**
  * theta + sigma z. Pure: may be compiled, and mapped over agents. Takes params and noise.
- * @param sigma at least 0, or a scalar tensor. @param noise z: standard normals in the shape of params, from {@link parameterNoise}; one draw an episode
+ * @param sigma at least 0, or a scalar tensor.
+ * @param noise z: standard normals in the shape of params, from {@link parameterNoise}; one draw an episode
  * @throws BrownianError usage for sigma below 0
  *
  * @example
