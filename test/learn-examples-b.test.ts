@@ -1,5 +1,8 @@
 // The experiments at reduced size: that they run, say what they found, and find what they should where that is not a matter of luck (all is
 // a function of the seeds).
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import * as deepSea from "../examples/deep-sea.mjs";
 import * as distillation from "../examples/distillation.mjs";
@@ -8,6 +11,9 @@ import { EXPERIMENTS } from "../examples/index.mjs";
 import * as languages from "../examples/languages.mjs";
 import * as movingWeights from "../examples/moving-weights.mjs";
 import * as temperatureScaling from "../examples/temperature-scaling.mjs";
+import { scratchFolder } from "./synthetic-gguf.js";
+
+const folder = scratchFolder();
 
 async function small(run: (size: "small", progress: (share: number) => void) => Promise<Experiment>): Promise<Experiment> {
   const shares: number[] = [];
@@ -72,7 +78,7 @@ describe("experiments, reduced", { timeout: 180_000 }, () => {
   });
 });
 
-describe("the table of experiments", () => {
+describe("the table of experiments", { timeout: 180_000 }, () => {
   it("has names that are files", async () => {
     for (const { name, seconds, load } of EXPERIMENTS) {
       expect(name).toMatch(/^[a-z-]+$/);
@@ -87,5 +93,23 @@ describe("the table of experiments", () => {
     expect([mean, n]).toEqual([2, 3]);
     expect(half).toBeCloseTo(4.303 / Math.sqrt(3), 6);
     expect(interval([5]).half).toBeNaN();
+  });
+
+  it("is run by `npm run examples`, which writes a page and refuses what is not in the table", () => {
+    const page = join(folder, "examples.html");
+    const examples = (...options: string[]) =>
+      spawnSync(process.execPath, ["scripts/examples.mjs", ...options], {
+        encoding: "utf8",
+        cwd: new URL("../", import.meta.url),
+      });
+    const { status, stdout } = examples("--quick", "--only", "languages", "-o", page);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^## Moving weights in a network from a package/);
+    const html = readFileSync(page, "utf8");
+    expect(html).toContain("<td>at rest</td>");
+    expect(html).toContain("reproduced</strong>");
+    const unknown = examples("--only", "nothing");
+    expect([unknown.status, unknown.stdout]).toEqual([2, ""]);
+    expect(unknown.stderr).toMatch(/no experiment nothing: there are temperature-scaling, /);
   });
 });
