@@ -66,3 +66,16 @@ export function rotated(dataset, degrees) {
   }
   return { ...dataset, inputs };
 }
+
+/** The same images at half the resolution: means of 2 x 2 pixels, 196 features. A quarter of the weights, and of the time. */
+export function halved(dataset) {
+  const half = SIDE / 2;
+  const inputs = new Float32Array(dataset.inputs.length / 4);
+  for (let i = 0; i < inputs.length; i++) {
+    const [image, y, x] = [Math.floor(i / (half * half)), Math.floor(i / half) % half, i % half];
+    const at = image * FEATURES + 2 * y * SIDE + 2 * x;
+    const { inputs: from } = dataset;
+    inputs[i] = (from[at] + from[at + 1] + from[at + SIDE] + from[at + SIDE + 1]) / 4;
+  }
+  return { ...dataset, inputs, features: half * half };
+}

@@ -50,7 +50,7 @@ async function load(): Promise<Jax> {
   return jax;
 }
 
-/** The library's functions. @throws BrownianError usage before {@link init} */
+/** The autodiff library's own functions (numpy, nn, lax, …), for layers and losses of one's own. @throws BrownianError usage before {@link init} */
 export function jax(): Jax {
   if (loaded === undefined)
     throw new BrownianError("usage", "Call `await init()` of brownian/learn first: it loads @jax-js/jax.");

@@ -1,7 +1,18 @@
 // brownian/learn: the methods by which the field puts noise or temperature into a network, each with its paper's names, on this project's
 // streams. Rests on the optional peer @jax-js/jax, loaded by `init`.
 
-export { init, refTree, type Tensor, type Tree, tensor, values } from "./autodiff.js";
+export {
+  compile,
+  disposeTree,
+  init,
+  jax,
+  refTree,
+  type Tensor,
+  type Tree,
+  tensor,
+  valueAndGradient,
+  values,
+} from "./autodiff.js";
 export {
   type BayesByBackpropOptions,
   type BayesLinearNoise,
