@@ -6,6 +6,7 @@ import {
   adaptSigma,
   draw,
   init,
+  jax,
   moveParameters,
   parameterNoise,
   policyDistance,
@@ -116,7 +117,7 @@ function play(worlds, act, onStep = () => {}) {
 /** Networks, memories and lessons of all agents. */
 async function startAgents(worlds, exploration, { key, rate, discount, batchSize, targetEvery }) {
   await init();
-  const { jit, vmap, grad, lax, numpy: np, tree } = await import("@jax-js/jax");
+  const { jit, vmap, grad, lax, numpy: np, tree } = jax();
   const count = worlds.length;
   const { observationSize, actions } = worlds[0];
   const network = exploration.network(observationSize, actions);

@@ -9,6 +9,10 @@ export const EXPERIMENTS = [
   { name: "temperature-scaling", seconds: 15, load: () => import("./temperature-scaling.mjs") },
   { name: "distillation", seconds: 60, load: () => import("./distillation.mjs") },
   { name: "deep-sea", seconds: 90, load: () => import("./deep-sea.mjs") },
+  { name: "bayes-by-backprop", seconds: 120, load: () => import("./bayes-by-backprop.mjs") },
+  { name: "weight-noise", seconds: 60, load: () => import("./weight-noise.mjs") },
+  { name: "sgld-density", seconds: 30, load: () => import("./sgld-density.mjs") },
+  { name: "sgld-mnist", seconds: 60, load: () => import("./sgld-mnist.mjs") },
   { name: "moving-weights", seconds: 60, load: () => import("./moving-weights.mjs") },
   { name: "languages", seconds: 20, load: () => import("./languages.mjs") },
 ];
