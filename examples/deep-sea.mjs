@@ -125,7 +125,7 @@ function median(values) {
 /**
  * Fisher's exact test, one-sided: the chance of `a` or more of the a + b finders among the first n of 2n worlds if it made no difference.
  */
-function fisher(a, b, n) {
+export function fisher(a, b, n) {
   const choose = (n, k) => Array.from({ length: k }, (_, i) => (n - i) / (i + 1)).reduce((x, y) => x * y, 1);
   let p = 0;
   for (let k = a; k <= Math.min(n, a + b); k++)

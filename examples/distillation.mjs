@@ -166,7 +166,7 @@ function shifted(logits, classes, digit, shift) {
 }
 
 /** What must be added to the logits of a class for the best accuracy: all places where an answer changes are tried. */
-function bestShift(logits, labels, classes, digit) {
+export function bestShift(logits, labels, classes, digit) {
   const changes = [...labels.keys()].map((i) => {
     const row = logits.subarray(i * classes, (i + 1) * classes);
     let best = digit === 0 ? 1 : 0;

@@ -11,6 +11,8 @@ import { EXPERIMENTS } from "../examples/index.mjs";
 import * as languages from "../examples/languages.mjs";
 import * as movingWeights from "../examples/moving-weights.mjs";
 import * as temperatureScaling from "../examples/temperature-scaling.mjs";
+import { accuracy } from "../src/learn/index.js";
+import { Noise } from "../src/noise/index.js";
 import { scratchFolder } from "./synthetic-gguf.js";
 
 const folder = scratchFolder();
@@ -75,6 +77,31 @@ describe("experiments, reduced", { timeout: 180_000 }, () => {
     const experiment = await small(languages.run);
     expect(Number(experiment.rows[0]![1])).toBeGreaterThan(0.4); // 47 languages, by names of countries alone: chance is 0.02
     expect(Number(experiment.rows[1]![3])).toBeLessThan(Number(experiment.rows[0]![3])); // temperature scaling
+  });
+});
+
+describe("what experiments count with", () => {
+  it("Fisher's exact test of the lady tasting tea, and of ten worlds each", () => {
+    // Fisher 1935: all four cups right, 1/70; three or more, 17/70.
+    expect(deepSea.fisher(4, 0, 4)).toBeCloseTo(1 / 70, 12);
+    expect(deepSea.fisher(3, 1, 4)).toBeCloseTo(17 / 70, 12);
+    expect(deepSea.fisher(10, 0, 10)).toBeCloseTo(1 / 184_756, 12);
+    expect(deepSea.fisher(0, 10, 10)).toBeCloseTo(1, 12);
+  });
+
+  it("the best shift of a class is the best of all that are tried", () => {
+    const [n, classes, digit] = [60, 4, 3];
+    const noise = new Noise(8n);
+    const logits = noise.stream("z").normal(new Float32Array(n * classes));
+    const labels = Array.from(noise.stream("y").uniform(new Float32Array(n)), (u) => Math.floor(u * classes));
+    const right = (shift: number) =>
+      accuracy(
+        logits.map((z, i) => (i % classes === digit ? z + shift : z)),
+        labels,
+        classes,
+      );
+    const best = Math.max(...Array.from({ length: 1201 }, (_, i) => right(i / 100 - 6)));
+    expect(right(distillation.bestShift(logits, labels, classes, digit))).toBeGreaterThanOrEqual(best);
   });
 });
 

@@ -24,6 +24,7 @@ import {
   probabilities,
   relu,
   sequential,
+  tanh,
   train,
 } from "../src/learn/index.js";
 import { Noise } from "../src/noise/index.js";
@@ -359,6 +360,14 @@ describe("a network that moves", () => {
     moving.move({ sigma: 0.1, seed: 1n });
     moving.restore();
     expect(moving.logits(inputs())).toEqual(still);
+  });
+
+  it("has the activation that it is told", () => {
+    const net = sequential(linear(70, 40), tanh(), linear(40, 5));
+    const params = net.init(new Key(1n));
+    const exact = predict(net, params, inputs(), 70);
+    const moving = new MovingNetwork(denseWeights(params), 70, { activation: "tanh" });
+    for (const [i, x] of moving.logits(inputs()).entries()) expect(Math.abs(x - exact[i]!)).toBeLessThan(0.05);
   });
 
   it("is an ensemble: the mean of its members' probabilities", () => {

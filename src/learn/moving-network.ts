@@ -31,6 +31,7 @@ export interface Int8Weights {
 
 const TYPES = ["Q8_0", "I8"] as const;
 const SCALES = ["rms", "absolute", "step"] as const;
+const ACTIVATIONS = { relu: (x: number) => Math.max(x, 0), tanh: Math.tanh };
 const BLOCK = 32; // weights of a Q8_0 block: rows are padded to whole ones
 
 /** How the weights move: `perturb`'s words. */
@@ -48,7 +49,7 @@ export interface NetworkMove {
 
 /**
  * The weights of a `sequential` of linear layers as numbers, for {@link MovingNetwork}.
- * @param params stay the caller's; layers without parameters (relu, dropout) are passed over
+ * @param params stay the caller's; layers without parameters (activations, dropout) are passed over
  * @throws BrownianError usage for layers of other parameters
  */
 export function denseWeights(params: readonly Tree[]): DenseWeights[] {
@@ -65,7 +66,7 @@ export function denseWeights(params: readonly Tree[]): DenseWeights[] {
 }
 
 /**
- * A network of linear layers with relu between them, as 8-bit blocks that move.
+ * A network of linear layers with one activation between them, as 8-bit blocks that move.
  *
  * move: every code k' = k + move with mean 0 and, rounded `matched`, variance (sigma RMS / step)^2, always from the pristine codes (a
  * quenched draw a tick). Biases are F32 and move likewise, as in a model file.
@@ -81,18 +82,24 @@ export class MovingNetwork {
   readonly inputs: number;
   readonly outputs: number;
   private readonly layers: readonly MovingLayer[];
+  private readonly activation: (x: number) => number;
 
   /**
    * @param weights of the layers in their order. @param inputs the length of the first layer's input
-   * @param options type: what float weights become: "Q8_0" (default), or "I8" with one step a row
+   * @param options type: what float weights become: "Q8_0" (default), or "I8" with one step a row;
+   *   activation: what is between layers, "relu" (default) or "tanh": parameters do not tell
    */
   constructor(
     weights: readonly (DenseWeights | Int8Weights)[],
     inputs: number,
-    { type = "Q8_0" }: { readonly type?: (typeof TYPES)[number] } = {},
+    {
+      type = "Q8_0",
+      activation = "relu",
+    }: { readonly type?: (typeof TYPES)[number]; readonly activation?: keyof typeof ACTIVATIONS } = {},
   ) {
     checkInteger("inputs", inputs, 1);
     checkChoice("type", type, TYPES);
+    this.activation = ACTIVATIONS[checkChoice("activation", activation, ["relu", "tanh"])];
     if (weights.length === 0) throw new BrownianError("usage", "A network needs at least one layer.");
     this.inputs = inputs;
     let width = inputs;
@@ -157,7 +164,8 @@ export class MovingNetwork {
     for (let e = 0; e < examples; e++) {
       let x: ArrayLike<number> = inputs.subarray(e * this.inputs, (e + 1) * this.inputs);
       this.layers.forEach((layer, i) => {
-        x = dense(layer, x, i < this.layers.length - 1);
+        const y = affine(layer, x);
+        x = i < this.layers.length - 1 ? y.map(this.activation) : y;
       });
       out.set(x, e * this.outputs);
     }
@@ -292,8 +300,8 @@ function refresh({ weight, bias, inputs, byInput, offsets }: MovingLayer): void 
   }
 }
 
-/** W x + b in float64, and relu if there is more to come. */
-function dense({ inputs, byInput, offsets }: MovingLayer, x: ArrayLike<number>, relu: boolean): Float64Array {
+/** W x + b in float64. */
+function affine({ inputs, byInput, offsets }: MovingLayer, x: ArrayLike<number>): Float64Array {
   const outputs = offsets.length;
   const y = Float64Array.from(offsets);
   for (let i = 0; i < inputs; i++) {
@@ -301,6 +309,5 @@ function dense({ inputs, byInput, offsets }: MovingLayer, x: ArrayLike<number>, 
     if (a === 0) continue;
     for (let o = 0, w = i * outputs; o < outputs; o++, w++) y[o] = (y[o] as number) + a * (byInput[w] as number);
   }
-  if (relu) for (let o = 0; o < outputs; o++) if (!((y[o] as number) > 0)) y[o] = 0;
   return y;
 }
