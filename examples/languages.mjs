@@ -19,7 +19,7 @@ import {
 import { interval, main } from "./experiment.mjs";
 
 const SIZES = {
-  full: { seeds: [1, 2, 3, 4, 5], texts: 12, members: 30, sigmas: [0.01, 0.03, 0.06, 0.1] },
+  full: { seeds: [1, 2, 3], texts: 12, members: 16, sigmas: [0.01, 0.03, 0.06, 0.1] },
   small: { seeds: [1, 2], texts: 3, members: 5, sigmas: [0.03] },
 };
 /** Names a text. */

@@ -20,7 +20,7 @@ const folder = scratchFolder();
 async function small(run: (size: "small", progress: (share: number) => void) => Promise<Experiment>): Promise<Experiment> {
   const shares: number[] = [];
   const experiment = await run("small", (share) => shares.push(share));
-  expect(shares.length).toBeGreaterThan(3);
+  expect(shares.length).toBeGreaterThan(1);
   expect(shares.every((share, i) => share >= (shares[i - 1] ?? 0) && share <= 1)).toBe(true);
   for (const row of experiment.rows) expect(row).toHaveLength(experiment.columns.length);
   expect(experiment.seeds.length).toBeGreaterThan(1);
