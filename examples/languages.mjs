@@ -240,7 +240,7 @@ export async function run(size, progress) {
     ],
     seeds,
     reproduced: gain.mean - gain.half > rest.strangers && chosen("nll").mean + chosen("nll").half < rest.nll,
-    verdict: `AUROC ${rest.strangers.toFixed(4)} at rest, ${gain.mean.toFixed(4)} ± ${gain.half.toFixed(4)} moving; ECE ${percent(rest.ece)} at rest, ${percent(chosen("ece").mean)} moving, ${percent(scaled.ece)} after temperature scaling. ${test.length} texts in ${Object.keys(TAUGHT).length} languages; intervals are over the draws' seeds, the texts are the same.`,
+    verdict: `at rest, moving, and at rest with temperature scaling: AUROC ${rest.strangers.toFixed(4)}, ${gain.mean.toFixed(4)} ± ${gain.half.toFixed(4)}, ${scaled.strangers.toFixed(4)}; ECE ${percent(rest.ece)}, ${percent(chosen("ece").mean)}, ${percent(scaled.ece)}; NLL ${rest.nll.toFixed(3)}, ${chosen("nll").mean.toFixed(3)}, ${scaled.nll.toFixed(3)}; accuracy ${percent(rest.accuracy)}, ${percent(chosen("accuracy").mean)}, unchanged. ${test.length} texts in ${Object.keys(TAUGHT).length} languages; intervals are over the draws' seeds, the texts are the same.`,
   };
 }
 
