@@ -1,4 +1,5 @@
-// Deep Sea and CartPole as published: returns that can be counted by hand, the number of treasures among all policies, one step of the equations of motion worked out apart.
+// Deep Sea and CartPole as published: returns that can be counted by hand, the number of treasures among all policies, one step of the
+// equations of motion worked out apart.
 import { describe, expect, it } from "vitest";
 import { CartPole, cartPoleStep } from "../examples/environments/cart-pole.mjs";
 import { DeepSea } from "../examples/environments/deep-sea.mjs";
@@ -77,7 +78,8 @@ describe("CartPole", () => {
   });
 
   it("makes no energy but by the push: dE/dt = force x velocity, at any state", () => {
-    // Kinetic energy of cart and rod (4/3 m l^2 about the hinge) and the rod's height. The step is linear in the accelerations, so grad E . (after - before) / dt is dE/dt.
+    // Kinetic energy of cart and rod (4/3 m l^2 about the hinge) and the rod's height. The step is linear in the accelerations, so grad E .
+    // (after - before) / dt is dE/dt.
     const energy = ([, v, a, w]: readonly number[]) =>
       0.5 * 1.1 * v! ** 2 + 0.05 * v! * w! * Math.cos(a!) + 0.5 * 0.1 * (4 / 3) * 0.25 * w! ** 2 + 0.1 * 9.8 * 0.5 * Math.cos(a!);
     for (const state of [

@@ -18,11 +18,13 @@ import {
   movedEnsemble,
   moveParameters,
   noisyLinear,
+  parameterNoise,
   policyDistance,
   predict,
   probabilities,
   relu,
   sequential,
+  tanh,
   train,
 } from "../src/learn/index.js";
 import { Noise } from "../src/noise/index.js";
@@ -60,7 +62,8 @@ describe("noisyLinear", () => {
     const n = 40_000;
     const [inputs, outputs] = [2, 2];
     const key = new Key(5n);
-    // Means over n draws of eps_w[0,0]^2, eps_b[0]^2, eps_w[0,0] eps_w[0,1], eps_w[0,0] eps_b[0], eps_w[0,0]^2 eps_w[0,1]^2, product of all four weights.
+    // Means over n draws of eps_w[0,0]^2, eps_b[0]^2, eps_w[0,0] eps_w[0,1], eps_w[0,0] eps_b[0], eps_w[0,0]^2 eps_w[0,1]^2, product of all
+    // four weights.
     const [e, f] = [key.child("in").normal([n, inputs]), key.child("out").normal([n, outputs])];
     const noise = jax().vmap((input: Tensor, output: Tensor) => factorisedNoise({ input, output }))(e, f) as {
       weight: Tensor;
@@ -75,10 +78,12 @@ describe("noisyLinear", () => {
       (i) => (w[4 * i]! * w[4 * i + 1]!) ** 2,
       (i) => w[4 * i]! * w[4 * i + 1]! * w[4 * i + 2]! * w[4 * i + 3]!,
     ];
-    // f(x)^2 = |x|, mean m = sqrt(2/pi); f^4 = x^2, mean 1. The fourth: E|e_0| E|e_1| E e'^2 = m^2. The last: E|e_0||e_1||e'_0||e'_1| = m^4.
+    // f(x)^2 = |x|, mean m = sqrt(2/pi); f^4 = x^2, mean 1. The fourth: E|e_0| E|e_1| E e'^2 = m^2. The last: E|e_0||e_1||e'_0||e'_1| =
+    // m^4.
     const m = Math.sqrt(2 / Math.PI);
     const expected = [m ** 2, m, 0, 0, m ** 2, m ** 4];
-    // Five standard errors each, of the terms' own second moments: E(w^4) = 1, E(b^4) = 1, E(w00^2 w01^2) = m^2, E(w^2 b^2) = m, E (e_0 e_1)^2 e'^4 = 3, E (e_0 e_1 e'_0 e'_1)^2 = 1.
+    // Five standard errors each, of the terms' own second moments: E(w^4) = 1, E(b^4) = 1, E(w00^2 w01^2) = m^2, E(w^2 b^2) = m, E (e_0
+    // e_1)^2 e'^4 = 3, E (e_0 e_1 e'_0 e'_1)^2 = 1.
     const squares = [1, 1, m ** 2, m, 3, 1];
     terms.forEach((term, t) => {
       let mean = 0;
@@ -196,7 +201,7 @@ describe("adaptive parameter noise", () => {
     const params = layer.init(new Key(1n));
     const before = numbers(params.weight.ref);
     const differences = (tick: number) => {
-      const moved = moveParameters(params, 0.2, new Key(7n), tick);
+      const moved = moveParameters(refTree(params), 0.2, draw(parameterNoise(params), new Key(7n), tick));
       disposeTree(moved.bias);
       return numbers(moved.weight).map((w, i) => w - before[i]!);
     };
@@ -219,7 +224,7 @@ describe("adaptive parameter noise", () => {
     usage(() => policyDistance([1, 2], [1], 1), /still has 2 values and moved 1/);
     usage(() => actionDistance([1], [Number.NaN]), /Value 0 is 1 still and NaN moved/);
     usage(() => epsilonDistance(2, 2), /epsilon must be/);
-    usage(() => moveParameters({ w: tensor([1]) }, -1, new Key(1n)), /sigma must be/);
+    usage(() => moveParameters({ w: tensor([1]) }, -1, { w: tensor([1]) }), /sigma must be/);
   });
 });
 
@@ -306,7 +311,8 @@ describe("a network that moves", () => {
     const exact = predict(network(), params, inputs(), 70);
     const rounded = moving.logits(inputs());
     expect(rounded).toHaveLength(100);
-    // Weights are off by at most half a step of bound / 127, uniform: the logits' errors have standard deviation below 0.01 of their size here.
+    // Weights are off by at most half a step of bound / 127, uniform: the logits' errors have standard deviation below 0.01 of their size
+    // here.
     const scale = Math.sqrt(exact.reduce((sum, x) => sum + x * x, 0) / 100);
     rounded.forEach((x, i) => {
       expect(Math.abs(x - exact[i]!) / scale).toBeLessThan(0.03);
@@ -336,8 +342,8 @@ describe("a network that moves", () => {
       moving.move({ sigma: 0.1, seed: 1n, tick });
       squares += moving.weights()[0]!.weight.reduce((sum, w, i) => sum + (w - before[i]!) ** 2, 0);
     }
-    // 56,000 moves of variance (0.1 RMS)^2, kurtosis near 3: sqrt(2 / 56,000) = 0.6 %, but codes near the rails are cut: 127 codes = 1.73 RMS of a uniform law,
-    // so about 0.1 / 1.73 * sqrt(2 / pi) = 5 % of the codes feel them.
+    // 56,000 moves of variance (0.1 RMS)^2, kurtosis near 3: sqrt(2 / 56,000) = 0.6 %, but codes near the rails are cut: 127 codes = 1.73
+    // RMS of a uniform law, so about 0.1 / 1.73 * sqrt(2 / pi) = 5 % of the codes feel them.
     const share = squares / draws / before.length / (0.1 * rms) ** 2;
     expect(share).toBeGreaterThan(0.9);
     expect(share).toBeLessThan(1.03);
@@ -356,6 +362,14 @@ describe("a network that moves", () => {
     expect(moving.logits(inputs())).toEqual(still);
   });
 
+  it("has the activation that it is told", () => {
+    const net = sequential(linear(70, 40), tanh(), linear(40, 5));
+    const params = net.init(new Key(1n));
+    const exact = predict(net, params, inputs(), 70);
+    const moving = new MovingNetwork(denseWeights(params), 70, { activation: "tanh" });
+    for (const [i, x] of moving.logits(inputs()).entries()) expect(Math.abs(x - exact[i]!)).toBeLessThan(0.05);
+  });
+
   it("is an ensemble: the mean of its members' probabilities", () => {
     const { moving } = make("Q8_0");
     const p = movedEnsemble(moving, inputs(), { members: 3, sigma: 0.2, seed: 1n });
@@ -366,6 +380,20 @@ describe("a network that moves", () => {
     p.forEach((x, i) => {
       expect(x).toBeCloseTo((members[0]![i]! + members[1]![i]! + members[2]![i]!) / 3, 12);
     });
+  });
+
+  it("takes networks that come as codes, and moves them on their own grid", () => {
+    const codes = new Uint8Array(Int8Array.of(127, -127, 10, 0, 5, -60).buffer);
+    const steps = Float32Array.of(0.5, 0.25);
+    const moving = new MovingNetwork([{ codes, steps, bias: Float32Array.of(1, -1) }], 3);
+    expect([...moving.logits(Float32Array.of(1, 1, 2))]).toEqual([0.5 * 20 + 1, 0.25 * (5 - 120) - 1]);
+    moving.move({ sigma: 1, scale: "step", seed: 1n });
+    const moved = moving.weights()[0]!.weight.map((w, i) => w / steps[Math.floor(i / 3)]!);
+    expect(moved.every(Number.isInteger)).toBe(true);
+    expect([...moved.subarray(0, 2)]).toEqual([127, -127]); // on the rails
+    expect([...moved]).not.toEqual([127, -127, 10, 0, 5, -60]);
+    expect([...new Int8Array(codes.buffer)]).toEqual([127, -127, 10, 0, 5, -60]); // the caller's own stay
+    usage(() => new MovingNetwork([{ codes, steps: Float32Array.of(1), bias: new Float32Array(2) }], 3), /1 steps, but 2 rows/);
   });
 
   it("refuses what does not fit", () => {

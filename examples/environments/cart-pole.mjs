@@ -28,7 +28,10 @@ export function cartPoleStep([x, v, angle, w], force) {
   return [x + SECONDS * v, v + SECONDS * acceleration, angle + SECONDS * w, w + SECONDS * turning];
 }
 
-/** Cart and pole. Observations: the state. Actions: 0 pushes left, 1 right. An episode ends when the pole falls, the cart leaves, or the clock runs out. */
+/**
+ * Cart and pole. Observations: the state. Actions: 0 pushes left, 1 right. An episode ends when the pole falls, the cart leaves, or the
+ * clock runs out.
+ */
 export class CartPole {
   observationSize = 4;
   actions = 2;

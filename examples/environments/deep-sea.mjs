@@ -1,7 +1,7 @@
-// Deep Sea (Osband, Van Roy, Russo & Wen 2019; bsuite: Osband et al. 2020): a grid of N x N that needs deep exploration. A diver starts at the
-// top left and sinks by one row a step; in every cell one action means left and the other right, a coin tossed once says which. Going right
-// costs 0.01 / N; going right in the last column pays 1. Of the 2^N courses one finds the treasure (return 0.99), and until it is found
-// every reward says: go left.
+// Deep Sea (Osband, Van Roy, Russo & Wen 2019; bsuite: Osband et al. 2020): a grid of N x N that needs deep exploration. A diver starts at
+// the top left and sinks by one row a step; in every cell one action means left and the other right, a coin tossed once says which. Going
+// right costs 0.01 / N; going right in the last column pays 1. Of the 2^N courses one finds the treasure (return 0.99), and until it is
+// found every reward says: go left.
 import { Noise } from "brownian";
 
 /** What an episode of moves to the right costs. */
@@ -9,9 +9,9 @@ const MOVE_COST = 0.01;
 const TREASURE = 1;
 
 /**
- * Deep Sea of size N. Observations: N x N numbers, 1 where the diver is, row by row; all 0 at the end. Actions: 0 and 1. Episodes have N steps.
- * What environments have in common: observationSize, actions (how many), reset() -> observation, step(action) -> { observation, reward, end }
- * with end undefined, "terminal" (nothing more can come) or "time" (only the clock ran out).
+ * Deep Sea of size N. Observations: N x N numbers, 1 where the diver is, row by row; all 0 at the end. Actions: 0 and 1. Episodes have N
+ * steps. What environments have in common: observationSize, actions (how many), reset() -> observation, step(action) -> { observation,
+ * reward, end } with end undefined, "terminal" (nothing more can come) or "time" (only the clock ran out).
  */
 export class DeepSea {
   actions = 2;

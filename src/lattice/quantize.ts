@@ -1,4 +1,5 @@
-// From weights to blocks: the inverse of decode.ts, for the 8-bit formats, so that networks that never saw a GGUF file can be moved. Not a hot path.
+// From weights to blocks: the inverse of decode.ts, for the 8-bit formats, so that networks that never saw a GGUF file can be moved. Not a
+// hot path.
 
 import { BrownianError } from "../errors.js";
 import { Kind } from "../kernels/contract.js";
@@ -10,8 +11,8 @@ const MAX_CODE = 127;
 const MAX_F16 = 65504;
 
 /**
- * Q8_0 blocks of 32 weights: d = max |w| / 127 as F16, codes round(w / d), halves away from 0 (ggml's quantize_row_q8_0_ref, whose bytes these are). No weight moves by more than
- * about d / 2, which is max |w| / 254.
+ * Q8_0 blocks of 32 weights: d = max |w| / 127 as F16, codes round(w / d), halves away from 0 (ggml's quantize_row_q8_0_ref, whose bytes
+ * these are). No weight moves by more than about d / 2, which is max |w| / 254.
  *
  * @param weights a whole number of blocks: pad rows with zeros to a multiple of 32.
  * @throws BrownianError usage for another number of weights, weights that are not finite or beyond 8e6 (d would not fit into F16)

@@ -1,5 +1,6 @@
-// Knowledge distillation (Hinton, Vinyals & Dean, "Distilling the Knowledge in a Neural Network", 2015): a student learns what a teacher thinks of all classes, at a temperature
-// that lets the small probabilities be seen. The temperature is the softmax's, of teacher and student alike, and is 1 again when the student is used.
+// Knowledge distillation (Hinton, Vinyals & Dean, "Distilling the Knowledge in a Neural Network", 2015): a student learns what a teacher
+// thinks of all classes, at a temperature that lets the small probabilities be seen. The temperature is the softmax's, of teacher and
+// student alike, and is 1 again when the student is used.
 
 import { BrownianError, checkNumber } from "../errors.js";
 import type { Tensor, Tree } from "./autodiff.js";
@@ -19,12 +20,15 @@ export interface DistillationOptions {
 export type DistillationBatch = Minibatch & { soft: Tensor };
 
 /**
- * C = soft T^2 H(p, softmax(z / T)) + (1 - soft) H(y, softmax(z)), H(p, q) = -sum p ln q, the mean over the minibatch, in nats (Hinton et al. 2015, section 2).
+ * C = soft T^2 H(p, softmax(z / T)) + (1 - soft) H(y, softmax(z)), H(p, q) = -sum p ln q, the mean over the minibatch, in nats (Hinton et
+ * al. 2015, section 2).
  *
- * The gradient of H(p, softmax(z / T)) is (softmax(z / T) - p) / T, which falls as 1 / T^2 when T rises: T^2 keeps the two parts in proportion at every T. For T large it is (z - v) / classes, v
- * the teacher's logits, both of mean 0: matching logits.
+ * The gradient of H(p, softmax(z / T)) is (softmax(z / T) - p) / T, which falls as 1 / T^2 when T rises: T^2 keeps the two parts in
+ * proportion at every T. For T large it is (z - v) / classes, v the teacher's logits, both of mean 0: matching logits.
  *
- * @param logits z [batch, classes]. @param softTargets p [batch, classes], the teacher's softmax(v / T) ({@link probabilities}). @param targets y [batch, classes], one-hot
+ * @param logits z [batch, classes].
+ * @param softTargets p [batch, classes], the teacher's softmax(v / T) ({@link probabilities}).
+ * @param targets y [batch, classes], one-hot
  * @throws BrownianError usage for shapes that differ, T not above 0, soft outside of [0, 1]
  *
  * @example
@@ -45,7 +49,8 @@ export function distillationLoss(
 /**
  * What `train` needs to fit a student to a teacher: {@link distillationLoss}, minibatches with the teacher's laws, noise.
  *
- * @param dataset the transfer set: inputs with their true labels, on which nothing need be known to the teacher. @param teacherLogits the teacher's, flat, [examples, classes]: `predict`'s
+ * @param dataset the transfer set: inputs with their true labels, on which nothing need be known to the teacher.
+ * @param teacherLogits the teacher's, flat, [examples, classes]: `predict`'s
  * @throws BrownianError usage for an empty set, logits of another number, T not above 0, soft outside of [0, 1]
  *
  * @example

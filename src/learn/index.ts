@@ -54,7 +54,14 @@ export {
   type ReliabilityBin,
   reliability,
 } from "./metrics.js";
-export { type DenseWeights, denseWeights, MovingNetwork, movedEnsemble, type NetworkMove } from "./moving-network.js";
+export {
+  type DenseWeights,
+  denseWeights,
+  type Int8Weights,
+  MovingNetwork,
+  movedEnsemble,
+  type NetworkMove,
+} from "./moving-network.js";
 export { type Draw, type Draws, draw, Key, type Law, type NoNoise } from "./noise.js";
 export {
   type FactorisedNoise,
@@ -65,7 +72,14 @@ export {
   noisyLinear,
 } from "./noisy-net.js";
 export { type AdamState, adam, type Optimizer, sgd } from "./optimizers.js";
-export { actionDistance, adaptSigma, epsilonDistance, moveParameters, policyDistance } from "./parameter-noise.js";
+export {
+  actionDistance,
+  adaptSigma,
+  epsilonDistance,
+  moveParameters,
+  parameterNoise,
+  policyDistance,
+} from "./parameter-noise.js";
 export { cosine, polynomial, type Schedule } from "./schedules.js";
 export { posterior, preconditionedSgld, type SgldOptions, sgld } from "./sgld.js";
 export { fitTemperature, type TemperatureFit } from "./temperature-scaling.js";

@@ -1,5 +1,6 @@
-// Moving weights at inference (this project): a trained network of linear layers as 8-bit blocks, whose codes are moved in place by `perturb`. Each draw is another network near the trained
-// one; together they are an ensemble for the price of one training. Computes without the autodiff library: weights as blocks, sums in float64.
+// Moving weights at inference (this project): a trained network of linear layers as 8-bit blocks, whose codes are moved in place by
+// `perturb`. Each draw is another network near the trained one; together they are an ensemble for the price of one training. Computes
+// without the autodiff library: weights as blocks, sums in float64.
 
 import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
 import { decode } from "../lattice/decode.js";
@@ -17,8 +18,20 @@ export interface DenseWeights {
   readonly bias: Float32Array;
 }
 
+/**
+ * The same as 8-bit codes with a step a row: weight[o, i] = code[o, i] steps[o]. For networks that come quantized; they move on their own
+ * grid.
+ */
+export interface Int8Weights {
+  /** int8, as bytes: [outputs, inputs]. */
+  readonly codes: Uint8Array;
+  readonly steps: Float32Array;
+  readonly bias: Float32Array;
+}
+
 const TYPES = ["Q8_0", "I8"] as const;
 const SCALES = ["rms", "absolute", "step"] as const;
+const ACTIVATIONS = { relu: (x: number) => Math.max(x, 0), tanh: Math.tanh };
 const BLOCK = 32; // weights of a Q8_0 block: rows are padded to whole ones
 
 /** How the weights move: `perturb`'s words. */
@@ -36,7 +49,7 @@ export interface NetworkMove {
 
 /**
  * The weights of a `sequential` of linear layers as numbers, for {@link MovingNetwork}.
- * @param params stay the caller's; layers without parameters (relu, dropout) are passed over
+ * @param params stay the caller's; layers without parameters (activations, dropout) are passed over
  * @throws BrownianError usage for layers of other parameters
  */
 export function denseWeights(params: readonly Tree[]): DenseWeights[] {
@@ -53,10 +66,10 @@ export function denseWeights(params: readonly Tree[]): DenseWeights[] {
 }
 
 /**
- * A network of linear layers with relu between them, as 8-bit blocks that move.
+ * A network of linear layers with one activation between them, as 8-bit blocks that move.
  *
- * move: every code k' = k + move with mean 0 and, rounded `matched`, variance (sigma RMS / step)^2, always from the pristine codes (a quenched draw a tick). Biases are F32 and move likewise,
- * as in a model file.
+ * move: every code k' = k + move with mean 0 and, rounded `matched`, variance (sigma RMS / step)^2, always from the pristine codes (a
+ * quenched draw a tick). Biases are F32 and move likewise, as in a model file.
  *
  * @throws BrownianError usage for no layers, layers that do not fit together, weights that are not finite
  *
@@ -69,32 +82,50 @@ export class MovingNetwork {
   readonly inputs: number;
   readonly outputs: number;
   private readonly layers: readonly MovingLayer[];
+  private readonly activation: (x: number) => number;
 
-  /** @param weights of the layers in their order. @param inputs the length of the first layer's input. @param options type: "Q8_0" (default) or "I8", one step a row */
+  /**
+   * @param weights of the layers in their order. @param inputs the length of the first layer's input
+   * @param options type: what float weights become: "Q8_0" (default), or "I8" with one step a row;
+   *   activation: what is between layers, "relu" (default) or "tanh": parameters do not tell
+   */
   constructor(
-    weights: readonly DenseWeights[],
+    weights: readonly (DenseWeights | Int8Weights)[],
     inputs: number,
-    { type = "Q8_0" }: { readonly type?: (typeof TYPES)[number] } = {},
+    {
+      type = "Q8_0",
+      activation = "relu",
+    }: { readonly type?: (typeof TYPES)[number]; readonly activation?: keyof typeof ACTIVATIONS } = {},
   ) {
     checkInteger("inputs", inputs, 1);
     checkChoice("type", type, TYPES);
+    this.activation = ACTIVATIONS[checkChoice("activation", activation, ["relu", "tanh"])];
     if (weights.length === 0) throw new BrownianError("usage", "A network needs at least one layer.");
     this.inputs = inputs;
     let width = inputs;
-    this.layers = weights.map(({ weight, bias }, i) => {
-      if (bias.length === 0 || weight.length !== width * bias.length)
+    this.layers = weights.map((layer, i) => {
+      const { bias } = layer;
+      const count = "codes" in layer ? layer.codes.length : layer.weight.length;
+      if (bias.length === 0 || count !== width * bias.length)
         throw new BrownianError(
           "usage",
-          `Layer ${i} has ${weight.length} weights and ${bias.length} biases, but ${width} inputs: weight must be [${bias.length}, ${width}].`,
+          `Layer ${i} has ${count} weights and ${bias.length} biases, but ${width} inputs: weight must be [${bias.length}, ${width}].`,
         );
-      const layer = type === "Q8_0" ? blocksLayer(weight, bias, width) : bytesLayer(weight, bias, width);
+      if ("codes" in layer && layer.steps.length !== bias.length)
+        throw new BrownianError("usage", `Layer ${i} has ${layer.steps.length} steps, but ${bias.length} rows: give one a row.`);
+      const inner = width;
       width = bias.length;
-      return layer;
+      if ("codes" in layer) return bytesLayer(layer, inner);
+      if (type === "Q8_0") return blocksLayer(layer.weight, bias, inner);
+      return bytesLayer({ ...quantizeI8(layer.weight, bias.length), bias }, inner);
     });
     this.outputs = width;
   }
 
-  /** Draws the weights anew about the trained ones. @returns how many could move, and how many did @throws BrownianError usage for sigma below 0, an unknown scale or rounding */
+  /**
+   * Draws the weights anew about the trained ones. @returns how many could move, and how many did @throws BrownianError usage for sigma
+   * below 0, an unknown scale or rounding
+   */
   move(move: NetworkMove): Moved {
     checkNumber("sigma", move.sigma, 0);
     checkChoice("scale", move.scale ?? "rms", SCALES);
@@ -133,7 +164,8 @@ export class MovingNetwork {
     for (let e = 0; e < examples; e++) {
       let x: ArrayLike<number> = inputs.subarray(e * this.inputs, (e + 1) * this.inputs);
       this.layers.forEach((layer, i) => {
-        x = dense(layer, x, i < this.layers.length - 1);
+        const y = affine(layer, x);
+        x = i < this.layers.length - 1 ? y.map(this.activation) : y;
       });
       out.set(x, e * this.outputs);
     }
@@ -142,7 +174,8 @@ export class MovingNetwork {
 }
 
 /**
- * The mean of the members' probabilities, each member another draw (ticks 0, 1, ...): what an ensemble of moved networks predicts. The network is at rest again afterwards.
+ * The mean of the members' probabilities, each member another draw (ticks 0, 1, ...): what an ensemble of moved networks predicts. The
+ * network is at rest again afterwards.
  * @returns flat, [examples, outputs] @throws BrownianError usage as {@link MovingNetwork}, and for members below 1
  *
  * @example
@@ -202,11 +235,10 @@ function blocksLayer(weight: Float32Array, bias: Float32Array, inputs: number): 
   return movingLayer(movingTensor("Q8_0", quantizeQ8_0(padded), unpadded), bias, inputs);
 }
 
-function bytesLayer(weight: Float32Array, bias: Float32Array, inputs: number): MovingLayer {
-  const { codes, steps } = quantizeI8(weight, bias.length);
+function bytesLayer({ codes, steps, bias }: Int8Weights, inputs: number): MovingLayer {
   const decoded = (live: Uint8Array) =>
     Float32Array.from(new Int8Array(live.buffer), (code, i) => code * (steps[Math.floor(i / inputs)] as number));
-  return movingLayer({ ...movingTensor("I8", codes, decoded), step: steps }, bias, inputs);
+  return movingLayer({ ...movingTensor("I8", codes.slice(), decoded), step: steps }, bias, inputs);
 }
 
 function movingLayer(weight: MovingTensor, bias: Float32Array, inputs: number): MovingLayer {
@@ -268,8 +300,8 @@ function refresh({ weight, bias, inputs, byInput, offsets }: MovingLayer): void 
   }
 }
 
-/** W x + b in float64, and relu if there is more to come. */
-function dense({ inputs, byInput, offsets }: MovingLayer, x: ArrayLike<number>, relu: boolean): Float64Array {
+/** W x + b in float64. */
+function affine({ inputs, byInput, offsets }: MovingLayer, x: ArrayLike<number>): Float64Array {
   const outputs = offsets.length;
   const y = Float64Array.from(offsets);
   for (let i = 0; i < inputs; i++) {
@@ -277,6 +309,5 @@ function dense({ inputs, byInput, offsets }: MovingLayer, x: ArrayLike<number>, 
     if (a === 0) continue;
     for (let o = 0, w = i * outputs; o < outputs; o++, w++) y[o] = (y[o] as number) + a * (byInput[w] as number);
   }
-  if (relu) for (let o = 0; o < outputs; o++) if (!((y[o] as number) > 0)) y[o] = 0;
   return y;
 }

@@ -1,5 +1,5 @@
-// NoisyNet (Fortunato et al., "Noisy Networks for Exploration", ICLR 2018): weights with noise whose strength is learned. An agent explores by its own uncertainty, and
-// stops where that no longer pays.
+// NoisyNet (Fortunato et al., "Noisy Networks for Exploration", ICLR 2018): weights with noise whose strength is learned. An agent explores
+// by its own uncertainty, and stops where that no longer pays.
 //
 //   y = (mu_w + sigma_w * eps_w) x + mu_b + sigma_b * eps_b,   * element by element
 //
@@ -21,7 +21,10 @@ const KINDS = ["factorised", "independent"] as const;
 export interface NoisyOptions {
   /** "factorised" (default; the paper's for DQN): in + out normals. "independent" (for A3C): in * out + out of them. */
   readonly noise?: (typeof KINDS)[number];
-  /** The strength at the start. Factorised: sigma_0, default 0.5, every sigma is sigma_0 / sqrt(in). Independent: sigma itself, default 0.017. At least 0. */
+  /**
+   * The strength at the start. Factorised: sigma_0, default 0.5, every sigma is sigma_0 / sqrt(in). Independent: sigma itself, default
+   * 0.017. At least 0.
+   */
   readonly sigma?: number;
 }
 
@@ -31,8 +34,9 @@ const SIGMA = { factorised: 0.5, independent: 0.017 };
 /**
  * A linear layer with learned noise on every weight and bias (Fortunato et al. 2018, eq. 9).
  *
- * Independent: eps standard normals, mu uniform in ±sqrt(3 / in). Factorised (eq. 10, 11): eps_w[j, i] = f(e_i) f(e'_j), eps_b[j] = f(e'_j), f(x) = sign(x) sqrt|x|, e and e' standard
- * normals, mu uniform in ±1 / sqrt(in). There Var eps_w = 2 / pi and Var eps_b = sqrt(2 / pi); all are uncorrelated, but not independent: weights of one input share its e_i.
+ * Independent: eps standard normals, mu uniform in ±sqrt(3 / in). Factorised (eq. 10, 11): eps_w[j, i] = f(e_i) f(e'_j), eps_b[j] =
+ * f(e'_j), f(x) = sign(x) sqrt|x|, e and e' standard normals, mu uniform in ±1 / sqrt(in). There Var eps_w = 2 / pi and Var eps_b = sqrt(2
+ * / pi); all are uncorrelated, but not independent: weights of one input share its e_i.
  *
  * `apply` without noise computes with mu alone: evaluation.
  *

@@ -1,10 +1,11 @@
-// Adaptive parameter noise (Plappert et al., "Parameter Space Noise for Exploration", ICLR 2018): Gaussian noise of one strength on all parameters, drawn once an episode,
-// its sigma steered so that the moved policy stays at a chosen distance from the still one *in actions*. Distances are computed in float64 outside of autodiff.
+// Adaptive parameter noise (Plappert et al., "Parameter Space Noise for Exploration", ICLR 2018): Gaussian noise of one strength on all
+// parameters, drawn once an episode, its sigma steered so that the moved policy stays at a chosen distance from the still one *in actions*.
+// Distances are computed in float64 outside of autodiff.
 
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import { logSoftmax } from "../sampling/index.js";
-import { leaves, mapTree, refTree, type Tree, tensor } from "./autodiff.js";
-import type { Key } from "./noise.js";
+import { mapTree, type Tensor, type Tree, tensor } from "./autodiff.js";
+import type { Draws } from "./noise.js";
 
 /**
  * The next sigma: alpha sigma where the moved policy is at most `target` away, else sigma / alpha (Plappert et al. 2018, eq. 3).
@@ -28,7 +29,8 @@ export function adaptSigma(
 }
 
 /**
- * KL(still || moved) of the policies softmax(Q), the mean over states, in nats: the distance for agents that choose among few actions (Plappert et al. 2018, appendix C.1).
+ * KL(still || moved) of the policies softmax(Q), the mean over states, in nats: the distance for agents that choose among few actions
+ * (Plappert et al. 2018, appendix C.1).
  * @param still Q of the unmoved network, flat, [states, actions]. @param moved of the moved one, for the same states
  * @throws BrownianError usage for an empty set, lengths that do not fit, values that are not finite
  *
@@ -53,7 +55,8 @@ export function policyDistance(still: ArrayLike<number>, moved: ArrayLike<number
 }
 
 /**
- * sqrt(mean (still - moved)^2): the distance for agents whose actions are numbers; Gaussian noise of this standard deviation on them is as far away (Plappert et al. 2018, appendix C.2).
+ * sqrt(mean (still - moved)^2): the distance for agents whose actions are numbers; Gaussian noise of this standard deviation on them is as
+ * far away (Plappert et al. 2018, appendix C.2).
  * @throws BrownianError usage for an empty set, lengths that differ, values that are not finite
  */
 export function actionDistance(still: ArrayLike<number>, moved: ArrayLike<number>): number {
@@ -64,8 +67,8 @@ export function actionDistance(still: ArrayLike<number>, moved: ArrayLike<number
 }
 
 /**
- * KL of a greedy policy from an epsilon-greedy one, -ln(1 - epsilon + epsilon / actions): the target at which parameter noise changes as many actions as epsilon-greedy exploration
- * (Plappert et al. 2018, appendix C.1).
+ * KL of a greedy policy from an epsilon-greedy one, -ln(1 - epsilon + epsilon / actions): the target at which parameter noise changes as
+ * many actions as epsilon-greedy exploration (Plappert et al. 2018, appendix C.1).
  * @param epsilon in [0, 1). @throws BrownianError usage elsewhere
  *
  * @example
@@ -78,18 +81,33 @@ export function epsilonDistance(epsilon: number, actions: number): number {
 }
 
 /**
- * theta + sigma z, z independent standard normals, a stream a tensor.
- * @param params stay the caller's. @param tick the number of the draw: of the episode, say. @returns moved parameters, the caller's too
+ * What noise {@link moveParameters} takes: a standard normal a parameter.
+ * @param params stay the caller's
+ */
+export function parameterNoise<P extends Tree>(params: P): Draws<P> {
+  const draws = (tree: Tree): unknown => {
+    if (isTensor(tree)) return { law: "normal", shape: tree.shape };
+    const children = Object.entries(tree).map(([name, child]) => [name, draws(child as Tree)] as const);
+    return Array.isArray(tree) ? children.map(([, child]) => child) : Object.fromEntries(children);
+  };
+  return draws(params) as Draws<P>;
+}
+
+/**
+ * theta + sigma z. Pure: may be compiled, and mapped over agents. Takes params and noise.
+ * @param sigma at least 0, or a scalar tensor.
+ * @param noise z: standard normals in the shape of params, from {@link parameterNoise}; one draw an episode
  * @throws BrownianError usage for sigma below 0
  *
  * @example
- * const moved = moveParameters(params, 0.05, key.child("exploration"), episode);
+ * const z = draw(parameterNoise(params), key.child("exploration"), episode);
+ * const moved = moveParameters(refTree(params), 0.05, z);
  */
-export function moveParameters<P extends Tree>(params: P, sigma: number, key: Key, tick = 0): P {
-  checkNumber("sigma", sigma, 0);
-  const noise = leaves(params).map((p, i) => key.child(i).normal(p.shape, tick));
-  let next = 0;
-  return mapTree((p) => p.add((noise[next++] as (typeof noise)[number]).mul(tensor(sigma))), refTree(params));
+export function moveParameters<P extends Tree>(params: P, sigma: number | Tensor, noise: P): P {
+  const scale = typeof sigma === "number" ? tensor(checkNumber("sigma", sigma, 0)) : sigma;
+  const moved = mapTree((p, z) => p.add(z.mul(scale.ref)), params as Tree, noise as Tree);
+  scale.dispose();
+  return moved as P;
 }
 
 function checkPair(still: ArrayLike<number>, moved: ArrayLike<number>): number {
@@ -109,4 +127,8 @@ function checkPair(still: ArrayLike<number>, moved: ArrayLike<number>): number {
 function above(what: string, value: number, least: number): void {
   if (!(value > least && value < Infinity))
     throw new BrownianError("usage", `${what} must be a finite number above ${least}, but is ${value}.`);
+}
+
+function isTensor(tree: Tree): tree is Tensor {
+  return Array.isArray((tree as Tensor).shape);
 }

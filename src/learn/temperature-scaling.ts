@@ -1,5 +1,6 @@
-// Temperature scaling (Guo, Pleiss, Sun & Weinberger, "On Calibration of Modern Neural Networks", ICML 2017): one number T, fitted on data that the network has not
-// seen, makes its probabilities honest and changes no answer. In float64, without autodiff: one dimension, convex, with both derivatives in closed form.
+// Temperature scaling (Guo, Pleiss, Sun & Weinberger, "On Calibration of Modern Neural Networks", ICML 2017): one number T, fitted on data
+// that the network has not seen, makes its probabilities honest and changes no answer. In float64, without autodiff: one dimension, convex,
+// with both derivatives in closed form.
 //
 //   L(beta) = 1/n sum_i [ln sum_j e^(beta z_ij) - beta z_iy],   beta = 1/T
 //   L'      = 1/n sum_i [E_i - z_iy],   L'' = 1/n sum_i Var_i,  mean and variance of z_i under softmax(beta z_i)
@@ -12,7 +13,10 @@ import type { Predictions } from "./metrics.js";
 export interface TemperatureFit {
   /** Divide logits by this. Above 1: the network was too sure of itself. */
   readonly temperature: number;
-  /** Of the temperature, from the held-out data's size and scatter: sqrt(sum_i g_i^2) / (n L'') T^2, g_i the terms of L' (Huber 1967; White 1982). */
+  /**
+   * Of the temperature, from the held-out data's size and scatter: sqrt(sum_i g_i^2) / (n L'') T^2, g_i the terms of L' (Huber 1967; White
+   * 1982).
+   */
   readonly standardError: number;
   /** Mean negative log-likelihood in nats at T = 1 and at the temperature. */
   readonly nllBefore: number;
@@ -24,13 +28,14 @@ const TOLERANCE = 1e-13;
 const STEPS_AT_MOST = 200;
 
 /**
- * The temperature with the least negative log-likelihood on held-out data: T = argmin_T -1/n sum_i ln softmax(z_i / T)_y (Guo et al. 2017, section 4.2). L is convex in 1/T, so
- * there is one; Newton's method inside a bracket finds it to the last digits.
+ * The temperature with the least negative log-likelihood on held-out data: T = argmin_T -1/n sum_i ln softmax(z_i / T)_y (Guo et al. 2017,
+ * section 4.2). L is convex in 1/T, so there is one; Newton's method inside a bracket finds it to the last digits.
  *
  * @param logits finite, flat, [examples, classes]; not of the data that the network was trained on: there it is sure of itself and right
  * @param labels one an example, 0 to classes - 1
- * @throws BrownianError usage for an empty set, shapes that do not fit, labels out of range, logits that are not finite, and where no finite T above 0 is best: every label has the
- * largest logit (T would fall to 0), or logits say nothing about labels (T would rise without end)
+ * @throws BrownianError usage for an empty set, shapes that do not fit, labels out of range, logits that are not finite, and where no
+ *   finite T above 0 is best: every label has the largest logit (T would fall to 0), or logits say nothing about labels (T would rise
+ *   without end)
  *
  * @example
  * const { temperature } = fitTemperature([4, 0, 4, 0, 4, 0], [0, 0, 1], 2); // 5.77: two right of three, 4 / ln 2
