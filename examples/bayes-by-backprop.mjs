@@ -155,6 +155,25 @@ export async function run(size = "full", progress = () => {}) {
     ],
     rows,
     seeds,
+    plots: [
+      {
+        title: `Accuracy without the weights of least |mu| / sigma, T = ${TEMPERATURES[cold]}`,
+        x: "share of the weights pruned",
+        y: "accuracy",
+        series: [
+          {
+            name: "means",
+            points: [[0, atRest.map((run) => run.accuracy)], ...PRUNED.map((share, i) => [share, pruned[i]])].map(
+              ([x, runs]) => ({
+                x,
+                y: interval(runs).mean,
+                half: interval(runs).half,
+              }),
+            ),
+          },
+        ],
+      },
+    ],
     reproduced: claims.every(({ held }) => held),
     verdict: `${told(claims)}. At T = 1, the paper's: ${told(compared(bayesRuns[0]))}.`,
   };

@@ -107,6 +107,16 @@ const totalVariation = (p, q, outside) => p.reduce((sum, m, i) => sum + Math.abs
 /** The share of theta2 > 0: of the mode that the data were made with, and its mirror's the rest. */
 const upper = (masses) => masses.reduce((sum, m, i) => sum + (i % GRID.cells >= GRID.cells / 2 ? m : 0), 0);
 
+/** The density of theta2 at the middles of its cells. */
+function margin(masses) {
+  const width = (GRID.to[1] - GRID.from[1]) / GRID.cells;
+  const density = new Float64Array(GRID.cells);
+  masses.forEach((mass, i) => {
+    density[i % GRID.cells] += mass / width;
+  });
+  return Array.from(density, (y, j) => ({ x: GRID.from[1] + (j + 0.5) * width, y }));
+}
+
 const SIZES = {
   full: { seeds: [1, 2, 3], chains: 1000, steps: 3000 },
   small: { seeds: [1, 2], chains: 200, steps: 300 },
@@ -126,6 +136,7 @@ export async function run(size = "full", progress = () => {}) {
   ];
   const rows = [];
   const distance = {};
+  const plotted = [];
   for (const [m, { name, T, optimizer, rate }] of methods.entries()) {
     const exact = exactMasses(data, T);
     const runs = [];
@@ -134,6 +145,8 @@ export async function run(size = "full", progress = () => {}) {
       const key = new Key(BigInt(seed), `density.${m}`);
       runs.push(await sample({ data, optimizer: optimizer(), rate, steps, chains, batch: 10, key, report }));
     }
+    if (m === 0) plotted.push({ name: "exact", points: margin(exact) });
+    if (T === 1) plotted.push({ name, points: margin(runs[0].masses) });
     distance[name] = interval(runs.map(({ masses, outside }) => totalVariation(masses, exact, outside)));
     rows.push([name, distance[name], interval(runs.map(({ masses }) => upper(masses))), upper(exact)]);
   }
@@ -149,6 +162,7 @@ export async function run(size = "full", progress = () => {}) {
     rows,
     seeds,
     reproduced,
+    plots: [{ title: "Density of theta2, seed 1", x: "theta2", y: "density", series: plotted }],
     verdict: `total variation ${best.toFixed(3)} with falling rates, ${coarse.toFixed(3)} with a large one, ${still.toFixed(3)} without noise (${GRID.cells} x ${GRID.cells} cells; 0: equal, 1: disjoint).`,
   };
 }

@@ -48,6 +48,7 @@ export async function run(size = "full", progress = () => {}) {
     { name: "preconditioned SGLD", optimizer: preconditionedSgld({ examples: N }), rate: (2 * PRECONDITIONED) / N },
   ];
   const found = new Map();
+  const sizes = new Map();
   for (const [s, seed] of seeds.entries()) {
     for (const [m, { name, optimizer, rate }] of methods.entries()) {
       const key = new Key(BigInt(seed));
@@ -70,7 +71,15 @@ export async function run(size = "full", progress = () => {}) {
       const last = (inputs) => probabilities(predict(network, params, inputs, FEATURES), CLASSES);
       const note = (what, predicted) => found.set(what, [...(found.get(what) ?? []), scores(predicted, digits.test, outside)]);
       note(name === "SGD" ? "SGD, the last network" : `${name}, the last network`, last);
-      if (kept.length > 0) note(`${name}, ensemble of ${kept.length}`, (inputs) => ensemble(all(inputs)));
+      if (kept.length > 0) {
+        note(`${name}, ensemble of ${kept.length}`, (inputs) => ensemble(all(inputs)));
+        const predicted = all(digits.test.inputs);
+        const bySize = sizes.get(name) ?? kept.map(() => []);
+        sizes.set(name, bySize);
+        bySize.forEach((runs, n) => {
+          runs.push(nll(ensemble(predicted.slice(0, n + 1)), digits.test.labels, CLASSES));
+        });
+      }
       for (const member of [...kept, params]) disposeTree(member);
     }
   }
@@ -92,6 +101,17 @@ export async function run(size = "full", progress = () => {}) {
     columns: ["method", "accuracy", "NLL (nats)", "ECE", "entropy (nats)", "entropy, rotated by 90°"],
     rows,
     seeds,
+    plots: [
+      {
+        title: "NLL of an ensemble by its size",
+        x: "networks of one run",
+        y: "NLL (nats)",
+        series: [...sizes].map(([name, bySize]) => ({
+          name,
+          points: bySize.map((runs, i) => ({ x: i + 1, y: interval(runs).mean, half: interval(runs).half })),
+        })),
+      },
+    ],
     reproduced: better.every(({ nll: [one, many] }) => many < one),
     verdict: `${better
       .map(
