@@ -16,8 +16,11 @@ export type ErrorCode =
   | "output-exists" // output equals input
   | "no-space"
   | "backend-unavailable"
+  | "package-missing" // an optional package is not installed
   | "engine-missing"
   | "engine-failed"
+  | "autodiff-missing"
+  | "diverged" // training that no longer makes numbers
   | "not-live" // the engine does not see writes to the live file
   | "closed"
   | "aborted";
