@@ -159,7 +159,7 @@ inline void undo(uint8_t* live, const uint8_t* pristine, const Indexed& at, cons
   plan.each_heavy([&](size_t tile) { memcpy(live + at.byte_of(tile), pristine + at.byte_of(tile), at.blocks_of(tile) * at.format[kBytes]); });
   plan.each_level([&](int level, uint64_t from, uint64_t to, auto share) {
     hits.each(
-        level, from, to, share,
+        level, from, to, [](uint64_t, uint64_t) { return true; }, share,
         [&](const Taken* taken, size_t n) {
           for (size_t j = 0; j < n; j++) {
             code.prefetch(live, place(taken[j]));
@@ -195,7 +195,7 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const Plan& plan
       return v > 0.0f && level_of(v) == level && hit.take < share_of(v, level);
     };
     hits.each(
-        level, from, to, share, [&](const Taken* taken, size_t n) { moves.prefetch(taken, n); },
+        level, from, to, [](uint64_t, uint64_t) { return true; }, share, [&](const Taken* taken, size_t n) { moves.prefetch(taken, n); },
         [&](Taken* taken, size_t n) {
           size_t left = 0;
           for (size_t j = 0; j < n; j++) {

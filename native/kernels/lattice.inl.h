@@ -214,7 +214,7 @@ class GroupMover {
       uint8_t* at = data + block * bytes;
       float s[kTileRuns];
       const size_t runs = read_steps(s, at, count, move_.format);
-      for (size_t r = 0; r < runs; r++) s[r] = scale_in_steps(move_, step_size(s[r]));
+      scales_in_steps(move_, s, runs);
       const Kinds kinds = classify(move_, s, runs, levels_ + run, shares_ + run);
       all.add(kinds);
       if (kinds.dense) {
@@ -234,9 +234,13 @@ class GroupMover {
     HitMoves<CodeAt> moves(data, index, move_.format);
     hits_.each(
         level, index, index + n,
+        [&](uint64_t from, uint64_t to) {
+          const size_t first = size_t(from - index) >> group_log_, last = size_t(to - 1 - index) >> group_log_;
+          return memchr(levels_ + first, level, last - first + 1) != nullptr;
+        },
         [&](uint64_t weight) {
           const size_t run = size_t(weight - index) >> group_log_;
-          return levels_[run] == level ? shares_[run] : 0;
+          return shares_[run] & (0u - uint32_t(levels_[run] == level));
         },
         [](const Taken*, size_t) {}, [&](const Taken* taken, size_t count) { moves.apply(taken, count); });
     return moves.changed;
@@ -320,13 +324,14 @@ class RowMover {
       const Row row(move_, move_.steps[number]);
       return row.level == level ? row.share : 0;
     };
+    const auto wanted = [](uint64_t, uint64_t) { return true; };
     const auto ahead = [&](const Taken* taken, size_t count) { moves.prefetch(taken, count); };
     const auto use = [&](const Taken* taken, size_t count) { moves.apply(taken, count); };
     if (one_row) {
       const uint32_t share = share_of_row(move_.index / move_.row_length);
-      hits_.each(level, move_.index, move_.index + n, [&](uint64_t) { return share; }, ahead, use);
+      hits_.each(level, move_.index, move_.index + n, wanted, [&](uint64_t) { return share; }, ahead, use);
     } else {
-      hits_.each(level, move_.index, move_.index + n, [&](uint64_t weight) { return share_of_row(weight / move_.row_length); }, ahead, use);
+      hits_.each(level, move_.index, move_.index + n, wanted, [&](uint64_t weight) { return share_of_row(weight / move_.row_length); }, ahead, use);
     }
     return moves.changed;
   }

@@ -152,6 +152,19 @@ inline float scale_in_steps(const Move& move, float step) {
   return step > 0.0f ? bounded : 0.0f;
 }
 
+/// The same for steps as they are read, s[0, n). Which unit sigma is in is asked once, so that the loops become vectors.
+inline void scales_in_steps(const Move& move, float* s, size_t n) {
+  const float sigma = move.sigma;
+  if (move.in_steps) {
+    for (size_t r = 0; r < n; r++) s[r] = (step_size(s[r]) > 0.0f) & (sigma < kMaxS) ? sigma : step_size(s[r]) > 0.0f ? kMaxS : 0.0f;
+    return;
+  }
+  for (size_t r = 0; r < n; r++) {
+    const float step = step_size(s[r]), quotient = sigma / step, bounded = quotient < kMaxS ? quotient : kMaxS;
+    s[r] = step > 0.0f ? bounded : 0.0f;
+  }
+}
+
 /// The uniform of stochastic rounding: 23 bits, centred.
 inline float centred_uniform(uint32_t word) { return (float(int32_t(word >> 9)) + 0.5f) * 1.1920928955078125e-7f; }
 
