@@ -108,6 +108,7 @@ inline U dot_of_four(B a, B b) {
 }
 inline size_t count_nonzero_b(B a) { return vaddvq_u8(vshrq_n_u8(vtstq_u8(a.v, a.v), 7)); }
 
+inline B shl4_b(B a) { return {vshlq_n_u8(a.v, 4)}; }
 using LaneTable = B;
 /// The sixteen bytes at at(0): of groups of kGroup lanes, 16 or 32, a vector is one, or half of one.
 template <int kGroup, class At> inline B load_lanes(At at) { return {vld1q_u8(at(0))}; }
