@@ -172,7 +172,7 @@ inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Mo
   const size_t group = size_t(move.format[kGroup]), runs = n / group;
   const bool matched = move.rounding == kMatched;
   float v[kTileRuns];
-  int8_t grids[kTileRuns];
+  int8_t grids[kTileRuns + 4];
   int tabled = 0, refined = 0, kicked = 0;
   for (size_t r = 0; r < runs; r++) {
     const int dense = levels[r] == Runs::kDense, in_table = dense & int(matched & (s[r] * s[r] <= kCoarseVariance));
@@ -191,7 +191,14 @@ inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Mo
     table_groups(k, n, group, v, table, draws);
     if (refined > 0) {
       const uint8_t* fine = draws.fine();
+#if BROWNIAN_VECTORS
+      for (size_t r = runs; r < runs + 4; r++) grids[r] = 0;
+      if (group == 16) refine_groups<16>(k, n, grids, fine);
+      else if (group == 32) refine_groups<32>(k, n, grids, fine);
+      for (size_t r = 0; group > 32 && r < runs; r++) {
+#else
       for (size_t r = 0; r < runs; r++) {
+#endif
         if (grids[r] > 0) refine_moves(k + r * group, group, grids[r], fine + r * group);
       }
     }

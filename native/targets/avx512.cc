@@ -123,6 +123,12 @@ inline U sums_of_eight(B a) { return {_mm512_sad_epu8(a.v, _mm512_setzero_si512(
 inline U dot_of_four(B a, B b) { return {_mm512_madd_epi16(_mm512_maddubs_epi16(a.v, b.v), _mm512_set1_epi16(1))}; }
 inline size_t count_nonzero_b(B a) { return size_t(_mm_popcnt_u64(_mm512_test_epi8_mask(a.v, a.v))); }
 
+/// a times factors of 16 bits, plus b, in signed bytes, saturated. The factors of a lane's sixteen are one.
+inline B multiply_add(B a, B factor, B b) {
+  const auto low = [](B x) { return _mm512_srai_epi16(_mm512_unpacklo_epi8(x.v, x.v), 8); };
+  const auto high = [](B x) { return _mm512_srai_epi16(_mm512_unpackhi_epi8(x.v, x.v), 8); };
+  return {_mm512_packs_epi16(_mm512_add_epi16(_mm512_mullo_epi16(low(a), factor.v), low(b)), _mm512_add_epi16(_mm512_mullo_epi16(high(a), factor.v), high(b)))};
+}
 inline B shl4_b(B a) { return {_mm512_slli_epi16(a.v, 4)}; }
 /// Stretches of kRun bytes, 32 or two of 16, each followed by the same shifted down by four.
 template <int kRun> inline B load_nibbles(const uint8_t* p, size_t stride) {
