@@ -675,9 +675,10 @@ function moveLevel(data: usize, level: i32, runs: i32): void {
   const bits = placeBits(level);
   const end = index + <u64>count;
   for (let tile = index >> bits; tile << bits < end; tile++) {
-    const hits = hitsOf(level, tile, key0, key1, tick);
     // As a signed distance from the first weight, so that one comparison finds the hits within.
     const start = (tile << bits) - index;
+    if (even >= 0 && !hasLevel(level, <i64>start, <i64>(start + (<u64>1 << bits)))) continue;
+    const hits = hitsOf(level, tile, key0, key1, tick);
     beginMoved();
     for (let j = 0; j < hits; j++) {
       const hit = hitAt(level, j);
@@ -693,6 +694,22 @@ function moveLevel(data: usize, level: i32, runs: i32): void {
       noteMoved(i, q, to);
     }
   }
+}
+
+/** Whether a run of weights [from, to), which may reach beyond what is moved, has this level. */
+function hasLevel(level: i32, from: i64, to: i64): bool {
+  let run = RUN_LEVELS + <usize>(max<i64>(from, 0) >> even);
+  const end = RUN_LEVELS + <usize>((min<i64>(to, <i64>count) + (1 << even) - 1) >> even);
+  if (ASC_FEATURE_SIMD) {
+    const all = i8x16.splat(<i8>level);
+    for (; run + 16 <= end; run += 16) {
+      if (v128.any_true(i8x16.eq(v128.load(run), all))) return true;
+    }
+  }
+  for (; run < end; run++) {
+    if (<i32>load<i8>(run) == level) return true;
+  }
+  return false;
 }
 
 /** The first run that ends behind weight i. */

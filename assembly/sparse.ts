@@ -32,6 +32,7 @@ export const SPARSE_VARIANCE: f32 = 0.015625;
 const HIGHEST_LEVEL: i32 = 40;
 const TILE_BLOCKS: u64 = 256;
 const MEAN_BITS: i32 = 6;
+const SHORT_LEVELS: i32 = 25;
 
 /** The level of a variance, 0 <= v < SPARSE_VARIANCE: 2^-(level + 1) <= v < 2^-level. */
 export function levelOf(v: f32): i32 {
@@ -94,13 +95,22 @@ export function hitsOf(level: i32, tile: u64, k0: u32, k1: u32, tick: u32): i32 
   const draw = load<u32>(HIT_WORDS);
   let n = 0;
   while (n < HITS_MOST && draw >= load<u32>(HITS + (<usize>n << 2))) n++;
-  fill(AS_BITS, HIT_WORDS, n, k0, k1, tile * TILE_BLOCKS, tick, purpose);
+  const short = level <= SHORT_LEVELS;
+  fill(AS_BITS, HIT_WORDS, short ? (n + 1) >> 1 : n, k0, k1, tile * TILE_BLOCKS, tick, purpose);
   for (let j = 0; j < n; j++) {
-    const words = HIT_WORDS + (<usize>j << 4);
     const hit = hitAt(level, j);
-    store<u64>(hit, ((<u64>load<u32>(words) << 32) | <u64>load<u32>(words, 4)) >> (64 - placeBits(level)));
-    store<u32>(hit, load<u32>(words, 8), 8);
-    store<i32>(hit, load<u32>(words, 12) >> 31 ? -1 : 1, 12);
+    if (short) {
+      const words = HIT_WORDS + (<usize>j << 3);
+      const word = load<u32>(words);
+      store<u64>(hit, <u64>(word >> (32 - placeBits(level))));
+      store<u32>(hit, load<u32>(words, 4), 8);
+      store<i32>(hit, 1 - <i32>((word & 1) << 1), 12);
+    } else {
+      const words = HIT_WORDS + (<usize>j << 4);
+      store<u64>(hit, ((<u64>load<u32>(words) << 32) | <u64>load<u32>(words, 4)) >> (64 - placeBits(level)));
+      store<u32>(hit, load<u32>(words, 8), 8);
+      store<i32>(hit, load<u32>(words, 12) >> 31 ? -1 : 1, 12);
+    }
   }
   store<i32>(count, n);
   return n;

@@ -49,18 +49,23 @@ std::vector<Candidate> detect() {
   const bool os_reports = (one.c & bit(27)) != 0;  // OSXSAVE: XGETBV may be asked
   const unsigned long long saved = os_reports ? xcr0() : 0;
   const bool saves_ymm = (saved & 0x06) == 0x06;
-  const bool saves_zmm = (saved & 0xe6) == 0xe6;
+  [[maybe_unused]] const bool saves_zmm = (saved & 0xe6) == 0xe6;
   const unsigned avx_popcnt = bit(28) | bit(23);
   const bool has_avx2 = (one.c & avx_popcnt) == avx_popcnt && (seven.b & bit(5)) != 0;
   const unsigned avx512 = bit(16) | bit(17) | bit(30) | bit(31);  // F, DQ, BW, VL
-  const bool has_avx512 = has_avx2 && (seven.b & avx512) == avx512;
+  [[maybe_unused]] const bool has_avx512 = has_avx2 && (seven.b & avx512) == avx512;
   const auto candidate = [](const Target& target, bool has, bool saves) -> Candidate {
     if (!has) return {target.name, nullptr, "the processor does not have it"};
     if (!saves) return {target.name, nullptr, "the operating system does not save its registers"};
     return {target.name, &target, ""};
   };
+#if defined(BROWNIAN_EMULATED_AVX512)
+  const Candidate first = {kAvx512Target.name, &kAvx512Target, ""};  // scripts/avx512.mjs
+#else
+  const Candidate first = candidate(kAvx512Target, has_avx512, saves_zmm);
+#endif
   return {
-      candidate(kAvx512Target, has_avx512, saves_zmm),
+      first,
       candidate(kAvx2Target, has_avx2, saves_ymm),
       candidate(kScalarTarget, true, true),
   };

@@ -106,7 +106,7 @@ class Plan {
     }
     return hits * kHitCost + double(heavies_ * kTile) * kFullCost;
   }
-  static constexpr double kHitCost = 10, kFullCost = 0.25;
+  static constexpr double kHitCost = 3, kFullCost = 0.25;
 
   template <class Use>
   void each_heavy(Use use) const {
@@ -115,7 +115,8 @@ class Plan {
     }
   }
 
-  /// Calls use(level, from, to, share) for runs of weights that may have a level; share(weight) is the share of its hits that may be taken.
+  /// Calls use(level, wanted, share) for every level that weights of the stretch may have; share(weight) is the share of its hits that may be
+  /// taken, wanted(from, to) whether any weight may have hits of the level.
   template <class Use>
   void each_level(Use use) const {
     const int group_log = CodeAt::log2(at_.format[kGroup]);
@@ -123,18 +124,19 @@ class Plan {
       if ((all_ >> level & 1) == 0) continue;
       uint32_t shares[256];
       for (int c = 0; c < 256; c++) shares[c] = laws_.share_at(c, level);
-      const uint64_t hit_tile = uint64_t(1) << (kHitsMeanBits + level);
-      for (uint64_t from = at_.index, end = at_.index + at_.weights; from < end;) {
-        const uint64_t next = (from / hit_tile + 1) * hit_tile, to = next < end ? next : end;
+      const auto wanted = [&](uint64_t from, uint64_t to) {
         uint64_t any = 0;
         for (size_t tile = tile_of(from), last = tile_of(to - 1); tile <= last; tile++) any |= levels_[tile] & ~kHeavy;
-        if (any >> level & 1) {
-          use(level, from, to, [&](uint64_t weight) {
-            if (heavies_ > 0 && levels_[tile_of(weight)] == kHeavy) return uint32_t(0);
-            return shares[at_.classes[size_t(weight - at_.index) >> group_log]];
-          });
-        }
-        from = to;
+        return (any >> level & 1) != 0;
+      };
+      const uint8_t* const classes = at_.classes;
+      const uint64_t first = at_.index;
+      if (heavies_ == 0) {
+        use(level, wanted, [&](uint64_t weight) { return shares[classes[size_t(weight - first) >> group_log]]; });
+      } else {
+        use(level, wanted, [&](uint64_t weight) {
+          return levels_[tile_of(weight)] == kHeavy ? uint32_t(0) : shares[classes[size_t(weight - first) >> group_log]];
+        });
       }
     }
   }
@@ -157,9 +159,9 @@ inline void undo(uint8_t* live, const uint8_t* pristine, const Indexed& at, cons
   const CodeAt code(at.format);
   const auto place = [&](const Taken& hit) { return size_t(hit.weight - at.index); };
   plan.each_heavy([&](size_t tile) { memcpy(live + at.byte_of(tile), pristine + at.byte_of(tile), at.blocks_of(tile) * at.format[kBytes]); });
-  plan.each_level([&](int level, uint64_t from, uint64_t to, auto share) {
+  plan.each_level([&](int level, auto wanted, auto share) {
     hits.each(
-        level, from, to, share,
+        level, at.index, at.index + at.weights, wanted, share,
         [&](const Taken* taken, size_t n) {
           for (size_t j = 0; j < n; j++) {
             code.prefetch(live, place(taken[j]));
@@ -185,7 +187,7 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const Plan& plan
     part.index = at.index + tile * kTile;
     changed += perturb(live + at.byte_of(tile), at.blocks_of(tile) * block_bytes, part, table);
   });
-  plan.each_level([&](int level, uint64_t from, uint64_t to, auto share) {
+  plan.each_level([&](int level, auto wanted, auto share) {
     const auto exactly = [&](const Taken& hit) {
       const size_t group = size_t(hit.weight - at.index) >> group_log;
       const uint8_t* block = live + (group >> groups_log) * block_bytes;
@@ -195,7 +197,7 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const Plan& plan
       return v > 0.0f && level_of(v) == level && hit.take < share_of(v, level);
     };
     hits.each(
-        level, from, to, share, [&](const Taken* taken, size_t n) { moves.prefetch(taken, n); },
+        level, at.index, at.index + at.weights, wanted, share, [&](const Taken* taken, size_t n) { moves.prefetch(taken, n); },
         [&](Taken* taken, size_t n) {
           size_t left = 0;
           for (size_t j = 0; j < n; j++) {

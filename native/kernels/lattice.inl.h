@@ -73,6 +73,44 @@ inline size_t apply_moves_32(uint8_t* codes, size_t stride, const int8_t* k, siz
   return mover.changed;
 }
 
+#if BROWNIAN_VECTORS
+/// The same for stretches of kRun bytes that lie `stride` apart, each with a code in its lower halves and, kRun codes later, one in its upper.
+template <int kRun>
+inline size_t apply_moves_nibbles(uint8_t* bytes, size_t stride, const int8_t* moves, size_t stretches, const Rails& rails) {
+  Mover mover(rails);
+  const uint8_t* k = reinterpret_cast<const uint8_t*>(moves);
+  const B nibble = set1_b(15);
+  if constexpr (kRun == B_LANES) {
+    for (; stretches > 0; stretches--, bytes += stride, k += 2 * kRun) {
+      const B both = load_b(bytes);
+      const B low = mover(and_b(both, nibble), load_b(k)), high = mover(and_b(shr4_b(both), nibble), load_b(k + kRun));
+      store_b(bytes, or_b(low, shl4_b(high)));
+    }
+  } else if constexpr (kRun < B_LANES) {
+    constexpr size_t kAtOnce = B_LANES / (2 * kRun);
+    for (; stretches >= kAtOnce; stretches -= kAtOnce, bytes += kAtOnce * stride, k += B_LANES) {
+      store_nibbles<kRun>(bytes, stride, mover(and_b(load_nibbles<kRun>(bytes, stride), nibble), load_b(k)));
+    }
+    for (; stretches > 0; stretches--, bytes += stride, k += 2 * kRun) {
+      for (int i = 0; i < kRun; i++) {
+        const uint8_t low = mover(uint8_t(bytes[i] & 15), int8_t(k[i])), high = mover(uint8_t(bytes[i] >> 4), int8_t(k[i + kRun]));
+        bytes[i] = uint8_t(low | high << 4);
+      }
+    }
+  } else {
+    static_assert(kRun == 2 * B_LANES, "two vectors");
+    for (; stretches > 0; stretches--, bytes += stride, k += 2 * kRun) {
+      for (int i = 0; i < kRun; i += B_LANES) {
+        const B both = load_b(bytes + i);
+        const B low = mover(and_b(both, nibble), load_b(k + i)), high = mover(and_b(shr4_b(both), nibble), load_b(k + kRun + i));
+        store_b(bytes + i, or_b(low, shl4_b(high)));
+      }
+    }
+  }
+  return mover.changed;
+}
+#endif
+
 inline bool in_table(const Move& move, float s) { return move.rounding == kMatched && s * s <= kCoarseVariance; }
 
 /// A tile of blocks, moved by the moves in k.
@@ -81,6 +119,21 @@ inline size_t put_moves(uint8_t* data, size_t blocks, size_t n, const int8_t* k,
   if (format[kPlaneBits] == 8 && format[kPlaneRun] == 32 && format[kWeights] == 32) {
     return apply_moves_32(data + format[kPlaneOffset], size_t(format[kBytes]), k, blocks, Rails(format));
   }
+#if BROWNIAN_VECTORS
+  if (format[kPlanes] == 1 && format[kPlaneBits] == 4) {
+    const int run = format[kPlaneRun];
+    uint8_t* const first = data + format[kPlaneOffset];
+    const size_t bytes = size_t(format[kBytes]), stride = size_t(format[kPlaneStride]), stretches = size_t(format[kWeights] / format[kPlaneGroup]);
+    if (run == 16 && stretches == 1) return apply_moves_nibbles<16>(first, bytes, k, blocks, Rails(format));
+    if (run == 32) {
+      size_t changed = 0;
+      for (size_t block = 0; block < blocks; block++) {
+        changed += apply_moves_nibbles<32>(first + block * bytes, stride, k + block * size_t(format[kWeights]), stretches, Rails(format));
+      }
+      return changed;
+    }
+  }
+#endif
   alignas(64) uint8_t codes[kTile];
   unpack(codes, data, blocks, format);
   const size_t changed = apply_moves(codes, k, n, Rails(format));
@@ -119,7 +172,7 @@ inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Mo
   const size_t group = size_t(move.format[kGroup]), runs = n / group;
   const bool matched = move.rounding == kMatched;
   float v[kTileRuns];
-  int8_t grids[kTileRuns];
+  int8_t grids[kTileRuns + 4];
   int tabled = 0, refined = 0, kicked = 0;
   for (size_t r = 0; r < runs; r++) {
     const int dense = levels[r] == Runs::kDense, in_table = dense & int(matched & (s[r] * s[r] <= kCoarseVariance));
@@ -138,9 +191,15 @@ inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Mo
     table_groups(k, n, group, v, table, draws);
     if (refined > 0) {
       const uint8_t* fine = draws.fine();
-      for (size_t r = 0, end; r < runs; r = end) {
-        for (end = r + 1; end < runs && grids[end] == grids[r]; end++) {}
-        refine_moves(k + r * group, (end - r) * group, grids[r], fine + r * group);
+#if BROWNIAN_VECTORS
+      for (size_t r = runs; r < runs + 4; r++) grids[r] = 0;
+      if (group == 16) refine_groups<16>(k, n, grids, fine);
+      else if (group == 32) refine_groups<32>(k, n, grids, fine);
+      for (size_t r = 0; group > 32 && r < runs; r++) {
+#else
+      for (size_t r = 0; r < runs; r++) {
+#endif
+        if (grids[r] > 0) refine_moves(k + r * group, group, grids[r], fine + r * group);
       }
     }
   } else {
@@ -215,7 +274,7 @@ class GroupMover {
       uint8_t* at = data + block * bytes;
       float s[kTileRuns];
       const size_t runs = read_steps(s, at, count, move_.format);
-      for (size_t r = 0; r < runs; r++) s[r] = scale_in_steps(move_, step_size(s[r]));
+      scales_in_steps(move_, s, runs);
       const Kinds kinds = classify(move_, s, runs, levels_ + run, shares_ + run);
       all.add(kinds);
       if (kinds.dense) {
@@ -235,9 +294,13 @@ class GroupMover {
     HitMoves<CodeAt> moves(data, index, move_.format);
     hits_.each(
         level, index, index + n,
+        [&](uint64_t from, uint64_t to) {
+          const size_t first = size_t(from - index) >> group_log_, last = size_t(to - 1 - index) >> group_log_;
+          return memchr(levels_ + first, level, last - first + 1) != nullptr;
+        },
         [&](uint64_t weight) {
           const size_t run = size_t(weight - index) >> group_log_;
-          return levels_[run] == level ? shares_[run] : 0;
+          return shares_[run] & (0u - uint32_t(levels_[run] == level));
         },
         [](const Taken*, size_t) {}, [&](const Taken* taken, size_t count) { moves.apply(taken, count); });
     return moves.changed;
@@ -321,13 +384,14 @@ class RowMover {
       const Row row(move_, move_.steps[number]);
       return row.level == level ? row.share : 0;
     };
+    const auto wanted = [](uint64_t, uint64_t) { return true; };
     const auto ahead = [&](const Taken* taken, size_t count) { moves.prefetch(taken, count); };
     const auto use = [&](const Taken* taken, size_t count) { moves.apply(taken, count); };
     if (one_row) {
       const uint32_t share = share_of_row(move_.index / move_.row_length);
-      hits_.each(level, move_.index, move_.index + n, [&](uint64_t) { return share; }, ahead, use);
+      hits_.each(level, move_.index, move_.index + n, wanted, [&](uint64_t) { return share; }, ahead, use);
     } else {
-      hits_.each(level, move_.index, move_.index + n, [&](uint64_t weight) { return share_of_row(weight / move_.row_length); }, ahead, use);
+      hits_.each(level, move_.index, move_.index + n, wanted, [&](uint64_t weight) { return share_of_row(weight / move_.row_length); }, ahead, use);
     }
     return moves.changed;
   }

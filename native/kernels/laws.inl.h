@@ -12,8 +12,10 @@ struct Grid {
 
   explicit Grid(float v) {
     bits = (v > 4.0f) + (v > 16.5f) + (v > 66.5f) + (v > 266.5f);
-    constexpr float kFine[] = {0.0f, 0.5f, 2.5f, 10.5f, 42.5f}, kShrink[] = {1.0f, 0.25f, 0.0625f, 0.015625f, 0.00390625f};
-    variance = (v - kFine[bits]) * kShrink[bits];
+    // Chosen one by one, not looked up, so that loops over it become vectors.
+    const float fine = v > 266.5f ? 42.5f : v > 66.5f ? 10.5f : v > 16.5f ? 2.5f : v > 4.0f ? 0.5f : 0.0f;
+    const float shrink = v > 266.5f ? 0.00390625f : v > 66.5f ? 0.015625f : v > 16.5f ? 0.0625f : v > 4.0f ? 0.25f : 1.0f;
+    variance = (v - fine) * shrink;
   }
 };
 
@@ -150,6 +152,19 @@ inline float scale_in_steps(const Move& move, float step) {
   const float s = move.in_steps ? move.sigma : move.sigma / step;
   const float bounded = s < kMaxS ? s : kMaxS;
   return step > 0.0f ? bounded : 0.0f;
+}
+
+/// The same for steps as they are read, s[0, n). Which unit sigma is in is asked once, so that the loops become vectors.
+inline void scales_in_steps(const Move& move, float* s, size_t n) {
+  const float sigma = move.sigma;
+  if (move.in_steps) {
+    for (size_t r = 0; r < n; r++) s[r] = (step_size(s[r]) > 0.0f) & (sigma < kMaxS) ? sigma : step_size(s[r]) > 0.0f ? kMaxS : 0.0f;
+    return;
+  }
+  for (size_t r = 0; r < n; r++) {
+    const float step = step_size(s[r]), quotient = sigma / step, bounded = quotient < kMaxS ? quotient : kMaxS;
+    s[r] = step > 0.0f ? bounded : 0.0f;
+  }
 }
 
 /// The uniform of stochastic rounding: 23 bits, centred.
@@ -297,6 +312,32 @@ inline void refine_moves(int8_t* k, size_t n, int bits, const uint8_t* fine) {
     case 4: return refine_by<4>(k, n, fine);
   }
 }
+
+#if BROWNIAN_VECTORS
+/// The same for groups of kGroup weights, 16 or 32, with a number of bits each, where no bits change nothing. Whole vectors.
+template <int kGroup>
+inline void refine_groups(int8_t* k, size_t n, const int8_t* bits, const uint8_t* fine) {
+  struct Lanes {
+    alignas(16) uint8_t masks[5][16];
+    alignas(16) uint16_t factors[5][8];
+    Lanes() {
+      for (int b = 0; b < 5; b++) {
+        for (int i = 0; i < 16; i++) masks[b][i] = uint8_t((1 << b) - 1);
+        for (int i = 0; i < 8; i++) factors[b][i] = uint16_t(1 << b);
+      }
+    }
+  };
+  static const Lanes lanes;
+  for (size_t i = 0; i < n; i += B_LANES) {
+    const int8_t* const at = bits + i / kGroup;
+    const B mask = load_lanes<kGroup>([&](size_t g) { return lanes.masks[at[g]]; });
+    const B factor = load_lanes<kGroup>([&](size_t g) { return reinterpret_cast<const uint8_t*>(lanes.factors[at[g]]); });
+    const B byte = load_b(fine + i), apart = sub_b(and_b(byte, mask), and_b(shr4_b(byte), mask));
+    uint8_t* const moves = reinterpret_cast<uint8_t*>(k) + i;
+    store_b(moves, multiply_add(load_b(moves), factor, apart));
+  }
+}
+#endif
 
 /// k[from, from + n) of a run whose noise is s steps, where no table serves. Draws for itself alone where its tile has few such runs.
 inline void kick_run(int8_t* k, size_t from, size_t n, float s, const Move& move, Draws& draws, bool alone) {

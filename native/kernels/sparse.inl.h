@@ -18,13 +18,15 @@ inline uint32_t share_of(float v, int level) {
   return below < 32 ? mantissa >> below : 0;
 }
 
+/// Up to this level a hit has two words: its place in the upper bits of the first, its sign in the lowest, and the second decides whether it is
+/// taken. Above, it has four: two of place, that one, and one whose upper bit is the sign.
+constexpr int kShortLevels = 25;
+
 /// The hits of one tile of one level, in the order of their numbers.
 struct HitTile {
   uint64_t tile;
   size_t count;
-  uint64_t weights[kHitsMost + N];
-  uint32_t takes[kHitsMost + N];
-  uint32_t signs[kHitsMost + N];  // 0, or 1 for -1
+  alignas(64) uint32_t words[4 * (kHitsMost + N)];
 };
 
 /// A hit that moves a code.
@@ -45,27 +47,28 @@ class Hits {
   }
 
   /// Calls use(taken, count) for the hits of this level on weights [from, to) of the tensor that are below share(weight): one call a tile,
-  /// all hits of a weight in one call and in the order of their numbers. ahead(taken, count) has been called a tile earlier.
-  template <class ShareOf, class Ahead, class Use>
-  void each(int level, uint64_t from, uint64_t to, ShareOf share, Ahead ahead, Use use) {
+  /// all hits of a weight in one call and in the order of their numbers. ahead(taken, count) has been called a tile earlier. Leaves out the
+  /// tiles of whose weights none has wanted(from, to).
+  template <class Wanted, class ShareOf, class Ahead, class Use>
+  void each(int level, uint64_t from, uint64_t to, Wanted wanted, ShareOf share, Ahead ahead, Use use) {
     const int bits_of_place = kHitsMeanBits + level;
-    Taken taken[2][kHitsMost];
+    Taken taken[2][kHitsMost + 1];
     size_t counts[2] = {0, 0};
     int now = 0;
-    for (uint64_t tile = from >> bits_of_place; tile << bits_of_place < to; tile++, now ^= 1) {
+    for (uint64_t tile = from >> bits_of_place; tile << bits_of_place < to; tile++) {
+      const uint64_t start = tile << bits_of_place, end = start + (uint64_t(1) << bits_of_place);
+      const bool whole = start >= from && end <= to;
+      if (!wanted(start > from ? start : from, end < to ? end : to)) continue;
       const HitTile& hits = tile_of(level, tile);
-      size_t count = 0;
-      for (size_t j = 0; j < hits.count; j++) {
-        const uint64_t weight = hits.weights[j];
-        if (weight < from || weight >= to) continue;
-        taken[now][count] = {weight, hits.takes[j], 1 - 2 * int(hits.signs[j])};
-        count += hits.takes[j] < share(weight);
-      }
-      counts[now] = count;
-      ahead(taken[now], count);
-      use(taken[now ^ 1], counts[now ^ 1]);
+      counts[now] = level > kShortLevels ? take_long(taken[now], hits, level, from, to, share)
+                    : whole              ? take<true>(taken[now], hits, level, from, to, share)
+                                         : take<false>(taken[now], hits, level, from, to, share);
+      ahead(taken[now], counts[now]);
+      now ^= 1;
+      use(taken[now], counts[now]);
     }
-    use(taken[now ^ 1], counts[now ^ 1]);
+    now ^= 1;
+    use(taken[now], counts[now]);
   }
 
  private:
@@ -76,6 +79,36 @@ class Hits {
     bool counted;
     uint32_t counts[N];
   };
+
+  /// The hits of a tile that are taken, those that lie in [from, to): `whole` says that all do.
+  template <bool whole, class ShareOf>
+  static size_t take(Taken* taken, const HitTile& hits, int level, uint64_t from, uint64_t to, ShareOf share) {
+    const uint64_t start = hits.tile << (kHitsMeanBits + level);
+    const int shift = 32 - kHitsMeanBits - level;
+    size_t count = 0;
+    for (size_t j = 0; j < hits.count; j++) {
+      const uint32_t word = hits.words[2 * j], decides = hits.words[2 * j + 1];
+      const uint64_t weight = start + (word >> shift);
+      if (!whole && (weight < from || weight >= to)) continue;
+      taken[count] = {weight, decides, 1 - 2 * int(word & 1)};
+      count += decides < share(weight);
+    }
+    return count;
+  }
+
+  template <class ShareOf>
+  static size_t take_long(Taken* taken, const HitTile& hits, int level, uint64_t from, uint64_t to, ShareOf share) {
+    const uint64_t start = hits.tile << (kHitsMeanBits + level);
+    size_t count = 0;
+    for (size_t j = 0; j < hits.count; j++) {
+      const uint32_t* const w = hits.words + 4 * j;
+      const uint64_t weight = start + (((uint64_t(w[0]) << 32) | w[1]) >> (64 - kHitsMeanBits - level));
+      if (weight < from || weight >= to) continue;
+      taken[count] = {weight, w[2], 1 - 2 * int(w[3] >> 31)};
+      count += w[2] < share(weight);
+    }
+    return count;
+  }
 
   const HitTile& tile_of(int level, uint64_t tile) {
     Level*& slot = levels_[level];
@@ -88,37 +121,26 @@ class Hits {
     HitTile& found = slot->hits;
     if (found.tile == tile) return found;
     found.tile = tile;
-    const Philox philox(key_, tick_, kHitPurpose + (uint32_t(level) << 8));
-    if (!slot->counted || tile < slot->first || tile - slot->first >= N) {
-      count_hits(*slot, tile, philox);
-    }
+    const uint32_t purpose = kHitPurpose + (uint32_t(level) << 8);
+    if (!slot->counted || tile < slot->first || tile - slot->first >= N) count_hits(*slot, tile, purpose);
     found.count = slot->counts[tile - slot->first];
-    const int bits_of_place = kHitsMeanBits + level;
-    const uint64_t start = tile << bits_of_place;
-    for (size_t j = 0; j < found.count; j += N) {
-      const Words w = philox(tile * uint64_t(kTileBlocks) + j, lanes_apart(1));
-      uint32_t high[N], low[N];
-      store(high, w.x0);
-      store(low, w.x1);
-      store(found.takes + j, w.x2);
-      store(found.signs + j, shr<31>(w.x3));
-      if (bits_of_place <= 32) {
-        for (size_t l = 0; l < N; l++) found.weights[j + l] = start + (high[l] >> (32 - bits_of_place));
-      } else {
-        for (size_t l = 0; l < N; l++) found.weights[j + l] = start + (((uint64_t(high[l]) << 32) | low[l]) >> (64 - bits_of_place));
-      }
-    }
+    const size_t words = (level > kShortLevels ? 4 : 2) * found.count, most = 4 * N;
+    bits(found.words, (words + most - 1) / most * most, key_, {tile * uint64_t(kTileBlocks), 0, tick_, purpose});
     return found;
   }
 
-  void count_hits(Level& level, uint64_t tile, const Philox& philox) {
+  void count_hits(Level& level, uint64_t tile, uint32_t purpose) {
     level.first = tile;
     level.counted = true;
     uint32_t words[N];
-    store(words, philox(tile * uint64_t(kTileBlocks) + kTileBlocks - 1, lanes_apart(kTileBlocks)).x0);
+    store(words, Philox(key_, tick_, purpose)(tile * uint64_t(kTileBlocks) + kTileBlocks - 1, lanes_apart(kTileBlocks)).x0);
+    // The first entry above the word, by halves.
     for (size_t l = 0; l < N; l++) {
       uint32_t count = 0;
-      for (int j = 0; j < kHitsMost; j++) count += words[l] >= law_.hits[j];
+      for (uint32_t step = 128; step > 0; step >>= 1) {
+        const uint32_t next = count + step, last = next < uint32_t(kHitsMost) ? next : uint32_t(kHitsMost);
+        count = (next <= uint32_t(kHitsMost)) & (words[l] >= law_.hits[last - 1]) ? next : count;
+      }
       level.counts[l] = count;
     }
   }
@@ -214,7 +236,7 @@ class HitMoves {
 
   void apply(const Taken* taken, size_t n) {
     if (n == 0) return;
-    memset(seen_, 0, sizeof(seen_));
+    for (size_t i = 0; i < sizeof(seen_); i += B_LANES) store_b(reinterpret_cast<uint8_t*>(seen_) + i, set1_b(0));
     for (size_t j = 0; j < n; j++) {
       const size_t i = size_t(taken[j].weight - index_);
       const int code = at_.read(data_, i);
@@ -244,6 +266,6 @@ class HitMoves {
   uint64_t index_;
   At at_;
   int lo_, hi_;
-  uint64_t seen_[64];  // a set of weights by their last bits
+  alignas(64) uint64_t seen_[64];  // a set of weights by their last bits
   int before_[kHitsMost];
 };

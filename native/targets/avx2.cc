@@ -118,6 +118,22 @@ inline size_t count_nonzero_b(B a) {
   return B_LANES - size_t(_mm_popcnt_u32(zero));
 }
 
+/// a times factors of 16 bits, plus b, in signed bytes, saturated. The factors of a lane's sixteen are one.
+inline B multiply_add(B a, B factor, B b) {
+  const auto low = [](B x) { return _mm256_srai_epi16(_mm256_unpacklo_epi8(x.v, x.v), 8); };
+  const auto high = [](B x) { return _mm256_srai_epi16(_mm256_unpackhi_epi8(x.v, x.v), 8); };
+  return {_mm256_packs_epi16(_mm256_add_epi16(_mm256_mullo_epi16(low(a), factor.v), low(b)), _mm256_add_epi16(_mm256_mullo_epi16(high(a), factor.v), high(b)))};
+}
+inline B shl4_b(B a) { return {_mm256_slli_epi16(a.v, 4)}; }
+/// kRun bytes, and the same shifted down by four.
+template <int kRun> inline B load_nibbles(const uint8_t* p, size_t) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_inserti128_si256(_mm256_castsi128_si256(bytes), _mm_srli_epi16(bytes, 4), 1)};
+}
+template <int kRun> inline void store_nibbles(uint8_t* p, size_t, B a) {
+  const __m128i low = _mm256_castsi256_si128(a.v), high = _mm256_extracti128_si256(a.v, 1);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_or_si128(low, _mm_slli_epi16(high, 4)));
+}
 using LaneTable = B;
 /// The sixteen bytes at each of at(0), at(1), ...: one of them for every kGroup lanes, 16 or 32.
 template <int kGroup, class At> inline B load_lanes(At at) {

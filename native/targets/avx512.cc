@@ -123,6 +123,39 @@ inline U sums_of_eight(B a) { return {_mm512_sad_epu8(a.v, _mm512_setzero_si512(
 inline U dot_of_four(B a, B b) { return {_mm512_madd_epi16(_mm512_maddubs_epi16(a.v, b.v), _mm512_set1_epi16(1))}; }
 inline size_t count_nonzero_b(B a) { return size_t(_mm_popcnt_u64(_mm512_test_epi8_mask(a.v, a.v))); }
 
+/// a times factors of 16 bits, plus b, in signed bytes, saturated. The factors of a lane's sixteen are one.
+inline B multiply_add(B a, B factor, B b) {
+  const auto low = [](B x) { return _mm512_srai_epi16(_mm512_unpacklo_epi8(x.v, x.v), 8); };
+  const auto high = [](B x) { return _mm512_srai_epi16(_mm512_unpackhi_epi8(x.v, x.v), 8); };
+  return {_mm512_packs_epi16(_mm512_add_epi16(_mm512_mullo_epi16(low(a), factor.v), low(b)), _mm512_add_epi16(_mm512_mullo_epi16(high(a), factor.v), high(b)))};
+}
+inline B shl4_b(B a) { return {_mm512_slli_epi16(a.v, 4)}; }
+/// Stretches of kRun bytes, 32 or two of 16, each followed by the same shifted down by four.
+template <int kRun> inline B load_nibbles(const uint8_t* p, size_t stride) {
+  if constexpr (kRun == 32) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return {_mm512_inserti64x4(_mm512_castsi256_si512(bytes), _mm256_srli_epi16(bytes, 4), 1)};
+  } else {
+    const auto half = [](const uint8_t* at) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+      return _mm256_inserti128_si256(_mm256_castsi128_si256(bytes), _mm_srli_epi16(bytes, 4), 1);
+    };
+    return {_mm512_inserti64x4(_mm512_castsi256_si512(half(p)), half(p + stride), 1)};
+  }
+}
+template <int kRun> inline void store_nibbles(uint8_t* p, size_t stride, B a) {
+  const __m256i low = _mm512_castsi512_si256(a.v), high = _mm512_extracti64x4_epi64(a.v, 1);
+  if constexpr (kRun == 32) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_or_si256(low, _mm256_slli_epi16(high, 4)));
+  } else {
+    const auto half = [](uint8_t* at, __m256i codes) {
+      const __m128i up = _mm_slli_epi16(_mm256_extracti128_si256(codes, 1), 4);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(at), _mm_or_si128(_mm256_castsi256_si128(codes), up));
+    };
+    half(p, low);
+    half(p + stride, high);
+  }
+}
 using LaneTable = B;
 /// The sixteen bytes at each of at(0), at(1), ...: one of them for every kGroup lanes, 16 or 32.
 template <int kGroup, class At> inline B load_lanes(At at) {

@@ -108,6 +108,15 @@ inline U dot_of_four(B a, B b) {
 }
 inline size_t count_nonzero_b(B a) { return vaddvq_u8(vshrq_n_u8(vtstq_u8(a.v, a.v), 7)); }
 
+/// a times factors of 16 bits, plus b, in signed bytes, saturated. The factors of a lane's sixteen are one.
+inline B multiply_add(B a, B factor, B b) {
+  const int8x16_t x = vreinterpretq_s8_u8(a.v), y = vreinterpretq_s8_u8(b.v);
+  const int16x8_t by = vreinterpretq_s16_u8(factor.v);
+  const int16x8_t low = vaddw_s8(vmulq_s16(vmovl_s8(vget_low_s8(x)), by), vget_low_s8(y));
+  const int16x8_t high = vaddw_high_s8(vmulq_s16(vmovl_high_s8(x), by), y);
+  return {vreinterpretq_u8_s8(vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)))};
+}
+inline B shl4_b(B a) { return {vshlq_n_u8(a.v, 4)}; }
 using LaneTable = B;
 /// The sixteen bytes at at(0): of groups of kGroup lanes, 16 or 32, a vector is one, or half of one.
 template <int kGroup, class At> inline B load_lanes(At at) { return {vld1q_u8(at(0))}; }

@@ -13,7 +13,7 @@ export const Purpose = {
   Refine: 3,
   /** The uniform of stochastic rounding: one word an element. */
   Rounding: 4,
-  /** Hits of the sparse path, plus 256 times their level: one block a hit (kernels/js/sparse.ts). */
+  /** Hits of the sparse path, plus 256 times their level: two hits a block (kernels/js/sparse.ts). */
   Hit: 5,
   /** Which cells collide: one word a cell. */
   Collision: 6,

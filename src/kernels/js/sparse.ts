@@ -13,7 +13,12 @@ import { fillBlocks } from "./philox.js";
 /** Below this variance a group is sparse. */
 export const SPARSE_VARIANCE = 2 ** -6;
 const HIGHEST_LEVEL = 40;
-/** Philox blocks set aside for a tile: one a hit, and one for their number. */
+/**
+ * Up to this level a hit has two words: its place in the upper 6 + level bits of the first, its sign in the lowest, and the second decides
+ * whether it is taken. Above, it has four: two of place, that one, and one whose upper bit is the sign.
+ */
+const SHORT_LEVELS = 25;
+/** Philox blocks set aside for a tile: for its hits, at most one each, and one for their number. */
 const TILE_BLOCKS = 256;
 const TWO_32 = 2 ** 32;
 
@@ -37,6 +42,12 @@ class HitTile {
   readonly place = new Float64Array(TILE_BLOCKS);
   readonly take = new Uint32Array(TILE_BLOCKS);
   readonly sign = new Int8Array(TILE_BLOCKS);
+
+  set(j: number, place: number, take: number, minus: number): void {
+    this.place[j] = place;
+    this.take[j] = take;
+    this.sign[j] = 1 - 2 * minus;
+  }
 }
 
 const words = new Uint32Array(4 * TILE_BLOCKS);
@@ -82,15 +93,19 @@ export class Hits {
     let count = 0;
     while (count < HITS.length && (words[0] as number) >= (HITS[count] as number)) count++;
     hits.count = count;
-    blockAt(0, count);
-    // 6 + level bits of place, from the top of one word, and of a second one where that is not enough.
     const bits = 6 + level;
-    for (let j = 0; j < count; j++) {
-      const a = words[4 * j] as number;
-      const b = words[4 * j + 1] as number;
-      hits.place[j] = bits <= 32 ? a >>> (32 - bits) : a * 2 ** (bits - 32) + (b >>> (64 - bits));
-      hits.take[j] = words[4 * j + 2] as number;
-      hits.sign[j] = (words[4 * j + 3] as number) >>> 31 === 0 ? 1 : -1;
+    if (level > SHORT_LEVELS) {
+      blockAt(0, count);
+      for (let j = 0; j < count; j++) {
+        const place = (words[4 * j] as number) * 2 ** (bits - 32) + ((words[4 * j + 1] as number) >>> (64 - bits));
+        hits.set(j, place, words[4 * j + 2] as number, (words[4 * j + 3] as number) >>> 31);
+      }
+    } else {
+      blockAt(0, Math.ceil(count / 2));
+      for (let j = 0; j < count; j++) {
+        const word = words[2 * j] as number;
+        hits.set(j, word >>> (32 - bits), words[2 * j + 1] as number, word & 1);
+      }
     }
     return hits;
   }
