@@ -2,7 +2,7 @@
 // quarter of the time that fifty take; CommonJS is for programs on Node 20, which cannot require() a module.
 // The web entry stands alone: a page can take it as it is. Packages stay outside; dynamic imports stay dynamic.
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -51,14 +51,14 @@ async function entries(build) {
       onResolve({ filter: /^\./ }, ({ path, resolveDir, kind }) => {
         const file = resolve(resolveDir, path);
         return kind === "import-statement" && inMain.has(file)
-          ? { path: `main:${relative(DIST, file)}`, external: true }
+          ? { path: `main:${relative(DIST, file).replaceAll(sep, "/")}`, external: true }
           : undefined;
       });
     },
   };
   const texts = {};
   const main = await load(MAIN);
-  const hidden = new Map(); // of such a name: the file that exports it
+  const hidden = new Map(); // such a name: what it exports
   for (const [name, file] of Object.entries(BESIDE)) {
     const { outputFiles } = await build({ ...options, entryPoints: [at(file)], plugins: [fromMain] });
     const [{ text }] = outputFiles;
@@ -69,17 +69,15 @@ async function entries(build) {
       const taken = names.split(",").map((each) => {
         const [theirs, ours = theirs] = each.trim().split(" as ");
         if (main[theirs] === origins.get(origin)[theirs]) return `${theirs} as ${ours}`;
-        if ((hidden.get(theirs) ?? origin) !== origin)
-          throw new Error(`${theirs} is exported by ${origin} and ${hidden.get(theirs)}`);
-        hidden.set(theirs, origin);
-        return `$${theirs} as ${ours}`;
+        const name = `$${origin.replace(/\.js$/, "").replace(/\W+/g, "_")}_${theirs}`;
+        hidden.set(name, `export { ${theirs} as ${name} } from "./${origin}";`);
+        return `${name} as ${ours}`;
       });
       return `import { ${taken.join(", ")} } from "./index.js";`;
     });
     if (texts[name].includes('"main:')) throw new Error("esbuild writes imports in another way than before");
   }
-  const more = [...hidden].map(([name, file]) => `export { ${name} as $${name} } from "./${file}";`);
-  const stdin = { contents: [`export * from "./${MAIN}";`, ...more].join("\n"), resolveDir: DIST };
+  const stdin = { contents: [`export * from "./${MAIN}";`, ...hidden.values()].join("\n"), resolveDir: DIST };
   texts.index = (await build({ ...options, stdin })).outputFiles[0].text;
   for (const [name, file] of Object.entries(ALONE))
     texts[name] = (await build({ ...options, entryPoints: [at(file)] })).outputFiles[0].text;

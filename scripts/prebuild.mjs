@@ -12,7 +12,16 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Of Node's own binaries for Linux: v20 needs glibc 2.28. */
 export const FLOOR = "2.28";
 /** What native/linking/glibc_floor.c stands in for. */
-const WRAPPED = ["pthread_create", "pthread_detach", "pthread_join", "pthread_once", "__pthread_key_create", "fstat", "fstat64"];
+const WRAPPED = [
+  "pthread_create",
+  "pthread_detach",
+  "pthread_join",
+  "pthread_once",
+  "pthread_attr_setstacksize",
+  "__pthread_key_create",
+  "fstat",
+  "fstat64",
+];
 const MUSL = "/usr/lib/x86_64-linux-musl";
 /** Libraries of Windows 10 and later that every machine has. */
 const WINDOWS = /^(kernel32|msvcrt|node)\.(dll|exe)$/i;

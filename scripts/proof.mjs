@@ -44,7 +44,7 @@ await tryRuntimes(plain);
 await tryBundlers(plain);
 await tryTypeScript(plain);
 
-const cell = (text) => text.replaceAll("|", "\\|");
+const cell = (text) => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
 const table = ["| tried | seen |", "|---|---|", ...rows.map(({ what, seen }) => `| ${cell(what)} | ${cell(seen)} |`)].join("\n");
 const page = join(ROOT, "docs", "platforms.md");
 const marks = /(<!-- proof -->\n)[\s\S]*(<!-- \/proof -->)/;

@@ -20,6 +20,7 @@ OLD(pthread_create);
 OLD(pthread_detach);
 OLD(pthread_join);
 OLD(pthread_once);
+OLD(pthread_attr_setstacksize);
 OLD(__pthread_key_create);
 OLD(__fxstat64);
 
@@ -27,6 +28,7 @@ int first_pthread_create(pthread_t*, const pthread_attr_t*, void* (*)(void*), vo
 int first_pthread_detach(pthread_t);
 int first_pthread_join(pthread_t, void**);
 int first_pthread_once(pthread_once_t*, void (*)(void));
+int first_pthread_attr_setstacksize(pthread_attr_t*, size_t);
 int first___pthread_key_create(pthread_key_t*, void (*)(void*));
 int first___fxstat64(int, int, struct stat64*);
 
@@ -36,6 +38,7 @@ int __wrap_pthread_create(pthread_t* thread, const pthread_attr_t* attributes, v
 int __wrap_pthread_detach(pthread_t thread) { return first_pthread_detach(thread); }
 int __wrap_pthread_join(pthread_t thread, void** result) { return first_pthread_join(thread, result); }
 int __wrap_pthread_once(pthread_once_t* control, void (*run)(void)) { return first_pthread_once(control, run); }
+int __wrap_pthread_attr_setstacksize(pthread_attr_t* attributes, size_t size) { return first_pthread_attr_setstacksize(attributes, size); }
 int __wrap___pthread_key_create(pthread_key_t* key, void (*drop)(void*)) { return first___pthread_key_create(key, drop); }
 int __wrap_fstat64(int file, struct stat64* out) { return first___fxstat64(STAT_VERSION, file, out); }
 int __wrap_fstat(int file, struct stat* out) { return first___fxstat64(STAT_VERSION, file, (struct stat64*)out); }

@@ -59,7 +59,7 @@ export async function tryRuntimes(plain) {
   });
   for (const target of ["darwin-x64", "darwin-arm64", "win32-arm64", "linux-arm64-musl"])
     await note(target, () => {
-      throw new NotHere("no compiler and no host for it here; built and tested by .github/workflows");
+      throw new NotHere("no compiler and no host for it here; .github/workflows/build.yml is to build and try it");
     });
 }
 
