@@ -1,7 +1,17 @@
 // Tests run on the TypeScript sources; those that start processes use what `npm run setup` built in dist/.
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
+const source = (file: string) => fileURLToPath(new URL(`src/${file}`, import.meta.url));
+
 export default defineConfig({
+  // Examples import the package by its name, as its users do; in tests they get the sources.
+  resolve: {
+    alias: [
+      { find: /^brownian\/(learn|sampling)$/, replacement: source("$1/index.ts") },
+      { find: /^brownian$/, replacement: source("index.ts") },
+    ],
+  },
   test: {
     include: ["test/**/*.test.ts"],
     setupFiles: ["test/clean-environment.ts"],

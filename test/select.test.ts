@@ -1,8 +1,9 @@
 // The choice of the backend: order, force, and reasons kept.
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { here } from "../scripts/hosts.mjs";
 import { BrownianError } from "../src/errors.js";
-import { threadCount } from "../src/kernels/native.js";
-import { select } from "../src/kernels/select.js";
+import { hostName, threadCount } from "../src/kernels/native.js";
+import { select, setting } from "../src/kernels/select.js";
 import { native, wasm } from "./backends.js";
 
 describe("select", () => {
@@ -48,9 +49,23 @@ describe("select", () => {
   });
 
   it("counts threads from BROWNIAN_THREADS, and refuses nonsense", () => {
-    expect(threadCount({ BROWNIAN_THREADS: "3" })).toBe(3);
-    expect(threadCount({})).toBeGreaterThanOrEqual(1);
-    for (const bad of ["0", "-1", "two", "1.5"])
-      expect(() => threadCount({ BROWNIAN_THREADS: bad })).toThrow(/BROWNIAN_THREADS must be/);
+    expect(threadCount("3")).toBe(3);
+    expect(threadCount("")).toBeGreaterThanOrEqual(1);
+    for (const bad of ["0", "-1", "two", "1.5"]) expect(() => threadCount(bad)).toThrow(/BROWNIAN_THREADS must be/);
   });
+
+  it("asks for nothing that a host forbids to ask, as Deno does", () => {
+    const forbid = () => {
+      throw new Error("Requires env access");
+    };
+    vi.stubGlobal("process", { ...process, env: new Proxy({}, { get: forbid, has: forbid, ownKeys: forbid }) });
+    try {
+      expect(setting("BROWNIAN_BACKEND")).toBeUndefined();
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
+  // From the program's first page; scripts/hosts.mjs asks Node instead.
+  it("knows what C library it runs on", () => expect(hostName()).toBe(here));
 });

@@ -5,7 +5,7 @@ import { access, readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import chalk from "chalk";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { asFileError } from "../gguf/file-errors.js";
 import { calibrate, loadModel } from "../llama/index.js";
 import { percent, significant, table } from "../report/table.js";
@@ -47,7 +47,7 @@ export function calibrateCommand({ signal }: Invocation): Command {
       parseNumber,
       0.25,
     )
-    .option("--seed <n>", "equal seeds give equal calibrations", parseSeed, 0n)
+    .addOption(new Option("--seed <n>", "equal seeds give equal calibrations").argParser(parseSeed).default(0n, "0"))
     .option("--threads <n>", "engine threads (default: all physical cores but one)", parseWhole)
     .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
     .option("--json", "print the calibration as JSON")

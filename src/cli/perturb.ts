@@ -1,7 +1,7 @@
 // brownian perturb: writes a moved copy of a model file.
 
 import chalk from "chalk";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { grouped, percent } from "../report/table.js";
 import { perturbFile } from "../thermostat/perturb-file.js";
 import type { Invocation } from "./main.js";
@@ -22,7 +22,7 @@ export function perturbCommand({ signal }: Invocation): Command {
     .argument("<model>", "GGUF model")
     .requiredOption("-o, --output <file>", "where the moved copy goes; it appears whole or not at all")
     .requiredOption("-s, --sigma <number>", "noise on the weights, in units of --scale", parseNumber)
-    .option("--seed <n>", "equal seeds give equal files", parseSeed, 0n)
+    .addOption(new Option("--seed <n>", "equal seeds give equal files").argParser(parseSeed).default(0n, "0"))
     .option("--tick <n>", "the tick of time that the noise is drawn for", parseWhole, 0)
     .option("--json", "print one JSON document");
   return addNoiseOptions(command).action((model: string, options: Options) => perturb(model, options, signal));

@@ -5,6 +5,7 @@ import { chmod, lstat, mkdir } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { BrownianError } from "../errors.js";
+import { setting } from "../kernels/select.js";
 import { copyModel, type Watch } from "./copy.js";
 import { asFileError } from "./file-errors.js";
 import type { ModelFile } from "./model-file.js";
@@ -48,7 +49,7 @@ export class LiveCopy {
 }
 
 async function scratchFolder(asked: string | undefined): Promise<string> {
-  const named = asked ?? process.env.BROWNIAN_SCRATCH;
+  const named = asked ?? setting("BROWNIAN_SCRATCH");
   if (!named) return ownFolder();
   const folder = resolve(named);
   try {

@@ -7,13 +7,18 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { asFileError } from "./file-errors.js";
 
+let hostKnown: string | undefined;
+
 /**
  * Who counts processes as we do. On Linux the number of the process namespace belongs to it: containers may share a folder and a host
  * name, and the owner of a file in one is not to be seen, or is someone else, in another.
  */
-const host = `${hostname()
-  .replace(/[^A-Za-z0-9-]/g, "-")
-  .slice(0, 40)}-${processNamespace()}`;
+function host(): string {
+  hostKnown ??= `${hostname()
+    .replace(/[^A-Za-z0-9-]/g, "-")
+    .slice(0, 40)}-${processNamespace()}`;
+  return hostKnown;
+}
 
 function processNamespace(): string {
   try {
@@ -70,7 +75,7 @@ function removeHeld(): void {
 /** A path in `folder` for a file of ours: ".<label>.<host>.<pid>.<start>.<random><ending>". It is removed at exit until {@link release}d. */
 export async function claim(folder: string, label: string, ending: string): Promise<string> {
   await watchForExit();
-  const owner = `${host}.${process.pid}.${startOf(process.pid)}.${Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex")}`;
+  const owner = `${host()}.${process.pid}.${startOf(process.pid)}.${Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex")}`;
   const path = join(folder, `.${shortened(label)}.${owner}${ending}`);
   held.add(path);
   return path;
@@ -96,7 +101,7 @@ export async function sweep(folder: string, label: string | null, ending: string
     const match = /^\.(.+)\.([A-Za-z0-9-]+)\.(\d+)\.(\d+)\.[0-9a-f]{12}(\.[a-z-]+)$/s.exec(name);
     if (match === null) continue;
     const [, itsLabel, itsHost, pid, start, itsEnding] = match;
-    if (itsEnding !== ending || itsHost !== host || (label !== null && itsLabel !== shortened(label))) continue;
+    if (itsEnding !== ending || itsHost !== host() || (label !== null && itsLabel !== shortened(label))) continue;
     if (isAlive(Number(pid), Number(start))) continue;
     // In a folder that users share it may be another's, whose own next process will remove it.
     await rm(join(folder, name), { force: true }).catch(() => undefined);

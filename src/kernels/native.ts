@@ -1,7 +1,6 @@
 // The native backend: finds the addon, and gives its positional calls the shape of the contract.
 
-import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
+import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,7 +21,7 @@ import {
 } from "./contract.js";
 import { type Decay, decayOf } from "./decay.js";
 import { HITS, LAW_TAILS } from "./law.js";
-import { offer } from "./select.js";
+import { offer, setting } from "./select.js";
 
 type Fill<T> = (
   target: number,
@@ -148,18 +147,38 @@ function root(): string {
   return join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 }
 
-/** Where an addon may lie: what the package brings for this platform, then what `node-gyp` makes in a checkout. */
-function addonPaths(): string[] {
+/** What an addon for this process is called in prebuilds/. */
+export function hostName(): string {
   const { platform, arch } = process;
-  const host = `${platform}-${arch}${platform === "linux" && isMusl() ? "-musl" : ""}`;
-  return [join(root(), "prebuilds", host, "brownian.node"), join(root(), "build", "Release", "brownian.node")];
+  return `${platform}-${arch}${platform === "linux" && isMusl() ? "-musl" : ""}`;
 }
 
-/** Asked only where the package has an addon for musl, since making the report takes a millisecond. */
+/**
+ * Whether this process runs on musl: its program names the loader that loads it, at its beginning. That a loader of musl lies about says
+ * nothing (Debian has one for cross-compiling), and to ask Node, whose report names its glibc, takes ten times as long.
+ */
 function isMusl(): boolean {
-  if (!existsSync(join(root(), "prebuilds", `linux-${process.arch}-musl`))) return false;
+  let loader = "";
+  try {
+    const program = openSync(process.execPath, "r");
+    try {
+      const head = Buffer.allocUnsafe(2048);
+      loader = head.toString("latin1", 0, readSync(program, head, 0, head.length, 0));
+    } finally {
+      closeSync(program);
+    }
+  } catch {
+    // Not to be read: the report tells.
+  }
+  if (loader.includes("/ld-musl-")) return true;
+  if (loader.includes("/ld-linux")) return false;
   const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
   return header.glibcVersionRuntime === undefined;
+}
+
+/** Where an addon may lie: what the package brings for this platform, then what `node-gyp` makes in a checkout. */
+function addonPaths(host: string): string[] {
+  return [join(root(), "prebuilds", host, "brownian.node"), join(root(), "build", "Release", "brownian.node")];
 }
 
 let addon: Addon | undefined;
@@ -167,12 +186,15 @@ let addon: Addon | undefined;
 /** Loads the first addon that loads. @throws the error of the first that is there but does not load, else that there is none. */
 function loadAddon(): Addon {
   if (addon !== undefined) return addon;
-  const paths = addonPaths().filter(existsSync);
-  const require = createRequire(import.meta.url);
+  const host = hostName();
   let failure: Error | undefined;
-  for (const path of paths) {
+  for (const path of addonPaths(host)) {
+    if (!existsSync(path)) continue;
     try {
-      const loaded = require(path) as Addon;
+      // What require() does with an addon, without the search for a module before it.
+      const module = { exports: {} };
+      process.dlopen(module, path);
+      const loaded = module.exports as Addon;
       loaded.setLaw(LAW_TAILS, HITS, ALIAS);
       addon = loaded;
       return loaded;
@@ -180,7 +202,7 @@ function loadAddon(): Addon {
       failure ??= new Error(`the addon does not load: ${(error as Error).message.split("\n")[0]}`, { cause: error });
     }
   }
-  throw failure ?? new Error(`the addon is not built, and the package has none for ${process.platform}-${process.arch}`);
+  throw failure ?? new Error(`the addon is not built, and the package has none for ${host}`);
 }
 
 /** Which instruction sets the addon has, best first, and why some do not run here. Throws when there is no addon. */
@@ -189,8 +211,7 @@ export function nativeTargets(): { name: string; runs: boolean; reason: string }
 }
 
 /** Threads for work on files: BROWNIAN_THREADS, or the cores that this process may use. */
-export function threadCount(env: Readonly<Record<string, string | undefined>> = process.env): number {
-  const wanted = env.BROWNIAN_THREADS;
+export function threadCount(wanted = setting("BROWNIAN_THREADS")): number {
   if (wanted === undefined || wanted === "") return availableParallelism();
   const threads = Number(wanted);
   if (Number.isInteger(threads) && threads >= 1 && threads <= 1024) return threads;

@@ -108,8 +108,19 @@ function noneRuns(forced: readonly string[], rejected: readonly Rejected[]): Bro
   return new BrownianError("backend-unavailable", `${forced.join(" ")} was asked for, but cannot run here:\n  ${reasons}`);
 }
 
-/** The process's environment; none in a browser. */
-const environment = (): Environment => globalThis.process?.env ?? {};
+/** A variable of the process's environment; none in a browser, nor in Deno where a program may not ask. */
+export function setting(name: string): string | undefined {
+  try {
+    return globalThis.process?.env?.[name];
+  } catch {
+    return undefined;
+  }
+}
+
+const environment = (): Environment => ({
+  BROWNIAN_BACKEND: setting("BROWNIAN_BACKEND"),
+  BROWNIAN_ISA: setting("BROWNIAN_ISA"),
+});
 
 /** The process's selection, made on first use and kept. */
 export function selection(): Selection {

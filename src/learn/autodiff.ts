@@ -1,0 +1,160 @@
+// The one file that knows the autodiff library, @jax-js/jax: loaded when it is first needed, an optional peer. The rest of src/learn takes
+// its functions and types from here, so that another library could take its place.
+//
+// Its arrays are owned: a function takes those it is given, and `x.ref` lends one more (docs/methods.md).
+
+import type { JsTree, Array as Tensor } from "@jax-js/jax";
+import { BrownianError } from "../errors.js";
+
+export type { Tensor };
+
+/** Nested objects and arrays of tensors: parameters, gradients, noise. */
+export type Tree = JsTree<Tensor>;
+
+type Jax = typeof import("@jax-js/jax");
+
+let loaded: Jax | undefined;
+let loading: Promise<Jax> | undefined;
+
+/**
+ * Loads the autodiff library, once; every other function of brownian/learn that computes with tensors needs it.
+ * It computes on WebAssembly, on one thread in Node: the same bits in every run.
+ * @throws BrownianError autodiff-missing where @jax-js/jax is not installed or does not start
+ *
+ * @example
+ * await init();
+ * tensor([1, 2, 3]).mul(2).js(); // [2, 4, 6]
+ */
+export async function init(): Promise<void> {
+  loading ??= load();
+  try {
+    loaded = await loading;
+  } catch (error) {
+    loading = undefined; // tried again next time
+    throw new BrownianError(
+      "autodiff-missing",
+      `brownian/learn needs the library @jax-js/jax, which is not installed or does not load here: npm install @jax-js/jax@0.1.25. (${(error as Error).message.split("\n")[0]})`,
+      { cause: error },
+    );
+  }
+}
+
+async function load(): Promise<Jax> {
+  // What the library takes for granted and Node 20 has not: it compares with the one and asks the other for its name.
+  const scope = globalThis as { Float16Array?: unknown; navigator?: unknown };
+  scope.Float16Array ??= class Float16Array {};
+  scope.navigator ??= { userAgent: "node" };
+  const jax = await import("@jax-js/jax");
+  if (!(await jax.init("wasm")).includes("wasm")) throw new Error("its WebAssembly backend does not start");
+  jax.defaultDevice("wasm");
+  return jax;
+}
+
+/** The autodiff library's own functions (numpy, nn, lax, …), for layers and losses of one's own. @throws BrownianError usage before {@link init} */
+export function jax(): Jax {
+  if (loaded === undefined)
+    throw new BrownianError("usage", "Call `await init()` of brownian/learn first: it loads @jax-js/jax.");
+  return loaded;
+}
+
+/**
+ * A float32 tensor of these numbers, which are copied. Default shape: [data.length]; [] makes a scalar.
+ * @throws BrownianError usage where the shape holds another number of elements
+ *
+ * @example
+ * tensor(new Float32Array(6), [2, 3]).shape; // [2, 3]
+ */
+export function tensor(data: Float32Array | readonly number[] | number, shape?: readonly number[]): Tensor {
+  const values = typeof data === "number" ? Float32Array.of(data) : data instanceof Float32Array ? data : Float32Array.from(data);
+  const wanted = shape ?? (typeof data === "number" ? [] : [values.length]);
+  const size = elements(wanted);
+  if (size !== values.length)
+    throw new BrownianError("usage", `A tensor of shape [${wanted}] has ${size} elements, but ${values.length} were given.`);
+  const { numpy: np } = jax();
+  if (size !== 1) return np.array(values, { shape: [...wanted] });
+  // The library compiles a kernel for every single number it is given, and keeps it: half a millisecond for each new rate. Of two it keeps the numbers.
+  const [value] = values as unknown as [number];
+  return np
+    .array(Float32Array.of(value, value === 0 ? 1 : 0))
+    .slice([0, 1])
+    .reshape([...wanted]);
+}
+
+/** How many elements a shape has. */
+export function elements(shape: readonly number[]): number {
+  return shape.reduce((product, length) => product * length, 1);
+}
+
+/** The numbers of a tensor, which is consumed. */
+export function values(x: Tensor): Float32Array {
+  return x.dataSync() as Float32Array;
+}
+
+/**
+ * The loss and its gradient by the first argument, as one function of the same arguments; to be compiled.
+ * @example
+ * valueAndGradient((x: Tensor) => x.ref.mul(x))(tensor(3)); // [9, 6]
+ */
+export function valueAndGradient<P extends Tree, R extends unknown[]>(
+  loss: (params: P, ...rest: R) => Tensor,
+): (params: P, ...rest: R) => [Tensor, P] {
+  const differentiated = jax().valueAndGrad(loss as unknown as (x: Tensor) => Tensor) as unknown;
+  return differentiated as (params: P, ...rest: R) => [Tensor, P];
+}
+
+/**
+ * The function, traced and compiled once for each set of shapes: ten times as fast as step by step. It must be pure: what it does besides
+ * computing with tensors is done while it is traced only. `dispose` frees what the compiled function keeps.
+ */
+export function compile<F extends (...args: never[]) => unknown>(f: F): F & { dispose(): void } {
+  return jax().jit(f as unknown as (x: Tensor) => Tensor) as unknown as F & { dispose(): void };
+}
+
+/** The same function on every tensor of trees of one structure; consumes them. */
+export function mapTree<T extends Tree>(f: (...tensors: Tensor[]) => Tensor, tree: T, ...others: T[]): T {
+  return jax().tree.map(f, tree, ...others) as unknown as T;
+}
+
+/** A tree lent once more: the one passed stays its owner's. */
+export function refTree<T extends Tree>(tree: T): T {
+  return jax().tree.ref(tree);
+}
+
+/** Gives a tree's memory back. */
+export function disposeTree(tree: Tree): void {
+  jax().tree.dispose(tree);
+}
+
+/** The tensors of a tree in its order; owned by the tree still. */
+export function leaves(tree: Tree): Tensor[] {
+  return jax().tree.leaves<Tensor>(tree);
+}
+
+/** Whether this is a tensor, and not what tensors are nested in. */
+export function isTensor(node: unknown): node is Tensor {
+  return node instanceof jax().Array;
+}
+
+/**
+ * Nested objects and arrays anew: what `replace` gives for a node stands in its place; where it gives undefined, its children are gone into.
+ * @param path the names from the root to the node
+ */
+export function rebuild(
+  node: unknown,
+  replace: (node: unknown, path: readonly string[]) => unknown,
+  path: readonly string[] = [],
+): unknown {
+  const replaced = replace(node, path);
+  if (replaced !== undefined) return replaced;
+  const entries = Object.entries(node as object).map(
+    ([name, child]) => [name, rebuild(child, replace, [...path, name])] as const,
+  );
+  return Array.isArray(node) ? entries.map(([, child]) => child) : Object.fromEntries(entries);
+}
+
+/** Throws a usage error unless x has this shape; null stands for any length. `what` names the tensor as the caller knows it. */
+export function checkShape(what: string, x: { readonly shape: readonly number[] }, shape: readonly (number | null)[]): void {
+  if (x.shape.length === shape.length && shape.every((length, i) => length === null || length === x.shape[i])) return;
+  const wanted = shape.map((length) => length ?? "any").join(", ");
+  throw new BrownianError("usage", `${what} must have shape [${wanted}], but has [${x.shape.join(", ")}].`);
+}
