@@ -69,7 +69,7 @@ describe("on the embedded model", () => {
   let model: Model;
   beforeAll(async () => {
     model = await loadModel(MODEL, { threads: 1, scratch: folder });
-  });
+  }, 60_000);
   afterAll(() => model.dispose());
 
   it("a text is read as the engine writes: the greedy text is what was expected", async () => {

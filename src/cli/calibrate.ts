@@ -102,6 +102,8 @@ function summary(profile: Profile): string {
     "",
     table([["T", "sigma as surprising", "95 %"], ...map], [0, 1, 2]),
     "",
-    `From sigma ${significant(breaking.sigma)} (T = ${significant(breaking.temperature)}) on, moving weights cost more than ${breaking.nats} nats a token.`,
+    breaking.sigma < (profile.noise.at(-1)?.sigma ?? 0)
+      ? `From sigma ${significant(breaking.sigma)} (T = ${significant(breaking.temperature)}) on, moving weights cost more than ${breaking.nats} nats a token.`
+      : `Up to sigma ${significant(breaking.sigma)} (T = ${significant(breaking.temperature)}), the largest measured, moving weights cost no more than ${breaking.nats} nats a token.`,
   ].join("\n");
 }
