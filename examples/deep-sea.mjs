@@ -80,7 +80,7 @@ export async function run(size, progress) {
     of[name].share,
   ];
   const [epsilon, annealed, net, adaptive] = names.map((name) => of[name]);
-  const p = fisher(net.finders, epsilon.finders, all);
+  const [p, pAdaptive] = [net, adaptive].map(({ finders }) => fisher(finders, epsilon.finders, all));
   return {
     title: `Exploring by moving weights: Deep Sea, N = ${n}`,
     paper:
@@ -96,7 +96,7 @@ export async function run(size, progress) {
     rows: names.map(cells),
     seeds,
     reproduced: p < 0.05,
-    verdict: `NoisyNet found the treasure in ${net.finders} of ${all} worlds and epsilon-greedy in ${epsilon.finders} (p = ${p.toPrecision(2)}); with epsilon falling from 1, ${annealed.finders}; adaptive parameter noise, ${adaptive.finders} (p = ${fisher(adaptive.finders, epsilon.finders, all).toPrecision(2)}; its sigma ended at ${adaptive.sigma.mean.toFixed(2)}).`,
+    verdict: `NoisyNet found the treasure in ${net.finders} of ${all} worlds and epsilon-greedy in ${epsilon.finders} (p = ${p.toPrecision(2)}); with epsilon falling from 1 it was found in ${annealed.finders} (p = ${fisher(net.finders, annealed.finders, all).toPrecision(2)} against that). Adaptive parameter noise: **${pAdaptive < 0.05 ? "reproduced" : "not reproduced"}**, ${adaptive.finders} of ${all} (p = ${pAdaptive.toPrecision(2)}; its sigma ended at ${adaptive.sigma.mean.toFixed(2)}).`,
     plots: [
       {
         title: "Worlds in which the treasure was found",
