@@ -75,6 +75,10 @@ describe("metrics", () => {
     expect(sure).toBe(0);
     expect(even).toBeCloseTo(Math.log(4), 14);
     expect([...ensemble([Float64Array.of(1, 0), Float64Array.of(0.5, 0.5)])]).toEqual([0.75, 0.25]);
+    expect([...ensemble([Float64Array.of(1, 0), Float64Array.of(0.5, 0.5)], [1, 3])]).toEqual([0.625, 0.375]);
+    usage(() => ensemble([[1], [1]], [1]), /2 members, but 1 weights/);
+    usage(() => ensemble([[1], [1]], [1, -1]), /weight 1 must be/);
+    usage(() => ensemble([[1], [1]], [0, 0]), /sum of the weights must be/);
     expect(auroc([3, 4], [1, 2])).toBe(1);
     expect(auroc([1, 2], [1, 2])).toBe(0.5);
     expect(auroc([2, 3], [1, 2, 2])).toBeCloseTo((1 / 3 + 2 / 6 + 1) / 2, 14);

@@ -1,9 +1,10 @@
 // What is said about predicted probabilities: accuracy, calibration, likelihood, uncertainty. Plain float64, no tensors: the autodiff library's
 // logarithms are good to 1e-5 only. Predictions are laid out flat, [examples, classes].
 
-import { BrownianError, checkInteger } from "../errors.js";
+import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import { argmax, entropy, softmax } from "../sampling/index.js";
 import { checkLabel } from "./losses.js";
+import { checkPositive } from "./schedules.js";
 
 /** Probabilities (or logits) of n examples, flat: example i's are elements i * classes to (i + 1) * classes - 1. */
 export type Predictions = ArrayLike<number>;
@@ -22,16 +23,28 @@ export function probabilities(logits: Predictions, classes: number, temperature 
   return out;
 }
 
-/** The mean of several members' probabilities, as an ensemble predicts. @throws BrownianError usage for no members, or of unequal lengths */
-export function ensemble(members: readonly Predictions[]): Float64Array {
+/**
+ * The mean of several members' probabilities, as an ensemble predicts: sum w_m p_m / sum w_m.
+ * @param weights one a member, at least 0: of samples at falling rates their rates (Welling & Teh 2011, eq. 11). Default: equal
+ * @throws BrownianError usage for no members, members of unequal lengths, weights that do not fit or are all 0
+ *
+ * @example
+ * ensemble([Float64Array.of(1, 0), Float64Array.of(0.5, 0.5)]); // [0.75, 0.25]
+ */
+export function ensemble(members: readonly Predictions[], weights: readonly number[] = members.map(() => 1)): Float64Array {
   const [first] = members;
   if (first === undefined) throw new BrownianError("usage", "An ensemble needs at least one member.");
+  if (weights.length !== members.length)
+    throw new BrownianError("usage", `There are ${members.length} members, but ${weights.length} weights.`);
+  const total = weights.reduce((sum, w, m) => sum + checkNumber(`weight ${m}`, w, 0), 0);
+  checkPositive("the sum of the weights", total);
   const out = new Float64Array(first.length);
-  for (const member of members) {
+  members.forEach((member, m) => {
     if (member.length !== out.length)
       throw new BrownianError("usage", `The ensemble's members have ${out.length} and ${member.length} probabilities.`);
-    for (let i = 0; i < out.length; i++) out[i] = (out[i] as number) + (member[i] as number) / members.length;
-  }
+    const share = (weights[m] as number) / total;
+    for (let i = 0; i < out.length; i++) out[i] = (out[i] as number) + share * (member[i] as number);
+  });
   return out;
 }
 

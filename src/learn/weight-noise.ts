@@ -26,6 +26,7 @@ export type WeightNoise<P, N> = { kicks: P; inner: N };
 /**
  * A layer, or a whole network, that computes with w + sigma eps wherever it is given noise; without noise it is the layer at rest.
  *
+ * A schedule's step is the tick that the noise is drawn with: the step in {@link train}, the member's number in {@link predict}.
  * The gradient goes through w + sigma eps; under "rms" the RMS counts as a constant, so that no weight grows in order to be louder than the noise.
  *
  * @throws BrownianError usage for sigma below 0 (of a schedule: at the step where it is)
