@@ -10,8 +10,8 @@ const SIZES = {
   small: { size: 4, seeds: [1, 2, 3], episodes: 100 },
 };
 const HIDDEN = 20;
-/** The same for all: an Adam rate, steps of the world between two lessons. */
-const LEARNING = { rate: 5e-3, learnEvery: 2 };
+/** The same for all: an Adam rate, steps of the world between two lessons. Chosen on other worlds than those of the seeds above. */
+const LEARNING = { rate: 2e-3, learnEvery: 2 };
 /** Chance of a random action: bsuite's; and the share of episodes in which it falls to this from 1, where it does. */
 const EPSILON = 0.05;
 const ANNEALED = 0.2;
@@ -80,7 +80,7 @@ export async function run(size, progress) {
     of[name].share,
   ];
   const [epsilon, annealed, net, adaptive] = names.map((name) => of[name]);
-  const p = fisher(net.finders, epsilon.finders, all);
+  const [p, pAdaptive] = [net, adaptive].map(({ finders }) => fisher(finders, epsilon.finders, all));
   return {
     title: `Exploring by moving weights: Deep Sea, N = ${n}`,
     paper:
@@ -96,7 +96,7 @@ export async function run(size, progress) {
     rows: names.map(cells),
     seeds,
     reproduced: p < 0.05,
-    verdict: `NoisyNet found the treasure in ${net.finders} of ${all} worlds and epsilon-greedy in ${epsilon.finders} (p = ${p.toPrecision(2)}); with epsilon falling from 1, ${annealed.finders}; adaptive parameter noise, ${adaptive.finders} (p = ${fisher(adaptive.finders, epsilon.finders, all).toPrecision(2)}; its sigma ended at ${adaptive.sigma.mean.toFixed(2)}).`,
+    verdict: `NoisyNet found the treasure in ${net.finders} of ${all} worlds and epsilon-greedy in ${epsilon.finders} (p = ${p.toPrecision(2)}); with epsilon falling from 1 it was found in ${annealed.finders} (p = ${fisher(net.finders, annealed.finders, all).toPrecision(2)} against that). Adaptive parameter noise: **${pAdaptive < 0.05 ? "reproduced" : "not reproduced"}**, ${adaptive.finders} of ${all} (p = ${pAdaptive.toPrecision(2)}; its sigma ended at ${adaptive.sigma.mean.toFixed(2)}).`,
     plots: [
       {
         title: "Worlds in which the treasure was found",
