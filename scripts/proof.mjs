@@ -56,5 +56,8 @@ if (!quick)
     text.replace(marks, (_, before, after) => `${before}${table}\n${after}`),
   );
 const failures = rows.filter(({ failed }) => failed).length;
-console.log(`${rows.length - failures} fine, ${failures} failed; ${readdirSync(prebuilds).join(", ")} in ${tarball}`);
+const untried = rows.filter(({ tried }) => !tried).length;
+console.log(
+  `${rows.length - failures - untried} fine, ${failures} failed, ${untried} not tried; ${readdirSync(prebuilds).join(", ")} in ${tarball}`,
+);
 process.exitCode = failures > 0 ? 1 : 0;

@@ -41,7 +41,7 @@ export async function note(what, see) {
     seen = error instanceof NotHere ? `not tried: ${first[0]}` : `FAILED: ${first.slice(0, 3).join(" / ").slice(0, 300)}`;
     if (verdict === "FAILED") console.error(error.message);
   }
-  rows.push({ what, seen, failed: verdict === "FAILED" });
+  rows.push({ what, seen, failed: verdict === "FAILED", tried: verdict !== "not   " });
   console.error(`${verdict} ${what}: ${seen}`);
 }
 
