@@ -258,6 +258,8 @@ class GroupMover {
       const uint64_t index = move_.index + uint64_t(block) * weights;
       const size_t room = size_t((kSpan - index % kSpan + weights - 1) / weights);
       const size_t count = room < blocks - block ? room : blocks - block;
+      ahead_ = data + (block + count) * bytes;
+      ahead_end_ = data + (block + count + (room < blocks - block - count ? room : blocks - block - count)) * bytes;
       changed += span(data + block * bytes, count, index);
       block += count;
     }
@@ -299,6 +301,11 @@ class GroupMover {
           return memchr(levels_ + first, level, last - first + 1) != nullptr;
         },
         [&](uint64_t weight) {
+          // The next span is brought near meanwhile, a line a hit.
+          if (ahead_ < ahead_end_) {
+            prefetch<false>(ahead_);
+            ahead_ += 64;
+          }
           const size_t run = size_t(weight - index) >> group_log_;
           return shares_[run] & (0u - uint32_t(levels_[run] == level));
         },
@@ -311,6 +318,7 @@ class GroupMover {
   Draws& draws_;
   Hits& hits_;
   int group_log_;
+  const uint8_t *ahead_ = nullptr, *ahead_end_ = nullptr;
   int8_t levels_[kSpanRuns + kTileRuns];
   uint32_t shares_[kSpanRuns + kTileRuns];
 };
