@@ -1,6 +1,5 @@
-// The table of experiments: one line each. `npm run examples` runs them in this order; each file also runs alone
-// (`node examples/NAME.mjs`). `seconds` is about what a processor
-// works on one: the progress bar's measure.
+// The table of experiments: one line each. `npm run examples` runs them in this order; each file also runs alone (`node examples/NAME.mjs`).
+// `seconds` is about what a processor works on one: the progress bar's measure.
 
 /**
  * @typedef {(size: "full" | "small", progress: (share: number, what: string) => void) => Promise<import("./experiment.mjs").Experiment>} Run

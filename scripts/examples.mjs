@@ -54,9 +54,9 @@ bar.stop();
 
 const html = await renderPage({
   title: "Temperature and noise in networks: every method, tried",
-  lead: "What each paper says, tried on real digits and small worlds, with intervals over seeds; and said plainly where it was not reproduced.",
+  lead: `What each paper says, tried on real digits and small worlds, with intervals over seeds; and said plainly where it was not reproduced.${quick ? " **Reduced sizes, too small to decide anything.**" : ""}`,
   sections,
-  foot: `npm run examples${quick ? " -- --quick: reduced sizes, for a look only" : ""}. ${seconds1((performance.now() - began) / 1e3)} s on ${cpus().length} × ${cpus()[0]?.model ?? "an unknown processor"}, Node ${process.versions.node}.`,
+  foot: `npm run examples${quick ? " -- --quick" : ""}. ${seconds1((performance.now() - began) / 1e3)} s on ${cpus().length} × ${cpus()[0]?.model ?? "an unknown processor"}, Node ${process.versions.node}.`,
 });
 await mkdir(dirname(output), { recursive: true });
 await writeWhole(output, fileURLToPath(new URL("../examples/index.mjs", import.meta.url)), (partial) => writeFile(partial, html));

@@ -131,7 +131,7 @@ describe("the table of experiments", { timeout: 180_000 }, () => {
       });
     const { status, stdout } = examples("--quick", "--only", "languages", "-o", page);
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^## Moving weights in a network from a package/);
+    expect(stdout).toMatch(/^\(Reduced size, .*\)\n\n## Moving weights in a network from a package/);
     const html = readFileSync(page, "utf8");
     expect(html).toContain("<td>at rest</td>");
     expect(html).toContain("reproduced</strong>");
