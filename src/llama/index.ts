@@ -1,7 +1,7 @@
 // brownian/llama: language models that write with moving weights.
 
 export { type CalibrateOptions, calibrate } from "./calibrate.js";
-export { describeEngine } from "./engine.js";
+export { describeEngine, type Seen } from "./engine.js";
 export {
   type Expected,
   type GenerateOptions,

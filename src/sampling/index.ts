@@ -2,4 +2,6 @@
 
 export { type NoisePoint, noiseFlipRate, type Profile, type SoftmaxPoint, softmaxFlipRate, weightSigma } from "./calibration.js";
 export { gaussianMax, gumbel, gumbelMax } from "./gumbel.js";
+export type { Estimate } from "./intervals.js";
+export { compressionRatio, distinct, repetition, selfBleu, type Tokens } from "./metrics.js";
 export { argmax, crossEntropy, entropy, type Heat, inverseTemperature, kl, type Logits, logSoftmax, softmax } from "./softmax.js";
