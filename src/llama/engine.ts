@@ -257,7 +257,8 @@ export class EngineModel {
     try {
       const output = await this.sequence.controlledEvaluate(
         tokens.slice(0, -1).map((token, i) => {
-          const logits = { filter: { tokens: [tokens[i + 1] as Token], includeMax: true } };
+          // The selected token is the likeliest: nothing is sampled. (includeMax of node-llama-cpp 3.22 adds the largest only where it is there already.)
+          const logits = { filter: { tokens: [tokens[i + 1] as Token], includeSelected: true } };
           return [token as Token, { generateNext: { logits, totalLogitWeight: true } }];
         }),
       );

@@ -246,6 +246,15 @@ export class Model {
     }
   }
 
+  /**
+   * The tokens of a prompt, with the one that begins every text where the model has one.
+   * @throws BrownianError usage where there is none, or they fill the context
+   */
+  tokens(prompt: string): readonly number[] {
+    this.refuseDisposed();
+    return this.promptTokens(prompt);
+  }
+
   /** Tokens of a text that `score` reads at a time. */
   get windowLength(): number {
     return this.contextSize - (this.engine.beginning === null ? 0 : 1);
