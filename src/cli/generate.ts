@@ -352,7 +352,7 @@ async function printJson(model: Model, prompt: string, runs: readonly Run[], com
   const texts = [];
   for (const run of runs) {
     if (common.signal.aborted) break;
-    const generation = await model.complete(prompt, { ...run.options, ...common });
+    const { ids: _, ...generation } = await model.complete(prompt, { ...run.options, ...common });
     const { sigma, label } = run;
     const { scale, imatrix, rounding, dynamics, tau, temperature = 0, seed } = run.options;
     texts.push({ label, sigma, scale, imatrix, rounding, dynamics, tau, temperature, seed: String(seed), ...generation });

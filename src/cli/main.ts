@@ -8,6 +8,7 @@ import { Command, CommanderError } from "commander";
 import { BrownianError } from "../errors.js";
 import { buildNativeCommand } from "./build-native.js";
 import { calibrateCommand } from "./calibrate.js";
+import { compareCommand } from "./compare.js";
 import { generateCommand } from "./generate.js";
 import { infoCommand } from "./info.js";
 import { inspectCommand } from "./inspect.js";
@@ -37,7 +38,15 @@ function program(): Command {
     .version(version)
     .configureHelp({ helpWidth: 110 })
     .exitOverride();
-  const commands = [generateCommand, perturbCommand, calibrateCommand, inspectCommand, infoCommand, buildNativeCommand];
+  const commands = [
+    generateCommand,
+    perturbCommand,
+    calibrateCommand,
+    compareCommand,
+    inspectCommand,
+    infoCommand,
+    buildNativeCommand,
+  ];
   for (const command of commands) root.addCommand(command(invocation).copyInheritedSettings(root));
   return root;
 }

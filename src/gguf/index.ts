@@ -15,5 +15,5 @@ export {
   type TensorToMove,
   tensorRms,
 } from "./mover.js";
-export { writeWhole } from "./output.js";
+export { checkOutputFolder, writeFolderWhole, writeWhole } from "./output.js";
 export { openWriter, type Writer } from "./writer.js";

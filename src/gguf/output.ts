@@ -1,6 +1,6 @@
 // Outputs appear whole or not at all: written under another name beside their place, then renamed. Never replaces the input or a device.
 
-import { access, constants, rename, stat } from "node:fs/promises";
+import { access, constants, mkdir, readdir, rename, stat } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import { BrownianError } from "../errors.js";
 import { asFileError } from "./file-errors.js";
@@ -36,6 +36,62 @@ export async function writeWhole<T>(output: string, input: string, work: (partia
     const { path } = error as NodeJS.ErrnoException;
     throw path === undefined || path === partial ? asFileError(error, output) : error;
   }
+}
+
+/**
+ * {@link writeWhole} for a folder: `work` fills an empty one. A former folder gives way only if it has nothing but files of these names.
+ * @throws BrownianError as {@link checkOutputFolder}; what `work` throws
+ *
+ * @example
+ * await writeFolderWhole("report", ["report.html"], (folder) => writeFile(join(folder, "report.html"), html));
+ */
+export async function writeFolderWhole(
+  output: string,
+  names: readonly string[],
+  work: (folder: string) => Promise<void>,
+): Promise<void> {
+  const target = resolve(output);
+  const folder = dirname(target);
+  const label = basename(target);
+  await checkOutputFolder(output, names);
+  await sweep(folder, label, ENDING);
+  const partial = await claim(folder, label, ENDING);
+  try {
+    await mkdir(partial);
+    await work(partial);
+    if (await exists(target)) {
+      const former = await claim(folder, label, ENDING);
+      await rename(target, former);
+      await rename(partial, target);
+      await discard(former);
+    } else await rename(partial, target);
+    release(partial);
+  } catch (error) {
+    await discard(partial);
+    throw asFileError(error, output);
+  }
+}
+
+/**
+ * Whether {@link writeFolderWhole} can be asked for this folder: to be known before work begins.
+ * @throws BrownianError file-not-found, file-access (no right to write there, or no folder), output-exists (there is something else in it)
+ */
+export async function checkOutputFolder(output: string, names: readonly string[]): Promise<void> {
+  const target = resolve(output);
+  await checkFolder(dirname(target), output);
+  const there = await stat(target).catch(() => null);
+  if (there === null) return;
+  if (!there.isDirectory()) throw new BrownianError("file-access", `${output} is a file: give the folder another name.`);
+  const others = (await readdir(target)).filter((name) => !names.includes(name));
+  if (others.length > 0)
+    throw new BrownianError(
+      "output-exists",
+      `${output} has other files in it (${others.slice(0, 3).join(", ")}): give the folder another name.`,
+    );
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null)) !== null;
 }
 
 async function checkFolder(folder: string, output: string): Promise<void> {

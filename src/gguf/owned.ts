@@ -65,14 +65,14 @@ function watchForExit(): Promise<unknown> {
 function removeHeld(): void {
   for (const path of held) {
     try {
-      rmSync(path, { force: true });
+      rmSync(path, { force: true, recursive: true });
     } catch {
       // The next process sweeps it; the others must go now.
     }
   }
 }
 
-/** A path in `folder` for a file of ours: ".<label>.<host>.<pid>.<start>.<random><ending>". It is removed at exit until {@link release}d. */
+/** A path in `folder` for a file (or folder) of ours: ".<label>.<host>.<pid>.<start>.<random><ending>". It is removed at exit until {@link release}d. */
 export async function claim(folder: string, label: string, ending: string): Promise<string> {
   await watchForExit();
   const owner = `${host()}.${process.pid}.${startOf(process.pid)}.${Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex")}`;
@@ -88,7 +88,7 @@ export function release(path: string): void {
 
 /** Removes the file now. */
 export async function discard(path: string): Promise<void> {
-  await rm(path, { force: true });
+  await rm(path, { force: true, recursive: true });
   held.delete(path);
 }
 
@@ -104,7 +104,7 @@ export async function sweep(folder: string, label: string | null, ending: string
     if (itsEnding !== ending || itsHost !== host() || (label !== null && itsLabel !== shortened(label))) continue;
     if (isAlive(Number(pid), Number(start))) continue;
     // In a folder that users share it may be another's, whose own next process will remove it.
-    await rm(join(folder, name), { force: true }).catch(() => undefined);
+    await rm(join(folder, name), { force: true, recursive: true }).catch(() => undefined);
   }
 }
 

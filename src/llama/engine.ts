@@ -26,6 +26,16 @@ export interface Sampling {
   readonly minP: number;
   /** 32 bits. */
   readonly seed: number;
+  /** A token that ends texts is written like any other. */
+  readonly yieldEogToken: boolean;
+}
+
+/** What the engine thought of one token. */
+export interface Seen {
+  /** ln p of the token, given those before it. */
+  readonly logProbability: number;
+  /** Whether no token was likelier. */
+  readonly likeliest: boolean;
 }
 
 export const DEFAULT_CONTEXT = 4096;
@@ -131,6 +141,8 @@ export class EngineModel {
     readonly contextSize: number,
   ) {}
 
+  private logitsAfter: Float32Array | undefined;
+
   /** The tokens of a text, with the token that begins every text where the model has one; none for "" where it has not. */
   tokenize(text: string): number[] {
     const { bos, shouldPrependBosToken } = this.model.tokens;
@@ -163,40 +175,109 @@ export class EngineModel {
     }
   }
 
+  /**
+   * The continuation of `tokens` where `pick` chooses: it is given the logits of the whole vocabulary, in an array that is used again for the
+   * next token. A token that ends texts ends this one unless sampling lets it be written.
+   */
+  async *choose(
+    tokens: readonly number[],
+    pick: (logits: Float32Array) => number,
+    sampling: Sampling,
+  ): AsyncGenerator<number, void> {
+    let next = [...tokens];
+    for (;;) {
+      let chosen = 0;
+      await this.evaluated(next, next.length - 1, (_, logits) => {
+        chosen = pick(logits);
+        if (!(Number.isInteger(chosen) && chosen >= 0 && chosen < logits.length))
+          throw new BrownianError("usage", `pick must return a token, 0 to ${logits.length - 1}, but returned ${chosen}.`);
+      });
+      if (!sampling.yieldEogToken && this.model.isEogToken(chosen as Token)) return;
+      yield chosen;
+      next = [chosen];
+    }
+  }
+
   /** Evaluates tokens with the present weights, and writes none: the context that `continue` then goes on from. */
   async read(tokens: readonly number[]): Promise<void> {
     try {
       await this.sequence.evaluateWithoutGeneratingNewTokens(tokens as Token[]);
     } catch (error) {
-      throw new BrownianError("engine-failed", `The engine failed while it read with ${this.name}: ${(error as Error).message}`, {
-        cause: error,
-      });
+      throw this.readFailed(error);
     }
   }
 
   /**
-   * The logits after each of `tokens`, no more than the context holds, evaluated afresh in one go: visit(i, logits) with the logits of all
-   * tokens of the vocabulary after token i. The array is used again for the next.
+   * The logits after each of `tokens`, no more than the context holds, evaluated afresh: visit(i, logits) with the logits of all tokens of the
+   * vocabulary after token i. The array is used again for the next. In one go, unless there is something to do between two tokens.
    */
-  async score(tokens: readonly number[], visit: (i: number, logits: Float32Array) => void): Promise<void> {
+  async score(
+    tokens: readonly number[],
+    visit: (i: number, logits: Float32Array) => void,
+    between?: () => Promise<unknown>,
+  ): Promise<void> {
     await this.reset();
-    try {
-      const wanted = { generateNext: { logits: true } };
-      const output = await this.sequence.controlledEvaluate(tokens.map((token) => [token as Token, wanted]));
-      let logits: Float32Array | undefined;
-      for (const [i, one] of output.entries()) {
-        const all = one?.next.logits ?? new Map<Token, number>();
-        logits ??= new Float32Array(all.size);
-        for (const [token, logit] of all) logits[token] = logit;
-        visit(i, logits);
+    if (between === undefined) await this.evaluated(tokens, 0, visit);
+    else {
+      for (const [i, token] of tokens.entries()) {
+        if (i > 0) await between();
+        await this.evaluated([token], 0, (_, logits) => visit(i, logits));
       }
-    } catch (error) {
-      if (error instanceof BrownianError) throw error;
-      throw new BrownianError("engine-failed", `The engine failed while it read with ${this.name}: ${(error as Error).message}`, {
-        cause: error,
-      });
     }
     await this.reset();
+  }
+
+  /** Evaluates tokens after those that the context holds, and visits the logits after each from number `first` on. */
+  private async evaluated(
+    tokens: readonly number[],
+    first: number,
+    visit: (i: number, logits: Float32Array) => void,
+  ): Promise<void> {
+    try {
+      const wanted = { generateNext: { logits: true } };
+      const output = await this.sequence.controlledEvaluate(
+        tokens.map((token, i) => (i < first ? (token as Token) : [token as Token, wanted])),
+      );
+      for (let i = first; i < tokens.length; i++) {
+        const all = output[i]?.next.logits ?? new Map<Token, number>();
+        if (this.logitsAfter?.length !== all.size) this.logitsAfter = new Float32Array(all.size);
+        for (const [token, logit] of all) this.logitsAfter[token] = logit;
+        visit(i, this.logitsAfter);
+      }
+    } catch (error) {
+      throw this.readFailed(error);
+    }
+  }
+
+  /**
+   * What the engine thinks of every token but the first, evaluated afresh. Without handing over logits, which takes several times as long.
+   */
+  async follow(tokens: readonly number[]): Promise<Seen[]> {
+    await this.reset();
+    try {
+      const output = await this.sequence.controlledEvaluate(
+        tokens.slice(0, -1).map((token, i) => {
+          // The selected token is the likeliest: nothing is sampled. (includeMax of node-llama-cpp 3.22 adds the largest only where it is there already.)
+          const logits = { filter: { tokens: [tokens[i + 1] as Token], includeSelected: true } };
+          return [token as Token, { generateNext: { logits, totalLogitWeight: true } }];
+        }),
+      );
+      await this.reset();
+      return output.map((one, i) => {
+        const logits = one?.next.logits ?? new Map<Token, number>();
+        const own = logits.get(tokens[i + 1] as Token) ?? Number.NaN;
+        const max = Math.max(...logits.values());
+        return { logProbability: own - max - Math.log(one?.next.totalLogitWeight ?? Number.NaN), likeliest: own === max };
+      });
+    } catch (error) {
+      throw this.readFailed(error);
+    }
+  }
+
+  private readFailed(error: unknown): BrownianError {
+    if (error instanceof BrownianError) return error;
+    const message = `The engine failed while it read with ${this.name}: ${(error as Error).message}`;
+    return new BrownianError("engine-failed", message, { cause: error });
   }
 
   /** The token that every text begins with, where the model has one. */

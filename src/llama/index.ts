@@ -1,7 +1,9 @@
 // brownian/llama: language models that write with moving weights.
 
 export { type CalibrateOptions, calibrate } from "./calibrate.js";
-export { describeEngine } from "./engine.js";
+export { type CompareOptions, compare } from "./compare.js";
+export type { Comparison, ComparisonSettings } from "./comparison.js";
+export { describeEngine, type Seen } from "./engine.js";
 export {
   type Expected,
   type GenerateOptions,

@@ -10,7 +10,7 @@ import { dynamicsNamed } from "../thermostat/dynamics/index.js";
 import type { Schedule } from "../thermostat/schedule.js";
 import type { NoiseSettings, Watch } from "../thermostat/settings.js";
 import { DEFAULT_TAU, Thermostat } from "../thermostat/thermostat.js";
-import { EngineModel, type EngineOptions, type Sampling } from "./engine.js";
+import { EngineModel, type EngineOptions, type Sampling, type Seen } from "./engine.js";
 import { type Probe, probe } from "./probe.js";
 import { TextStream } from "./text-stream.js";
 
@@ -47,6 +47,16 @@ export interface GenerateOptions extends Omit<Partial<NoiseSettings>, "sigma"> {
   readonly topP?: number;
   /** Softmax samples from tokens at least p times as likely as the likeliest only; default 0, all of them. */
   readonly minP?: number;
+  /**
+   * Chooses every token instead of the engine, given the logits of the whole vocabulary (the array is used again for the next token) and how
+   * many tokens there are already. Slower: the logits have to be handed over.
+   * @example
+   * const stream = new Noise(7n).stream("dice"); // noise on the logits
+   * await model.complete("Once upon a time", { pick: (logits, tick) => gaussianMax(logits, stream, { tick }, 0.5) });
+   */
+  readonly pick?: (logits: Float32Array, index: number) => number;
+  /** A token that ends texts is written like any other, so that all texts have `maxTokens`; default false. */
+  readonly endless?: boolean;
   /** Of the weights and of softmax sampling; default 0. */
   readonly seed?: Seed;
   /** Default 100. */
@@ -59,6 +69,8 @@ export interface Generation {
   /** The continuation, without the prompt. */
   readonly text: string;
   readonly tokens: number;
+  /** The continuation as the model's own tokens. */
+  readonly ids: readonly number[];
   /** Seconds spent on all tokens but the first (which includes the prompt), moving weights included. */
   readonly seconds: number;
   readonly tokensPerSecond: number;
@@ -71,9 +83,14 @@ export interface Generation {
 }
 
 export interface ScoreOptions
-  extends Omit<GenerateOptions, "recompute" | "promptWeights" | "temperature" | "topK" | "topP" | "minP"> {
+  extends Omit<GenerateOptions, "recompute" | "promptWeights" | "temperature" | "topK" | "topP" | "minP" | "pick" | "endless"> {
   /** Tokens of the text to read; default all. */
   readonly maxTokens?: number;
+  /**
+   * Lets the dynamics go on from token to token, as while a text is written, from tick 0 at the beginning of every window. Token by token, which
+   * takes longer; by default the whole text is read with the weights of tick 0.
+   */
+  readonly ticks?: boolean;
 }
 
 /** What a model expected at one token of a text. */
@@ -238,26 +255,37 @@ export class Model {
 
   /**
    * Reads `text` and tells what the model expected at every token, with its weights as `options` moves them (tick 0 of the dynamics).
-   * The text is cut into windows of the context's size, each read for itself from its beginning on. Resolves to the number of tokens visited.
+   * The text is cut into windows of the context's size, each read for itself from its beginning on; windows may be given instead, as
+   * {@link windows} makes them. Resolves to the number of tokens visited.
    *
    * @throws BrownianError usage for an empty text, and as `generate`; the signal's reason when aborted
    * @example
    * let nll = 0; // nats
    * await model.score("Once upon a time there was a king.", { sigma: 0.05 }, ({ token, logits }) => (nll -= logSoftmax(logits)[token]));
    */
-  async score(text: string, options: ScoreOptions, visit: (expected: Expected) => void): Promise<number> {
+  async score(
+    text: string | readonly (readonly number[])[],
+    options: ScoreOptions,
+    visit: (expected: Expected) => void,
+  ): Promise<number> {
     this.begin();
     try {
-      const windows = this.windows(text, options.maxTokens ?? Number.MAX_SAFE_INTEGER);
-      await this.alone(() => this.prepare(() => [], options));
+      const windows = typeof text === "string" ? this.windows(text, { maxTokens: options.maxTokens }) : text;
+      const { moved } = await this.alone(() => this.prepare(() => [], options));
+      const ticking = moved && options.ticks === true && this.bath.dynamics.moves;
       let position = 0;
       for (const [number, window] of windows.entries()) {
         options.signal?.throwIfAborted();
+        if (ticking && number > 0) await this.alone(() => this.bath.start({ signal: options.signal }));
         await this.alone(() =>
-          this.engine.score(window, (i, logits) => {
-            const token = window[i + 1];
-            if (token !== undefined) visit({ position: position++, window: number, token, logits });
-          }),
+          this.engine.score(
+            window,
+            (i, logits) => {
+              const token = window[i + 1];
+              if (token !== undefined) visit({ position: position++, window: number, token, logits });
+            },
+            ticking ? () => this.bath.tick() : undefined,
+          ),
         );
       }
       return position;
@@ -369,24 +397,60 @@ export class Model {
     return { tokens, start: prompt.length };
   }
 
+  /**
+   * The tokens of a prompt, with the one that begins every text where the model has one.
+   * @throws BrownianError usage where there is none, or they fill the context
+   */
+  tokens(prompt: string): readonly number[] {
+    this.refuseDisposed();
+    return this.promptTokens(prompt);
+  }
+
   /** Tokens of a text that `score` reads at a time. */
   get windowLength(): number {
     return this.contextSize - (this.engine.beginning === null ? 0 : 1);
   }
 
-  /** A text's tokens in windows that fit the context, each begun as texts are. */
-  private windows(text: string, most: number): number[][] {
-    checkInteger("maxTokens", most, 1);
+  /**
+   * A text's tokens in windows of `length` tokens (default {@link windowLength}), each begun as texts are.
+   * @throws BrownianError usage for a text with nothing to be expected, or windows that do not fit the context
+   */
+  windows(text: string, options: { length?: number | undefined; maxTokens?: number | undefined } = {}): number[][] {
+    const most = checkInteger("maxTokens", options.maxTokens ?? Number.MAX_SAFE_INTEGER, 1);
     const begin = this.engine.beginning;
     const skip = begin === null ? 0 : 1;
     const all = this.engine.tokenize(text).slice(skip, skip + most);
-    const length = this.windowLength;
+    const length = checkInteger("length", options.length ?? this.windowLength, 1, this.windowLength);
     const windows: number[][] = [];
     for (let at = 0; at < all.length; at += length)
       windows.push([...(begin === null ? [] : [begin]), ...all.slice(at, at + length)]);
     if (!windows.some((window) => window.length > 1))
       throw new BrownianError("usage", "The text has no token to be expected: give a longer one.");
     return windows;
+  }
+
+  /**
+   * What the clean model thinks of the continuation `ids` of `prompt`: ln p of each token given the text before it, and whether it was the
+   * likeliest. The tokens of a text that was written are `Generation.ids`: its letters may be tokens in several ways.
+   * @throws BrownianError as `generate`; usage where prompt and continuation do not fit the context
+   * @example
+   * const { ids } = await model.complete("Once upon a time", { sigma: 0.1 });
+   * const seen = await model.follow("Once upon a time", ids); // seen[0].logProbability
+   */
+  async follow(prompt: string, ids: readonly number[]): Promise<Seen[]> {
+    this.begin();
+    try {
+      const { tokens } = await this.alone(() => this.prepare(() => this.promptTokens(prompt), {}));
+      const all = [...tokens, ...ids];
+      if (all.length > this.contextSize)
+        throw new BrownianError(
+          "usage",
+          `Prompt and continuation have ${all.length} tokens, but the context holds ${this.contextSize}: shorten them.`,
+        );
+      return (await this.alone(() => this.engine.follow(all))).slice(tokens.length - 1);
+    } finally {
+      this.busy = false;
+    }
   }
 
   /** Which tensors that can move the engine sees moving. Measured once, on first use; see {@link Probe}. */
@@ -444,15 +508,28 @@ export class Model {
       prepared = await this.alone(() => this.prepare(() => this.promptTokens(prompt), options));
     } catch (error) {
       if (signal === undefined || error !== signal.reason) throw error;
-      return { text: "", tokens: 0, seconds: 0, tokensPerSecond: 0, weights: 0, changed: 0, reloaded: false, stop: "aborted" };
+      return {
+        text: "",
+        tokens: 0,
+        ids: [],
+        seconds: 0,
+        tokensPerSecond: 0,
+        weights: 0,
+        changed: 0,
+        reloaded: false,
+        stop: "aborted",
+      };
     }
     const { tokens, read, reloaded, moved } = prepared;
     const room = this.contextSize - tokens.length;
     const stream = new TextStream(this.engine, tokens);
     const context = [...tokens];
-    let written = this.engine.continue(tokens.slice(read), sampling);
-    const moves = this.bath.dynamics.moves && moved;
     let count = 0;
+    const { pick } = options;
+    const continued = (from: readonly number[], how: Sampling) =>
+      pick === undefined ? this.engine.continue(from, how) : this.engine.choose(from, (logits) => pick(logits, count), how);
+    let written = continued(tokens.slice(read), sampling);
+    const moves = this.bath.dynamics.moves && moved;
     let seconds = 0;
     let text = "";
     let stop: Generation["stop"] | undefined;
@@ -464,7 +541,7 @@ export class Model {
           if (moves && count > 0 && recompute) {
             await written.return();
             await this.engine.reset();
-            written = this.engine.continue(context, { ...sampling, seed: (sampling.seed + count) >>> 0 });
+            written = continued(context, { ...sampling, seed: (sampling.seed + count) >>> 0 });
           }
           const next = await written.next();
           if (next.done) return undefined;
@@ -493,7 +570,7 @@ export class Model {
     const tokensPerSecond = seconds > 0 ? (count - 1) / seconds : 0;
     const { weights } = this.bath.drawn;
     const changed = await this.alone(() => this.bath.difference());
-    return { text, tokens: count, seconds, tokensPerSecond, weights, changed, reloaded, stop };
+    return { text, tokens: count, ids: context.slice(tokens.length), seconds, tokensPerSecond, weights, changed, reloaded, stop };
   }
 
   /** Nothing was written: an end of text at once is fine, logits that are no numbers are not. */
@@ -625,9 +702,13 @@ function deadAmong(tensors: readonly Tensor[], dead: Probe["dead"]): Tensor[] {
   return tensors.filter((tensor) => names.has(tensor.name));
 }
 
-function checkSampling({ temperature = 0, topK = 0, topP = 1, minP = 0, seed = 0 }: GenerateOptions): Sampling {
+function checkSampling({ endless, pick, ...options }: GenerateOptions): Sampling {
+  const { temperature = 0, topK = 0, topP = 1, minP = 0, seed = 0 } = options;
   const whole = seed64(seed);
+  if (pick !== undefined && (temperature !== 0 || topK !== 0 || topP !== 1 || minP !== 0))
+    throw new BrownianError("usage", "Give pick, or temperature, topK, topP and minP: pick chooses instead of them.");
   return {
+    yieldEogToken: endless ?? false,
     temperature: checkNumber("temperature", temperature, 0, 1e6),
     topK: checkInteger("topK", topK, 0, 2 ** 31 - 1),
     topP: checkNumber("topP", topP, 0, 1),

@@ -36,6 +36,8 @@ export type Part =
       readonly title: string;
       readonly caption?: string;
       readonly legend?: readonly { readonly label: string; readonly color: string }[];
+      /** The wide drawing says itself what is what: the legend is for narrow rooms only. */
+      readonly labelled?: boolean;
     }
   /** Printed shell commands or code, as they are. */
   | { readonly kind: "code"; readonly text: string }
@@ -147,6 +149,17 @@ ${page.foot === undefined ? "" : `<footer><p>${inline(page.foot)}</p></footer>\n
 `;
 }
 
+/**
+ * A figure alone, as an SVG file in light colours on white: for slides and READMEs. Its legend stays behind, so it should say itself what is what.
+ * @throws BrownianError package-missing
+ */
+export async function renderFigure(figure: Extract<Part, { kind: "figure" }>): Promise<string> {
+  const html = drawn(figure.plot, figure.title, WIDE, await loadPlot());
+  const svg = html.slice(html.indexOf("<svg"), html.lastIndexOf("</svg>") + 6);
+  const style = `:root { ${colours(0)} --ground: #ffffff; font-family: system-ui, sans-serif; color: #222; background: #fff; }`;
+  return `${svg.replace(/^<svg/, '<svg xmlns="http://www.w3.org/2000/svg"').replace(">", `><style>${style}</style>`)}\n`;
+}
+
 function partHtml(part: Part, drawing: Drawing | undefined): string {
   switch (part.kind) {
     case "paragraph":
@@ -182,10 +195,13 @@ function sampleHtml({ head, prompt, body, foot }: Sample): string {
   return `<article><h3>${inline(head)}</h3><p>${before}${escaped(body)}</p>${after}</article>`;
 }
 
-function figureHtml({ plot, title, caption, legend = [] }: Extract<Part, { kind: "figure" }>, drawing: Drawing): string {
+function figureHtml(
+  { plot, title, caption, labelled, legend = [] }: Extract<Part, { kind: "figure" }>,
+  drawing: Drawing,
+): string {
   const keys = legend.map(({ label, color }) => `<li><i style="background:${escaped(color)}"></i>${inline(label)}</li>`).join("");
   return `<figure>
-${keys === "" ? "" : `<ul class="legend">${keys}</ul>\n`}${[WIDE, NARROW].map((room) => drawn(plot, title, room, drawing)).join("\n")}
+${keys === "" ? "" : `<ul class="legend${labelled ? " narrow" : ""}">${keys}</ul>\n`}${[WIDE, NARROW].map((room) => drawn(plot, title, room, drawing)).join("\n")}
 ${caption === undefined ? "" : `<figcaption>${inline(caption)}</figcaption>\n`}</figure>`;
 }
 
@@ -251,7 +267,8 @@ figure svg { display: block; max-width: 100%; height: auto; overflow: visible; -
 .narrow { display: none; }
 figcaption, caption { color: var(--dim); font-size: 0.88rem; text-align: left; max-width: 46rem; margin-top: 0.6rem; }
 caption { caption-side: bottom; padding-top: 0.6rem; }
-.legend { list-style: none; display: flex; flex-wrap: wrap; gap: 0.2rem 1.2rem; padding: 0; margin: 0 0 0.6rem; max-width: none; font-size: 0.92rem; }
+.legend:not(.narrow) { display: flex; }
+.legend { list-style: none; flex-wrap: wrap; gap: 0.2rem 1.2rem; padding: 0; margin: 0 0 0.6rem; max-width: none; font-size: 0.92rem; }
 .legend li { margin: 0; display: flex; align-items: center; gap: 0.45rem; }
 .legend i { width: 0.85rem; height: 0.85rem; border-radius: 50%; flex: none; }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 0.8rem; margin: 1rem 0 1.4rem; }
@@ -274,6 +291,7 @@ body > footer { color: var(--dim); font-size: 0.88rem; border-top: 1px solid var
 @media (max-width: 640px) {
   .wide { display: none; }
   .narrow { display: block; }
+  .legend.narrow { display: flex; }
   header { padding-top: 1.8rem; }
 }
 @media print { body { padding: 0; } figure, article, tr { break-inside: avoid; } }

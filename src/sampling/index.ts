@@ -10,5 +10,7 @@ export {
   weightSigmaInterval,
 } from "./calibration.js";
 export { gaussianMax, gumbel, gumbelMax } from "./gumbel.js";
+export type { Estimate } from "./intervals.js";
+export { compressionRatio, distinct, repetition, selfBleu, type Tokens } from "./metrics.js";
 export { argmax, crossEntropy, entropy, type Heat, inverseTemperature, kl, type Logits, logSoftmax, softmax } from "./softmax.js";
 export { Ensemble, type EnsembleEntropy } from "./uncertainty.js";
