@@ -342,10 +342,11 @@ describe("a network that moves", () => {
       moving.move({ sigma: 0.1, seed: 1n, tick });
       squares += moving.weights()[0]!.weight.reduce((sum, w, i) => sum + (w - before[i]!) ** 2, 0);
     }
-    // 56,000 moves of variance (0.1 RMS)^2, kurtosis near 3: sqrt(2 / 56,000) = 0.6 %, but codes near the rails are cut: 127 codes = 1.73
-    // RMS of a uniform law, so about 0.1 / 1.73 * sqrt(2 / pi) = 5 % of the codes feel them.
+    // 56,000 moves of variance s^2, kurtosis near 3: sqrt(2 / 56,000) = 0.6 %. Codes near the rails are cut: of uniform codes, 127 of them 1.73 RMS,
+    // s = 7.3, the moves lose 2/3 E|z|^3 s / 127 = 6 % of their squares, and one code in 32 is on its rail: 0.91. Which codes lie near rails (2,800 of
+    // them, a standard deviation of about 0.2 each) adds 0.4 %. Five standard errors of 0.75 %.
     const share = squares / draws / before.length / (0.1 * rms) ** 2;
-    expect(share).toBeGreaterThan(0.9);
+    expect(share).toBeGreaterThan(0.87);
     expect(share).toBeLessThan(1.03);
     const first = (() => {
       moving.move({ sigma: 0.1, seed: 1n, tick: 0 });
