@@ -37,6 +37,7 @@ for (const { name, seconds, load } of chosen) {
     );
     const { user, system } = process.cpuUsage(cpu);
     const took = `${seconds1((performance.now() - started) / 1e3)} s, of which the processor worked ${seconds1((user + system) / 1e6)} s`;
+    if (quick) process.stdout.write("(Reduced size, too small to decide anything.)\n\n");
     process.stdout.write(
       `${markdown(experiment)}\n\`npm run examples -- --only ${name}${quick ? " --quick" : ""}\`: ${took}.\n\n`,
     );

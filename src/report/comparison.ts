@@ -161,7 +161,7 @@ export function comparisonFigure(comparison: Comparison): Figure {
       const own = points.filter((point) => point.method !== "greedy");
       return {
         height: room.wide ? 520 : 400,
-        marginRight: room.wide ? 150 : 16,
+        marginRight: room.wide ? 180 : 16,
         grid: true,
         x: { reverse: true, label: "self-BLEU: alike → diverse", labelArrow: "none" },
         y: { reverse: true, label: "↑ likelier (NLL, nats a token)", labelArrow: "none" },
@@ -247,7 +247,7 @@ function differencesFigure(comparison: Comparison): Figure {
       marginLeft: wide ? 130 : 16,
       marginRight: wide ? 24 : 90,
       marginTop: wide ? 36 : 24,
-      x: { label: "difference to softmax →", labelArrow: "none", grid: true, ticks: wide ? 3 : 6, nice: true },
+      x: { label: "difference to softmax →", labelArrow: "none", grid: true, ticks: wide ? 2 : 6 },
       y: {
         axis: wide ? ("left" as const) : null,
         label: null,
@@ -255,7 +255,7 @@ function differencesFigure(comparison: Comparison): Figure {
         type: "band" as const,
       },
       ...(wide
-        ? { fx: { label: null, domain: SHOWN.map((metric) => METRICS[metric].label), padding: 0.12 } }
+        ? { fx: { label: null, domain: SHOWN.map((metric) => METRICS[metric].label), padding: 0.2 } }
         : { fy: { label: null, domain: SHOWN.map((metric) => METRICS[metric].label), padding: 0.12 } }),
       marks: [
         Plot.ruleX([0], { strokeOpacity: 0.6 }),
