@@ -116,22 +116,18 @@ export class Draws {
     return this.moves[(this.index % 8) + i] as number;
   }
 
-  /** The word that chooses the row of the piece of weight `i` of the tile. */
-  rowWord(i: number): number {
+  /** What runs draw, and where that of weight 0 of the tile lies. */
+  runs(): RunDraws {
     if (!this.hasRuns) this.drawRuns();
-    return this.rowWords[Math.floor(((this.index % (4 * PIECE)) + i) / PIECE)] as number;
-  }
-
-  /** How many weights the piece of weight `i` of the tile has from there on. */
-  pieceLeft(i: number): number {
-    return PIECE - ((this.index + i) % PIECE);
-  }
-
-  /** The byte of weight `i` of the tile, and above it the five bits that it shares. After `rowWord`. */
-  runBits(i: number): number {
-    const at = (this.index % SHARED_TILE) + i;
-    const shared = this.shared[Math.floor(at / SHARED_TILE) * SHARED + (at % SHARED)] as number;
-    return (this.bytes[(this.index % 16) + i] as number) | ((shared & 31) << 8);
+    const { bytes, shared, rowWords, index } = this;
+    return {
+      bytes,
+      shared,
+      rowWords,
+      byteAt: index % 16,
+      sharedAt: index % SHARED_TILE,
+      rowAt: index % (4 * PIECE),
+    };
   }
 
   private drawRuns(): void {
@@ -159,6 +155,16 @@ export class Draws {
     fillBlocks(out, 0, blocks, this.key, block >>> 0, Math.floor(block / TWO_32), this.tick, purpose);
     return blocks;
   }
+}
+
+/** A byte a weight; of every 2048 weights, 256 bytes whose lower five bits eight weights share; a word a piece of 32 weights. */
+interface RunDraws {
+  readonly bytes: Uint8Array;
+  readonly shared: Uint8Array;
+  readonly rowWords: Uint32Array;
+  readonly byteAt: number;
+  readonly sharedAt: number;
+  readonly rowAt: number;
 }
 
 /** The `matched` law at one variance: thresholds for 15 bits, and for the 32 bits that decide when those are equal. */
@@ -241,26 +247,40 @@ class RunLaw {
     this.thresholds = this.row + 32 + 16 * (word >>> 29);
   }
 
-  /** Calls `use` with the move of each weight of [from, to) of the tile. */
-  each(from: number, to: number, draws: Draws, use: (i: number, k: number) => void): void {
-    let pieceEnd = from;
+  /** Moves codes[from ... to) of a tile, |k| at most the distance to the nearer rail; returns how many changed. */
+  apply(codes: Int8Array, from: number, to: number, lo: number, hi: number, draws: Draws): number {
+    const { bytes, shared, rowWords, byteAt, sharedAt, rowAt } = draws.runs();
+    let changed = 0;
+    let piece = -1;
     for (let i = from; i < to; i++) {
-      if (i >= pieceEnd) {
-        this.beginPiece(draws.rowWord(i));
-        pieceEnd = i + draws.pieceLeft(i);
+      if ((rowAt + i) >> PIECE_LOG !== piece) {
+        piece = (rowAt + i) >> PIECE_LOG;
+        this.beginPiece(rowWords[piece] as number);
       }
-      const bits = draws.runBits(i);
-      const bucket = bits & 15;
+      const byte = bytes[byteAt + i] as number;
+      const at = sharedAt + i;
+      const common = shared[(at >> SHARED_TILE_LOG) * SHARED + (at & (SHARED - 1))] as number;
+      const bucket = byte & 15;
       // Three bits of its own above five shared ones, as a signed byte.
-      const share = (((bits & 0xe0) | (bits >>> 8)) << 24) >> 24;
+      const share = (((byte & 0xe0) | (common & 31)) << 24) >> 24;
       const first = share < (ALIAS[this.thresholds + bucket] as number);
       const size = ALIAS[this.row + (first ? 0 : 16) + bucket] as number;
-      const k = (bits & 16 ? -size : size) * (1 << this.bits);
-      use(i, this.bits === 0 ? k : k + draws.fineMove(i, this.bits));
+      let k = (byte & 16 ? -size : size) << this.bits;
+      if (this.bits !== 0) k += draws.fineMove(i, this.bits);
+      const q = codes[i] as number;
+      const room = Math.max(Math.min(q - lo, hi - q), 0);
+      k = Math.max(-room, Math.min(room, k));
+      if (k !== 0) {
+        codes[i] = q + k;
+        changed++;
+      }
     }
+    return changed;
   }
 }
 
+const PIECE_LOG = Math.log2(PIECE);
+const SHARED_TILE_LOG = Math.log2(SHARED_TILE);
 const floatOf = new DataView(new ArrayBuffer(4));
 const runLaw = new RunLaw();
 
@@ -305,23 +325,21 @@ export function moveRun(
   draws: Draws,
 ): number {
   const v = f(s * s);
+  if (rounding === Rounding.matched && v <= COARSE_VARIANCE) {
+    runLaw.set(v);
+    return runLaw.apply(codes, from, to, lo, hi, draws);
+  }
+  const scale = rounding === Rounding.matched ? matchedScale(v) : s;
   let changed = 0;
-  const put = (i: number, drawn: number) => {
+  for (let i = from; i < to; i++) {
+    const drawn = kick(scale, draws.normal(i), rounding === Rounding.nearest ? 0.5 : centredUniform(draws.roundingWord(i)));
     const q = codes[i] as number;
     const room = Math.max(Math.min(q - lo, hi - q), 0);
     const k = Math.max(-room, Math.min(room, drawn));
-    if (k === 0) return;
-    codes[i] = q + k;
-    changed++;
-  };
-  if (rounding === Rounding.matched && v <= COARSE_VARIANCE) {
-    runLaw.set(v);
-    runLaw.each(from, to, draws, put);
-    return changed;
-  }
-  const scale = rounding === Rounding.matched ? matchedScale(v) : s;
-  for (let i = from; i < to; i++) {
-    put(i, kick(scale, draws.normal(i), rounding === Rounding.nearest ? 0.5 : centredUniform(draws.roundingWord(i))));
+    if (k !== 0) {
+      codes[i] = q + k;
+      changed++;
+    }
   }
   return changed;
 }
