@@ -256,7 +256,7 @@ function differencesFigure(comparison: Comparison): Figure {
       },
       ...(wide
         ? { fx: { label: null, domain: SHOWN.map((metric) => METRICS[metric].label), padding: 0.2 } }
-        : { fy: { label: null, domain: SHOWN.map((metric) => METRICS[metric].label), padding: 0.12 } }),
+        : { fy: { axis: "right" as const, label: null, domain: SHOWN.map((metric) => METRICS[metric].label), padding: 0.12 } }),
       marks: [
         Plot.ruleX([0], { strokeOpacity: 0.6 }),
         Plot.link(all, {
