@@ -61,6 +61,26 @@ describe("texts of which every token counts", () => {
   });
 });
 
+it("texts end where the model ends them, unless they are endless", async () => {
+  // The same model, told that the tenth token of its greedy text ends texts.
+  const { ids } = await model.complete(PROMPT, { maxTokens: 30 });
+  const bytes = readFileSync(MODEL);
+  const key = "tokenizer.ggml.eos_token_id";
+  bytes.writeUInt32LE(ids[9] as number, bytes.indexOf(key) + key.length + 4); // after the type of the value
+  const path = join(folder, "ending.gguf");
+  writeFileSync(path, bytes);
+  const ending = await loadModel(path, { threads: 1, scratch: folder });
+  try {
+    const first = ids.indexOf(ids[9] as number);
+    for (const how of [{}, { pick: argmax }]) {
+      expect(await ending.complete(PROMPT, { maxTokens: 30, ...how })).toMatchObject({ ids: ids.slice(0, first), stop: "eos" });
+      expect(await ending.complete(PROMPT, { maxTokens: 30, endless: true, ...how })).toMatchObject({ ids, stop: "length" });
+    }
+  } finally {
+    await ending.dispose();
+  }
+});
+
 const profile = JSON.parse(readFileSync("models/fairytales-3M-Q8_0.calibration.json", "utf8")) as Profile;
 
 /** Four texts of one prompt: each with this likelihood, `shared` of its eight tokens the same in all. */
