@@ -4,7 +4,7 @@ import { access, constants, mkdir, readdir, rename, stat } from "node:fs/promise
 import { basename, dirname, resolve } from "node:path";
 import { BrownianError } from "../errors.js";
 import { asFileError } from "./file-errors.js";
-import { claim, discard, release, sweep } from "./owned.js";
+import { claim, discard, FOLDER, release, sweep } from "./owned.js";
 
 const ENDING = ".brownian-partial";
 
@@ -54,13 +54,13 @@ export async function writeFolderWhole(
   const folder = dirname(target);
   const label = basename(target);
   await checkOutputFolder(output, names);
-  await sweep(folder, label, ENDING);
-  const partial = await claim(folder, label, ENDING);
+  await sweep(folder, label, ENDING + FOLDER);
+  const partial = await claim(folder, label, ENDING + FOLDER);
   try {
     await mkdir(partial);
     await work(partial);
     if (await exists(target)) {
-      const former = await claim(folder, label, ENDING);
+      const former = await claim(folder, label, ENDING + FOLDER);
       await rename(target, former);
       await rename(partial, target);
       await discard(former);

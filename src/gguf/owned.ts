@@ -53,6 +53,9 @@ function shortened(label: string): string {
     .replace(/\uFFFD+$/, "");
 }
 
+/** What the endings of folders end in; all others are files, and a folder under the name of one is not ours to empty. */
+export const FOLDER = "-folder";
+
 const held = new Set<string>();
 let watching: Promise<unknown> | undefined;
 
@@ -104,7 +107,7 @@ export async function sweep(folder: string, label: string | null, ending: string
     if (itsEnding !== ending || itsHost !== host() || (label !== null && itsLabel !== shortened(label))) continue;
     if (isAlive(Number(pid), Number(start))) continue;
     // In a folder that users share it may be another's, whose own next process will remove it.
-    await rm(join(folder, name), { force: true, recursive: true }).catch(() => undefined);
+    await rm(join(folder, name), { force: true, recursive: ending.endsWith(FOLDER) }).catch(() => undefined);
   }
 }
 

@@ -37,8 +37,8 @@ export function comparisonPage(comparison: Comparison): Page {
   const method = [
     `Every method has one dial, and all are tuned to the same flip rates: those of softmax at T = ${listed(levels.map(significant))}. tau is fixed at ${significant(tau)} tokens. Dials are tuned on one part of a text that is read teacher-forced (${settings.tuneWindows} windows of ${maxTokens} tokens) and checked on another (${settings.checkWindows} windows); moving weights move between tokens there as they do while a text is written, with a draw of their own in every window.`,
     `Weights get one factor for each dynamics on what the calibration says of quenched ones, the same at all levels: ${listed(Object.entries(comparison.factors).map(([name, factor]) => `${name} ${significant(factor)}`))}.`,
-    `Every method writes ${samples} texts of each of ${prompts.length} prompts at each level, all of exactly ${maxTokens} tokens: a token that ends texts is written like any other and does not end the text. Only softmax rolls dice at the output; moving weights are read off greedily.`,
-    `**NLL**: negative log-likelihood of the text under the clean model, in nats a token, of the tokens as they were written. It is the clean model's own opinion, and rewards what it would have said anyway: greedy text has the lowest.`,
+    `Every method writes ${samples} texts of each of ${prompts.length} prompts at each level, all of exactly ${maxTokens} tokens: a token that ends texts is written like any other and does not end the text. Moving weights are read off greedily: no dice are rolled at the output.`,
+    `**NLL**: negative log-likelihood of the text under the clean model, in nats a token, of the tokens as they were written. It is the clean model's own opinion, and rewards what it would have said anyway, loops included.`,
     `**self-BLEU**: self-BLEU-4 (Zhu et al. 2018) of the texts of a prompt as tokens; counts of matches that are 0 count 0.1 (method 1 of Chen & Cherry 2014). **distinct-n**: different n-grams / all (Li et al. 2016). **compression**: bytes / bytes after zlib at level 9. **repetition**: share of a text's 4-grams that it had before (Welleck et al. 2020). Sets of one prompt each, averaged over prompts.`,
     `**same top**: share of the written tokens that the clean model finds likeliest at their place. **rare**: share to which it gives less than 1 %. **KL**: of the clean model's law of the next token to the moved one's, on the text that was read; 0 for greedy and softmax, which change no prediction.`,
     `Intervals are 95 %: bootstrap over texts (Efron 1979) for means; for figures of whole sets halves of the texts without replacement (Shao & Wu 1989), since a text that is chosen twice would be its own reference; bootstrap over windows for flip rates. Many are shown: of twenty that say nothing, one will miss 0.`,
@@ -256,7 +256,7 @@ function differencesFigure(comparison: Comparison): Figure {
       },
       ...(wide
         ? { fx: { label: null, domain: SHOWN.map((metric) => METRICS[metric].label), padding: 0.2 } }
-        : { fy: { label: null, domain: SHOWN.map((metric) => METRICS[metric].label), padding: 0.12 } }),
+        : { fy: { axis: "right" as const, label: null, domain: SHOWN.map((metric) => METRICS[metric].label), padding: 0.12 } }),
       marks: [
         Plot.ruleX([0], { strokeOpacity: 0.6 }),
         Plot.link(all, {

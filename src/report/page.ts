@@ -156,8 +156,12 @@ ${page.foot === undefined ? "" : `<footer><p>${inline(page.foot)}</p></footer>\n
 export async function renderFigure(figure: Extract<Part, { kind: "figure" }>): Promise<string> {
   const html = drawn(figure.plot, figure.title, WIDE, await loadPlot());
   const svg = html.slice(html.indexOf("<svg"), html.lastIndexOf("</svg>") + 6);
-  const style = `:root { ${colours(0)} --ground: #ffffff; font-family: system-ui, sans-serif; color: #222; background: #fff; }`;
-  return `${svg.replace(/^<svg/, '<svg xmlns="http://www.w3.org/2000/svg"').replace(">", `><style>${style}</style>`)}\n`;
+  const style = `:root { ${colours(0)} --ground: #ffffff; }`;
+  const own = svg.replace(
+    "background:transparent;color:currentColor;font-family:inherit",
+    "background:#fff;color:#222;font-family:system-ui,sans-serif",
+  );
+  return `${own.replace(/^<svg/, '<svg xmlns="http://www.w3.org/2000/svg"').replace(">", `><style>${style}</style>`)}\n`;
 }
 
 function partHtml(part: Part, drawing: Drawing | undefined): string {
