@@ -2,10 +2,6 @@
 // here only what would corrupt memory is checked again.
 #include <napi.h>
 
-#if !defined(_WIN32)
-#include <pthread.h>
-#endif
-
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -13,12 +9,11 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <vector>
 
 #include "dispatch.h"
 #include "mapped_file.h"
+#include "threads.h"
 
 namespace {
 
@@ -170,51 +165,6 @@ Napi::Value sum_squares(const Napi::CallbackInfo& info) {
   const Move& m = owned.move;
   return Napi::Number::New(info.Env(), target.sum_squares(data.Data(), data.ByteLength(), m.format, m.steps, m.row_length,
                                                           uint64_t(number(info, 5)), number(info, 6)));
-}
-
-#if defined(_WIN32)
-using Thread = std::thread;
-#else
-/// A thread with room for the kernels' tiles, of which a call has 100 kB on the stack: musl gives a thread 128 kB in all unless more is asked for.
-class Thread {
- public:
-  /// `run` outlives the thread. Throws std::system_error.
-  template <class Run>
-  explicit Thread(const Run& run) {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, size_t(1) << 20);
-    const auto begin = [](void* given) -> void* {
-      (*static_cast<const Run*>(given))();
-      return nullptr;
-    };
-    const int failure = pthread_create(&thread_, &attributes, begin, const_cast<Run*>(&run));
-    pthread_attr_destroy(&attributes);
-    if (failure != 0) throw std::system_error(failure, std::generic_category());
-  }
-  void join() { pthread_join(thread_, nullptr); }
-
- private:
-  pthread_t thread_;
-};
-#endif
-
-/// Runs work(begin, end) on pieces of [0, count), each a multiple of `grain` but the last, on up to `threads` threads.
-void in_parallel(uint64_t count, uint64_t grain, unsigned threads, const std::function<void(uint64_t, uint64_t)>& work) {
-  const uint64_t pieces = (count + grain - 1) / grain;
-  std::atomic<uint64_t> next{0};
-  const auto run = [&] {
-    for (uint64_t piece; (piece = next++) < pieces;) work(piece * grain, std::min(count, (piece + 1) * grain));
-  };
-  std::vector<Thread> others;
-  others.reserve(threads);
-  try {
-    for (unsigned i = 1; i < threads && i < pieces; i++) others.emplace_back(run);
-  } catch (const std::system_error&) {
-    // The system gives no more threads: those that there are do all the work, with the same result.
-  }
-  run();
-  for (auto& other : others) other.join();
 }
 
 /// Work on a thread pool; its number, or what `value` makes on the thread of JavaScript, comes back as a promise.
@@ -428,7 +378,13 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
     const auto work = [=, &target](unsigned workers) {
       std::atomic<uint64_t> changed{0};
       in_parallel(all->plan->parts.size(), 1, workers, [&](uint64_t which, uint64_t) {
-        all->each_run(target, all->plan->parts[size_t(which)], [&](uint64_t at, size_t bytes, const Move& move) {
+        const auto ahead = [&](uint64_t from, uint64_t to) {
+          for (uint64_t at = from; at < to; at += kLine) {
+            prefetch<false>(all->plan->source->data() + at);
+            prefetch<true>(live->data() + at);
+          }
+        };
+        all->each_run(target, all->plan->parts[size_t(which)], ahead, [&](uint64_t at, size_t bytes, const Move& move) {
           memcpy(live->data() + at, all->plan->source->data() + at, bytes);
           changed += target.perturb(live->data() + at, bytes, move, law);
         });
@@ -439,36 +395,45 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
     if (all->expected < kBrief) return Napi::Number::New(info.Env(), work(1));
     return Job::Start(info.Env(), [=] { return work(threads); });
   }
+  /// Bytes of a cache line.
+  static constexpr uint64_t kLine = 64;
   /// Weights that are moved in a fraction of a millisecond.
   static constexpr double kBrief = 300000;
 
-  /// The same arguments: what Collide would write, to be written later by Apply; on one thread, beside whoever uses the others.
+  /// The same arguments: what Collide would write, made in the background and to be written by Apply. Null where the system gives no thread.
   Napi::Value PrepareCollide(const Napi::CallbackInfo& info) {
     const Target& target = target_of(info);
     const auto all = std::make_shared<Collisions>(info);
     const auto prepared = std::make_shared<Prepared>();
-    return Job::Start(
-        info.Env(),
-        [=, &target] {
-          prepared->bytes.reserve(size_t(all->expected * 1.5) + 65536);
-          for (const auto& part : all->plan->parts) {
-            all->each_run(target, part, [&](uint64_t at, size_t bytes, const Move& move) {
-              const size_t from = prepared->bytes.size();
-              const uint8_t* source = all->plan->source->data() + at;
-              prepared->bytes.insert(prepared->bytes.end(), source, source + bytes);
-              prepared->changed += double(target.perturb(prepared->bytes.data() + from, bytes, move, law));
-              prepared->runs.push_back({at, bytes});
-            });
-          }
-          return 0.0;
-        },
-        [prepared](Napi::Env env) { return Held(env, prepared); });
+    if (!background_) background_ = std::make_unique<Background>();
+    const bool started = background_->start([=, &target] {
+      prepared->bytes.reserve(size_t(all->expected * 1.5) + 65536);
+      for (const auto& part : all->plan->parts) {
+        const auto ahead = [&](uint64_t from, uint64_t to) {
+          for (uint64_t at = from; at < to; at += kLine) prefetch<false>(all->plan->source->data() + at);
+        };
+        all->each_run(target, part, ahead, [&](uint64_t at, size_t bytes, const Move& move) {
+          if (prepared->given_up) return;
+          const size_t from = prepared->bytes.size();
+          const uint8_t* source = all->plan->source->data() + at;
+          prepared->bytes.insert(prepared->bytes.end(), source, source + bytes);
+          prepared->changed += double(target.perturb(prepared->bytes.data() + from, bytes, move, law));
+          prepared->runs.push_back({at, bytes});
+        });
+      }
+      prepared->done = true;
+    });
+    return started ? Held(info.Env(), prepared) : info.Env().Null();
   }
 
-  /// (what PrepareCollide resolved to)
+  /// (what PrepareCollide returned): how many codes changed; or null where it was not done in time, and then it never will be.
   Napi::Value Apply(const Napi::CallbackInfo& info) {
     const Shared live = Writable(info);
-    const Prepared& prepared = *Taken<Prepared>(info[0]);
+    Prepared& prepared = *Taken<Prepared>(info[0]);
+    if (!prepared.done) {
+      prepared.given_up = true;
+      return info.Env().Null();
+    }
     const uint8_t* from = prepared.bytes.data();
     for (const auto& run : prepared.runs) {
       if (run.at + run.bytes > live->size()) throw Napi::Error::New(info.Env(), "the range lies beyond the end of the file");
@@ -486,6 +451,7 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
     std::vector<uint8_t> bytes;
     std::vector<Run> runs;
     double changed = 0;
+    std::atomic<bool> done{false}, given_up{false};
   };
 
   /// An object of ours in JavaScript's hands.
@@ -533,25 +499,31 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
     explicit Collisions(const Napi::CallbackInfo& info)
         : plan(Taken<Plan>(info[2])), tick(u32(info, 3)), threshold(uint64_t(number(info, 4))), expected(plan->weights * double(threshold) / 4294967296.0) {}
 
-    /// Calls use(byte in the file, bytes, move) for every run of neighbouring cells that collide.
-    template <class Use>
-    void each_run(const Target& target, const Plan::Part& part, Use use) const {
+    /// Calls use(byte in the file, bytes, move) for every run of neighbouring cells that collide; ahead(first, last byte) has been called a run earlier.
+    template <class Ahead, class Use>
+    void each_run(const Target& target, const Plan::Part& part, Ahead ahead, Use use) const {
       const OwnedMove& owned = *part.owned;
       const uint64_t block_weights = owned.format[kWeights], block_bytes = owned.format[kBytes], first = part.begin / kCell;
       uint32_t words[kGrain / kCell];
       const size_t cells = size_t((part.end - part.begin + kCell - 1) / kCell);
       target.bits(words, cells, owned.move.key, {first >> 2, uint32_t(first & 3), tick, kCollisionPurpose});
-      for (size_t cell = 0; cell < cells;) {
+      // The first cell from here on that collides, and the first after it that does not.
+      const auto next = [&](size_t cell) {
+        while (cell < cells && words[cell] >= threshold) cell++;
         size_t end = cell;
         while (end < cells && words[end] < threshold) end++;
-        if (end > cell) {
-          const uint64_t from = part.begin + cell * kCell, to = std::min(part.end, part.begin + end * kCell);
-          Move move = owned.move;
-          move.index += from;
-          move.tick = tick;
-          use(part.offset + from / block_weights * block_bytes, size_t((to - from) / block_weights * block_bytes), move);
-        }
-        cell = end + 1;
+        return std::make_pair(cell, end);
+      };
+      const auto weight_of = [&](size_t cell) { return std::min(part.end, part.begin + cell * kCell); };
+      const auto byte_of = [&](size_t cell) { return part.offset + weight_of(cell) / block_weights * block_bytes; };
+      for (auto run = next(0); run.first < cells;) {
+        const auto after = next(run.second);
+        ahead(byte_of(after.first), byte_of(after.second));
+        Move move = owned.move;
+        move.index += weight_of(run.first);
+        move.tick = tick;
+        use(byte_of(run.first), size_t(byte_of(run.second) - byte_of(run.first)), move);
+        run = after;
       }
     }
   };
@@ -601,7 +573,10 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
   }
 
   /// Work under way keeps the mapping until it is done.
-  void Close(const Napi::CallbackInfo&) { mapping_.reset(); }
+  void Close(const Napi::CallbackInfo&) {
+    background_.reset();
+    mapping_.reset();
+  }
 
   const Shared& Open(const Napi::CallbackInfo& info) const {
     if (!mapping_) throw Napi::Error::New(info.Env(), "the file is closed");
@@ -627,6 +602,7 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
   }
 
   Shared mapping_;
+  std::unique_ptr<Background> background_;
 };
 
 /// [{ name, runs, reason }], best first.

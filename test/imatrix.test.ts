@@ -272,8 +272,8 @@ describe("an importance matrix", () => {
     let changed = 0;
     for (const { tensor, move } of list) changed += await mover.perturb(tensor, move);
     for (let tick = 1; tick <= 100; tick++) {
-      const apply = await mover.prepareCollide?.(list, tick, collisionThreshold(0.05));
-      changed += apply ? apply() : await mover.collide(list, tick, collisionThreshold(0.05));
+      const apply = mover.prepareCollide?.(list, tick, collisionThreshold(0.05));
+      changed += apply?.() ?? (await mover.collide(list, tick, collisionThreshold(0.05)));
     }
     for (const { tensor, move } of list) {
       for (let tick = 200; tick < 202; tick++) changed += await mover.relax(tensor, { ...move, tick }, Math.fround(0.9));

@@ -22,6 +22,16 @@ inline uint32_t share_of(float v, int level) {
 /// taken. Above, it has four: two of place, that one, and one whose upper bit is the sign.
 constexpr int kShortLevels = 25;
 
+inline int trailing_zeros(uint64_t x) {
+#if defined(__GNUC__)
+  return __builtin_ctzll(x);
+#else
+  int n = 0;
+  for (; (x & 1) == 0; x >>= 1) n++;
+  return n;
+#endif
+}
+
 /// The hits of one tile of one level, in the order of their numbers.
 struct HitTile {
   uint64_t tile;
@@ -43,7 +53,7 @@ class Hits {
   Hits(const Hits&) = delete;
   Hits& operator=(const Hits&) = delete;
   ~Hits() {
-    for (Level* level : levels_) free(level);
+    for (uint64_t left = known_; left != 0; left &= left - 1) free(levels_[trailing_zeros(left)]);
   }
 
   /// Calls use(taken, count) for the hits of this level on weights [from, to) of the tensor that are below share(weight): one call a tile,
@@ -112,9 +122,10 @@ class Hits {
 
   const HitTile& tile_of(int level, uint64_t tile) {
     Level*& slot = levels_[level];
-    if (slot == nullptr) {
+    if ((known_ >> level & 1) == 0) {
       slot = static_cast<Level*>(malloc(sizeof(Level)));
       if (slot == nullptr) abort();
+      known_ |= uint64_t(1) << level;
       slot->hits.tile = ~uint64_t(0);
       slot->counted = false;
     }
@@ -148,7 +159,8 @@ class Hits {
   const LawTable& law_;
   Key key_;
   uint32_t tick_;
-  Level* levels_[kHighestLevel + 1] = {};
+  uint64_t known_ = 0;  // levels, bit by bit, that have a place
+  Level* levels_[kHighestLevel + 1];
 };
 
 /// Where the bit fields of single codes lie. All counts in the table of formats are powers of two: shifts, not divisions.

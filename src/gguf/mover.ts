@@ -47,9 +47,10 @@ export interface Mover extends Reader {
    */
   collide(moves: readonly TensorToMove[], tick: number, threshold: number, watch?: MoverWatch): Promise<number>;
   /**
-   * Makes ready what `collide` would do, while nobody waits for it; what comes back does it in no time. Undefined where that is not worth it.
+   * Begins to make ready what `collide` would do, while nobody waits for it. What comes back does it in no time, or does nothing and returns undefined
+   * where it is not ready yet. Undefined where that is not worth it.
    */
-  prepareCollide?(moves: readonly TensorToMove[], tick: number, threshold: number): Promise<(() => number) | undefined>;
+  prepareCollide?(moves: readonly TensorToMove[], tick: number, threshold: number): (() => number | undefined) | undefined;
   /** live := live, moved. Resolves to the number of changed codes. */
   diffuse(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number>;
   /** One step of an Ornstein-Uhlenbeck process about the pristine weights: `Kernels.relax`. Resolves to the number of changed codes. */
@@ -271,13 +272,14 @@ class MappedMover extends MappedReader implements Mover {
     return changed;
   }
 
-  async prepareCollide(moves: readonly TensorToMove[], tick: number, threshold: number): Promise<(() => number) | undefined> {
+  prepareCollide(moves: readonly TensorToMove[], tick: number, threshold: number): (() => number | undefined) | undefined {
     const [part, ...more] = this.planned(moves);
     if (part === undefined || more.length > 0) return undefined;
-    const prepared = await this.live.prepareCollide(part.plan, tick, threshold);
+    const prepared = this.live.prepareCollide(part.plan, tick, threshold);
+    if (prepared === null) return undefined;
     return () => {
       this.forget(part.tensors);
-      return this.live.apply(prepared);
+      return this.live.apply(prepared) ?? undefined;
     };
   }
 

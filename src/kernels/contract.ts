@@ -237,10 +237,13 @@ export interface MappedFile {
    * In all, the number of codes of those cells that then differ from the source's. Brief work is done at once, longer work on threads.
    */
   collide(plan: CollisionPlan, tick: number, threshold: number): number | Promise<number>;
-  /** What `collide` would write, made beside other work, to be written by `apply`; the file is not touched. */
-  prepareCollide(plan: CollisionPlan, tick: number, threshold: number): Promise<PreparedCollisions>;
-  /** Writes it; what `collide` would have returned. */
-  apply(prepared: PreparedCollisions): number;
+  /**
+   * Begins to make what `collide` would write, in the background, where it takes a processor only while nobody else wants it; the file is not touched.
+   * Null where the system gives no thread.
+   */
+  prepareCollide(plan: CollisionPlan, tick: number, threshold: number): PreparedCollisions | null;
+  /** Writes it; what `collide` would have returned. Null where it was not done in time: then it never is. */
+  apply(prepared: PreparedCollisions): number | null;
   /** How many codes differ from those of `source` (same offset). */
   difference(offset: number, length: number, format: EncodedFormat, source: MappedFile): Promise<number>;
   /** `relax` of `length` bytes at `offset`, the pristine ones in `source` at the same offset; resolves to the number of changed codes. */

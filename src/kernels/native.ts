@@ -86,8 +86,8 @@ interface AddonFile {
     plan: CollisionPlan,
     tick: number,
     threshold: number,
-  ): Promise<PreparedCollisions>;
-  apply(prepared: PreparedCollisions): number;
+  ): PreparedCollisions | null;
+  apply(prepared: PreparedCollisions): number | null;
   difference(
     target: number,
     threads: number,
@@ -293,11 +293,11 @@ class NativeFile implements MappedFile {
     return this.file.collide(this.target, this.threads, plan, tick, threshold);
   }
 
-  prepareCollide(plan: CollisionPlan, tick: number, threshold: number): Promise<PreparedCollisions> {
+  prepareCollide(plan: CollisionPlan, tick: number, threshold: number): PreparedCollisions | null {
     return this.file.prepareCollide(this.target, 1, plan, tick, threshold);
   }
 
-  apply(prepared: PreparedCollisions): number {
+  apply(prepared: PreparedCollisions): number | null {
     return this.file.apply(prepared);
   }
 

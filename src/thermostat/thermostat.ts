@@ -79,9 +79,8 @@ export class Thermostat {
   private last: Drawn = { weights: 0, changed: 0 };
   /** The live weights are no draw: how many differ has to be counted. */
   private free = false;
-  private ahead:
-    | { tick: number; threshold: number; settings: CheckedSettings; ready: Promise<(() => number) | undefined> }
-    | undefined;
+  /** Ticks that are being made ready, in their order. */
+  private ahead: Ahead[] = [];
   private planned: { settings: CheckedSettings; sigma: number; moves: readonly PlannedMove[] } | undefined;
   private closed = false;
   /** The end of the last operation: one writes at a time. */
@@ -197,7 +196,7 @@ export class Thermostat {
           const threshold = collisionThreshold(probability);
           const apply = await this.takeAhead(tick, threshold);
           const changed = apply?.() ?? (await this.mover.collide(moves, tick, threshold, watchOver(this.chosen, watch)));
-          this.prepare(tick + 1, threshold);
+          this.prepare(tick, threshold);
           return changed;
         }),
       diffuse: (tick, factor) =>
@@ -240,20 +239,25 @@ export class Thermostat {
     });
   }
 
-  /** Makes the next tick's collisions ready while whoever looks at the weights is busy with these. */
+  /** Has the collisions of the ticks after `tick` made ready while whoever looks at the weights is busy with these. */
   private prepare(tick: number, threshold: number): void {
     if (this.mover.prepareCollide === undefined) return;
-    const ready = this.plan(tick).then((moves) => this.mover.prepareCollide?.(moves, tick, threshold));
-    ready.catch(() => undefined); // said when it is asked for, if it is
-    this.ahead = { tick, threshold, settings: this.settings, ready };
+    const { settings } = this;
+    const colliding = (this.last.weights * threshold) / 2 ** 32;
+    const most = typeof this.options.sigma === "function" || colliding > FEW_WEIGHTS ? 1 : TICKS_AHEAD;
+    for (let next = (this.ahead.at(-1)?.tick ?? tick) + 1; next <= tick + most; next++) {
+      const ready = this.plan(next).then((moves) => this.mover.prepareCollide?.(moves, next, threshold));
+      ready.catch(() => undefined); // said when it is asked for, if it is
+      this.ahead.push({ tick: next, threshold, settings, ready });
+    }
   }
 
   /** What was made ready for this tick, if it was. */
-  private async takeAhead(tick: number, threshold: number): Promise<(() => number) | undefined> {
-    const { ahead } = this;
-    this.ahead = undefined;
-    if (ahead?.tick !== tick || ahead.threshold !== threshold || ahead.settings !== this.settings) return undefined;
-    return ahead.ready;
+  private async takeAhead(tick: number, threshold: number): Promise<(() => number | undefined) | undefined> {
+    const next = this.ahead.shift();
+    if (next?.tick === tick && next.threshold === threshold && next.settings === this.settings) return next.ready;
+    this.ahead = []; // of another time, or by other dials
+    return undefined;
   }
 
   /** The moves of a tick, but for the tick. Made anew only when sigma or the settings changed: ticks are to take no time. */
@@ -285,7 +289,7 @@ export class Thermostat {
     if (this.closed) return;
     this.closed = true;
     await this.turn.catch(() => undefined);
-    await this.ahead?.ready.catch(() => undefined);
+    for (const { ready } of this.ahead) await ready.catch(() => undefined);
     await this.mover.close();
     await this.copy.dispose();
   }
@@ -301,6 +305,18 @@ export class Thermostat {
     return result;
   }
 }
+
+/** A tick whose collisions are being made ready, by these dials; `ready` resolves when that has begun. */
+interface Ahead {
+  readonly tick: number;
+  readonly threshold: number;
+  readonly settings: CheckedSettings;
+  readonly ready: Promise<(() => number | undefined) | undefined>;
+}
+
+/** Ticks that are made ready ahead where little collides in each: an engine's next token may come sooner than one of them is done. */
+const TICKS_AHEAD = 4;
+const FEW_WEIGHTS = 1e6;
 
 /** The largest float32 below 1: how much of a move is kept at most. */
 const BELOW_ONE = 1 - 2 ** -24;
