@@ -39,7 +39,7 @@ struct Pulls {
   /// next[0, n) from x, alpha and beta.
   void operator()(size_t n, float a, const LawTable& table, Draws& draws) {
     static const uint32_t none[kTile] = {};
-    int displaced = 0, in_table = 0, refined = 0, beyond = 0;
+    int displaced = 0, in_table = 0, large = 0, beyond = 0;
     for (size_t i = 0; i < n; i++) displaced |= x[i] != 0.0f;
     const uint32_t* words = displaced ? draws.pulls() : none;
     for (size_t i = 0; i < n; i++) {
@@ -51,15 +51,16 @@ struct Pulls {
       const float variance = alpha[i] + beta[i] * (size * size) - part * (1.0f - part);
       v[i] = variance > 0.0f ? variance : 0.0f;
     }
-    for (size_t i = 0; i < n; i++) {
-      const Grid grid(v[i] <= kCoarseVariance ? v[i] : 0.0f);
+    for (size_t i = 0; i < n; i++) large |= v[i] > kTableVariance;
+    for (size_t i = 0; large && i < n; i++) {
+      const float served = v[i] <= kCoarseVariance ? v[i] : 0.0f;
+      const Grid grid(served);
       bits[i] = grid.bits;
-      v[i] = v[i] <= kCoarseVariance ? grid.variance : v[i];
+      v[i] = served > 0.0f ? grid.variance : v[i];
     }
     for (size_t i = 0; i < n; i++) in_table |= (v[i] > 0.0f) & (v[i] <= kTableVariance);
-    for (size_t i = 0; i < n; i++) refined |= bits[i];
-    for (size_t i = 0; i < n; i++) beyond |= v[i] > kTableVariance;
-    if (in_table) add_table(n, table, refined ? draws.fine() : nullptr, draws);
+    for (size_t i = 0; large && i < n; i++) beyond |= v[i] > kTableVariance;
+    if (in_table) add_table(n, table, large ? draws.fine() : nullptr, draws);
     if (beyond) add_kicks(n, draws);
   }
 

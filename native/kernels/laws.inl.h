@@ -12,10 +12,9 @@ struct Grid {
 
   explicit Grid(float v) {
     bits = (v > 4.0f) + (v > 16.5f) + (v > 66.5f) + (v > 266.5f);
-    // Chosen one by one, not looked up, so that loops over it become vectors.
-    const float fine = v > 266.5f ? 42.5f : v > 66.5f ? 10.5f : v > 16.5f ? 2.5f : v > 4.0f ? 0.5f : 0.0f;
-    const float shrink = v > 266.5f ? 0.00390625f : v > 66.5f ? 0.015625f : v > 16.5f ? 0.0625f : v > 4.0f ? 0.25f : 1.0f;
-    variance = (v - fine) * shrink;
+    // Added up, not looked up or chosen, so that loops over it become vectors: (4^bits - 1) / 6 is 0, 1/2, 5/2, 21/2, 85/2.
+    const float fine = 0.5f * float(v > 4.0f) + 2.0f * float(v > 16.5f) + 8.0f * float(v > 66.5f) + 32.0f * float(v > 266.5f);
+    variance = (v - fine) * bits_float(uint32_t(127 - 2 * bits) << 23);
   }
 };
 

@@ -74,8 +74,11 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
   _mm256_storeu_si256(to + 2, _mm256_unpacklo_epi64(ab_hi, cd_hi));
   _mm256_storeu_si256(to + 3, _mm256_unpackhi_epi64(ab_hi, cd_hi));
 }
-/// table[index], index < 32.
-inline F lookup(const float* table, U index) { return {_mm256_i32gather_ps(table, index.v, 4)}; }
+/// table[index], index < 16.
+inline F lookup(const float* table, U index) {
+  const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index.v), high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), index.v);
+  return {_mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(index.v, 28)))};
+}
 /// Saturated.
 inline void store_i8(int8_t* out, U a) {
   const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));

@@ -75,8 +75,8 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
   _mm512_storeu_si512(out + 32, _mm512_unpacklo_epi64(ab_hi, cd_hi));
   _mm512_storeu_si512(out + 48, _mm512_unpackhi_epi64(ab_hi, cd_hi));
 }
-/// table[index], index < 32.
-inline F lookup(const float* table, U index) { return {_mm512_permutex2var_ps(_mm512_loadu_ps(table), index.v, _mm512_loadu_ps(table + 16))}; }
+/// table[index], index < 16.
+inline F lookup(const float* table, U index) { return {_mm512_permutexvar_ps(index.v, _mm512_loadu_ps(table))}; }
 /// Saturated.
 inline void store_i8(int8_t* out, U a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtsepi32_epi8(a.v)); }
 

@@ -63,7 +63,7 @@ inline F from_int(U a) { return {vcvtq_f32_s32(vreinterpretq_s32_u32(a.v))}; }
 inline U to_int(F a) { return {vreinterpretq_u32_s32(vcvtq_s32_f32(a.v))}; }
 /// Lane r holds block r: the interleaving store transposes.
 inline void store_blocks(uint32_t* out, U a, U b, U c, U d) { vst4q_u32(out, (uint32x4x4_t{{a.v, b.v, c.v, d.v}})); }
-/// table[index], index < 32.
+/// table[index], index < 16.
 inline F lookup(const float* table, U index) {
   const float of[N] = {table[vgetq_lane_u32(index.v, 0)], table[vgetq_lane_u32(index.v, 1)], table[vgetq_lane_u32(index.v, 2)],
                        table[vgetq_lane_u32(index.v, 3)]};
