@@ -39,7 +39,7 @@ for (const [name, settings] of CASES) {
     const began = performance.now();
     ({ weights } = await bath.tick());
     times.push(performance.now() - began);
-    await new Promise((resolve) => setTimeout(resolve, 20)); // as an engine would take its time
+    await new Promise((resolve) => setTimeout(resolve, 60)); // an engine takes as long for a token of such a model
   }
   delay.disable();
   await bath.close();

@@ -5,7 +5,7 @@ import { access, readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import chalk from "chalk";
-import { Command, Option } from "commander";
+import { Argument, Command, Option } from "commander";
 import { asFileError } from "../gguf/file-errors.js";
 import { calibrate, loadModel } from "../llama/index.js";
 import { percent, significant, table } from "../report/table.js";
@@ -35,7 +35,7 @@ interface Options {
 export function calibrateCommand({ signal }: Invocation): Command {
   return new Command("calibrate")
     .description("measure which sigma is as surprising as which softmax temperature, for generate --weight-temperature")
-    .argument("[model]", "GGUF model (default: the one that ships with brownian)", EMBEDDED_MODEL)
+    .addArgument(new Argument("[model]", "GGUF model").default(EMBEDDED_MODEL, "the one that ships with brownian"))
     .option("--text <file>", "what the model reads meanwhile (default: fairy tales that the embedded model has not seen)")
     .option("-o, --output <file>", "where the calibration goes (default: beside the model)")
     .option("--sigmas <numbers>", "the sigmas to measure at, in units of RMS", parseNumbers)

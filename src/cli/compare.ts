@@ -6,7 +6,7 @@ import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import chalk from "chalk";
-import { Command } from "commander";
+import { Argument, Command } from "commander";
 import { BrownianError } from "../errors.js";
 import { asFileError } from "../gguf/file-errors.js";
 import { checkOutputFolder, writeFolderWhole, writeWhole } from "../gguf/index.js";
@@ -48,7 +48,7 @@ interface Options {
 export function compareCommand({ signal }: Invocation): Command {
   return new Command("compare")
     .description("put moving weights beside softmax at equal flip rates: quality and diversity with intervals, and a report")
-    .argument("[model]", "GGUF model (default: the one that ships with brownian)", EMBEDDED_MODEL)
+    .addArgument(new Argument("[model]", "GGUF model").default(EMBEDDED_MODEL, "the one that ships with brownian"))
     .option("-o, --output <folder>", "where the report goes", "brownian-comparison")
     .option("--text <file>", "what dials are tuned and checked on (default: fairy tales that the embedded model has not seen)")
     .option("--calibration <file>", "the model's calibration (default: beside the model)")

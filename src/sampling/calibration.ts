@@ -79,7 +79,7 @@ export function weightSigma(profile: Profile, temperature: number, force = false
     throw new BrownianError(
       "usage",
       `Moving weights cannot be as surprising as softmax at T = ${temperature} without breaking this model: from T = ${round(breaking.temperature)} ` +
-        `(sigma ${round(breaking.sigma)}) on they cost it more than ${breaking.nats} nats a token. Take a lower one, or force it.`,
+        `(sigma ${round(breaking.sigma)}) on they cost it more than ${breaking.nats} nats a token. Take a lower one, or force it (generate: --force; compare goes --beyond).`,
     );
   }
   const last = ratesOf(profile).at(-1) as number;
