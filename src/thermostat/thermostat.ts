@@ -14,7 +14,7 @@ import {
 } from "../gguf/index.js";
 import { selection } from "../kernels/select.js";
 import { collisionThreshold } from "../lattice/collide.js";
-import { choose, drawTensors, Measures, type PlannedMove, planMove, watchOver } from "./draw.js";
+import { choose, Measures, type PlannedMove, planMove, watchOver } from "./draw.js";
 import { type Bath, type Drawn, type Dynamics, dynamicsNamed } from "./dynamics/index.js";
 import { type Schedule, sigmaAt } from "./schedule.js";
 import { type CheckedSettings, checkSettings, type NoiseSettings, type Watch } from "./settings.js";
@@ -149,16 +149,16 @@ export class Thermostat {
         await this.mover.restore(tensor);
         this.moved.delete(tensor);
       }
-      let weights = 0;
-      let changed = 0;
       for (const tensor of this.chosen) this.moved.add(tensor);
-      const settings = { ...this.settings, sigma: sigmaAt(this.options.sigma, tick) };
-      for await (const drawn of drawTensors(this.mover, this.chosen, settings, tick, this.measures, watch)) {
-        weights += drawn.tensor.weights;
-        changed += drawn.changed;
-      }
+      const moves = await this.plan(tick);
+      const over = watchOver(this.chosen, watch);
+      const changed = await changesIn(moves, watch, async ({ tensor, move }) => {
+        if (move.sigma > 0) return this.mover.perturb(tensor, { ...move, tick }, over);
+        await this.mover.restore(tensor, over);
+        return 0;
+      });
       this.free = false;
-      this.last = { weights, changed };
+      this.last = { weights: this.weights, changed };
       return this.last;
     });
   }
@@ -175,6 +175,11 @@ export class Thermostat {
     const drawn = await this.rule.step(this.bath(watch), next, this.options.tau ?? DEFAULT_TAU);
     this.now = next;
     return drawn;
+  }
+
+  /** How many there are to move. */
+  private get weights(): number {
+    return this.chosen.reduce((sum, tensor) => sum + tensor.weights, 0);
   }
 
   /** How many codes (or floats) of the tensors that move differ from the pristine model's now. */
@@ -202,12 +207,10 @@ export class Thermostat {
       diffuse: (tick, factor) =>
         this.evolve(tick, async (moves) => {
           const over = watchOver(this.chosen, watch);
-          let changed = 0;
-          for (const { tensor, move } of moves) {
+          return changesIn(moves, watch, async ({ tensor, move }) => {
             const sigma = Math.fround(move.sigma * factor);
-            if (sigma > 0) changed += await this.mover.diffuse(tensor, { ...move, sigma, tick }, over);
-          }
-          return changed;
+            return sigma > 0 ? this.mover.diffuse(tensor, { ...move, sigma, tick }, over) : 0;
+          });
         }),
       relax: (tick, keep) =>
         this.evolve(tick, async (moves) => {
@@ -218,9 +221,7 @@ export class Thermostat {
             );
           const over = watchOver(this.chosen, watch);
           const factor = Math.min(Math.fround(keep), BELOW_ONE);
-          let changed = 0;
-          for (const { tensor, move } of moves) changed += await this.mover.relax(tensor, { ...move, tick }, factor, over);
-          return changed;
+          return changesIn(moves, watch, ({ tensor, move }) => this.mover.relax(tensor, { ...move, tick }, factor, over));
         }),
       restore: () => this.restore(),
       drawn: this.last,
@@ -233,8 +234,7 @@ export class Thermostat {
       const moves = await this.plan(tick);
       for (const tensor of this.chosen) this.moved.add(tensor);
       this.free = true;
-      const weights = this.chosen.reduce((sum, tensor) => sum + tensor.weights, 0);
-      this.last = { weights, changed: await work(moves) };
+      this.last = { weights: this.weights, changed: await work(moves) };
       return this.last;
     });
   }
@@ -245,6 +245,7 @@ export class Thermostat {
     const { settings } = this;
     const colliding = (this.last.weights * threshold) / 2 ** 32;
     const most = typeof this.options.sigma === "function" || colliding > FEW_WEIGHTS ? 1 : TICKS_AHEAD;
+    if (this.ahead.length > most / 2) return; // several at a time: to wake the background takes time too
     for (let next = (this.ahead.at(-1)?.tick ?? tick) + 1; next <= tick + most; next++) {
       const ready = this.plan(next).then((moves) => this.mover.prepareCollide?.(moves, next, threshold));
       ready.catch(() => undefined); // said when it is asked for, if it is
@@ -306,6 +307,30 @@ export class Thermostat {
   }
 }
 
+/** Weights of tensors that are moved side by side: one small tensor after the other would leave threads without work. */
+const SIDE_BY_SIDE = 2 ** 22;
+
+/** The sum of what `work` changes in each tensor. Where one fails, the others are waited for. */
+async function changesIn(
+  moves: readonly PlannedMove[],
+  { signal }: Watch,
+  work: (move: PlannedMove) => Promise<number>,
+): Promise<number> {
+  let changed = 0;
+  for (let i = 0; i < moves.length; ) {
+    signal?.throwIfAborted();
+    const first = i;
+    let weights = 0;
+    do weights += (moves[i++] as PlannedMove).tensor.weights;
+    while (i < moves.length && weights + (moves[i] as PlannedMove).tensor.weights <= SIDE_BY_SIDE);
+    for (const done of await Promise.allSettled(moves.slice(first, i).map(work))) {
+      if (done.status === "rejected") throw done.reason;
+      changed += done.value;
+    }
+  }
+  return changed;
+}
+
 /** A tick whose collisions are being made ready, by these dials; `ready` resolves when that has begun. */
 interface Ahead {
   readonly tick: number;
@@ -315,7 +340,7 @@ interface Ahead {
 }
 
 /** Ticks that are made ready ahead where little collides in each: an engine's next token may come sooner than one of them is done. */
-const TICKS_AHEAD = 4;
+const TICKS_AHEAD = 8;
 const FEW_WEIGHTS = 1e6;
 
 /** The largest float32 below 1: how much of a move is kept at most. */
