@@ -9,6 +9,7 @@
 #include <pthread.h>
 #endif
 #if defined(__linux__)
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -55,6 +56,13 @@ class Thread {
 };
 #endif
 
+/// Lets the process's other threads go first, of which one has the event loop: as many threads as there are cores would keep it waiting for one.
+inline void step_back() {
+#if defined(__linux__)
+  setpriority(PRIO_PROCESS, id_t(syscall(SYS_gettid)), 5);  // of this thread alone
+#endif
+}
+
 /// Runs work(begin, end) on pieces of [0, count), each a multiple of `grain` but the last, on up to `threads` threads.
 inline void in_parallel(uint64_t count, uint64_t grain, unsigned threads, const std::function<void(uint64_t, uint64_t)>& work) {
   const uint64_t pieces = (count + grain - 1) / grain;
@@ -62,14 +70,22 @@ inline void in_parallel(uint64_t count, uint64_t grain, unsigned threads, const 
   const auto run = [&] {
     for (uint64_t piece; (piece = next++) < pieces;) work(piece * grain, std::min(count, (piece + 1) * grain));
   };
+  if (threads <= 1 || pieces <= 1) {
+    run();
+    return;
+  }
+  const auto behind = [&] {
+    step_back();
+    run();
+  };
   std::vector<Thread> others;
   others.reserve(threads);
   try {
-    for (unsigned i = 1; i < threads && i < pieces; i++) others.emplace_back(run);
+    for (unsigned i = 0; i < threads && i < pieces; i++) others.emplace_back(behind);
   } catch (const std::system_error&) {
     // The system gives no more threads: those that there are do all the work, with the same result.
   }
-  run();
+  if (others.empty()) run();
   for (auto& other : others) other.join();
 }
 
