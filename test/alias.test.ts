@@ -1,8 +1,10 @@
 // The table that runs draw from (src/kernels/alias.ts), by counting: variances are exact, probabilities those of the law to its resolution,
 // and what weights share (a row, five bits) ties their moves together as little as docs/theory.md says.
 import { describe, expect, it } from "vitest";
-import { ALIAS, ALIAS_FIRST, ALIAS_ROW, ALIAS_SHIFT, ALIAS_STILL } from "../src/kernels/alias.js";
+import { ALIAS_FIRST, ALIAS_ROW, ALIAS_SHIFT, ALIAS_STILL, alias } from "../src/kernels/alias.js";
 import { matchedLaw } from "./statistics.js";
+
+const TABLE = alias();
 
 const bits = new Uint32Array(1);
 const float = new Float32Array(bits.buffer);
@@ -22,7 +24,7 @@ function mixture(v: number): (j: number) => number {
 /** The size drawn for a bucket and a share, -128 ... 127, in a variant of a row. */
 function sizeOf(row: number, variant: number, bucket: number, share: number): number {
   const at = row * ALIAS_ROW + bucket;
-  return ALIAS[at + (share < (ALIAS[at + 32 + 16 * variant] as number) ? 0 : 16)] as number;
+  return TABLE[at + (share < (TABLE[at + 32 + 16 * variant] as number) ? 0 : 16)] as number;
 }
 
 /** Calls `use` for every equally likely outcome of a variant of a row. */
@@ -53,7 +55,7 @@ describe("the table of the matched law", () => {
   });
 
   it("moves nothing in its last row", () => {
-    for (let i = 0; i < 32; i++) expect(ALIAS[ALIAS_STILL * ALIAS_ROW + i]).toBe(0);
+    for (let i = 0; i < 32; i++) expect(TABLE[ALIAS_STILL * ALIAS_ROW + i]).toBe(0);
   });
 
   it("ties the squares of moves that share a row, or five bits, together by no more than 0.0005 and 0.0022", () => {

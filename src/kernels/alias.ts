@@ -1,5 +1,5 @@
 // The `matched` law of a run as tables that a byte a weight is looked up in: the alias method (A. J. Walker, Electronics Letters 10, 127,
-// 1974), with whole numbers throughout. Made from the tails in law.ts once, when the module is loaded; all backends are handed this table.
+// 1974), with whole numbers throughout. Made from the tails in law.ts once; all backends are handed this table.
 //
 // A row is the law of |k| at one variance V, as multiples of 2^-15: sixteen equally likely buckets, each with two outcomes, of which the first
 // has T of 2048 shares. Eleven bits for the shares are more than a byte has, so a row comes in eight variants: one has floor((T + i) / 8) of
@@ -28,18 +28,26 @@ export const PIECE = 32;
 export const SHARED_TILE = 2048;
 export const SHARED = 256;
 
-/** Rows of int8; a first outcome is drawn where a byte (as a signed number) is below the bucket's threshold. */
-export const ALIAS: Int8Array = aliasTable();
+/**
+ * Rows of int8; a first outcome is drawn where a byte (as a signed number) is below the bucket's threshold. Made when first asked for: it takes
+ * milliseconds, which an import should not.
+ */
+export function alias(): Int8Array {
+  table ??= aliasTable();
+  return table;
+}
+
+let table: Int8Array | undefined;
 
 function aliasTable(): Int8Array {
-  const table = new Int8Array((ALIAS_STILL + 1) * ALIAS_ROW);
+  const rows = new Int8Array((ALIAS_STILL + 1) * ALIAS_ROW);
   const bits = new Uint32Array(1);
   const variance = new Float32Array(bits.buffer);
   for (let row = 0; row < ALIAS_STILL; row++) {
     bits[0] = (ALIAS_FIRST + row) << ALIAS_SHIFT;
-    putRow(table, row * ALIAS_ROW, countsOf(variance[0] as number));
+    putRow(rows, row * ALIAS_ROW, countsOf(variance[0] as number));
   }
-  return table;
+  return rows;
 }
 
 /** How many of 2^15 equal shares each |k| has at this variance. */

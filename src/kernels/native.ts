@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BrownianError } from "../errors.js";
-import { ALIAS } from "./alias.js";
+import { alias } from "./alias.js";
 import {
   type CollisionPlan,
   type EncodedFormat,
@@ -194,15 +194,22 @@ function loadAddon(): Addon {
       // What require() does with an addon, without the search for a module before it.
       const module = { exports: {} };
       process.dlopen(module, path);
-      const loaded = module.exports as Addon;
-      loaded.setLaw(LAW_TAILS, HITS, ALIAS);
-      addon = loaded;
-      return loaded;
+      addon = module.exports as Addon;
+      return addon;
     } catch (error) {
       failure ??= new Error(`the addon does not load: ${(error as Error).message.split("\n")[0]}`, { cause: error });
     }
   }
   throw failure ?? new Error(`the addon is not built, and the package has none for ${host}`);
+}
+
+let lawful = false;
+
+/** The addon with the tables of the law, which moves need and noise does not: they take milliseconds to make. */
+function withLaw(native: Addon): Addon {
+  if (!lawful) native.setLaw(LAW_TAILS, HITS, alias());
+  lawful = true;
+  return native;
 }
 
 /** Which instruction sets the addon has, best first, and why some do not run here. Throws when there is no addon. */
@@ -234,13 +241,14 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
     bits: (out, key, at) => native.bits(target, out, ...position(key, at)),
     uniform: (out, key, at) => native.uniform(target, out, ...position(key, at)),
     normal: (out, key, at) => native.normal(target, out, ...position(key, at)),
-    perturb: (data, move) => native.perturb(target, data, ...moveArguments(move)),
-    relax: (live, pristine, move, keep) => native.relax(target, live, pristine, decayFor(move, keep), ...moveArguments(move)),
-    perturbAsync: (data, move) => native.perturbAsync(target, threads, data, ...moveArguments(move)),
+    perturb: (data, move) => withLaw(native).perturb(target, data, ...moveArguments(move)),
+    relax: (live, pristine, move, keep) =>
+      withLaw(native).relax(target, live, pristine, decayFor(move, keep), ...moveArguments(move)),
+    perturbAsync: (data, move) => withLaw(native).perturbAsync(target, threads, data, ...moveArguments(move)),
     sumSquares: (data, format, steps, rowLength, index, total) =>
       native.sumSquares(target, data, format, steps, rowLength, index, total),
     difference: (a, b, format) => native.difference(target, a, b, format),
-    map: (path, writable) => new NativeFile(new native.MappedFile(path, writable), target, threads),
+    map: (path, writable) => new NativeFile(new (withLaw(native).MappedFile)(path, writable), target, threads),
   };
 }
 

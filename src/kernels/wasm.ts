@@ -1,7 +1,7 @@
 // The WebAssembly backend: two modules from one core (assembly/), with SIMD and without, their bytes inlined. Touches no file and nothing
 // that only Node has. Data goes through a stage in the module's memory, one leaf of weights at a time.
 
-import { ALIAS } from "./alias.js";
+import { alias } from "./alias.js";
 import {
   type EncodedFormat,
   Field,
@@ -122,7 +122,7 @@ class WasmKernels implements Kernels {
     this.taken = new Int32Array(buffer, exports.taken(), 2 * HITS.length);
     new Float32Array(buffer, exports.law(), LAW_TAILS.length).set(LAW_TAILS);
     new Uint32Array(buffer, exports.hits(), HITS.length).set(HITS);
-    new Int8Array(buffer, exports.alias(), ALIAS.length).set(ALIAS);
+    new Int8Array(buffer, exports.alias(), alias().length).set(alias());
   }
 
   bits(out: Uint32Array, key: Key, at: Position): void {

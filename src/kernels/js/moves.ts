@@ -1,7 +1,7 @@
 // The laws of moves on a lattice (docs/theory.md): `nearest`, `stochastic`, `matched`, and the symmetric truncation at the rails.
 // Works on a tile of int8 codes with one step a run; the arithmetic is float32 and integer, the same in every backend.
 
-import { ALIAS, ALIAS_FIRST, ALIAS_ROW, ALIAS_SHIFT, PIECE, SHARED, SHARED_TILE } from "../alias.js";
+import { ALIAS_FIRST, ALIAS_ROW, ALIAS_SHIFT, alias, PIECE, SHARED, SHARED_TILE } from "../alias.js";
 import { type Key, Purpose, Rounding } from "../contract.js";
 import { LAW_COLUMNS, LAW_ROWS, LAW_TAILS } from "../law.js";
 import { normalsFromWords } from "./normal.js";
@@ -250,6 +250,7 @@ class RunLaw {
   /** Moves codes[from ... to) of a tile, |k| at most the distance to the nearer rail; returns how many changed. */
   apply(codes: Int8Array, from: number, to: number, lo: number, hi: number, draws: Draws): number {
     const { bytes, shared, rowWords, byteAt, sharedAt, rowAt } = draws.runs();
+    const table = alias();
     let changed = 0;
     let piece = -1;
     for (let i = from; i < to; i++) {
@@ -263,8 +264,8 @@ class RunLaw {
       const bucket = byte & 15;
       // Three bits of its own above five shared ones, as a signed byte.
       const share = (((byte & 0xe0) | (common & 31)) << 24) >> 24;
-      const first = share < (ALIAS[this.thresholds + bucket] as number);
-      const size = ALIAS[this.row + (first ? 0 : 16) + bucket] as number;
+      const first = share < (table[this.thresholds + bucket] as number);
+      const size = table[this.row + (first ? 0 : 16) + bucket] as number;
       let k = (byte & 16 ? -size : size) << this.bits;
       if (this.bits !== 0) k += draws.fineMove(i, this.bits);
       const q = codes[i] as number;
