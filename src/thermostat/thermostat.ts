@@ -243,7 +243,7 @@ export class Thermostat {
   private prepare(tick: number, threshold: number): void {
     if (this.mover.prepareCollide === undefined) return;
     const { settings } = this;
-    const colliding = (this.last.weights * threshold) / 2 ** 32;
+    const colliding = (this.weights * threshold) / 2 ** 32;
     const most = typeof this.options.sigma === "function" || colliding > FEW_WEIGHTS ? 1 : TICKS_AHEAD;
     if (this.ahead.length > most / 2) return; // several at a time: to wake the background takes time too
     for (let next = (this.ahead.at(-1)?.tick ?? tick) + 1; next <= tick + most; next++) {
