@@ -2,11 +2,11 @@
 
 import { ALIAS, DECAY, FORMAT, HITS, LAW, PRISTINE_STAGE, STAGE, STEPS, TAKEN } from "./memory";
 import { fill } from "./noise";
-import { takenHits } from "./sparse";
+import { takenHits } from "./rare-rows";
 
 export { relax } from "./langevin";
 export { perturb } from "./moves";
-export { forgetHits } from "./sparse";
+export { forgetHits } from "./rare-rows";
 export { sumSquares } from "./sums";
 
 export function stage(): usize {
@@ -38,8 +38,8 @@ export function taken(): usize {
 }
 
 /** {@link takenHits} with whole numbers as JavaScript has them. */
-export function hitsOfTile(level: i32, tile: f64, from: f64, to: f64, share: u32, k0: u32, k1: u32, tick: u32): i32 {
-  return takenHits(level, <u64>tile, <u64>from, <u64>to, share, k0, k1, tick);
+export function hitsOfTile(rareClass: i32, tile: f64, from: f64, to: f64, share: u32, k0: u32, k1: u32, tick: u32): i32 {
+  return takenHits(rareClass, <u64>tile, <u64>from, <u64>to, share, k0, k1, tick);
 }
 
 /** Blocks of noise to the stage, as bits (0), uniforms (1) or normals (2). */

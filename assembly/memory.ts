@@ -12,8 +12,8 @@ export const PRISTINE_STAGE: usize = STAGE + 32768 * 4;
 export const STEPS: usize = memory.data(65536 * 4 + 64, 64);
 export const FORMAT: usize = memory.data(24 * 4, 64);
 export const LAW: usize = memory.data(17 * 16 * 4, 64);
-/** 2^32 P(N <= n) of the number of hits in a tile of the sparse path. */
-export const HITS: usize = memory.data(192 * 4, 64);
+/** 2^32 P(N <= n) of the number of hits in a tile of rare moves, a row for each of four means. */
+export const HITS: usize = memory.data(4 * 128 * 4, 64);
 
 /** a, 1 - a^2, sqrt(1 - a^2), and rows of betas: src/kernels/decay.ts. */
 export const DECAY: usize = memory.data((3 + 16 * 256) * 4, 64);
@@ -37,25 +37,40 @@ export const ROW_DRAWS: usize = memory.data(4096 / 8 + 256, 64);
 /** Moves of sixteen weights of which not all belong to a run. */
 export const ROOM: usize = memory.data(16, 64);
 export const LANES: usize = memory.data(16 * 8, 64);
-/** Of each run of a tile of rows, or of a leaf of groups: its noise in steps, its end, its level, and the share of that level's hits that it takes. */
+/**
+ * Of each run of a tile of rows, or of a leaf of groups: its step, its noise in steps (0 where it moves rarely), its variance (0 where it does not), and its
+ * end. Where runs have several pieces, the steps in the end are those of pieces.
+ */
+export const RUN_STEPS: usize = memory.data(4096 * 4 + 64, 64);
 export const RUN_SCALES: usize = memory.data(4096 * 4, 64);
+export const RUN_VARIANCES: usize = memory.data(4096 * 4 + 64, 64);
 export const RUN_ENDS: usize = memory.data(4096 * 4, 64);
-export const RUN_LEVELS: usize = memory.data(4096, 64);
-export const RUN_SHARES: usize = memory.data(4096 * 4, 64);
+/** The halves that steps are made of. */
+export const HALVES: usize = memory.data(4096 * 2 + 64, 64);
+/** Of the pieces of a leaf: a byte each, the numbers of those that may have hits, and the block of one. */
+export const PIECE_BYTES: usize = memory.data(4096 + 256, 64);
+export const PIECES: usize = memory.data(4096 * 4, 64);
+export const PIECE_BLOCK: usize = memory.data(128, 64);
+/** Of a piece with more hits than one: which weights, and their codes before. */
+export const HIT_WEIGHTS: usize = memory.data(10 * 4, 64);
+export const HIT_BEFORE: usize = memory.data(16, 64);
+/** Which classes of rare moves the rows of a tile have. */
+export const CLASSES: usize = memory.data(512, 64);
 /** Of each level, the hits of the tile that was asked for last: place (u64), take (u32), sign (i32). */
-export const HIT_TILES: usize = memory.data(41 * 192 * 16, 64);
-/** Of each level, that tile's number (u64), and how many hits it has (i32). */
+export const HIT_TILES: usize = memory.data(41 * 128 * 16, 64);
+/** Of each level, that tile's number (u64), its class, and how many hits it has (i32). */
 export const HIT_TILE_NUMBERS: usize = memory.data(41 * 8, 64);
+export const HIT_CLASSES: usize = memory.data(41 * 4, 64);
 export const HIT_COUNTS: usize = memory.data(41 * 4, 64);
 /** Words of the hits of a tile; room for what SIMD makes beyond them. */
-export const HIT_WORDS: usize = memory.data(192 * 16 + 128, 64);
+export const HIT_WORDS: usize = memory.data(128 * 16 + 128, 64);
 /** Hits of a tile that move a code without blocks: which weight (u32), and by how much (i32). */
-export const TAKEN: usize = memory.data(193 * 8, 64);
+export const TAKEN: usize = memory.data(129 * 8, 64);
 /** Where single codes lie, plane by plane. */
 export const CODE_PLANES: usize = memory.data(2 * 40, 64);
 /** Codes that the hits of a tile moved: which, what they were before, and a set of their last bits. */
-export const MOVED_PLACES: usize = memory.data(192 * 4, 64);
-export const MOVED_BEFORE: usize = memory.data(192, 64);
+export const MOVED_PLACES: usize = memory.data(128 * 4, 64);
+export const MOVED_BEFORE: usize = memory.data(128, 64);
 export const MOVED_SEEN: usize = memory.data(512, 64);
 
 // Fields of the format.
@@ -110,6 +125,8 @@ export const FINE_PURPOSE: u32 = 8;
 export const DRAW_PURPOSE: u32 = 9;
 export const SHARED_PURPOSE: u32 = 10;
 export const ROW_PURPOSE: u32 = 11;
+export const RARE_PURPOSE: u32 = 12;
+export const RARE_HITS_PURPOSE: u32 = 13;
 
 export const ALIAS_SHIFT: i32 = 19;
 export const ALIAS_FIRST: i32 = 1936;
@@ -120,7 +137,7 @@ export const DECAY_COLUMNS: i32 = 256;
 export const DECAY_FIRST: i32 = 888;
 export const LAW_ROWS: i32 = 17;
 export const LAW_COLUMNS: i32 = 16;
-export const HITS_MOST: i32 = 192;
+export const HITS_MOST: i32 = 128;
 
 // @ts-ignore: decorator
 @inline

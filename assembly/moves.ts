@@ -1,6 +1,7 @@
 // The laws of moves: the counterpart of src/kernels/js/moves.ts and floats.ts, which hold the formulas. A tile's moves are drawn into an
 // int8 a weight, run by run, and then put on the codes with the symmetric truncation at the rails.
 
+import { beginCodes } from "./code-at";
 import { halfToFloat, pack, readStep, stepSize, unpack, readHalf } from "./codes";
 import { codeOfLevel, lastLevel, levelOfCode, meanGap, valueAt } from "./levels";
 import {
@@ -10,6 +11,7 @@ import {
   ALIAS_SHIFT,
   BYTE_DRAWS,
   BYTES,
+  CLASSES,
   CODES,
   DRAW_PURPOSE,
   EXTERNAL,
@@ -19,6 +21,7 @@ import {
   FINE_PURPOSE,
   field,
   GROUP,
+  HALVES,
   HI,
   KIND,
   LATTICE,
@@ -44,9 +47,9 @@ import {
   ROW_DRAWS,
   ROW_PURPOSE,
   RUN_ENDS,
-  RUN_LEVELS,
   RUN_SCALES,
-  RUN_SHARES,
+  RUN_STEPS,
+  RUN_VARIANCES,
   SHARED_DRAWS,
   SHARED_PURPOSE,
   STEP_F16,
@@ -60,22 +63,21 @@ import {
   WEIGHTS,
 } from "./memory";
 import { AS_BITS, AS_NORMAL, fill } from "./noise";
+import { anyNoted, beginPieces, movePiece, notedPiece, notedPieces, notePiece, pieceBytes, RARE_PIECE, SPARSE_VARIANCE } from "./rare-groups";
 import {
-  beginCodes,
   beginMoved,
+  classOf,
+  FIRST_CLASS,
   forgetHits,
   forgetMoved,
   hitAt,
   hitsOf,
-  levelOf,
+  LAST_CLASS,
   movedCodes,
   noteMoved,
   placeBits,
-  readCode,
-  SPARSE_VARIANCE,
   shareOf,
-  writeCode,
-} from "./sparse";
+} from "./rare-rows";
 
 export const MAX_S: f32 = 32768;
 export const TABLE_VARIANCE: f32 = 4;
@@ -600,57 +602,142 @@ function moveHalves(data: usize, n: i32): i32 {
   return changed;
 }
 
-const DENSE: i32 = -1;
-const STILL: i32 = -2;
-/** Levels of the sparse runs since beginRuns, bit by bit, and whether there were dense ones. */
-let sparseLevels: u64 = 0;
+/** Whether there are dense runs in the tile, and runs that move rarely. */
 let dense: bool = false;
-/** The binary logarithm of the length of all runs, or -1 where RUN_ENDS has their ends. */
+let rare: bool = false;
+/** The binary logarithm of the length of all runs, or -1 where RUN_ENDS has their ends; and that of the pieces of a run. */
 let even: i32 = -1;
+let piecesLog: i32 = 0;
 /** The run that the tile begins with. */
 let firstRun: i32 = 0;
 
-/** Notes the noise of run number `run`. */
+/** Notes the noise of run number `run`: a dense one has no variance that counts, one that moves rarely no scale. */
 // @ts-ignore: decorator
 @inline
 function addRun(run: i32, step: f32): void {
   const s: f32 = step > 0 ? scaleInSteps(step) : 0;
   const v = s * s;
-  let level = s > 0 ? DENSE : STILL;
-  if (rounding == MATCHED && v < SPARSE_VARIANCE) {
-    level = STILL;
-    if (v > 0) {
-      level = levelOf(v);
-      store<u32>(RUN_SHARES + (<usize>run << 2), shareOf(v, level));
-      sparseLevels |= <u64>1 << level;
-    }
-  }
-  if (level == DENSE) dense = true;
-  store<f32>(RUN_SCALES + (<usize>run << 2), s);
-  store<i8>(RUN_LEVELS + run, <i8>level);
+  const isRare = rounding == MATCHED && v < SPARSE_VARIANCE;
+  store<f32>(RUN_SCALES + (<usize>run << 2), isRare ? 0 : s);
+  store<f32>(RUN_VARIANCES + (<usize>run << 2), isRare ? v : 0);
+  if (!isRare && s > 0) dense = true;
+  if (isRare && v > 0) rare = true;
 }
 
-/** Notes the groups of a tile's blocks, from run `firstRun` on; returns how many. */
-function addGroups(data: usize, blocks: i32): i32 {
+/** Reads the steps of a tile's groups to RUN_STEPS, from run `firstRun` on; returns how many. */
+function readSteps(data: usize, blocks: i32): i32 {
   const blockBytes = field(BYTES);
   const groups = field(WEIGHTS) / field(GROUP);
-  let run = firstRun;
+  let out = RUN_STEPS + (<usize>firstRun << 2);
   if (field(STEP) == STEP_F16 || field(STEP) == STEP_F16_ORIGIN) {
     // The commonest, one group a block: no need to ask for each.
     data += field(STEP_OFFSET);
-    for (let b = 0; b < blocks; b++, data += blockBytes) addRun(run++, stepSize(readHalf(data)));
-  } else {
-    for (let b = 0; b < blocks; b++, data += blockBytes) {
-      for (let g = 0; g < groups; g++) addRun(run++, stepSize(readStep(data, g)));
+    if (ASC_FEATURE_SIMD) {
+      for (let b = 0; b < blocks; b++, data += blockBytes) store<u16>(HALVES + (<usize>b << 1), load<u16>(data));
+      // Shifted into place, a half is 2^112 too small; infinities and what is no number have no step.
+      const scale = f32x4.splat(5192296858534827628530496329220096.0);
+      for (let b = 0; b < blocks; b += 4) {
+        const magnitude = v128.and(v128.load16x4_u(HALVES + (<usize>b << 1)), i32x4.splat(0x7fff));
+        const finite = i32x4.lt_s(magnitude, i32x4.splat(0x7c00));
+        v128.store(out + (<usize>b << 2), v128.and(f32x4.mul(i32x4.shl(magnitude, 13), scale), finite));
+      }
+    } else {
+      for (let b = 0; b < blocks; b++, data += blockBytes, out += 4) store<f32>(out, stepSize(readHalf(data)));
+    }
+    return blocks;
+  }
+  for (let b = 0; b < blocks; b++, data += blockBytes) {
+    for (let g = 0; g < groups; g++, out += 4) store<f32>(out, stepSize(readStep(data, g)));
+  }
+  return blocks * groups;
+}
+
+/** Whether no group of the tile is dense, and none has no step: their squares are above what is dense at most, with room for rounding. */
+function allRare(runs: i32): bool {
+  if (rounding != MATCHED || inSteps || sigma <= <f32>1e-15) return false;
+  let at = RUN_STEPS + (<usize>firstRun << 2);
+  const end = at + (<usize>runs << 2);
+  let least: f32 = Infinity;
+  for (; at < end; at += 4) least = min<f32>(least, load<f32>(at));
+  const square = least * least;
+  return square > sigma * sigma * <f32>(1.0 + 1e-6) / SPARSE_VARIANCE && square > <f32>1e-30;
+}
+
+/** Notes the pieces of a tile of which all move rarely: those whose byte times the square of their step is small enough. */
+function notePieces(runs: i32): void {
+  const limit: f32 = sigma * sigma * <f32>(1.0 + 1e-6) * <f32>(min<i32>(1 << even, RARE_PIECE) << 8);
+  const first = firstRun << piecesLog;
+  const n = runs << piecesLog;
+  const bytes = pieceBytes(key0, key1, tick) + first;
+  let p = 0;
+  if (ASC_FEATURE_SIMD) {
+    if (piecesLog == 0) {
+      const below = f32x4.splat(limit);
+      const steps = RUN_STEPS + (<usize>first << 2);
+      for (; p + 8 <= n; p += 8) {
+        const byte = v128.load8x8_u(bytes + p);
+        const a = v128.load(steps + (<usize>p << 2));
+        const b = v128.load(steps + (<usize>p << 2), 16);
+        const low = f32x4.mul(f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(byte)), f32x4.mul(a, a));
+        const high = f32x4.mul(f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(byte)), f32x4.mul(b, b));
+        let set = i16x8.bitmask(i16x8.narrow_i32x4_s(f32x4.lt(low, below), f32x4.lt(high, below)));
+        for (; set != 0; set &= set - 1) notePiece(first + p + ctz<i32>(set));
+      }
     }
   }
-  return run - firstRun;
+  for (; p < n; p++) {
+    const step = load<f32>(RUN_STEPS + (<usize>(firstRun + (p >> piecesLog)) << 2));
+    if (<f32>load<u8>(bytes + p) * (step * step) < limit) notePiece(first + p);
+  }
+}
+
+/** Notes the pieces of a tile by the variances of its runs. */
+function notePiecesOfSome(runs: i32): void {
+  const whole = <f32>(min<i32>(1 << even, RARE_PIECE) << 8);
+  const first = firstRun << piecesLog;
+  const bytes = pieceBytes(key0, key1, tick) + first;
+  for (let p = 0, n = runs << piecesLog; p < n; p++) {
+    const v = load<f32>(RUN_VARIANCES + (<usize>(firstRun + (p >> piecesLog)) << 2));
+    if (<f32>load<u8>(bytes + p) < whole * v) notePiece(first + p);
+  }
+}
+
+/** Moves a tile of groups, but for rare moves: the pieces that may have some are noted. */
+function moveGroups(data: usize, blocks: i32): i32 {
+  const runs = readSteps(data, blocks);
+  let changed = 0;
+  if (allRare(runs)) {
+    notePieces(runs);
+  } else {
+    dense = false;
+    rare = false;
+    for (let run = firstRun; run < firstRun + runs; run++) addRun(run, load<f32>(RUN_STEPS + (<usize>run << 2)));
+    if (rare) notePiecesOfSome(runs);
+    if (dense) changed = moveDense(data, blocks, runs);
+  }
+  firstRun += runs;
+  return changed;
+}
+
+/** Makes the rare moves of the leaf's groups. */
+function moveRareGroups(): i32 {
+  beginCodes();
+  let changed = 0;
+  const length = <f32>min<i32>(1 << even, RARE_PIECE);
+  for (let j = 0, n = notedPieces(); j < n; j++) {
+    const piece = notedPiece(j);
+    const step = load<f32>(RUN_STEPS + (<usize>(piece >> piecesLog) << 2));
+    const s: f32 = step > 0 ? scaleInSteps(step) : 0;
+    const v = s * s;
+    if (v < SPARSE_VARIANCE) changed += movePiece(STAGE, piece, v * length, key0, key1, tick);
+  }
+  return changed;
 }
 
 function moveDense(data: usize, blocks: i32, runs: i32): i32 {
   for (let run = firstRun, start = 0; run < firstRun + runs; run++) {
     const end = even < 0 ? load<i32>(RUN_ENDS + (<usize>run << 2)) : start + (1 << even);
-    drawRun(start, end, <i32>load<i8>(RUN_LEVELS + run) == DENSE ? load<f32>(RUN_SCALES + (<usize>run << 2)) : 0);
+    drawRun(start, end, load<f32>(RUN_SCALES + (<usize>run << 2)));
     start = end;
   }
   unpack(data, blocks);
@@ -659,57 +746,44 @@ function moveDense(data: usize, blocks: i32, runs: i32): i32 {
   return changed;
 }
 
-/** Takes the hits of all levels on the runs of weights [index, index + count), of which there are `runs`. */
-function moveSparse(data: usize, runs: i32): i32 {
+/** Makes the rare moves of a tile of rows, whose codes are bytes. */
+function moveRareRows(data: usize, runs: i32): i32 {
   forgetMoved();
-  beginCodes();
-  for (let level = 0; sparseLevels >> level != 0; level++) {
-    if ((sparseLevels >> level) & 1) moveLevel(data, level, runs);
+  memory.fill(CLASSES, 0, LAST_CLASS + 1);
+  for (let run = 0; run < runs; run++) {
+    const v = load<f32>(RUN_VARIANCES + (<usize>run << 2));
+    if (v > 0) store<u8>(CLASSES + classOf(v), 1);
+  }
+  for (let rareClass = LAST_CLASS; rareClass >= FIRST_CLASS; rareClass--) {
+    if (load<u8>(CLASSES + rareClass)) moveClass(data, rareClass, runs);
   }
   return movedCodes();
 }
 
-function moveLevel(data: usize, level: i32, runs: i32): void {
+function moveClass(data: usize, rareClass: i32, runs: i32): void {
   const lo = field(LO);
   const hi = field(HI);
-  const bits = placeBits(level);
+  const bits = placeBits(rareClass);
   const end = index + <u64>count;
   for (let tile = index >> bits; tile << bits < end; tile++) {
     // As a signed distance from the first weight, so that one comparison finds the hits within.
     const start = (tile << bits) - index;
-    if (even >= 0 && !hasLevel(level, <i64>start, <i64>(start + (<u64>1 << bits)))) continue;
-    const hits = hitsOf(level, tile, key0, key1, tick);
+    const hits = hitsOf(rareClass, tile, key0, key1, tick);
     beginMoved();
     for (let j = 0; j < hits; j++) {
-      const hit = hitAt(level, j);
+      const hit = hitAt(rareClass, j);
       const place = start + load<u64>(hit);
       if (place >= <u64>count) continue;
       const i = <i32>place;
-      const run = even < 0 ? runAt(i, runs) : i >> even;
-      if (<i32>load<i8>(RUN_LEVELS + run) != level || load<u32>(hit, 8) >= load<u32>(RUN_SHARES + (<usize>run << 2))) continue;
-      const q = readCode(data, i);
+      const v = load<f32>(RUN_VARIANCES + (<usize>runAt(i, runs) << 2));
+      if (v == 0 || classOf(v) != rareClass || load<u32>(hit, 8) >= shareOf(v, rareClass)) continue;
+      const q = <i32>load<i8>(data + i);
       if (q <= lo || q >= hi) continue;
       const to = q + load<i32>(hit, 12);
-      writeCode(data, i, to);
+      store<i8>(data + i, <i8>to);
       noteMoved(i, q, to);
     }
   }
-}
-
-/** Whether a run of weights [from, to), which may reach beyond what is moved, has this level. */
-function hasLevel(level: i32, from: i64, to: i64): bool {
-  let run = RUN_LEVELS + <usize>(max<i64>(from, 0) >> even);
-  const end = RUN_LEVELS + <usize>((min<i64>(to, <i64>count) + (1 << even) - 1) >> even);
-  if (ASC_FEATURE_SIMD) {
-    const all = i8x16.splat(<i8>level);
-    for (; run + 16 <= end; run += 16) {
-      if (v128.any_true(i8x16.eq(v128.load(run), all))) return true;
-    }
-  }
-  for (; run < end; run++) {
-    if (<i32>load<i8>(run) == level) return true;
-  }
-  return false;
 }
 
 /** The first run that ends behind weight i. */
@@ -765,21 +839,24 @@ export function perturb(
   const tileBlocks = TILE / weights;
   const uniform = kind == LATTICE && field(LEVELS) == UNIFORM;
   const external = field(STEP) == EXTERNAL;
-  const all = blocks * weights;
-  const leaf = index;
-  even = uniform && !external ? ctz<i32>(field(GROUP)) : -1;
+  const grouped = uniform && !external;
+  even = grouped ? ctz<i32>(field(GROUP)) : -1;
+  if (grouped) {
+    const length = min<i32>(field(GROUP), RARE_PIECE);
+    piecesLog = even - ctz<i32>(length);
+    beginPieces(index / <u64>length, (blocks * weights) / length, length);
+  }
   firstRun = 0;
-  sparseLevels = 0;
   let row = STEPS;
   let changed = 0;
   for (let block = 0; block < blocks; block += tileBlocks) {
     const some = min<i32>(tileBlocks, blocks - block);
     const data = STAGE + block * blockBytes;
     beginTile(index, some * weights);
-    dense = false;
     if (uniform && external) {
       let runs = 0;
-      sparseLevels = 0;
+      dense = false;
+      rare = false;
       for (let start = 0; start < count; ) {
         const end = min<i32>(count, start + rowLeft);
         addRun(runs, load<f32>(row));
@@ -793,21 +870,14 @@ export function perturb(
         start = end;
       }
       if (dense) changed += moveDense(data, some, runs);
-      changed += moveSparse(data, runs);
+      if (rare) changed += moveRareRows(data, runs);
     } else if (uniform) {
-      const runs = addGroups(data, some);
-      if (dense) changed += moveDense(data, some, runs);
-      firstRun += runs;
+      changed += moveGroups(data, some);
     } else if (kind == LATTICE) {
       changed += moveTable(data, some, weights, blockBytes);
     } else if (kind == F32_KIND) changed += moveFloats(data, count);
     else changed += moveHalves(data, count);
     index += <u64>count;
   }
-  if (even >= 0 && sparseLevels != 0) {
-    index = leaf;
-    count = all;
-    changed += moveSparse(STAGE, firstRun);
-  }
-  return changed;
+  return grouped && anyNoted() ? changed + moveRareGroups() : changed;
 }

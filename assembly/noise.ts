@@ -48,7 +48,8 @@ export function fill(as: i32, out: usize, blocks: i32, k0: u32, k1: u32, block: 
   }
 }
 
-function oneBlock(as: i32, out: usize, k0: u32, k1: u32, block: u64, tick: u32, purpose: u32): void {
+/** One block without SIMD. */
+export function oneBlock(as: i32, out: usize, k0: u32, k1: u32, block: u64, tick: u32, purpose: u32): void {
   let x0 = <u32>block;
   let x1 = <u32>(block >> 32);
   let x2 = tick;

@@ -44,32 +44,28 @@ void fill(const Napi::CallbackInfo& info) {
   (target.*Fill)(out.Data(), out.ElementLength(), key_at(info, 2), at);
 }
 
-/// The index of a tensor's steps: a JavaScript array that a byte a group and two a tile fill exactly.
+/// The index of a tensor's steps, and what its last draw did: what IndexSteps makes and Redraw takes.
 struct StepIndex {
-  std::shared_ptr<Napi::ObjectReference> held;  // until the job, which owns this, is destroyed on the thread of the array
-  uint8_t* data;
-  const int32_t* format;
+  int32_t format[kFormatFields];
   uint64_t weights;
+  std::vector<uint8_t> classes, tiles;
+  std::vector<Journal> journals;
 
-  /// `length`: the tensor's bytes, or 0 to believe the array.
-  StepIndex(const Napi::CallbackInfo& info, int i, const int32_t* format, uint64_t length)
-      : held(std::make_shared<Napi::ObjectReference>(Napi::Persistent(info[i].As<Napi::Object>()))), format(format) {
-    auto array = info[i].As<Napi::Uint8Array>();
-    data = array.Data();
-    const uint64_t size = array.ElementLength(), group = format[kGroup];
-    weights = length / format[kBytes] * format[kWeights];
-    // Of w weights there are w / group + 2 ceil(w / kTile) bytes: the most weights that fit.
-    if (length == 0) {
-      const uint64_t tile = kTile / group + 2, rest = size % tile;
-      weights = size / tile * kTile + (rest > 2 ? (rest - 2) * group : 0);
-    }
-    if (weights / group + (weights + kTile - 1) / kTile * 2 != size) throw Napi::Error::New(info.Env(), "the index has not the size of this tensor's");
+  /// Of a tensor of so many bytes.
+  StepIndex(const int32_t* given, uint64_t length) {
+    memcpy(format, given, sizeof(format));
+    weights = length / uint64_t(format[kBytes]) * uint64_t(format[kWeights]);
+    classes.resize(size_t(weights / uint64_t(format[kGroup])));
+    tiles.resize(size_t((weights + kTile - 1) / kTile * 2));
+    journals.resize(size_t((weights + kStretch - 1) / kStretch));
   }
 
-  uint8_t* classes(uint64_t weight) const { return data + weight / uint64_t(format[kGroup]); }
-  uint8_t* tiles(uint64_t weight) const { return data + weights / uint64_t(format[kGroup]) + weight / kTile * 2; }
   uint64_t bytes(uint64_t weight) const { return weight / uint64_t(format[kWeights]) * uint64_t(format[kBytes]); }
-  Indexed at(uint64_t begin, uint64_t end) const { return {classes(begin), tiles(begin), format, begin, size_t(end - begin)}; }
+  uint8_t* classes_at(uint64_t weight) { return classes.data() + weight / uint64_t(format[kGroup]); }
+  uint8_t* tiles_at(uint64_t weight) { return tiles.data() + weight / kTile * 2; }
+  Indexed at(uint64_t begin, uint64_t end) {
+    return {classes_at(begin), tiles_at(begin), &journals[size_t(begin / kStretch)], format, begin, size_t(end - begin)};
+  }
 };
 
 /// What a move needs beyond the bytes, in the order of the arguments (format, sigma, inSteps, steps, rowLength, rounding, k0, k1, index, tick,
@@ -326,41 +322,44 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
     });
   }
 
-  /// (target, threads, offset, length, index, format): of a whole tensor.
+  /// (target, threads, offset, length, format): of a whole tensor.
   Napi::Value IndexSteps(const Napi::CallbackInfo& info) {
     const Target& target = target_of(info);
     const unsigned threads = u32(info, 1);
     const Shared file = Open(info);
-    const uint64_t offset = Range(info, *file, 2), length = uint64_t(number(info, 3));
-    const auto owned = std::make_shared<OwnedMove>(info, 5, OwnedMove::ForIndex());
-    const auto index = std::make_shared<StepIndex>(info, 4, owned->format, length);
-    return Job::Start(info.Env(), [=, &target] {
-      (void)owned;  // has the format
-      in_parallel(index->weights, kGrain, threads, [&](uint64_t begin, uint64_t end) {
-        const Indexed at = index->at(begin, end);
-        target.index_steps(index->classes(begin), index->tiles(begin), file->data() + offset + index->bytes(begin), at.blocks(), at.format);
-      });
-      return 0.0;
-    });
+    const uint64_t offset = Range(info, *file, 2);
+    const auto index = std::make_shared<StepIndex>(OwnedMove(info, 4, OwnedMove::ForIndex()).format, uint64_t(number(info, 3)));
+    return Job::Start(
+        info.Env(),
+        [=, &target] {
+          in_parallel(index->weights, kStretch, threads, [&](uint64_t begin, uint64_t end) {
+            const size_t blocks = size_t((end - begin) / uint64_t(index->format[kWeights]));
+            target.index_steps(index->classes_at(begin), index->tiles_at(begin), file->data() + offset + index->bytes(begin), blocks, index->format);
+          });
+          return 0.0;
+        },
+        [=](Napi::Env env) { return Held(env, index); });
   }
 
-  /// (target, threads, offset, length, source, index, weights of the tensor's that come before, move, last move)
+  /// (target, threads, offset, length, source, index, weights of the tensor's that come before, move)
   Napi::Value Redraw(const Napi::CallbackInfo& info) {
     const Target& target = target_of(info);
     const unsigned threads = u32(info, 1);
     const Shared live = Writable(info);
     const uint64_t offset = Range(info, *live, 2), length = uint64_t(number(info, 3));
     const Shared source = Source(info, 4, offset, length);
-    const auto owned = std::make_shared<OwnedMove>(info, 7), last = std::make_shared<OwnedMove>(info, 20);
+    const auto index = Taken<StepIndex>(info[5]);
     const uint64_t first = uint64_t(number(info, 6));
-    const auto index = std::make_shared<StepIndex>(info, 5, owned->format, 0);
-    const uint64_t weights = length / owned->format[kBytes] * owned->format[kWeights];
-    if (!source || first % kTile != 0 || first + weights > index->weights) throw Napi::Error::New(info.Env(), "the index is not of this tensor");
+    const auto owned = std::make_shared<OwnedMove>(info, 7);
+    const uint64_t weights = length / uint64_t(owned->format[kBytes]) * uint64_t(owned->format[kWeights]);
+    if (!source || first % kStretch != 0 || first + weights > index->weights || memcmp(owned->format, index->format, sizeof(index->format)) != 0) {
+      throw Napi::Error::New(info.Env(), "the index is not of this tensor");
+    }
     return Job::Start(info.Env(), [=, &target] {
       std::atomic<uint64_t> changed{0};
-      in_parallel(weights, kGrain, threads, [&](uint64_t begin, uint64_t end) {
+      in_parallel(weights, kStretch, threads, [&](uint64_t begin, uint64_t end) {
         const uint64_t at = offset + index->bytes(begin);
-        changed += target.redraw(live->data() + at, source->data() + at, index->at(first + begin, first + end), last->move, owned->move, law);
+        changed += target.redraw(live->data() + at, source->data() + at, index->at(first + begin, first + end), owned->move, law);
       });
       return double(changed);
     });
@@ -624,7 +623,7 @@ void set_law(const Napi::CallbackInfo& info) {
   auto table = info[0].As<Napi::Float32Array>();
   auto hits = info[1].As<Napi::Uint32Array>();
   auto alias = info[2].As<Napi::Int8Array>();
-  if (table.ElementLength() != size_t(kLawRows * kLawColumns) || hits.ElementLength() != size_t(kHitsMost) ||
+  if (table.ElementLength() != size_t(kLawRows * kLawColumns) || hits.ElementLength() != size_t(kHitsClasses * kHitsMost) ||
       alias.ElementLength() != sizeof(law.alias)) {
     throw Napi::Error::New(info.Env(), "not the tables of the law");
   }

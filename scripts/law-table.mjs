@@ -58,18 +58,19 @@ for (let r = 0; r < ROWS; r++) {
   table.push(rounded(row, v));
 }
 
-// The number of hits in a tile of the sparse path: Poisson with mean HITS_MEAN, as 2^32 P(N <= n).
-const HITS_MEAN = 64;
-const HITS_MOST = 192;
-const hits = [];
-let probability = Math.exp(-HITS_MEAN);
-let cumulative = 0;
-for (let n = 0; n < HITS_MOST; n++) {
-  cumulative += probability;
-  probability *= HITS_MEAN / (n + 1);
-  hits.push(Math.min(2 ** 32 - 1, Math.round(cumulative * 2 ** 32)));
-}
-const hitRows = Array.from({ length: HITS_MOST / 12 }, (_, r) => `  ${hits.slice(r * 12, (r + 1) * 12).join(", ")},`).join("\n");
+// The number of hits in a tile of rare moves: Poisson with means 40, 48, 56 and 64, as 2^32 P(N <= n).
+const HITS_MEANS = [40, 48, 56, 64];
+const HITS_MOST = 128;
+const hits = HITS_MEANS.flatMap((mean) => {
+  let probability = Math.exp(-mean);
+  let cumulative = 0;
+  return Array.from({ length: HITS_MOST }, (_, n) => {
+    cumulative += probability;
+    probability *= mean / (n + 1);
+    return Math.min(2 ** 32 - 1, Math.round(cumulative * 2 ** 32));
+  });
+});
+const hitRows = Array.from({ length: hits.length / 8 }, (_, r) => `  ${hits.slice(r * 8, (r + 1) * 8).join(", ")},`).join("\n");
 
 const body = table
   .map((row, r) => `  // v = ${r / 4}\n  ${row.map((x) => (x === 0 ? "0" : x.toPrecision(9))).join(", ")},`)
@@ -89,11 +90,11 @@ export const LAW_TAILS = new Float32Array([
 ${body}
 ]);
 
-/** Mean number of hits in a tile of the sparse path. */
-export const HITS_MEAN = ${HITS_MEAN};
+/** The most hits in a tile of rare moves (kernels/js/rare-rows.ts). */
+export const HITS_MOST = ${HITS_MOST};
 
-/** 2^32 P(N <= n) for n = 0, 1, ... hits, N being Poisson with mean {@link HITS_MEAN}. */
-// biome-ignore format: twelve a line
+/** 2^32 P(N <= n) for n = 0, 1, ... hits, N being Poisson: a row of HITS_MOST numbers each for the means ${HITS_MEANS.slice(0, -1).join(", ")} and ${HITS_MEANS.at(-1)}. */
+// biome-ignore format: eight a line
 export const HITS = new Uint32Array([
 ${hitRows}
 ]);

@@ -79,6 +79,33 @@ struct Wide {
   void put(uint8_t* p) const { memcpy(p, &v, kBytes); }
 };
 
+inline int trailing_zeros(uint64_t x) {
+#if defined(__GNUC__)
+  return __builtin_ctzll(x);
+#else
+  int n = 0;
+  for (; (x & 1) == 0; x >>= 1) n++;
+  return n;
+#endif
+}
+
+inline int count_bits(uint64_t x) {
+#if defined(__GNUC__)
+  return __builtin_popcountll(x);
+#else
+  int n = 0;
+  for (; x != 0; x &= x - 1) n++;
+  return n;
+#endif
+}
+
+/// Which of 64 bytes are not 0.
+inline uint64_t set_bits(const uint8_t* bytes) {
+  uint64_t set = 0;
+  for (size_t i = 0; i < 64; i += B_LANES) set |= uint64_t(nonzero_b(load_b(bytes + i))) << i;
+  return set;
+}
+
 /// Every byte of a word.
 constexpr uint64_t bytes_of(int x) { return uint64_t(x) * 0x0101010101010101ull; }
 

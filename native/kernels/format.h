@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <vector>
+
 namespace brownian {
 
 enum Field : int {
@@ -17,7 +19,7 @@ enum Levels : int { kUniform, kIq4nl, kE2m1 };
 enum StepKind : int { kExternal, kStepF16, kStepF16Origin, kStepK2, kStepK3, kStepK4, kStepK6, kStepIq4, kStepE8m0, kStepUe4m3 };
 enum Rounding : int { kNearest, kStochastic, kMatched };
 enum Purpose : uint32_t { kBitsPurpose, kNormalPurpose, kMovePurpose, kRefinePurpose, kRoundingPurpose, kHitPurpose, kCollisionPurpose, kPullPurpose,
-  kFinePurpose, kDrawPurpose, kSharedPurpose, kRowPurpose, kColumnPurpose = 16 };
+  kFinePurpose, kDrawPurpose, kSharedPurpose, kRowPurpose, kRarePurpose, kRareHitsPurpose, kColumnPurpose = 16 };
 
 constexpr int kLawRows = 17;
 constexpr int kLawColumns = 16;
@@ -26,8 +28,9 @@ constexpr int kAliasShift = 19;
 constexpr uint32_t kAliasFirst = uint32_t(127 - 6) << (23 - kAliasShift);
 constexpr uint32_t kAliasStill = (uint32_t(127 + 2) << (23 - kAliasShift)) - kAliasFirst + 1;  // moves nothing
 constexpr uint32_t kAliasRow = 16 * 10;
-constexpr int kHitsMost = 192;
-constexpr int kHitsMeanBits = 6;  // 64 hits a tile on average
+constexpr int kHitsMost = 128;
+constexpr int kHitsMeanBits = 6;  // 2^6 hits at most in a tile of rare moves, on average
+constexpr int kHitsClasses = 4;
 
 /// What `relax` needs of its factor, as src/kernels/decay.ts makes it: a, 1 - a^2, sqrt(1 - a^2), and rows of betas.
 constexpr int kDecayHead = 3;
@@ -48,13 +51,13 @@ constexpr size_t kCell = 256;
 constexpr size_t kSumLeaf = 65536;
 constexpr size_t kSumCut = 4096;
 
-/// The tables of src/kernels/law.ts: tails P(|k| >= j) * 2^15, how many columns of each row are not zero, and 2^32 P(hits <= n).
+/// The tables of src/kernels/law.ts: tails P(|k| >= j) * 2^15, how many columns of each row are not zero, and 2^32 P(hits <= n) of four means.
 struct LawTable {
   float tails[kLawRows * kLawColumns];
   int columns[kLawRows];
   /// The tails again, column by column, and with room for a vector of rows.
   float columns_of_tails[kLawColumns][33];
-  uint32_t hits[kHitsMost];
+  uint32_t hits[kHitsClasses * kHitsMost];
   /// src/kernels/alias.ts.
   alignas(64) uint8_t alias[(kAliasStill + 1) * kAliasRow];
 };
@@ -82,14 +85,28 @@ struct Move {
   uint64_t columns_width, columns_matrix;
 };
 
+/// What a stretch of a tensor became in its last draw by the index.
+struct Journal {
+  /// Live bytes are pristine but for what is in here.
+  bool known = false;
+  std::vector<uint32_t> moves;  // in turn: weight of the stretch << 8 | code as it was
+  std::vector<uint32_t> tiles;  // that were moved as a whole
+};
+
+/// Weights of a stretch that has a journal of its own.
+constexpr uint64_t kStretch = 1 << 18;
+
 /// A stretch of one tensor with the index of its steps (kernels/indexed.inl.h).
 struct Indexed {
   const uint8_t* classes;  // of its first group
   const uint8_t* tiles;    // of its first tile
+  Journal* journal;
   const int32_t* format;
-  uint64_t index;  // of its first weight: a multiple of kTile
+  uint64_t index;  // of its first weight: a multiple of kStretch
   size_t weights;
 
+  /// Weights of a piece that rare moves are drawn for.
+  size_t piece() const { return format[kGroup] < 32 ? size_t(format[kGroup]) : 32; }
   size_t blocks() const { return weights / format[kWeights]; }
   size_t tile_count() const { return (weights + kTile - 1) / kTile; }
   size_t blocks_from(size_t tile) const { return tile * (kTile / format[kWeights]); }
@@ -131,7 +148,7 @@ struct Target {
   double (*sum_squares)(const uint8_t* data, size_t bytes, const int32_t* format, const float* steps, uint64_t row_length,
                         uint64_t index, double total);
   void (*index_steps)(uint8_t* classes, uint8_t* tiles, const uint8_t* data, size_t blocks, const int32_t* format);
-  size_t (*redraw)(uint8_t* live, const uint8_t* pristine, const Indexed& at, const Move& last, const Move& move, const LawTable& law);
+  size_t (*redraw)(uint8_t* live, const uint8_t* pristine, const Indexed& at, const Move& move, const LawTable& law);
   size_t (*difference)(const uint8_t* a, const uint8_t* b, size_t bytes, const int32_t* format);
   size_t (*relax)(uint8_t* live, const uint8_t* pristine, size_t bytes, const Move& move, const float* decay, const LawTable& law);
 };

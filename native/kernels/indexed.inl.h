@@ -1,19 +1,22 @@
-// Redraws at the cost of the moves alone: an index of the steps, made once a tensor, tells which hits of the sparse path (sparse.inl.h) can
-// move anything, so that nothing else is looked at, neither to move nor to undo the move before.
+// Redraws at the cost of the moves: an index of the steps, made once a tensor, tells which pieces may have rare moves (rare_groups.inl.h)
+// without a look at the weights, and a journal of the last draw's moves undoes them.
 //
-// The index has a byte for every group, the class of its step, and two for every tile of kTile weights, its smallest and its largest class.
-// Classes are ranges of steps, four to an octave; what a step is exactly is read where a hit falls.
+// The index has a byte for every group, the class of its step, and two for every tile of kTile weights: the largest class, and the class of
+// what moves on average. Classes are ranges of steps, four to an octave, and rise as steps fall; what a step is exactly is read where a hit falls.
 
 constexpr int kNoStep = 0, kAnyStep = 255;
 /// The float bits of the smallest step that has a class of its own (2^-40), and how many lower bits a class leaves open.
-constexpr uint32_t kFirstClass = uint32_t(127 - 40) << 23;
-constexpr int kClassBits = 21;
+constexpr uint32_t kFirstStep = uint32_t(127 - 40) << 23;
+constexpr int kStepBits = 21;
 
-inline uint8_t class_of(float step) {
+inline uint8_t class_of_step(float step) {
   if (!(step > 0.0f)) return kNoStep;
-  const int64_t from_first = (int64_t(float_bits(step)) - int64_t(kFirstClass)) >> kClassBits;
-  return uint8_t(from_first < 0 || from_first >= kAnyStep - 1 ? int64_t(kAnyStep) : from_first + 1);
+  const int64_t from_first = (int64_t(float_bits(step)) - int64_t(kFirstStep)) >> kStepBits;
+  return uint8_t(from_first < 0 || from_first >= kAnyStep - 1 ? int64_t(kAnyStep) : kAnyStep - 1 - from_first);
 }
+
+/// The smallest step of a class; kNoStep and kAnyStep have none that counts.
+inline float step_of_class(int c) { return bits_float(kFirstStep + (uint32_t(kAnyStep - 1 - c) << kStepBits)); }
 
 /// The index of `blocks` blocks, which begin a tensor or a multiple of kTile weights after it.
 inline void index_steps(uint8_t* classes, uint8_t* tiles, const uint8_t* data, size_t blocks, const int32_t* format) {
@@ -22,201 +25,186 @@ inline void index_steps(uint8_t* classes, uint8_t* tiles, const uint8_t* data, s
     const size_t count = tile_blocks < blocks - block ? tile_blocks : blocks - block;
     float steps[kTileRuns];
     const size_t groups = read_steps(steps, data + block * format[kBytes], count, format);
-    int smallest = kAnyStep, largest = kNoStep;
+    int largest = kNoStep;
+    double moves = 0;
     for (size_t g = 0; g < groups; g++) {
-      const int c = class_of(step_size(steps[g]));
+      const float step = step_size(steps[g]);
+      const int c = class_of_step(step);
       *classes++ = uint8_t(c);
-      if (c != kNoStep && c < smallest) smallest = c;
       if (c > largest) largest = c;
+      if (c != kNoStep && c != kAnyStep) moves += 1.0 / (double(step) * double(step));
     }
-    *tiles++ = uint8_t(smallest);
     *tiles++ = uint8_t(largest);
+    *tiles++ = moves > 0 ? class_of_step(float(std::sqrt(double(groups) / moves))) : uint8_t(kNoStep);
   }
 }
 
-/// What a move can do to the groups of each class.
-struct ClassLaws {
-  uint64_t levels[256];  // the levels that a group may have, bit by bit
-  uint32_t share[256];   // the largest share of hits of the first of them; of the others, all
-  int8_t first[256];
-  bool dense[256];       // a group may be dense
+/// The variance of a move where the step is this one.
+inline float variance_at(const Move& move, float step) {
+  const float s = scale_in_steps(move, step);
+  return s * s;
+}
 
-  explicit ClassLaws(const Move& move) {
-    for (int c = 0; c < 256; c++) {
-      levels[c] = 0;
-      share[c] = 0;
-      first[c] = 0;
-      dense[c] = c == kAnyStep;
-      if (c == kNoStep || c == kAnyStep) continue;
-      const uint32_t low = kFirstClass + (uint32_t(c - 1) << kClassBits);
-      const float most = variance(move, bits_float(low)), least = variance(move, bits_float(low + (1u << kClassBits) - 1));
-      dense[c] = most >= kSparseVariance;
-      if (dense[c] || most == 0.0f) continue;
-      first[c] = int8_t(level_of(most));
-      share[c] = share_of(most, first[c]);
-      const int last = least > 0.0f ? level_of(least) : kHighestLevel;
-      levels[c] = ((uint64_t(1) << (last + 1)) - 1) & ~((uint64_t(1) << first[c]) - 1);
-    }
-  }
-
-  uint32_t share_at(int c, int level) const {
-    if ((levels[c] >> level & 1) == 0) return 0;
-    return level == first[c] ? share[c] : ~0u;
-  }
-
-  static float variance(const Move& move, float step) {
-    const float s = scale_in_steps(move, step);
-    return s * s;
-  }
-};
-
-/// What a move touches in a stretch: tiles with groups that may be dense ("heavy"), and of the others the hits of the levels they may have.
-class Plan {
+/// What a move does to the pieces of a stretch, by the classes of their steps.
+class ClassLaw {
  public:
-  Plan(const Indexed& at, const Move& move) : at_(at), laws_(move), levels_(static_cast<uint64_t*>(malloc(at.tile_count() * sizeof(uint64_t)))) {
-    if (levels_ == nullptr) abort();
-    for (size_t tile = 0; tile < at.tile_count(); tile++) {
-      const int smallest = at.tiles[2 * tile], largest = at.tiles[2 * tile + 1];
-      levels_[tile] = 0;
-      if (largest == kNoStep || move.sigma == 0.0f) continue;
-      if (laws_.dense[smallest] || largest == kAnyStep) {
-        levels_[tile] = kHeavy;
-        heavies_++;
-        continue;
-      }
-      // Levels rise with the step; where nothing moves at the smallest, nothing does.
-      const uint64_t lowest = laws_.levels[smallest], highest = laws_.levels[largest];
-      if (lowest == 0) continue;
-      const uint64_t up_to = highest == 0 ? (uint64_t(1) << (kHighestLevel + 1)) - 1 : highest | (highest - 1);
-      levels_[tile] = up_to & ~((lowest & (~lowest + 1)) - 1);
-      all_ |= levels_[tile];
+  ClassLaw(const Indexed& at, const Move& move) : at_(at), move_(move), length_(float(at.piece())) {
+    float steps[256];
+    for (int c = 0; c < 256; c++) steps[c] = step_of_class(c);
+    scales_in_steps(move, steps, 256);
+    for (int c = 0; c < 256; c++) mean_[c] = length_ * (steps[c] * steps[c]);
+    for (first_dense_ = kAnyStep; first_dense_ > kNoStep + 1 && mean_[first_dense_ - 1] >= length_ * kSparseVariance;) first_dense_--;
+    memset(least_, kAnyStep, sizeof(least_));
+    for (int c = first_dense_ - 1; c > kNoStep; c--) {
+      const int bytes = int(std::ceil(256.0f * mean_[c]));
+      memset(least_, bytes > 1 ? c : kNoStep + 1, size_t(bytes));
+      if (bytes <= 1) break;
     }
   }
-  Plan(const Plan&) = delete;
-  Plan& operator=(const Plan&) = delete;
-  ~Plan() { free(levels_); }
 
-  /// Nanoseconds that visiting takes, about: a hit costs as much as some 40 weights of a full pass do.
-  double cost() const {
-    double hits = 0;
+  /// The largest mean number of hits of a piece of this class.
+  float mean(int c) const { return mean_[c]; }
+
+  /// Whether a tile may have dense groups.
+  bool heavy(size_t tile) const { return at_.tiles[2 * tile] >= first_dense_ && move_.sigma > 0.0f; }
+
+  /// Nanoseconds, about, that a draw by the index takes, and one that copies and moves everything.
+  bool pays() const {
+    double hits = 0, pieces = 0, weights = 0;
     for (size_t tile = 0; tile < at_.tile_count(); tile++) {
-      for (uint64_t left = levels_[tile] & ~kHeavy; left != 0; left &= left - 1) {
-        hits += double(kTile) / double(left & (~left + 1));
-      }
+      if (heavy(tile)) weights += double(kTile);
+      else if (at_.tiles[2 * tile + 1] != kNoStep && move_.sigma > 0.0f) hits += double(kTile) / double(length_) * double(mean_[at_.tiles[2 * tile + 1]]);
+      pieces += double(kTile) / double(length_);
     }
-    return hits * kHitCost + double(heavies_ * kTile) * kFullCost;
-  }
-  static constexpr double kHitCost = 3, kFullCost = 0.25;
-
-  template <class Use>
-  void each_heavy(Use use) const {
-    for (size_t tile = 0; heavies_ > 0 && tile < at_.tile_count(); tile++) {
-      if (levels_[tile] == kHeavy) use(tile);
-    }
+    return hits * kHitCost + pieces * kPieceCost + weights * kFullCost < double(at_.weights) * kFullCost;
   }
 
-  /// Calls use(level, wanted, share) for every level that weights of the stretch may have; share(weight) is the share of its hits that may be
-  /// taken, wanted(from, to) whether any weight may have hits of the level.
-  template <class Use>
-  void each_level(Use use) const {
-    const int group_log = CodeAt::log2(at_.format[kGroup]);
-    for (int level = 0; all_ >> level != 0; level++) {
-      if ((all_ >> level & 1) == 0) continue;
-      uint32_t shares[256];
-      for (int c = 0; c < 256; c++) shares[c] = laws_.share_at(c, level);
-      const auto wanted = [&](uint64_t from, uint64_t to) {
-        uint64_t any = 0;
-        for (size_t tile = tile_of(from), last = tile_of(to - 1); tile <= last; tile++) any |= levels_[tile] & ~kHeavy;
-        return (any >> level & 1) != 0;
-      };
-      const uint8_t* const classes = at_.classes;
-      const uint64_t first = at_.index;
-      if (heavies_ == 0) {
-        use(level, wanted, [&](uint64_t weight) { return shares[classes[size_t(weight - first) >> group_log]]; });
-      } else {
-        use(level, wanted, [&](uint64_t weight) {
-          return levels_[tile_of(weight)] == kHeavy ? uint32_t(0) : shares[classes[size_t(weight - first) >> group_log]];
-        });
-      }
+  /// Which of 64 pieces with these classes and bytes may have hits: those whose class is at least least_[byte]. `largest`: of the classes.
+  uint64_t may_have_hits(const uint8_t* classes, const uint8_t* bytes, int largest) const {
+    // Sixteen bytes have a table; those from some on leave even the largest class alone.
+    int tables = 8;
+    while (tables > 0 && least_[16 * (tables - 1)] > largest) tables--;
+    const B nibble = set1_b(15), most = set1_b(127);
+    uint64_t rest = 0;
+    for (size_t i = 0; i < 64; i += B_LANES) {
+      const B byte = min_b(load_b(bytes + i), most), low = and_b(byte, nibble);
+      B least = tables < 8 ? set1_b(kAnyStep) : lookup_b(least_ + 112, low);
+      for (int t = tables < 8 ? tables : 7; t-- > 0;) least = choose_less(byte, set1_b(uint8_t(16 * (t + 1))), lookup_b(least_ + 16 * t, low), least);
+      rest |= uint64_t(nonzero_b(sub_floor_b(least, load_b(classes + i)))) << i;
     }
+    return ~rest;
   }
 
  private:
-  static constexpr uint64_t kHeavy = uint64_t(1) << 63;
-
-  size_t tile_of(uint64_t weight) const { return size_t((weight - at_.index) / kTile); }
+  static constexpr double kHitCost = 25, kPieceCost = 0.3, kFullCost = 0.2;
 
   const Indexed& at_;
-  const ClassLaws laws_;
-  uint64_t* levels_;  // of each tile: a set, bit by bit, or kHeavy
-  uint64_t all_ = 0;
-  size_t heavies_ = 0;
+  const Move& move_;
+  float length_;
+  float mean_[256];
+  int first_dense_;
+  uint8_t least_[128];
 };
 
-/// live := pristine where `last` moved it; live is pristine moved by `last`.
-inline void undo(uint8_t* live, const uint8_t* pristine, const Indexed& at, const Plan& plan, const Move& last, const LawTable& table) {
-  Hits hits(table, last.key, last.tick);
-  const CodeAt code(at.format);
-  const auto place = [&](const Taken& hit) { return size_t(hit.weight - at.index); };
-  plan.each_heavy([&](size_t tile) { memcpy(live + at.byte_of(tile), pristine + at.byte_of(tile), at.blocks_of(tile) * at.format[kBytes]); });
-  plan.each_level([&](int level, auto wanted, auto share) {
-    hits.each(
-        level, at.index, at.index + at.weights, wanted, share,
-        [&](const Taken* taken, size_t n) {
-          for (size_t j = 0; j < n; j++) {
-            code.prefetch(live, place(taken[j]));
-            code.prefetch(pristine, place(taken[j]));
-          }
-        },
-        [&](const Taken* taken, size_t n) {
-          for (size_t j = 0; j < n; j++) code.copy(live, pristine, place(taken[j]));
-        });
-  });
+/// live := pristine; live is pristine moved as the journal says, or whatever where it says nothing.
+inline void undo(uint8_t* live, const uint8_t* pristine, const Indexed& at) {
+  Journal& journal = *at.journal;
+  if (!journal.known) {
+    memcpy(live, pristine, at.blocks() * at.format[kBytes]);
+  } else {
+    for (const uint32_t tile : journal.tiles) memcpy(live + at.byte_of(tile), pristine + at.byte_of(tile), at.blocks_of(tile) * at.format[kBytes]);
+    // Backwards: of a code that was moved twice, the first move was from the pristine one.
+    constexpr size_t kAhead = 16;
+    const uint32_t* const moves = journal.moves.data();
+    with_code_at(at.format, [&](const auto& code) {
+      for (size_t j = journal.moves.size(); j-- > 0;) {
+        if (j >= kAhead) code.prefetch(live, moves[j - kAhead] >> 8);
+        code.write(live, moves[j] >> 8, int(moves[j] & 255));
+      }
+    });
+  }
+  journal.tiles.clear();
+  journal.moves.clear();
+  journal.known = true;
 }
 
 /// live := pristine, moved; live is pristine. The same bytes as `perturb`; returns how many codes changed.
-inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const Plan& plan, const Move& move, const LawTable& table) {
+template <class CodeAtFormat>
+inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& law, const Move& move, const LawTable& table, const CodeAtFormat& code) {
   const int32_t* format = at.format;
-  const size_t block_bytes = format[kBytes];
-  const int group_log = CodeAt::log2(format[kGroup]), groups_log = CodeAt::log2(format[kWeights]) - group_log;
-  Hits hits(table, move.key, move.tick);
-  HitMoves<CodeAt> moves(live, at.index, format);
+  const size_t block_bytes = format[kBytes], length = at.piece();
+  const int group_log = log2(int(size_t(format[kGroup]) / length)), groups_log = log2(format[kWeights]) - log2(format[kGroup]);
+  Journal& journal = *at.journal;
+  PieceMover<CodeAtFormat> mover(live, length, format, code);
+  RareSpan rare(move.key, move.tick);
   size_t changed = 0;
-  plan.each_heavy([&](size_t tile) {
-    Move part = move;
-    part.index = at.index + tile * kTile;
-    changed += perturb(live + at.byte_of(tile), at.blocks_of(tile) * block_bytes, part, table);
-  });
-  plan.each_level([&](int level, auto wanted, auto share) {
-    const auto exactly = [&](const Taken& hit) {
-      const size_t group = size_t(hit.weight - at.index) >> group_log;
-      const uint8_t* block = live + (group >> groups_log) * block_bytes;
-      const float step = format[kStep] == kStepF16 ? read_half(block + format[kStepOffset])
-                                                   : read_group(block, int(group & ((size_t(1) << groups_log) - 1)), format).step;
-      const float v = ClassLaws::variance(move, step_size(step));
-      return v > 0.0f && level_of(v) == level && hit.take < share_of(v, level);
-    };
-    hits.each(
-        level, at.index, at.index + at.weights, wanted, share, [&](const Taken* taken, size_t n) { moves.prefetch(taken, n); },
-        [&](Taken* taken, size_t n) {
-          size_t left = 0;
-          for (size_t j = 0; j < n; j++) {
-            taken[left] = taken[j];
-            left += exactly(taken[j]);
-          }
-          moves.apply(taken, left);
-        });
-  });
-  return changed + moves.changed;
+  // Pieces, by their numbers in the stretch, that have hits if their step is the smallest of its class. All that will be looked at is brought
+  // near as they are found, and looked at when the next ones have been.
+  RareBatch found[2];
+  int now = 0;
+  const auto block_of = [&](size_t piece) { return live + (piece >> group_log >> groups_log) * block_bytes; };
+  const auto apply = [&](RareBatch& batch) {
+    for (size_t j = 0; j < batch.n; j++) {
+      const size_t piece = batch.piece[j];
+      const uint8_t* const block = block_of(piece);
+      batch.mean[j] = format[kStep] == kStepF16 ? read_half(block + format[kStepOffset])
+                                                : read_group(block, int(piece >> group_log & ((size_t(1) << groups_log) - 1)), format).step;
+    }
+    scales_in_steps(move, batch.mean, batch.n);
+    for (size_t j = 0; j < batch.n; j++) batch.mean[j] = float(length) * (batch.mean[j] * batch.mean[j]);
+    batch.each_hit([&](size_t j, int hits) {
+      mover(batch.piece[j], hits, batch.places[j], [&](size_t weight, int was) { journal.moves.push_back(uint32_t(weight) << 8 | uint8_t(was)); });
+    });
+    batch.n = 0;
+  };
+
+  for (uint64_t from = 0; from < at.weights; from += kSpan) {
+    const size_t count = size_t((kSpan < at.weights - from ? kSpan : at.weights - from) / length), first = size_t(from / length);
+    rare.begin((at.index + from) / length, count);
+    const uint8_t* const classes = at.classes + (first >> group_log);
+    for (size_t piece = 0, tile = size_t(from / kTile); piece < count; piece += kTile / length, tile++) {
+      const size_t n = kTile / length < count - piece ? kTile / length : count - piece;
+      const int largest = at.tiles[2 * tile];
+      if (law.heavy(tile)) {
+        Move part = move;
+        part.index = at.index + tile * kTile;
+        changed += perturb(live + at.byte_of(tile), at.blocks_of(tile) * block_bytes, part, table);
+        journal.tiles.push_back(uint32_t(tile));
+      } else if (largest != kNoStep) {
+        const uint8_t* of = classes + (piece >> group_log);
+        alignas(64) uint8_t own[kTile / 16 + 64];
+        if (group_log > 0 || n < kTile / length) {  // 64 are looked at in any case
+          for (size_t p = 0; p < n; p++) own[p] = of[p >> group_log];
+          memset(own + n, kNoStep, 64);
+          of = own;
+        }
+        for (size_t p = 0; p < n; p += 64) rare.note(piece + p, law.may_have_hits(of + p, rare.bytes() + piece + p, largest));
+      }
+    }
+    rare.each([&](size_t piece) { return law.mean(classes[piece >> group_log]); }, [&](const RareBatch& batch) {
+      RareBatch& next = found[now ^= 1];
+      next = batch;
+      for (size_t j = 0; j < next.n; j++) {
+        next.piece[j] += uint32_t(first);
+        prefetch<true>(block_of(next.piece[j]) + format[kStepOffset]);
+        mover.prefetch(next.piece[j], next.places[j]);
+      }
+      apply(found[now ^ 1]);
+    });
+  }
+  apply(found[now]);
+  return changed + mover.changed;
 }
 
-/// live := pristine, moved. live is pristine moved by `last`. Goes the way that takes less time.
-inline size_t redraw(uint8_t* live, const uint8_t* pristine, const Indexed& at, const Move& last, const Move& move, const LawTable& table) {
-  const Plan before(at, last), now(at, move);
-  if (before.cost() + now.cost() < double(at.weights) * Plan::kFullCost) {
-    undo(live, pristine, at, before, last, table);
-    return perturb_indexed(live, at, now, move, table);
+/// live := pristine, moved. live is pristine moved as the journal says. Goes the way that takes less time.
+inline size_t redraw(uint8_t* live, const uint8_t* pristine, const Indexed& at, const Move& move, const LawTable& table) {
+  const ClassLaw law(at, move);
+  if (law.pays()) {
+    undo(live, pristine, at);
+    if (move.sigma == 0.0f) return 0;
+    return with_code_at(at.format, [&](const auto& code) { return perturb_indexed(live, at, law, move, table, code); });
   }
+  at.journal->known = false;
   const size_t bytes = at.blocks() * at.format[kBytes];
   memcpy(live, pristine, bytes);
   Move whole = move;

@@ -1,8 +1,8 @@
 // Moves on lattices: blocks of codes whose values are whole multiples of a step. Dense runs go tile by tile through all codes, sparse ones
-// hit by hit (sparse.inl.h), with the symmetric truncation at the rails. Formulas: src/kernels/js/moves.ts.
+// hit by hit (rare_groups.inl.h, rare_rows.inl.h), with the symmetric truncation at the rails. Formulas: src/kernels/js/moves.ts.
 
-/// Weights whose steps are read before their sparse moves are made; hits of most levels come in tiles that fit into it.
-constexpr uint64_t kSpan = 65536;
+/// Weights whose steps are read before their rare moves are made.
+constexpr uint64_t kSpan = RareSpan::kWeightsMost;
 constexpr size_t kSpanRuns = kSpan / 16;
 /// The most runs of a tile.
 constexpr size_t kTileRuns = kTile / 16;
@@ -161,13 +161,8 @@ inline void table_groups(int8_t* k, size_t n, size_t group, const float* v, cons
   else alias_groups<32>(k, 0, n, rows, table, draws);
 }
 
-/// Moves the dense runs of a tile: groups of `group` weights with noise s[run], of which those with levels[run] other than kDense rest.
-struct Runs {
-  static constexpr int8_t kDense = -1, kStill = -2;
-};
-
-inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Move& move, const LawTable& table, const float* s,
-                                const int8_t* levels, Draws& draws) {
+/// Moves the dense runs of a tile: groups of `group` weights with noise s[run], of which those with none rest.
+inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Move& move, const LawTable& table, const float* s, Draws& draws) {
   alignas(64) int8_t k[kTile + 64];
   const size_t group = size_t(move.format[kGroup]), runs = n / group;
   const bool matched = move.rounding == kMatched;
@@ -175,7 +170,7 @@ inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Mo
   int8_t grids[kTileRuns + 4];
   int tabled = 0, refined = 0, kicked = 0;
   for (size_t r = 0; r < runs; r++) {
-    const int dense = levels[r] == Runs::kDense, in_table = dense & int(matched & (s[r] * s[r] <= kCoarseVariance));
+    const int dense = s[r] > 0.0f, in_table = dense & int(matched & (s[r] * s[r] <= kCoarseVariance));
     v[r] = in_table ? s[r] * s[r] : -1.0f;
     tabled += in_table;
     refined += v[r] > kTableVariance;
@@ -207,49 +202,43 @@ inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Mo
   }
   if (kicked > 0) {
     for (size_t r = 0; r < runs; r++) {
-      if (levels[r] == Runs::kDense && v[r] < 0.0f) kick_run(k, r * group, group, s[r], move, draws, 4 * size_t(kicked) < runs);
+      if (s[r] > 0.0f && v[r] < 0.0f) kick_run(k, r * group, group, s[r], move, draws, 4 * size_t(kicked) < runs);
     }
   }
   return put_moves(data, blocks, n, k, move.format);
 }
 
-/// Which kinds of runs there are.
+/// Of runs with noise s[0, n): parts those that move rarely, whose variances go to `rare` and whose s becomes 0, from the dense ones, whose
+/// `rare` is 0. Returns which kinds there are.
 struct Kinds {
-  bool dense = false;
-  uint64_t levels = 0;  // a set, bit by bit
-
-  void add(const Kinds& other) {
-    dense |= other.dense;
-    levels |= other.levels;
-  }
+  bool dense = false, rare = false;
 };
-
-/// Of runs with noise s[0, n): the level, or whether a run is dense or still; the share where it has a level.
-inline Kinds classify(const Move& move, const float* s, size_t n, int8_t* levels, uint32_t* shares) {
-  const float sparse_below = move.rounding == kMatched ? kSparseVariance : 0.0f;
-  int32_t kinds[kTileRuns];
+inline Kinds part(const Move& move, float* s, float* rare, size_t n) {
+  const float below = move.rounding == kMatched ? kSparseVariance : 0.0f;
+  uint32_t dense = 0, any = 0;
   for (size_t r = 0; r < n; r++) {
     const float v = s[r] * s[r];
-    const int level = level_of(v);
-    shares[r] = share_of(v, level);
-    const int sparse = v == 0.0f ? int(Runs::kStill) : level;
-    const int moving = v < sparse_below ? sparse : int(Runs::kDense);
-    kinds[r] = s[r] == 0.0f ? int(Runs::kStill) : moving;
+    rare[r] = v < below ? v : 0.0f;
+    s[r] = v < below ? 0.0f : s[r];
+    dense |= float_bits(s[r]);
+    any |= float_bits(rare[r]);
   }
-  for (size_t r = 0; r < n; r++) levels[r] = int8_t(kinds[r]);
-  Kinds found;
-  int dense = 0;
-  for (size_t r = 0; r < n; r++) dense |= kinds[r] == Runs::kDense;
-  for (size_t r = 0; r < n; r++) found.levels |= uint64_t(kinds[r] >= 0) << (kinds[r] & 63);
-  found.dense = dense != 0;
-  return found;
+  return {dense != 0, any != 0};
 }
 
 /// Blocks that hold their steps.
 class GroupMover {
  public:
-  GroupMover(const Move& move, const LawTable& table, Draws& draws, Hits& hits)
-      : move_(move), table_(table), draws_(draws), hits_(hits), group_log_(CodeAt::log2(move.format[kGroup])) {}
+  GroupMover(const Move& move, const LawTable& table, Draws& draws)
+      : move_(move), table_(table), draws_(draws), rare_(move.key, move.tick), group_(size_t(move.format[kGroup])),
+        length_(group_ < kRarePiece ? group_ : kRarePiece), group_log_(log2(int(group_ / length_))) {
+    // What a byte times the square of a step is below where a piece may have hits, and what that square is above where no group is dense, with
+    // room for rounding. Where sigma is in steps, every step counts as 1.
+    const float variance = move.sigma * move.sigma * (1.0f + 1e-6f);
+    rests_from_ = variance * 256.0f * float(length_);
+    rare_above_ = variance / kSparseVariance;
+    quick_ = move.rounding == kMatched && move.sigma > 1e-15f;
+  }
 
   size_t operator()(uint8_t* data, size_t blocks) {
     const size_t weights = move_.format[kWeights], bytes = move_.format[kBytes];
@@ -258,8 +247,6 @@ class GroupMover {
       const uint64_t index = move_.index + uint64_t(block) * weights;
       const size_t room = size_t((kSpan - index % kSpan + weights - 1) / weights);
       const size_t count = room < blocks - block ? room : blocks - block;
-      ahead_ = data + (block + count) * bytes;
-      ahead_end_ = data + (block + count + (room < blocks - block - count ? room : blocks - block - count)) * bytes;
       changed += span(data + block * bytes, count, index);
       block += count;
     }
@@ -270,57 +257,93 @@ class GroupMover {
   size_t span(uint8_t* data, size_t blocks, uint64_t index) {
     const size_t weights = move_.format[kWeights], bytes = move_.format[kBytes], tile_blocks = kTile / weights;
     size_t changed = 0;
-    Kinds all;
+    bool any_rare = false;
+    rare_.begin(index / length_, blocks * weights / length_);
     for (size_t block = 0, run = 0; block < blocks;) {
       const size_t room = tile_blocks - size_t((index / weights + block) % tile_blocks), count = room < blocks - block ? room : blocks - block;
-      uint8_t* at = data + block * bytes;
-      float s[kTileRuns];
-      const size_t runs = read_steps(s, at, count, move_.format);
-      scales_in_steps(move_, s, runs);
-      const Kinds kinds = classify(move_, s, runs, levels_ + run, shares_ + run);
-      all.add(kinds);
-      if (kinds.dense) {
-        draws_.begin(index + uint64_t(block) * weights, count * weights);
-        changed += move_dense_groups(at, count, count * weights, move_, table_, s, levels_ + run, draws_);
+      uint8_t* const at = data + block * bytes;
+      float* const steps = steps_ + run;
+      for (const uint8_t* line = at + kAhead; line < at + kAhead + count * bytes; line += 64) prefetch<false>(line);
+      const size_t runs = read_steps(steps, at, count, move_.format);
+      for (size_t r = 0; r < runs; r++) steps[r] = step_size(steps[r]);
+      if (all_rare(steps, runs)) {
+        any_rare = true;
+        flag_pieces(run, runs, [&](size_t r) { return steps_[r] * steps_[r]; }, [&](float byte, float square) { return byte * square < rests_from_; });
+      } else {
+        float s[kTileRuns];
+        memcpy(s, steps, runs * sizeof(float));
+        scales_in_steps(move_, s, runs);
+        const Kinds kinds = part(move_, s, variances_ + run, runs);
+        if (kinds.rare) {
+          any_rare = true;
+          flag_pieces(run, runs, [&](size_t r) { return variances_[r] * 256.0f * float(length_); }, [](float byte, float limit) { return byte < limit; });
+        }
+        if (kinds.dense) {
+          draws_.begin(index + uint64_t(block) * weights, count * weights);
+          changed += move_dense_groups(at, count, count * weights, move_, table_, s, draws_);
+        }
       }
       run += runs;
       block += count;
     }
-    for (int level = 0; all.levels >> level != 0; level++) {
-      if (all.levels >> level & 1) changed += sparse(data, index, uint64_t(blocks) * weights, level);
-    }
-    return changed;
+    return any_rare ? changed + rare(data) : changed;
   }
 
-  size_t sparse(uint8_t* data, uint64_t index, uint64_t n, int level) {
-    HitMoves<CodeAt> moves(data, index, move_.format);
-    hits_.each(
-        level, index, index + n,
-        [&](uint64_t from, uint64_t to) {
-          const size_t first = size_t(from - index) >> group_log_, last = size_t(to - 1 - index) >> group_log_;
-          return memchr(levels_ + first, level, last - first + 1) != nullptr;
-        },
-        [&](uint64_t weight) {
-          // The next span is brought near meanwhile, a line a hit.
-          if (ahead_ < ahead_end_) {
-            prefetch<false>(ahead_);
-            ahead_ += 64;
-          }
-          const size_t run = size_t(weight - index) >> group_log_;
-          return shares_[run] & (0u - uint32_t(levels_[run] == level));
-        },
-        [](const Taken*, size_t) {}, [&](const Taken* taken, size_t count) { moves.apply(taken, count); });
-    return moves.changed;
+  /// Whether no group of these steps is dense, and none has no step.
+  bool all_rare(const float* steps, size_t runs) const {
+    if (!quick_ || move_.in_steps) return false;
+    // As whole numbers, which have the order of floats that are not negative: a minimum of floats keeps compilers from making vectors.
+    int32_t smallest = INT32_MAX;
+    for (size_t r = 0; r < runs; r++) {
+      const int32_t step = int32_t(float_bits(steps[r]));
+      smallest = step < smallest ? step : smallest;
+    }
+    const float least = bits_float(uint32_t(smallest));
+    return least * least > rare_above_ && least * least > 1e-30f;
   }
+
+  /// Notes the pieces of runs [from, from + runs) whose byte may(byte, of(run)).
+  template <class Of, class May>
+  void flag_pieces(size_t from, size_t runs, Of of, May may) {
+    const size_t first = from << group_log_, n = runs << group_log_;
+    alignas(64) uint8_t flags[kTile / 16 + 64];
+    const uint8_t* const bytes = rare_.bytes() + first;
+    if (group_log_ == 0) {
+      for (size_t r = 0; r < runs; r++) flags[r] = may(float(bytes[r]), of(from + r));
+    } else {
+      for (size_t p = 0; p < n; p++) flags[p] = may(float(bytes[p]), of(from + (p >> group_log_)));
+    }
+    memset(flags + n, 0, 64);
+    for (size_t p = 0; p < n; p += 64) rare_.note(first + p, set_bits(flags + p));
+  }
+
+  size_t rare(uint8_t* data) {
+    return with_code_at(move_.format, [&](const auto& at) {
+      PieceMover<std::decay_t<decltype(at)>> mover(data, length_, move_.format, at);
+      const auto mean = [&](size_t piece) {
+        const float s = scale_in_steps(move_, steps_[piece >> group_log_]), v = s * s;
+        return v < kSparseVariance ? v * float(length_) : 0.0f;
+      };
+      rare_.each(mean, [&](const RareBatch& batch) {
+        batch.each_hit([&](size_t j, int hits) { mover(batch.piece[j], hits, batch.places[j], [](size_t, int) {}); });
+      });
+      return mover.changed;
+    });
+  }
+
+  /// Bytes that are brought near before their turn comes.
+  static constexpr size_t kAhead = 16384;
 
   const Move& move_;
   const LawTable& table_;
   Draws& draws_;
-  Hits& hits_;
-  int group_log_;
-  const uint8_t *ahead_ = nullptr, *ahead_end_ = nullptr;
-  int8_t levels_[kSpanRuns + kTileRuns];
-  uint32_t shares_[kSpanRuns + kTileRuns];
+  RareSpan rare_;
+  const size_t group_, length_;  // weights of a group, and of a piece
+  const int group_log_;          // pieces of a group
+  float rests_from_, rare_above_;
+  bool quick_;
+  float steps_[kSpanRuns + kTileRuns];
+  float variances_[kSpanRuns + kTileRuns];  // of groups that move rarely, where not all of a tile do
 };
 
 /// Splits weights [0, n), of which the first is weight `index` of the tensor, where rows (and so external steps) change.
@@ -335,37 +358,37 @@ inline void each_row(const float* steps, uint64_t row_length, uint64_t index, ui
   }
 }
 
-/// A row by its step.
+/// A row by its step: s where it is dense, the variance where it moves rarely.
 struct Row {
-  float s;
-  int8_t level;
-  uint32_t share;
+  float s, rare;
   Kinds kinds;
 
-  Row(const Move& move, float step) : s(scale_in_steps(move, step)) { kinds = classify(move, &s, 1, &level, &share); }
+  Row(const Move& move, float step) : s(scale_in_steps(move, step)) { kinds = part(move, &s, &rare, 1); }
 };
 
-/// Codes without a step of their own: rows with one given step each. Sparse rows are visited hit by hit, without looking at anything else.
+/// Codes without a step of their own: rows with one given step each. Where moves are rare nothing is looked at but what is hit.
 class RowMover {
  public:
-  RowMover(const Move& move, const LawTable& table, Draws& draws, Hits& hits) : move_(move), table_(table), draws_(draws), hits_(hits) {}
+  RowMover(const Move& move, const LawTable& table, Draws& draws) : move_(move), table_(table), draws_(draws), hits_(table, move.key, move.tick) {}
 
   size_t operator()(uint8_t* data, size_t n) {
-    Kinds all;
+    bool dense = false, classes[kLastClass - kFirstClass + 1] = {};
     size_t rows = 0;
     each_row(move_.steps, move_.row_length, move_.index, n, [&](uint64_t, uint64_t, float step) {
-      all.add(Row(move_, step).kinds);
+      const Row row(move_, step);
+      dense |= row.kinds.dense;
+      if (row.kinds.rare) classes[class_of(row.rare) - kFirstClass] = true;
       rows++;
     });
     size_t changed = 0;
-    for (size_t tile = 0; all.dense && tile < n;) {
+    for (size_t tile = 0; dense && tile < n;) {
       const size_t room = kTile - size_t((move_.index + tile) % kTile), count = n - tile < room ? n - tile : room;
       draws_.begin(move_.index + tile, count);
       changed += dense_tile(data + tile, count);
       tile += count;
     }
-    for (int level = 0; all.levels >> level != 0; level++) {
-      if (all.levels >> level & 1) changed += rows == 1 ? sparse(data, n, level, true) : sparse(data, n, level, false);
+    for (int c = kLastClass; c >= kFirstClass; c--) {
+      if (classes[c - kFirstClass]) changed += rare(data, n, c, rows == 1);
     }
     return changed;
   }
@@ -386,20 +409,19 @@ class RowMover {
     return put_moves(data, n, n, k, move_.format);
   }
 
-  size_t sparse(uint8_t* data, size_t n, int level, bool one_row) {
-    HitMoves<BareCodeAt> moves(data, move_.index, move_.format);
+  size_t rare(uint8_t* data, size_t n, int rare_class, bool one_row) {
+    HitMoves moves(data, move_.index, move_.format);
     const auto share_of_row = [&](uint64_t number) {
       const Row row(move_, move_.steps[number]);
-      return row.level == level ? row.share : 0;
+      return row.kinds.rare && class_of(row.rare) == rare_class ? share_of(row.rare, rare_class) : 0;
     };
-    const auto wanted = [](uint64_t, uint64_t) { return true; };
     const auto ahead = [&](const Taken* taken, size_t count) { moves.prefetch(taken, count); };
     const auto use = [&](const Taken* taken, size_t count) { moves.apply(taken, count); };
     if (one_row) {
       const uint32_t share = share_of_row(move_.index / move_.row_length);
-      hits_.each(level, move_.index, move_.index + n, wanted, [&](uint64_t) { return share; }, ahead, use);
+      hits_.each(rare_class, move_.index, move_.index + n, [&](uint64_t) { return share; }, ahead, use);
     } else {
-      hits_.each(level, move_.index, move_.index + n, wanted, [&](uint64_t weight) { return share_of_row(weight / move_.row_length); }, ahead, use);
+      hits_.each(rare_class, move_.index, move_.index + n, [&](uint64_t weight) { return share_of_row(weight / move_.row_length); }, ahead, use);
     }
     return moves.changed;
   }
@@ -407,5 +429,5 @@ class RowMover {
   const Move& move_;
   const LawTable& table_;
   Draws& draws_;
-  Hits& hits_;
+  Hits hits_;
 };

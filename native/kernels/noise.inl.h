@@ -34,17 +34,27 @@ struct Philox {
 
   /// The blocks `block` + offsets, lane by lane.
   inline Words operator()(uint64_t block, U offsets) const {
-    const uint64_t blocks[] = {block};
     Words words[1];
-    rounds<1>(blocks, offsets, words);
+    rounds<1>(&block, &offsets, words);
     return words[0];
   }
 
   /// N blocks from `block` on, and N after them: one chain of multiplications does not keep a processor busy.
   inline void twice(uint64_t block, Words& first, Words& second) const {
     const uint64_t blocks[] = {block, block + N};
+    const U offsets[] = {lane_blocks(), lane_blocks()};
     Words words[2];
-    rounds<2>(blocks, lane_blocks(), words);
+    rounds<2>(blocks, offsets, words);
+    first = words[0];
+    second = words[1];
+  }
+
+  /// The blocks `block` + offsets[0, 2 N), lane by lane.
+  inline void twice(uint64_t block, const uint32_t* offsets, Words& first, Words& second) const {
+    const uint64_t blocks[] = {block, block};
+    const U lanes[] = {load(offsets), load(offsets + N)};
+    Words words[2];
+    rounds<2>(blocks, lanes, words);
     first = words[0];
     second = words[1];
   }
@@ -54,11 +64,11 @@ struct Philox {
   uint32_t tick, purpose;
 
   template <int kChains>
-  inline void rounds(const uint64_t* blocks, U offsets, Words* out) const {
+  inline void rounds(const uint64_t* blocks, const U* offsets, Words* out) const {
     W x0[kChains], x1[kChains], x2[kChains], x3[kChains];
 #pragma GCC unroll 2
     for (int c = 0; c < kChains; c++) {
-      const U lo0 = set1(uint32_t(blocks[c])), first = add(lo0, offsets);
+      const U lo0 = set1(uint32_t(blocks[c])), first = add(lo0, offsets[c]);
       x0[c] = apart(first);
       x1[c] = apart(add_carry(set1(uint32_t(blocks[c] >> 32)), first, lo0));
       x2[c] = apart(set1(tick));

@@ -8,9 +8,8 @@ inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const LawTa
   const size_t blocks = bytes / block_bytes, tile_blocks = kTile / weights;
   Draws draws(move.key, move.tick);
   if (format[kKind] == kLattice && format[kLevels] == kUniform) {
-    Hits hits(table, move.key, move.tick);
-    if (format[kStep] == kExternal) return RowMover(move, table, draws, hits)(data, blocks);
-    return GroupMover(move, table, draws, hits)(data, blocks);
+    if (format[kStep] == kExternal) return RowMover(move, table, draws)(data, blocks);
+    return GroupMover(move, table, draws)(data, blocks);
   }
   size_t changed = 0;
   for (size_t block = 0; block < blocks; block += tile_blocks) {

@@ -116,10 +116,9 @@ inline void store_pieces_32(uint8_t* p, size_t, B a) { store_b(p, a); }
 inline U sums_of_eight(B a) { return {_mm256_sad_epu8(a.v, _mm256_setzero_si256())}; }
 /// Sums of four products of unsigned and signed bytes; two of them must fit into 16 bits.
 inline U dot_of_four(B a, B b) { return {_mm256_madd_epi16(_mm256_maddubs_epi16(a.v, b.v), _mm256_set1_epi16(1))}; }
-inline size_t count_nonzero_b(B a) {
-  const unsigned zero = unsigned(_mm256_movemask_epi8(_mm256_cmpeq_epi8(a.v, _mm256_setzero_si256())));
-  return B_LANES - size_t(_mm_popcnt_u32(zero));
-}
+/// A bit for every byte that is not 0.
+inline uint32_t nonzero_b(B a) { return ~uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(a.v, _mm256_setzero_si256()))); }
+inline size_t count_nonzero_b(B a) { return size_t(_mm_popcnt_u32(nonzero_b(a))); }
 
 /// a times factors of 16 bits, plus b, in signed bytes, saturated. The factors of a lane's sixteen are one.
 inline B multiply_add(B a, B factor, B b) {

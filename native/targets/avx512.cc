@@ -121,6 +121,8 @@ inline void store_pieces_32(uint8_t* p, size_t stride, B a) {
 inline U sums_of_eight(B a) { return {_mm512_sad_epu8(a.v, _mm512_setzero_si512())}; }
 /// Sums of four products of unsigned and signed bytes; two of them must fit into 16 bits.
 inline U dot_of_four(B a, B b) { return {_mm512_madd_epi16(_mm512_maddubs_epi16(a.v, b.v), _mm512_set1_epi16(1))}; }
+/// A bit for every byte that is not 0.
+inline uint64_t nonzero_b(B a) { return _mm512_test_epi8_mask(a.v, a.v); }
 inline size_t count_nonzero_b(B a) { return size_t(_mm_popcnt_u64(_mm512_test_epi8_mask(a.v, a.v))); }
 
 /// a times factors of 16 bits, plus b, in signed bytes, saturated. The factors of a lane's sixteen are one.

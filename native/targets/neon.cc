@@ -106,6 +106,11 @@ inline U dot_of_four(B a, B b) {
   const int16x8_t high = vmulq_s16(vreinterpretq_s16_u16(vmovl_high_u8(a.v)), vmovl_high_s8(c));
   return {vreinterpretq_u32_s32(vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)))};
 }
+/// A bit for every byte that is not 0.
+inline uint32_t nonzero_b(B a) {
+  const uint8x16_t bits = vandq_u8(vtstq_u8(a.v, a.v), vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201)));
+  return uint32_t(vaddv_u8(vget_low_u8(bits))) | uint32_t(vaddv_u8(vget_high_u8(bits))) << 8;
+}
 inline size_t count_nonzero_b(B a) { return vaddvq_u8(vshrq_n_u8(vtstq_u8(a.v, a.v), 7)); }
 
 /// a times factors of 16 bits, plus b, in signed bytes, saturated. The factors of a lane's sixteen are one.

@@ -85,6 +85,7 @@ inline B max_signed_b(B a, B b) { return int8_t(a) > int8_t(b) ? a : b; }
 inline B abs_b(B a) { return int8_t(a) < 0 ? B(-a) : a; }
 inline B lookup_b(const uint8_t* table, B a) { return table[a]; }
 inline U dot_of_four(B a, B b) { return U(int(a) * int8_t(b)); }
+inline uint32_t nonzero_b(B a) { return a != 0; }
 inline size_t count_nonzero_b(B a) { return a != 0; }
 
 /// Of one lane, a table is where it lies.

@@ -253,7 +253,7 @@ class MappedMover extends MappedReader implements Mover {
       const here = { ...move, index: at };
       changed +=
         before && index
-          ? await this.live.redraw(offset, bytes, here, this.pristine, index, { ...before.last, index: at })
+          ? await this.live.redraw(offset, bytes, here, this.pristine, index)
           : await this.live.perturb(offset, bytes, here, this.pristine);
     });
     this.known.set(tensor.name, { last: move, changed, ...(index && { index }) });

@@ -13,7 +13,7 @@ export const Purpose = {
   Refine: 3,
   /** The uniform of stochastic rounding: one word an element. */
   Rounding: 4,
-  /** Hits of the sparse path, plus 256 times their level: two hits a block (kernels/js/sparse.ts). */
+  /** Rare moves of rows, plus 256 times their class: two hits a block (kernels/js/rare-rows.ts). */
   Hit: 5,
   /** Which cells collide: one word a cell. */
   Collision: 6,
@@ -27,6 +27,10 @@ export const Purpose = {
   Shared: 10,
   /** Which row of the law's table a piece of 32 elements has: one word each. */
   Row: 11,
+  /** Which pieces of 16 or 32 elements may have rare moves: a byte each (kernels/js/rare-groups.ts). */
+  Rare: 12,
+  /** The rare moves of a piece: a block each. */
+  RareHits: 13,
   /** Moves whose sigma goes by column (kernels/js/columns.ts): one word an element. */
   Column: 16,
 } as const;
@@ -198,8 +202,8 @@ export interface Kernels {
   map?(path: string, writable: boolean): MappedFile;
 }
 
-/** The steps of a tensor's groups, coarsely: native/kernels/indexed.inl.h. */
-export type StepIndex = Uint8Array;
+/** The steps of a tensor's groups, coarsely, and what its last draw moved (native/kernels/indexed.inl.h): the backend's own. */
+export type StepIndex = object;
 
 /** Tensors and their moves: the backend's own. */
 export type CollisionPlan = object;
@@ -225,11 +229,11 @@ export interface MappedFile {
    */
   indexSteps(offset: number, length: number, format: EncodedFormat): Promise<StepIndex>;
   /**
-   * Like `perturb` with a source, where this file's bytes are known to be the source's moved by `last`: where moves are rare, only what
-   * either move touches is looked at. The same bytes, whatever `last` was. A sigma of 0 moves nothing. `length` covers whole tiles of 2048
-   * weights, or ends the tensor.
+   * Like `perturb` with a source, where this file's bytes are what `redraw` with this index made of them last, if it did, and anything if it did not.
+   * Where moves are rare, only what this move and the last one touch is looked at. A sigma of 0 moves nothing. `move.index` is
+   * a multiple of 2^18 weights, and `length` covers such a multiple or ends the tensor.
    */
-  redraw(offset: number, length: number, move: Move, source: MappedFile, index: StepIndex, last: Move): Promise<number>;
+  redraw(offset: number, length: number, move: Move, source: MappedFile, index: StepIndex): Promise<number>;
   /** Tells of tensors whose cells are to collide with `source`'s: what `collide` is told once, since ticks are to take no time. */
   planCollide(tensors: readonly TensorRange[], source: MappedFile): CollisionPlan;
   /**

@@ -60,14 +60,7 @@ interface AddonFile {
     source: AddonFile | null,
     ...move: MoveArguments
   ): Promise<number>;
-  indexSteps(
-    target: number,
-    threads: number,
-    offset: number,
-    length: number,
-    index: StepIndex,
-    format: EncodedFormat,
-  ): Promise<number>;
+  indexSteps(target: number, threads: number, offset: number, length: number, format: EncodedFormat): Promise<StepIndex>;
   redraw(
     target: number,
     threads: number,
@@ -76,7 +69,7 @@ interface AddonFile {
     source: AddonFile,
     index: StepIndex,
     first: number,
-    ...moves: [...MoveArguments, ...MoveArguments]
+    ...move: MoveArguments
   ): Promise<number>;
   planCollide(source: AddonFile, ...tensors: (number | MoveArguments[number])[]): CollisionPlan;
   collide(target: number, threads: number, plan: CollisionPlan, tick: number, threshold: number): number | Promise<number>;
@@ -260,9 +253,6 @@ function moveArguments(move: Move): MoveArguments {
 
 const decayFor = (move: Move, keep: number): Decay => decayOf(keep, move.format[Field.levels] as number);
 
-/** Weights of which an index has the smallest and the largest step: `kTile` in native/kernels/format.h. */
-const INDEX_TILE = 2048;
-
 class NativeFile implements MappedFile {
   constructor(
     private readonly file: AddonFile,
@@ -279,17 +269,13 @@ class NativeFile implements MappedFile {
     return this.file.perturb(this.target, this.threads, offset, length, from, ...moveArguments(move));
   }
 
-  async indexSteps(offset: number, length: number, format: EncodedFormat): Promise<StepIndex> {
-    const weights = (length / (format[Field.bytes] as number)) * (format[Field.weights] as number);
-    const index = new Uint8Array(weights / (format[Field.group] as number) + 2 * Math.ceil(weights / INDEX_TILE));
-    await this.file.indexSteps(this.target, this.threads, offset, length, index, format);
-    return index;
+  indexSteps(offset: number, length: number, format: EncodedFormat): Promise<StepIndex> {
+    return this.file.indexSteps(this.target, this.threads, offset, length, format);
   }
 
-  redraw(offset: number, length: number, move: Move, source: MappedFile, index: StepIndex, last: Move): Promise<number> {
+  redraw(offset: number, length: number, move: Move, source: MappedFile, index: StepIndex): Promise<number> {
     const { file } = source as NativeFile;
-    const moves = [...moveArguments(move), ...moveArguments(last)] as const;
-    return this.file.redraw(this.target, this.threads, offset, length, file, index, move.index, ...moves);
+    return this.file.redraw(this.target, this.threads, offset, length, file, index, move.index, ...moveArguments(move));
   }
 
   planCollide(tensors: readonly TensorRange[], source: MappedFile): CollisionPlan {

@@ -21,8 +21,9 @@ import { WASM as SIMD } from "./generated/simd.wasm.js";
 import { perturbColumns, relaxColumns } from "./js/columns.js";
 import { difference } from "./js/difference.js";
 import { scaleInSteps } from "./js/moves.js";
-import { levelOf, SPARSE_VARIANCE, shareOf } from "./js/sparse.js";
-import { HITS, HITS_MEAN, LAW_TAILS } from "./law.js";
+import { SPARSE_VARIANCE } from "./js/rare-groups.js";
+import { classOf, shareOf, tileOf } from "./js/rare-rows.js";
+import { HITS, HITS_MOST, LAW_TAILS } from "./law.js";
 
 /** `perturb` or `relax` of what is on the stage. */
 type MoveLeaf = (
@@ -51,7 +52,16 @@ interface Exports {
   hits(): number;
   taken(): number;
   forgetHits(): void;
-  hitsOfTile(level: number, tile: number, from: number, to: number, share: number, k0: number, k1: number, tick: number): number;
+  hitsOfTile(
+    rareClass: number,
+    tile: number,
+    from: number,
+    to: number,
+    share: number,
+    k0: number,
+    k1: number,
+    tick: number,
+  ): number;
   noise(as: number, blocks: number, k0: number, k1: number, lo: number, hi: number, tick: number, purpose: number): void;
   readonly perturb: MoveLeaf;
   readonly relax: MoveLeaf;
@@ -104,7 +114,7 @@ class WasmKernels implements Kernels {
   /** The call that saw a weight with these last bits last. */
   private readonly seen = new Uint32Array(4096);
   private calls = 0;
-  private readonly before = new Int8Array(HITS.length);
+  private readonly before = new Int8Array(HITS_MOST);
 
   constructor(
     private readonly exports: Exports,
@@ -119,7 +129,7 @@ class WasmKernels implements Kernels {
     this.floats = new Float32Array(buffer, exports.stage(), SUM_LEAF);
     this.rowSteps = new Float32Array(buffer, exports.steps(), SUM_LEAF);
     this.formatFields = new Int32Array(buffer, exports.format(), FORMAT_FIELDS);
-    this.taken = new Int32Array(buffer, exports.taken(), 2 * HITS.length);
+    this.taken = new Int32Array(buffer, exports.taken(), 2 * HITS_MOST);
     new Float32Array(buffer, exports.law(), LAW_TAILS.length).set(LAW_TAILS);
     new Uint32Array(buffer, exports.hits(), HITS.length).set(HITS);
     new Int8Array(buffer, exports.alias(), alias().length).set(alias());
@@ -189,16 +199,16 @@ class WasmKernels implements Kernels {
     const v = Math.fround(s * s);
     if (v >= SPARSE_VARIANCE) return undefined;
     if (v === 0) return 0;
-    const level = levelOf(v);
-    const share = shareOf(v, level);
-    const size = HITS_MEAN * 2 ** level;
+    const rareClass = classOf(v);
+    const share = shareOf(v, rareClass);
+    const size = tileOf(rareClass);
     const end = index + data.length;
     this.exports.forgetHits();
     let changed = 0;
     for (let tile = Math.floor(index / size); tile * size < end; tile++) {
       const from = Math.max(index, tile * size);
       const to = Math.min(end, (tile + 1) * size);
-      const hits = this.exports.hitsOfTile(level, tile, from, to, share, key.k0, key.k1, tick);
+      const hits = this.exports.hitsOfTile(rareClass, tile, from, to, share, key.k0, key.k1, tick);
       changed += this.takeHits(data, from - index, hits, format[Field.lo] as number, format[Field.hi] as number);
     }
     return changed;

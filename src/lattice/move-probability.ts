@@ -1,7 +1,7 @@
 // How often a weight moves: for people who want to know before they turn the dial.
 
 import { COARSE_VARIANCE, gridOf } from "../kernels/js/moves.js";
-import { SPARSE_VARIANCE } from "../kernels/js/sparse.js";
+import { SPARSE_VARIANCE } from "../kernels/js/rare-groups.js";
 import { LAW_COLUMNS, LAW_ROWS, LAW_TAILS } from "../kernels/law.js";
 
 /** P(k != 0) of a `matched` move at s = sigma / step, away from the rails. */

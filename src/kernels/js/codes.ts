@@ -58,6 +58,44 @@ function eachRun(
   }
 }
 
+/** Code number i of the blocks at data[from], after the bias. */
+export function readCode(data: Uint8Array, from: number, i: number, format: EncodedFormat): number {
+  let code = 0;
+  eachField(from, i, format, (byte, bit, mask, shift) => {
+    code |= (((data[byte] as number) >>> bit) & mask) << shift;
+  });
+  const bias = format[Field.bias] as number;
+  return bias === 0 && format[Field.planeBits] === 8 ? (code << 24) >> 24 : code - bias;
+}
+
+export function writeCode(data: Uint8Array, from: number, i: number, format: EncodedFormat, code: number): void {
+  const raw = code + (format[Field.bias] as number);
+  eachField(from, i, format, (byte, bit, mask, shift) => {
+    data[byte] = ((data[byte] as number) & ~(mask << bit)) | (((raw >>> shift) & mask) << bit);
+  });
+}
+
+/** The bit fields of one code: see Plane in lattice/formats.ts. */
+function eachField(
+  from: number,
+  i: number,
+  format: EncodedFormat,
+  use: (byte: number, bit: number, mask: number, shift: number) => void,
+): void {
+  const weights = format[Field.weights] as number;
+  const e = i % weights;
+  const base = from + ((i - e) / weights) * (format[Field.bytes] as number);
+  for (let plane = 0; plane < (format[Field.planes] as number); plane++) {
+    const field = (which: number) => format[which + plane * PLANE_FIELDS] as number;
+    const group = field(Field.planeGroup);
+    const run = field(Field.planeRun);
+    const bits = field(Field.planeBits);
+    const inGroup = e % group;
+    const byte = base + field(Field.planeOffset) + Math.floor(e / group) * field(Field.planeStride) + (inGroup % run);
+    use(byte, bits * Math.floor(inGroup / run), (1 << bits) - 1, field(Field.planeShift));
+  }
+}
+
 const f = Math.fround;
 
 const half = new Float32Array(1);
