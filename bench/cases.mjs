@@ -2,6 +2,10 @@
 // or one that returns a promise). All that is made beforehand (buffers, codes, keys) is made outside the timing; every call writes to memory
 // or to `sink`, so that none can be optimized away.
 
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Rounding } from "../dist/kernels/contract.js";
 import { encodedFormat, formatNamed } from "../dist/lattice/formats.js";
 import { perturb } from "../dist/lattice/perturb.js";
 import { perturbAsync } from "../dist/lattice/perturb-async.js";
@@ -61,6 +65,34 @@ const threads = (name, type, s) => ({
   name,
   group: "threads",
   make: (kernels, bytes) => move(name, "threads", type, s).make(kernels, bytes, perturbAsync),
+});
+
+/** What a Thermostat does at every tick of rare moves: takes the last ones back and makes new ones, by an index of the steps, in a mapped file. */
+const redraw = (type, s) => ({
+  name: `${type} s2=${(s * s).toPrecision(1)}`,
+  group: "redraw",
+  make(kernels, bytes) {
+    const { data, elements } = realisticWeights(type, bytes);
+    const format = encodedFormat(formatNamed(type));
+    const folder = mkdtempSync(join(tmpdir(), "brownian-bench-"));
+    const mapped = (name, writable) => {
+      writeFileSync(join(folder, name), data);
+      return kernels.map(join(folder, name), writable);
+    };
+    const live = mapped("live", true);
+    const pristine = mapped("pristine", false);
+    process.on("exit", () => rmSync(folder, { recursive: true }));
+    const sigma = Math.fround(sigmaFor(type, data, s));
+    const key = { k0: 1, k1: 2 };
+    const move = { format, sigma, inSteps: false, steps: null, rowLength: 1, rounding: Rounding.matched, key, index: 0 };
+    let index;
+    let tick = 0;
+    const call = async () => {
+      index ??= await pristine.indexSteps(0, data.length, format);
+      sink.value += await live.redraw(0, data.length, { ...move, tick: tick++ }, pristine, index);
+    };
+    return { elements, bytes: data.length, call };
+  },
 });
 
 /** The sum of squares that the relative sigma needs. */
@@ -131,6 +163,9 @@ export const CASES = [
   move("Q8_0 s2=0.001", "sparse", "Q8_0", RARE),
   move("Q4_0 s2=0.001", "sparse", "Q4_0", RARE),
   move("Q4_K s2=0.001", "sparse", "Q4_K", RARE),
+  redraw("Q8_0", RARE),
+  redraw("Q4_0", RARE),
+  redraw("Q4_K", RARE),
   rms("Q8_0"),
   rms("Q4_0"),
   rms("F16"),

@@ -45,7 +45,7 @@ async function measure(item) {
   if (item.peer !== undefined) return timed(await makePeer(item.peer, item.name, item.bytes));
   const kernels = kernelsOf(item);
   const { group, make } = caseNamed(item.group, item.name);
-  if (group !== "calls") return timed(make(kernels, item.bytes), group === "threads");
+  if (group !== "calls") return timed(make(kernels, item.bytes), group === "threads" || group === "redraw");
   return calls((few) => make(kernels, 0, few));
 }
 

@@ -4,6 +4,7 @@ const GROUPS = {
   noise: "Noise, float32",
   dense: "Dense moves",
   sparse: "Sparse moves",
+  redraw: "Redraws of rare moves by an index, in a mapped file",
   rms: "Sum of squares",
 };
 const UNIT = { L2: "L2", memory: "memory" };
@@ -28,7 +29,7 @@ const CASE_NAMES = {
 
 /** The peers' case that a case is compared with: moves are all compared with stochastic rounding on int8. */
 const peerCase = (result) =>
-  result.group === "noise" ? result.case : ["dense", "sparse"].includes(result.group) ? "stochastic" : null;
+  result.group === "noise" ? result.case : ["dense", "sparse", "redraw"].includes(result.group) ? "stochastic" : null;
 
 /** The quickest peer of a case, or null; of those that run in Node, where `inNode` is set. */
 function bestPeer(results, result, inNode = false) {
@@ -59,13 +60,13 @@ export function markdown({ machine, results, files }) {
 
 const section = (title, body) => (body === null ? null : `### ${title}\n\n${body}`);
 
-/** The quickest variant of each backend, in million/s; sparse cases in memory, where they were measured there, the others in the cache. */
+/** The quickest variant of each backend, in million/s; rare moves in memory, where they were measured there, the others in the cache. */
 function glance(results) {
   const names = [...new Set(results.filter((r) => GROUPS[r.group]).map((r) => `${r.group}/${r.case}`))];
   if (names.length === 0) return null;
   const rows = names.map((name) => {
     const of = results.filter((r) => `${r.group}/${r.case}` === name);
-    const wanted = of[0].group === "sparse" && of.some((r) => r.workingSet === "memory") ? "memory" : "L2";
+    const wanted = ["sparse", "redraw"].includes(of[0].group) && of.some((r) => r.workingSet === "memory") ? "memory" : "L2";
     const best = (backend) => {
       const all = of.filter((r) => r.backend === backend);
       const here = all.filter((r) => r.workingSet === wanted);

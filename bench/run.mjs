@@ -85,6 +85,8 @@ function plan() {
       if (group === "threads") {
         if (backend === "native" && best)
           for (const threads of [1, 2]) add("memory", { threads }, `, ${threads} thread${threads > 1 ? "s" : ""}`);
+      } else if (group === "redraw") {
+        if (backend === "native") add("memory", { threads: 1 });
       } else if (group === "calls") add("few");
       else for (const set of workingSets(group, backend, best)) add(set);
     }

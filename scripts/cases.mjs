@@ -93,7 +93,7 @@ export function randomCase(seed) {
   return r.unit() < 0.25 ? noiseCase(r.pick(["bits", "uniform", "normal"]), r.below(5000), r) : moveCase(r.pick(FORMATS), r);
 }
 
-/** Noise in steps, from the sparse path's high levels over all rows of the law to beyond its table. */
+/** Noise in steps, from moves that hardly ever happen over all rows of the law to beyond its table. */
 const SIGMAS = [1e-4, 0.01, 0.1, 0.13, 0.4, 0.9, 1.7, 2.5, 40];
 
 /**

@@ -3,7 +3,7 @@
 //   tensors   64 tensors whose names differ in a number, in turn: the first word of each, the second of each, ...
 //   ticks     one tensor at ticks 0...63, in turn
 //   seeds     one tensor under seeds 0...63, in turn
-//   purposes  the kinds of draws of one tensor (src/kernels/contract.ts), the sparse path's 41 levels among them, in turn
+//   purposes  the kinds of draws of one tensor (src/kernels/contract.ts), the 140 classes of rare moves of rows among them, in turn
 // Interleaved, what neighbours have in common becomes a pattern within one stream. --skip leaves out that many gigabytes (of 2^30 bytes) at the beginning.
 import { writeSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -15,7 +15,8 @@ import { streamKey } from "../dist/noise/index.js";
 const NAME = "blk.0.attn_q.weight";
 const SEED = 42n;
 const NEIGHBOURS = 64;
-const LEVELS = 41;
+/** Classes of rare moves: src/kernels/js/rare-rows.ts. */
+const CLASSES = Array.from({ length: 140 }, (_, i) => (86 << 2) + i);
 /** Words of one stream that are made at a time. */
 const BATCH = 1 << 14;
 
@@ -35,7 +36,7 @@ const MODES = {
   seeds: neighbours((i) => stream({ seed: BigInt(i) })),
   purposes: [
     ...Object.values(plain).map((purpose) => stream({ purpose })),
-    ...Array.from({ length: LEVELS }, (_, level) => stream({ purpose: Hit + 256 * level })),
+    ...CLASSES.map((rareClass) => stream({ purpose: Hit + 256 * rareClass })),
   ],
 };
 

@@ -29,8 +29,8 @@ function philox(block: bigint, tick: bigint, purpose: bigint, key: { k0: number;
   return [x0, x1, x2, x3].map(Number);
 }
 
-/** Where 32 bits end: of the weight's number, of its block of four (noise), of its block of eight (moves), and of the tiles of sparse hits. */
-const BORDERS = [32, 34, 35, 38, 46].map((bits) => 2 ** bits);
+/** Where 32 bits end: of the weight's number, of its block of four (noise), of its block of eight (moves), of its piece of 16 or 32 (rare moves), and of the tiles of their hits. */
+const BORDERS = [32, 34, 35, 36, 37, 38, 46].map((bits) => 2 ** bits);
 const RUN = 1024;
 
 describe.each(variants)("$name beyond 2^32", ({ kernels }) => {
@@ -109,7 +109,7 @@ const BLOCKS = Math.floor((3 * 2 ** 30) / 18);
 /** Blocks with a scale, where moves are expected: the first, at byte 2^31, at weight 2^32, and the last. */
 const WINDOWS = [0, Math.floor(2 ** 31 / 18) - 64, 2 ** 27 - 64, BLOCKS - 128];
 const WINDOW = 128;
-/** Codes 1 and -1; steps of 2^-4 and 1.25 * 2^-7 in turn, which the noise below is 0.05 (sparse) and 0.32 (dense) of. */
+/** Codes 1 and -1; steps of 2^-4 and 1.25 * 2^-7 in turn, which the noise below is 0.05 (rare moves) and 0.32 (dense) of. */
 const ARMED = Uint8Array.from({ length: WINDOW * 18 }, (_, i) => [0, i % 36 < 18 ? 0x2c : 0x21][i % 18] ?? 0x79);
 const Q4_0 = { type: "Q4_0", sigma: 0.05 / 16, seed: 42n, name: "w" } as const;
 

@@ -34,7 +34,7 @@ export function nearestLaw(s: number): MoveLaw {
   return tailsUntilNothing((j) => 2 * upperTail((j - 0.5) / s));
 }
 
-/** The difference of two Poisson numbers of mean v/2 each (Skellam): what the sparse path draws. P(|k| >= j) from the Poisson series. */
+/** The difference of two Poisson numbers of mean v/2 each (Skellam): what rare moves are. P(|k| >= j) from the Poisson series. */
 export function skellamLaw(v: number): MoveLaw {
   const poisson = (n: number) => {
     let p = Math.exp(-v / 2);
@@ -84,7 +84,7 @@ export function moments({ tails }: MoveLaw, room = Number.POSITIVE_INFINITY): { 
 /** What `matched` says it is, at s^2 below 1/4, at the variances of its table (multiples of 1/4 up to 4), and above. */
 export function matchedLaw(s: number): MoveLaw {
   const v = s * s;
-  if (v < 1 / 64) return skellamLaw(v); // the sparse path
+  if (v < 1 / 64) return skellamLaw(v); // rare moves
   if (v <= 0.25) return threePointLaw(v);
   if (v > 4 && v <= 1066.5) return coarseLaw(v);
   // floor(s' |z| + u) with total variance v: by bisection, since the variance grows with s'.
