@@ -369,14 +369,15 @@ struct Row {
 /// Codes without a step of their own: rows with one given step each. Where moves are rare nothing is looked at but what is hit.
 class RowMover {
  public:
-  RowMover(const Move& move, const LawTable& table, Draws& draws) : move_(move), table_(table), draws_(draws), hits_(table, move.key, move.tick) {}
+  RowMover(const Move& move, const LawTable& table, Draws& draws) : move_(move), table_(table), draws_(draws) {}
 
   size_t operator()(uint8_t* data, size_t n) {
-    bool dense = false, classes[kLastClass - kFirstClass + 1] = {};
+    bool dense = false, any_rare = false, classes[kLastClass - kFirstClass + 1] = {};
     size_t rows = 0;
     each_row(move_.steps, move_.row_length, move_.index, n, [&](uint64_t, uint64_t, float step) {
       const Row row(move_, step);
       dense |= row.kinds.dense;
+      any_rare |= row.kinds.rare;
       if (row.kinds.rare) classes[class_of(row.rare) - kFirstClass] = true;
       rows++;
     });
@@ -387,8 +388,10 @@ class RowMover {
       changed += dense_tile(data + tile, count);
       tile += count;
     }
+    if (!any_rare) return changed;
+    Hits hits(table_, move_.key, move_.tick);
     for (int c = kLastClass; c >= kFirstClass; c--) {
-      if (classes[c - kFirstClass]) changed += rare(data, n, c, rows == 1);
+      if (classes[c - kFirstClass]) changed += rare(data, n, hits, c, rows == 1);
     }
     return changed;
   }
@@ -409,7 +412,7 @@ class RowMover {
     return put_moves(data, n, n, k, move_.format);
   }
 
-  size_t rare(uint8_t* data, size_t n, int rare_class, bool one_row) {
+  size_t rare(uint8_t* data, size_t n, Hits& hits, int rare_class, bool one_row) {
     HitMoves moves(data, move_.index, move_.format);
     const auto share_of_row = [&](uint64_t number) {
       const Row row(move_, move_.steps[number]);
@@ -419,9 +422,9 @@ class RowMover {
     const auto use = [&](const Taken* taken, size_t count) { moves.apply(taken, count); };
     if (one_row) {
       const uint32_t share = share_of_row(move_.index / move_.row_length);
-      hits_.each(rare_class, move_.index, move_.index + n, [&](uint64_t) { return share; }, ahead, use);
+      hits.each(rare_class, move_.index, move_.index + n, [&](uint64_t) { return share; }, ahead, use);
     } else {
-      hits_.each(rare_class, move_.index, move_.index + n, [&](uint64_t weight) { return share_of_row(weight / move_.row_length); }, ahead, use);
+      hits.each(rare_class, move_.index, move_.index + n, [&](uint64_t weight) { return share_of_row(weight / move_.row_length); }, ahead, use);
     }
     return moves.changed;
   }
@@ -429,5 +432,4 @@ class RowMover {
   const Move& move_;
   const LawTable& table_;
   Draws& draws_;
-  Hits hits_;
 };

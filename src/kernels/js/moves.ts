@@ -136,9 +136,13 @@ export class Draws {
     this.fill(this.rowWords, 4 * PIECE, Purpose.Row);
     const first = Math.floor(this.index / SHARED_TILE);
     const last = Math.floor((this.index + this.count - 1) / SHARED_TILE);
-    const block = (first * SHARED) / 16;
-    const blocks = ((last - first + 1) * SHARED) / 16;
-    fillBlocks(this.sharedWords, 0, blocks, this.key, block >>> 0, Math.floor(block / TWO_32), this.tick, Purpose.Shared);
+    // A few weights need not all bytes of their tile.
+    const at = this.index % SHARED;
+    const few = at + this.count <= SHARED;
+    const skip = few ? Math.floor(at / 16) : 0;
+    const blocks = few ? Math.ceil((at + this.count) / 16) - skip : ((last - first + 1) * SHARED) / 16;
+    const block = (first * SHARED) / 16 + skip;
+    fillBlocks(this.sharedWords, 4 * skip, blocks, this.key, block >>> 0, Math.floor(block / TWO_32), this.tick, Purpose.Shared);
   }
 
   /** 32 more bits for weight `i` of the tile, for the few that `move` left open. */
