@@ -106,18 +106,18 @@ struct alignas(64) Thresholds {
 /// decide(i) of the few weights that the thresholds' whole parts may not decide, and of some others. Returns how many codes changed without
 /// those calls. Whole vectors.
 template <int kGroup, class Decide>
-inline size_t small_moves(uint8_t* to, const uint8_t* codes, const uint16_t* words, size_t n, const Thresholds* thresholds, const CodeLaw& law,
-                          Decide decide) {
+inline size_t small_moves(uint8_t* to, const uint8_t* codes, const uint16_t* words, size_t n, const Thresholds* const* thresholds,
+                          const CodeLaw& law, Decide decide) {
   const B flip = set1_b(0x80), one = set1_b(1);
   const auto near = [one](B apart) { return equal_b(min_b(apart, one), apart); };  // 0 or 1
   size_t changed = 0;
   for (size_t i = 0; i < n; i += B_LANES) {
-    const Thresholds* const at = thresholds + i / kGroup;
+    const Thresholds* const* const at = thresholds + i / kGroup;
     const B code = load_b(codes + i);
     B low, high;
     load_halves(words + i, low, high);
     const auto of = [&](auto bytes) {
-      return lookup_lanes(load_lanes<kGroup>([&](size_t g) { return bytes(at[g]); }), code);
+      return lookup_lanes(load_lanes<kGroup>([&](size_t g) { return bytes(*at[g]); }), code);
     };
     low = xor_b(low, flip);
     high = xor_b(high, flip);
@@ -144,63 +144,93 @@ inline size_t small_moves(uint8_t* to, const uint8_t* codes, const uint16_t* wor
 /// w + s z, rounded to one of the two values around it: vectors of what `rounded_level` does.
 class LargeMoves {
  public:
-  LargeMoves(const Table& table, const CodeLaw& law) : last_(table.last) {
-    for (int code = 0; code < 16; code++) {
-      const int level = table.level(code), x = table.values[level < table.last ? level : table.last];
-      const int below_x = x - table.values[0], above_x = table.values[table.last] - x;
-      value_[code] = float(x);
-      room_[code] = float(below_x < above_x ? below_x : above_x);
-      level_of_[code] = bits_float(uint32_t(level));
-      most_[code] = law.most[code];
-      sixth_[code] = law.most[code] * (1.0f / 6.0f);
+  explicit LargeMoves(const Table& table) : last_(table.last) {
+    for (int i = 0; i < 17; i++) at_[i] = i <= last_ ? float(table.values[i]) : INFINITY;
+    for (int i = 0; i <= last_; i++) {
+      const int x = table.values[i], gap = i < last_ ? table.values[i + 1] - x : 1;
+      level_[i] = bits_float(uint32_t(x) << 24 | uint32_t(gap) << 16 | uint32_t(table.code(i)));
     }
-    for (int level = 0; level <= last_; level++) {
-      at_[level] = float(table.values[level]);
-      gap_[level] = level < last_ ? float(table.values[level + 1]) - at_[level] : 1.0f;
-      code_of_[level] = bits_float(uint32_t(table.code(level)));
+    for (int code = 0; code < 16; code++) {
+      const int level = table.level(code);
+      if (level <= 0 || level >= last_) continue;
+      const int x = table.values[level], below_x = x - table.values[0], above_x = table.values[last_] - x;
+      const int product = (table.values[level + 1] - x) * (x - table.values[level - 1]);
+      code_[code] = bits_float(uint32_t(x) << 24 | uint32_t(below_x < above_x ? below_x : above_x) << 16 | uint32_t(level) << 12 | uint32_t(product));
     }
   }
 
   /// to[0, n) from codes[0, n), where the law of small moves does not serve (under other laws than `matched`, it never does), and the code is
   /// at no end; returns how many are others.
   size_t move(uint8_t* to, const uint8_t* codes, size_t n, float s, int rounding, const float* z, const uint32_t* words) const {
-    alignas(64) uint32_t was[kMostGroup], moved[kMostGroup];
+    alignas(64) uint32_t was[kMostGroup], counts[N];
+    alignas(64) int8_t change[kMostGroup];
+    // Of each code, the deviation of the noise added.
+    alignas(64) float scale[16];
+    const bool matched = rounding == kMatched, nearest = rounding == kNearest;
+    const F v = set1f(s * s), zero = set1f(0.0f), half = set1f(0.5f);
+    const U byte = set1(0xff);
+    const auto less = [](F y, float value) { return sar<31>(as_uint(sub(y, set1f(value)))); };
+    for (int code = 0; code < 16; code += N) {
+      const F product = from_int(band(load(reinterpret_cast<const uint32_t*>(code_) + code), set1(0xfff)));
+      store(reinterpret_cast<uint32_t*>(scale) + code, as_uint(matched ? root(max(sub(v, mul(product, set1f(1.0f / 6.0f))), zero)) : set1f(s)));
+    }
+    U count = set1(0);
     for (size_t i = 0; i < n; i++) was[i] = codes[i];
-    const F v = set1f(rounding == kMatched ? s * s : INFINITY);
     for (size_t i = 0; i < n; i += N) {
-      const U code = load(was + i), level = as_uint(lookup(level_of_, code));
-      const F scale = rounding == kMatched ? root(max(sub(v, lookup(sixth_, code)), set1f(0.0f))) : set1f(s), room = lookup(room_, code);
-      const F u = rounding == kNearest ? set1f(0.5f) : mul(add(from_int(shr<9>(load(words + i))), set1f(0.5f)), set1f(1.1920928955078125e-7f));
-      const F y = add(lookup(value_, code), max(min(mul(scale, load_f(z + i)), room), sub(set1f(0.0f), room)));
-      U lower = set1(uint32_t(last_));
-      for (int l = 1; l <= last_; l++) lower = add(lower, sar<31>(as_uint(sub(y, set1f(at_[l])))));
-      const F part = div(sub(y, lookup(at_, lower)), lookup(gap_, lower));
-      const U found = sub(lower, sar<31>(as_uint(sub(u, part))));
-      // Where it ends at another level, is at no end, and v is more than `most`.
-      const U differs = sar<31>(sub(set1(0), bxor(found, level))), inside = band(sar<31>(sub(set1(0), level)), sar<31>(sub(level, set1(uint32_t(last_)))));
-      const U moves = band(band(differs, inside), sar<31>(as_uint(sub(lookup(most_, code), v))));
-      store(moved + i, bxor(code, band(bxor(code, as_uint(lookup(code_of_, found))), moves)));
+      const U code = load(was + i), of_code = as_uint(lookup(code_, code));
+      const F x = from_int(sar<24>(of_code)), room = from_int(band(shr<16>(of_code), byte)), product = from_int(band(of_code, set1(0xfff)));
+      const U level = band(shr<12>(of_code), set1(15));
+      const F u = nearest ? half : mul(add(from_int(shr<9>(load(words + i))), half), set1f(1.1920928955078125e-7f));
+      const F y = add(x, max(min(mul(lookup(scale, code), load_f(z + i)), room), sub(zero, room)));
+      U lower = set1(16);
+      for (int level = 1; level < 16; level += 2) lower = add(lower, add(less(y, at_[level]), less(y, at_[level + 1])));
+      const U of_level = as_uint(lookup(level_, lower));
+      const F part = div(sub(y, from_int(sar<24>(of_level))), from_int(band(shr<16>(of_level), byte)));
+      const U up = sar<31>(as_uint(sub(u, part))), found = sub(lower, up);
+      const U becomes = band(as_uint(lookup(level_, found)), byte);
+      // Where there is a way to go, it ends at another level, and v is more than the product.
+      const U moves = band(sar<31>(sub(set1(0), level)), sar<31>(sub(set1(0), bxor(found, level))));
+      const U served = matched ? sar<31>(as_uint(sub(product, v))) : set1(~0u);
+      const U change_of = band(bxor(code, becomes), band(moves, served));
+      count = sub(count, sar<31>(sub(set1(0), change_of)));
+      store_i8(change + i, change_of);
     }
+    // Other codes may have moved by the other law.
+    for (size_t i = 0; i < n; i++) to[i] = uint8_t(to[i] ^ change[i]);
+    store(counts, count);
     size_t changed = 0;
-    for (size_t i = 0; i < n; i++) {
-      changed += moved[i] != was[i];
-      // Other codes may have moved by the other law.
-      to[i] = moved[i] != was[i] ? uint8_t(moved[i]) : to[i];
-    }
+    for (size_t lane = 0; lane < N; lane++) changed += counts[lane];
     return changed;
   }
 
  private:
   int last_;
-  alignas(64) float value_[16], room_[16], level_of_[16], most_[16], sixth_[16], at_[16] = {}, gap_[16] = {}, code_of_[16] = {};
+  float at_[17];
+  /// As bits: value, distance to the nearer end, level, up down (0 at both ends); value, distance to the next one, code.
+  alignas(64) float code_[16] = {}, level_[16] = {};
+};
+
+/// What depends on the table alone.
+struct TableLaw {
+  Table table;
+  CodeLaw small;
+  LargeMoves large;
+  Thresholds none;  // nothing moves
+
+  explicit TableLaw(int levels) : table(table_of(levels)), small(table), large(table) { none.set(small, 0.0f); }
+
+  static const TableLaw& of(int levels) {
+    static const TableLaw iq4nl(kIq4nl), e2m1(kE2m1);
+    return levels == kE2m1 ? e2m1 : iq4nl;
+  }
 };
 
 /// Formats whose codes stand for entries of a table.
 class TableMover {
  public:
   TableMover(const Move& move, Draws& draws)
-      : move_(move), draws_(draws), table_(table_of(move.format[kLevels])), law_(table_), large_(table_, law_), group_(size_t(move.format[kGroup])), scaled_(move) {
-    if (move.in_steps) scaled_.sigma = move.sigma * table_.mean_gap;
+      : move_(move), draws_(draws), law_(TableLaw::of(move.format[kLevels])), group_(size_t(move.format[kGroup])), scaled_(move) {
+    if (move.in_steps) scaled_.sigma = move.sigma * law_.table.mean_gap;
   }
 
   size_t operator()(uint8_t* data, size_t blocks) {
@@ -209,7 +239,7 @@ class TableMover {
     if (!read_scales(data, blocks, groups)) return 0;
     unpack(codes_, data, blocks, format);
     size_t changed = 0;
-    if (move_.rounding == kMatched) changed = small(n, groups);
+    if (move_.rounding == kMatched) changed = small(data, n, groups);
     else memcpy(to_, codes_, n);
     size_t beyond = 0;
     for (size_t g = 0; g < groups; g++) beyond += is_large(s_[g]);
@@ -229,28 +259,50 @@ class TableMover {
     return moving != 0;
   }
 
-  size_t small(size_t n, size_t groups) {
-    for (size_t g = 0; g < groups; g++) thresholds_[g].set(law_, s_[g] * s_[g]);
-    for (size_t g = groups; g < groups + 4; g++) thresholds_[g].set(law_, 0.0f);
+  /// The thresholds of the tile's groups. Steps of a byte are few, and those of one byte are made once.
+  void set_thresholds(const uint8_t* data, size_t groups) {
+    const int32_t* format = move_.format;
+    if (format[kStep] == kStepE8m0 || format[kStep] == kStepUe4m3) {
+      const size_t each = size_t(format[kWeights]) / group_, bytes = size_t(format[kBytes]);
+      const uint8_t* steps = data + format[kStepOffset];
+      for (size_t first = 0; first < groups; first += each, steps += bytes) {
+        for (size_t g = first; g < first + each; g++) {
+          Thresholds* const of = thresholds_ + steps[g - first];
+          if (!has_[steps[g - first]]) of->set(law_.small, s_[g] * s_[g]);
+          has_[steps[g - first]] = true;
+          at_[g] = of;
+        }
+      }
+    } else {
+      for (size_t g = 0; g < groups; g++) thresholds_[g].set(law_.small, s_[g] * s_[g]);
+      for (size_t g = 0; g < groups; g++) at_[g] = thresholds_ + g;
+    }
+    // Beyond the last, whatever is there means nothing.
+    for (size_t g = groups; g < groups + 4; g++) at_[g] = &law_.none;
+  }
+
+  size_t small(const uint8_t* data, size_t n, size_t groups) {
+    set_thresholds(data, groups);
     const uint16_t* const words = draws_.moves();
     size_t decided = 0;
     const auto decide = [&](size_t i) {
-      const int level = table_.level(codes_[i]);
+      const Table& table = law_.table;
+      const int level = table.level(codes_[i]);
       const float s = s_[i / group_], v = s * s;
-      if (v > law_.most[codes_[i]]) return;
-      const int up = table_.values[level + 1] - table_.values[level], down = table_.values[level] - table_.values[level - 1];
+      if (v > law_.small.most[codes_[i]]) return;
+      const int up = table.values[level + 1] - table.values[level], down = table.values[level] - table.values[level - 1];
       const int by = neighbour(v, up, down, draws_, i);
-      const uint8_t moved = by == 0 ? codes_[i] : uint8_t(table_.code(level + by));
+      const uint8_t moved = by == 0 ? codes_[i] : uint8_t(table.code(level + by));
       decided += size_t(moved != codes_[i]) - size_t(to_[i] != codes_[i]);
       to_[i] = moved;
     };
-    const size_t changed = group_ == 16 ? small_moves<16>(to_, codes_, words, n, thresholds_, law_, decide)
-                                        : small_moves<32>(to_, codes_, words, n, thresholds_, law_, decide);
+    const size_t changed = group_ == 16 ? small_moves<16>(to_, codes_, words, n, at_, law_.small, decide)
+                                        : small_moves<32>(to_, codes_, words, n, at_, law_.small, decide);
     return changed + decided;
   }
 
   /// Whether noise s is too large for the law of small moves at some of the codes.
-  bool is_large(float s) const { return move_.rounding == kMatched ? s * s > law_.least : s > 0.0f; }
+  bool is_large(float s) const { return move_.rounding == kMatched ? s * s > law_.small.least : s > 0.0f; }
 
   /// A group with such noise: the codes that the law of small moves does not serve. Draws for itself alone where its tile has few such groups.
   size_t large(size_t start, float s, bool alone) {
@@ -261,20 +313,20 @@ class TableMover {
     if (alone) {
       normal(z, group_, draws_.key, {at >> 2, 0, draws_.tick, kNormalPurpose});
       if (!nearest) bits(words, group_, draws_.key, {at >> 2, 0, draws_.tick, kRoundingPurpose});
-      return large_.move(to_ + start, codes_ + start, group_, s, move_.rounding, z, words);
+      return law_.large.move(to_ + start, codes_ + start, group_, s, move_.rounding, z, words);
     }
-    return large_.move(to_ + start, codes_ + start, group_, s, move_.rounding, draws_.normals() + start, nearest ? nullptr : draws_.rounding() + start);
+    return law_.large.move(to_ + start, codes_ + start, group_, s, move_.rounding, draws_.normals() + start, nearest ? nullptr : draws_.rounding() + start);
   }
 
   const Move& move_;
   Draws& draws_;
-  const Table table_;
-  const CodeLaw law_;
-  const LargeMoves large_;
+  const TableLaw& law_;
   const size_t group_;
   Move scaled_;  // a step being the mean distance of neighbouring values
   float s_[kTile / 16];
-  Thresholds thresholds_[kTile / 16 + 4];
+  bool has_[256] = {};
+  const Thresholds* at_[kTile / 16 + 4];
+  Thresholds thresholds_[256];
   // Room for what vectors read and write beyond the last.
   alignas(64) uint8_t codes_[kTile + 64], to_[kTile + 64];
 };
