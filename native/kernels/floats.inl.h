@@ -14,20 +14,58 @@ inline float read_f32(const uint8_t* data, size_t i) {
   return w;
 }
 
-inline size_t move_f32_tile(uint8_t* data, size_t n, const Move& move, Draws& draws) {
-  const float* z = draws.normals();
-  int changed = 0;
-  for (size_t i = 0; i < n; i++) {
-    const float w = read_f32(data, i), size = std::fabs(w);
-    const float sigma = move.in_steps ? finite(move.sigma * ulp_f32(w)) : move.sigma;
-    const float moved = w + clamp(sigma * z[i], kMaxF32 - size);
-    const int usable = size <= kMaxF32;
-    const float kept = usable ? moved : w;
-    memcpy(data + 4 * i, &kept, 4);
-    changed += usable & (moved != w);
-  }
-  return size_t(changed);
+/// The sum of all lanes.
+inline size_t sum_of_lanes(U a) {
+  alignas(64) uint32_t lanes[N];
+  store(lanes, a);
+  size_t sum = 0;
+  for (size_t lane = 0; lane < N; lane++) sum += lanes[lane];
+  return sum;
 }
+
+/// F32 weights, a vector at a time.
+class FloatMover {
+ public:
+  FloatMover(const Move& move, Draws& draws) : in_steps_(move.in_steps), sigma_(move.sigma), draws_(draws) {}
+
+  size_t operator()(uint8_t* data, size_t n) {
+    const float* z = draws_.normals();
+    const size_t whole = n - n % N;
+    U changed = set1(0);
+    for (size_t i = 0; i < whole; i += N) vector(data + 4 * i, z + i, changed);
+    if (whole < n) {
+      alignas(64) uint8_t rest[4 * N] = {};
+      memcpy(rest, data + 4 * whole, 4 * (n - whole));
+      U ignored = set1(0);
+      vector(rest, z + whole, ignored);
+      size_t others = 0;
+      for (size_t i = 0; i < 4 * (n - whole); i += 4) others += memcmp(rest + i, data + 4 * whole + i, 4) != 0;
+      memcpy(data + 4 * whole, rest, 4 * (n - whole));
+      return sum_of_lanes(changed) + others;
+    }
+    return sum_of_lanes(changed);
+  }
+
+ private:
+  inline void vector(uint8_t* at, const float* z, U& changed) const {
+    uint32_t* const words = reinterpret_cast<uint32_t*>(at);
+    const U bits = load(words), magnitude = band(bits, set1(0x7fffffffu)), exponent = band(bits, set1(0x7f800000u));
+    const F w = as_float(bits), room = sub(set1f(kMaxF32), as_float(magnitude));
+    const F step = mul(max(as_float(exponent), as_float(set1(1u << 23))), set1f(1.1920928955078125e-7f));
+    const F sigma = in_steps_ ? min(mul(set1f(sigma_), step), set1f(kMaxF32)) : set1f(sigma_);
+    const F moved = add(w, max(min(mul(sigma, load_f(z)), room), sub(set1f(0.0f), room)));
+    // Not of infinities and NaNs; and one zero is as good as the other.
+    const U finite = sar<31>(sub(magnitude, set1(0x7f800000u)));
+    const U differs = sar<31>(sub(set1(0), band(as_uint(sub(moved, w)), set1(0x7fffffffu))));
+    const U moves = band(differs, finite);
+    store(words, bxor(bits, band(bxor(bits, as_uint(moved)), moves)));
+    changed = sub(changed, moves);
+  }
+
+  const bool in_steps_;
+  const float sigma_;
+  Draws& draws_;
+};
 
 struct F16 {
   static constexpr float max = 65504.0f;

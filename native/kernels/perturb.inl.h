@@ -23,7 +23,7 @@ inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const LawTa
   };
   switch (format[kKind]) {
     case kLattice: return each_tile(TableMover(move, draws));
-    case kF32: return each_tile([&](uint8_t* at, size_t n) { return move_f32_tile(at, n, move, draws); });
+    case kF32: return each_tile(FloatMover(move, draws));
     case kF16: return each_tile([&](uint8_t* at, size_t n) { return move_half_tile<F16>(at, n, move, table, draws); });
     default: return each_tile([&](uint8_t* at, size_t n) { return move_half_tile<BF16>(at, n, move, table, draws); });
   }
