@@ -21,10 +21,15 @@ inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const LawTa
     }
     return changed;
   };
+  const auto each_half = [&](auto format) {
+    using Format = decltype(format);
+    if (move.rounding == kMatched) return each_tile(HalfMover<Format>(move, table, draws));
+    return each_tile([&](uint8_t* at, size_t n) { return move_half_tile<Format>(at, n, move, draws); });
+  };
   switch (format[kKind]) {
     case kLattice: return each_tile(TableMover(move, draws));
     case kF32: return each_tile(FloatMover(move, draws));
-    case kF16: return each_tile([&](uint8_t* at, size_t n) { return move_half_tile<F16>(at, n, move, table, draws); });
-    default: return each_tile([&](uint8_t* at, size_t n) { return move_half_tile<BF16>(at, n, move, table, draws); });
+    case kF16: return each_half(F16());
+    default: return each_half(BF16());
   }
 }

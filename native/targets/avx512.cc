@@ -177,6 +177,25 @@ inline B negate_at_16(B a, B bits) {
   return {_mm512_mask_sub_epi8(a.v, _mm512_test_epi8_mask(bits.v, _mm512_set1_epi8(16)), _mm512_setzero_si512(), a.v)};
 }
 inline B or_b(B a, B b) { return {_mm512_or_si512(a.v, b.v)}; }
+/// All ones where a < b (signed), or a = b.
+inline B less_b(B a, B b) { return {_mm512_movm_epi8(_mm512_cmplt_epi8_mask(a.v, b.v))}; }
+inline B equal_b(B a, B b) { return {_mm512_movm_epi8(_mm512_cmpeq_epi8_mask(a.v, b.v))}; }
+/// The lower and the upper bytes of words of 16 bits.
+inline void load_halves(const uint16_t* p, B& low, B& high) {
+  const __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 32);
+  const auto both = [](__m256i first, __m256i second) { return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1); };
+  low.v = both(_mm512_cvtepi16_epi8(a), _mm512_cvtepi16_epi8(b));
+  high.v = both(_mm512_cvtepi16_epi8(_mm512_srli_epi16(a, 8)), _mm512_cvtepi16_epi8(_mm512_srli_epi16(b, 8)));
+}
+/// The bytes of sixteen words: all first ones, then all second ones, third and fourth ones.
+inline void store_byte_rows(uint8_t* rows, const uint32_t* words) {
+  const __m512i a = _mm512_loadu_si512(words);
+  const auto row = [&](int which, __m512i bytes) { _mm_storeu_si128(reinterpret_cast<__m128i*>(rows + 16 * which), _mm512_cvtepi32_epi8(bytes)); };
+  row(0, a);
+  row(1, _mm512_srli_epi32(a, 8));
+  row(2, _mm512_srli_epi32(a, 16));
+  row(3, _mm512_srli_epi32(a, 24));
+}
 
 #define BROWNIAN_VECTORS 1
 #include "../kernels/all.inl.h"

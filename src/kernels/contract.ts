@@ -27,6 +27,11 @@ export const Purpose = {
   Shared: 10,
   /** Which row of the law's table a piece of 32 elements has: one word each. */
   Row: 11,
+  /**
+   * Moves of F16 and BF16 under the `matched` law: 16 bits an element, eight elements a block. Twice six for what they have between the points
+   * of a coarser grid, and four that round them where they end on a coarser one (Rounding has more where those do not decide).
+   */
+  Half: 12,
   /** Moves whose sigma goes by column (kernels/js/columns.ts): one word an element. */
   Column: 16,
 } as const;
