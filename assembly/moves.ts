@@ -717,14 +717,15 @@ function setHalfLaws(): void {
   memory.fill(HALF_HIGH, 0, 16 * 16);
   memory.fill(HALF_LOW, 0, 16 * 16);
   memory.fill(HALF_FACTORS, 1, 16);
-  for (let binade = 0; binade < (inSteps ? 1 : HALF_BINADES); binade++) {
+  const binades = inSteps ? 1 : HALF_BINADES;
+  for (let binade = 0; binade < binades; binade++) {
     setLaw(halfVariance(binade));
-    store<u8>(HALF_FACTORS + binade, 1 << lawBits);
+    store<u8>(HALF_FACTORS + binade, <u8>((<i32>1) << lawBits));
     if (lawBits > 0) halfCoarse = true;
     for (let j = 0; j < LAW_COLUMNS; j++) {
       const limit = <i32>threshold(j);
-      store<u8>(HALF_HIGH + ((<usize>j << 4) + binade), limit >> 8);
-      store<u8>(HALF_LOW + ((<usize>j << 4) + binade), limit);
+      store<u8>(HALF_HIGH + ((<usize>j << 4) + binade), <u8>(limit >> 8));
+      store<u8>(HALF_LOW + ((<usize>j << 4) + binade), <u8>limit);
       // One column below 1 stands for all further ones.
       halfColumns = max<i32>(halfColumns, j + 1);
       if (limit == 0) break;
