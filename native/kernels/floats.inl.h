@@ -130,6 +130,8 @@ struct HalfLaws {
   /// Thresholds of 15 bits by column and binade, the lower byte put so that signed bytes compare as unsigned ones would. Of all further
   /// binades the whole part is 0.
   alignas(64) uint8_t high[kLawColumns][16] = {}, low[kLawColumns][16];
+  /// The thresholds of each binade, -1 beyond the last.
+  int16_t limits[16][kLawColumns + 1];
   /// 2^bits - 1 of a binade.
   alignas(64) uint8_t mask[16] = {};
 
@@ -138,6 +140,8 @@ struct HalfLaws {
     else least = bits_float(exponent > 0 ? uint32_t(exponent) << 23 : 1u << (22 + exponent));
     s = move.sigma / least;
     memset(low, 0x80, sizeof(low));
+    memset(limits, -1, sizeof(limits));
+    for (int binade = 0; binade < 16; binade++) limits[binade][0] = 0;
     for (int binade = 0; binade < (move.in_steps ? 1 : kBinades); binade++) {
       const Bits law(variance(binade));
       mask[binade] = uint8_t((1 << law.bits) - 1);
@@ -147,6 +151,7 @@ struct HalfLaws {
         const int threshold = int(of.threshold(j));
         high[j][binade] = uint8_t(threshold >> 8);
         low[j][binade] = uint8_t(threshold & 0xff) ^ 0x80;
+        limits[binade][j] = int16_t(threshold);
         // One column below 1 stands for all further ones.
         if (columns < j + 1) columns = j + 1;
         if (threshold == 0) break;
@@ -229,6 +234,7 @@ class HalfMover {
   /// k1 of each weight, and the bits of its grid.
   void draw(size_t n) {
     const uint16_t* words = draws_.moves();
+#if BROWNIAN_VECTORS
     const B zero = set1_b(0), flip = set1_b(0x80), upper = set1_b(0x7f);
     for (size_t i = 0; i < n; i += B_LANES) {
       const B binade = load_b(binades_ + i);
@@ -252,6 +258,17 @@ class HalfMover {
         if (lanes[lane] != 0) decide(i + lane, words[i + lane]);
       }
     }
+#else
+    for (size_t i = 0; i < n; i++) {
+      const int m = words[i] & 0x7fff;
+      const int16_t* const limits = laws_.limits[binades_[i]];
+      int size = 0;
+      while (m < limits[size]) size++;
+      sizes_[i] = int8_t(words[i] & 0x8000 ? -size : size);
+      masks_[i] = laws_.mask[binades_[i]];
+      if (m == limits[size]) decide(i, words[i]);
+    }
+#endif
   }
 
   void decide(size_t i, uint16_t word) {

@@ -29,28 +29,6 @@ inline int neighbour(float v, int up, int down, Draws& draws, size_t i) {
   return below(65535 - w, v / float(down * (up + down)) * 65536.0f, draws, i) ? -1 : 0;
 }
 
-/// The level that x + s z is rounded to, |s z| at most the distance to the nearer end of the table.
-inline int rounded_level(const Table& table, int x, float s, float z, float u) {
-  const int below_x = x - table.values[0], above_x = table.values[table.last] - x;
-  const float y = float(x) + clamp(s * z, float(below_x < above_x ? below_x : above_x));
-  int level = 0;
-  while (level < table.last && y >= float(table.values[level + 1])) level++;
-  if (level == table.last) return level;
-  const int at = table.values[level];
-  return u < (y - float(at)) / float(table.values[level + 1] - at) ? level + 1 : level;
-}
-
-/// The level that a weight of noise s moves to.
-inline int moved_level(const Table& table, int level, float s, const Move& move, Draws& draws, size_t i) {
-  const int x = table.values[level];
-  const int up = table.values[level + 1] - x, down = x - table.values[level - 1];
-  const float v = s * s;
-  if (move.rounding == kMatched && v <= float(up * down)) return level + neighbour(v, up, down, draws, i);
-  const float scale = move.rounding == kMatched ? std::sqrt(v - float(up * down) * (1.0f / 6.0f)) : s;
-  const float u = move.rounding == kNearest ? 0.5f : centred_uniform(draws.rounding()[i]);
-  return rounded_level(table, x, scale, draws.normals()[i], u);
-}
-
 /// The most weights of a group.
 constexpr size_t kMostGroup = 64;
 
@@ -141,7 +119,7 @@ inline size_t small_moves(uint8_t* to, const uint8_t* codes, const uint16_t* wor
   return changed;
 }
 
-/// w + s z, rounded to one of the two values around it: vectors of what `rounded_level` does.
+/// w + s z, cut symmetrically at the ends of the table, and rounded to one of the two values around it.
 class LargeMoves {
  public:
   explicit LargeMoves(const Table& table) : last_(table.last) {

@@ -189,12 +189,9 @@ inline void load_halves(const uint16_t* p, B& low, B& high) {
 }
 /// The bytes of sixteen words: all first ones, then all second ones, third and fourth ones.
 inline void store_byte_rows(uint8_t* rows, const uint32_t* words) {
-  const __m512i a = _mm512_loadu_si512(words);
-  const auto row = [&](int which, __m512i bytes) { _mm_storeu_si128(reinterpret_cast<__m128i*>(rows + 16 * which), _mm512_cvtepi32_epi8(bytes)); };
-  row(0, a);
-  row(1, _mm512_srli_epi32(a, 8));
-  row(2, _mm512_srli_epi32(a, 16));
-  row(3, _mm512_srli_epi32(a, 24));
+  const __m512i fours = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  _mm512_storeu_si512(rows, _mm512_permutexvar_epi32(order, _mm512_shuffle_epi8(_mm512_loadu_si512(words), fours)));
 }
 
 #define BROWNIAN_VECTORS 1

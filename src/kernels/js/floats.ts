@@ -93,6 +93,8 @@ class HalfLaws {
   private readonly least: number;
   /** Sigma in the least steps: 64 <= s < 128, or less where sigma is in steps. */
   private readonly s: number;
+  /** The exponent, as the format has it, of the weights with the least steps. */
+  private readonly first: number;
 
   constructor(
     private readonly kind: number,
@@ -105,6 +107,7 @@ class HalfLaws {
       ? fromBits(Math.max(exponent - MOST_BITS, 127) << 23)
       : fromBits(exponent > MOST_BITS ? (exponent - MOST_BITS) << 23 : 1 << (22 - MOST_BITS + exponent));
     this.s = f(sigma / this.least);
+    this.first = exponent - MOST_BITS - (kind === Kind.f16 ? 102 : -7);
   }
 
   step(w: number): number {
@@ -112,9 +115,10 @@ class HalfLaws {
     return this.inSteps ? Math.min(f(unit * this.least), MOST_STEP) : Math.max(unit, this.least);
   }
 
-  /** The law of a weight of this step. */
-  law(step: number): Law {
-    const binade = this.inSteps ? 0 : Math.round(Math.log2(step / this.least));
+  /** The law of a weight with these bits. */
+  law(h: number): Law {
+    const exponent = this.kind === Kind.f16 ? (h >> 10) & 31 : (h >> 7) & 255;
+    const binade = this.inSteps ? 0 : Math.max(Math.max(exponent, 1) - this.first, 0);
     let law = this.laws[binade];
     if (law === undefined) {
       const s = f(this.s * 2 ** -binade);
@@ -138,10 +142,9 @@ export function moveHalves(data: Uint16Array, n: number, kind: number, { sigma, 
     if (!(Math.abs(w) <= max)) continue;
     let move: number;
     if (matched) {
-      const step = laws.step(w);
-      const k = halfMove(laws.law(step), draws, i);
+      const k = halfMove(laws.law(h), draws, i);
       if (k === 0) continue;
-      move = f(k * step);
+      move = f(k * laws.step(w));
     } else {
       move = f((inSteps ? finite(f(sigma * ulp(w, kind))) : sigma) * draws.normal(i));
     }
