@@ -36,6 +36,20 @@ export const SHARED_DRAWS: usize = memory.data(3 * 256 + 128, 64);
 export const ROW_DRAWS: usize = memory.data(4096 / 8 + 256, 64);
 /** Moves of sixteen weights of which not all belong to a run. */
 export const ROOM: usize = memory.data(16, 64);
+/** Of a group of a table's codes that large noise moves: its normals and rounding words. */
+export const GROUP_NORMALS: usize = memory.data(64 * 4 + 128, 64);
+export const GROUP_ROUNDING: usize = memory.data(64 * 4 + 128, 64);
+/** What the law of small moves needs of a table's codes (levels.ts), and the thresholds of a group: rise and fall, lower and upper bytes. */
+export const SMALL_RISE: usize = memory.data(16 * 4, 64);
+export const SMALL_FALL: usize = memory.data(16 * 4, 64);
+export const SMALL_MOST: usize = memory.data(16 * 4, 64);
+export const SMALL_UP: usize = memory.data(16, 64);
+export const SMALL_DOWN: usize = memory.data(16, 64);
+export const HALF_DRAWS: usize = memory.data(4096 * 2 + 128, 64);
+/** The laws of half floats by the binade of a step: thresholds, a row of sixteen a column, their upper and lower bytes, and factors 2^bits. */
+export const HALF_HIGH: usize = memory.data(16 * 16, 64);
+export const HALF_LOW: usize = memory.data(16 * 16, 64);
+export const HALF_FACTORS: usize = memory.data(16, 64);
 export const LANES: usize = memory.data(16 * 8, 64);
 /**
  * Of each run of a tile of rows, or of a leaf of groups: its step, its noise in steps (0 where it moves rarely), its variance (0 where it does not), and its
@@ -127,6 +141,7 @@ export const SHARED_PURPOSE: u32 = 10;
 export const ROW_PURPOSE: u32 = 11;
 export const RARE_PURPOSE: u32 = 12;
 export const RARE_HITS_PURPOSE: u32 = 13;
+export const HALF_PURPOSE: u32 = 14;
 
 export const ALIAS_SHIFT: i32 = 19;
 export const ALIAS_FIRST: i32 = 1936;

@@ -3,7 +3,7 @@
 
 import { beginCodes } from "./code-at";
 import { halfToFloat, pack, readStep, stepSize, unpack, readHalf } from "./codes";
-import { codeOfLevel, lastLevel, levelOfCode, meanGap, valueAt } from "./levels";
+import { codeOfLevel, lastLevel, levelOfCode, meanGap, setSmallLaw, valueAt } from "./levels";
 import {
   ALIAS,
   ALIAS_FIRST,
@@ -21,6 +21,13 @@ import {
   FINE_PURPOSE,
   field,
   GROUP,
+  GROUP_NORMALS,
+  GROUP_ROUNDING,
+  HALF_DRAWS,
+  HALF_FACTORS,
+  HALF_HIGH,
+  HALF_LOW,
+  HALF_PURPOSE,
   HALVES,
   HI,
   KIND,
@@ -52,6 +59,11 @@ import {
   RUN_VARIANCES,
   SHARED_DRAWS,
   SHARED_PURPOSE,
+  SMALL_DOWN,
+  SMALL_FALL,
+  SMALL_MOST,
+  SMALL_RISE,
+  SMALL_UP,
   STEP_F16,
   STEP_F16_ORIGIN,
   STEP_OFFSET,
@@ -108,6 +120,7 @@ let hasMoves: bool = false;
 let hasPulls: bool = false;
 let hasFine: bool = false;
 let hasRuns: bool = false;
+let hasHalves: bool = false;
 // The law of `matched` at one variance lies between two rows of the table.
 let lawRow: usize = 0;
 let lawWeight: f32 = 0;
@@ -134,6 +147,7 @@ export function beginTile(index_: u64, count_: i32): void {
   hasPulls = false;
   hasFine = false;
   hasRuns = false;
+  hasHalves = false;
 }
 
 /** Address of the normal of weight 0 of the tile. */
@@ -166,6 +180,14 @@ export function pullWords(): usize {
   return PULL_DRAWS + (skip << 2);
 }
 
+/** What half floats have between the points of a coarser grid, and what rounds them: 16 bits a weight. */
+function halfWords(): usize {
+  const skip = <i32>(index & 7);
+  if (!hasHalves) fill(AS_BITS, HALF_DRAWS, (skip + count + 7) >> 3, key0, key1, index >> 3, tick, HALF_PURPOSE);
+  hasHalves = true;
+  return HALF_DRAWS + (skip << 1);
+}
+
 /** A byte a weight: A and B of a large move, a half each. */
 function fineBytes(): usize {
   const skip = <i32>(index & 15);
@@ -175,20 +197,24 @@ function fineBytes(): usize {
 }
 
 function refineWord(i: i32): u32 {
+  return singleWord(i, REFINE_PURPOSE);
+}
+
+function singleWord(i: i32, purpose: u32): u32 {
   const at = index + <u64>i;
-  fill(AS_BITS, REFINE_DRAWS, 1, key0, key1, at >> 2, tick, REFINE_PURPOSE);
+  fill(AS_BITS, REFINE_DRAWS, 1, key0, key1, at >> 2, tick, purpose);
   return load<u32>(REFINE_DRAWS + (<usize>(at & 3) << 2));
 }
 
-/** Sets the grid of the law of variance v <= COARSE_VARIANCE; returns the variance of its table on it. */
+/** Sets the grid of the law of variance v; returns the variance of its table on it. Of lattices, v <= COARSE_VARIANCE. */
 function setGrid(v: f32): f32 {
-  lawBits = <i32>(v > 4) + <i32>(v > 16.5) + <i32>(v > 66.5) + <i32>(v > 266.5);
+  lawBits = <i32>(v > 4) + <i32>(v > 16.5) + <i32>(v > 66.5) + <i32>(v > 266.5) + <i32>(v > 1066.5) + <i32>(v > 4266.5);
   if (lawBits == 0) return v;
   const four = <f32>(1 << (2 * lawBits));
   return (v - (four - 1) / 6) / four;
 }
 
-/** Sets the law of `matched` at variance v <= COARSE_VARIANCE. */
+/** Sets the law of `matched` at variance v. */
 export function setLaw(v: f32): void {
   const position = setGrid(v) * 4;
   const row = min<i32>(<i32>position, LAW_ROWS - 2);
@@ -465,31 +491,134 @@ function roundedLevel(levels: i32, x: i32, s: f32, z: f32, u: f32): i32 {
   return u < (y - <f32>at) / <f32>(valueAt(levels, level + 1) - at) ? level + 1 : level;
 }
 
-/** Moves CODES[from ... to), which stand for entries of a table; returns how many changed. */
+/** The least variance that the law of small moves does not serve at every code; whether the normals of a group are made. */
+let leastProduct: f32 = 0;
+let hasGroup: bool = false;
+
+/** Moves CODES[from ... to), a group of codes that stand for entries of a table; returns how many changed. */
 function moveLevels(from: i32, to: i32, step: f32, levels: i32): i32 {
   if (!(step > 0)) return 0;
   let s = inSteps ? sigma * meanGap(levels) : sigma / step;
   if (!(s < MAX_S)) s = MAX_S;
-  const v = s * s;
-  const last = lastLevel(levels);
+  hasGroup = false;
   let changed = 0;
-  for (let i = from; i < to; i++) {
-    const level = levelOfCode(levels, <i32>load<i8>(CODES + i));
-    if (level <= 0 || level >= last) continue;
-    const x = valueAt(levels, level);
-    const up = valueAt(levels, level + 1) - x;
-    const down = x - valueAt(levels, level - 1);
-    let moved: i32;
-    if (rounding == MATCHED && v <= <f32>(up * down)) {
-      moved = level + neighbour(v, up, down, i);
-    } else {
-      const scale = rounding == MATCHED ? sqrt<f32>(v - <f32>(up * down) * SIXTH) : s;
-      const u: f32 = rounding == NEAREST ? 0.5 : centredUniform(load<u32>(roundingWords() + (<usize>i << 2)));
-      moved = roundedLevel(levels, x, scale, load<f32>(normals() + (<usize>i << 2)), u);
-    }
-    if (moved != level) {
-      store<i8>(CODES + i, <i8>codeOfLevel(levels, moved));
-      changed++;
+  if (ASC_FEATURE_SIMD) {
+    if (rounding == MATCHED) return smallMoves(from, to, s, levels);
+  }
+  for (let i = from; i < to; i++) changed += <i32>moveEntry(i, from, to, s, levels);
+  return changed;
+}
+
+/** Draws the normals and rounding words of the group [from, to), which begins a block of either. */
+function drawGroup(from: i32, to: i32): void {
+  if (hasGroup) return;
+  hasGroup = true;
+  const block = (index + <u64>from) >> 2;
+  fill(AS_NORMAL, GROUP_NORMALS, (to - from) >> 2, key0, key1, block, tick, NORMAL_PURPOSE);
+  if (rounding != NEAREST) fill(AS_BITS, GROUP_ROUNDING, (to - from) >> 2, key0, key1, block, tick, ROUNDING_PURPOSE);
+}
+
+/** Moves the code of weight i of the group [from, to); returns whether it changed. */
+function moveEntry(i: i32, from: i32, to: i32, s: f32, levels: i32): bool {
+  const level = levelOfCode(levels, <i32>load<i8>(CODES + i));
+  if (level <= 0 || level >= lastLevel(levels)) return false;
+  const v = s * s;
+  const x = valueAt(levels, level);
+  const up = valueAt(levels, level + 1) - x;
+  const down = x - valueAt(levels, level - 1);
+  let moved: i32;
+  if (rounding == MATCHED && v <= <f32>(up * down)) {
+    moved = level + neighbour(v, up, down, i);
+  } else {
+    drawGroup(from, to);
+    const at = <usize>(i - from) << 2;
+    const scale = rounding == MATCHED ? sqrt<f32>(v - <f32>(up * down) * SIXTH) : s;
+    const u: f32 = rounding == NEAREST ? 0.5 : centredUniform(load<u32>(GROUP_ROUNDING + at));
+    moved = roundedLevel(levels, x, scale, load<f32>(GROUP_NORMALS + at), u);
+  }
+  if (moved == level) return false;
+  store<i8>(CODES + i, <i8>codeOfLevel(levels, moved));
+  return true;
+}
+
+/** Whole parts of four thresholds, 0 where the law does not serve. */
+// @ts-ignore: decorator
+@inline
+function fourThresholds(v: v128, factors: usize, code: usize): v128 {
+  const served = f32x4.le(v, v128.load(SMALL_MOST + code));
+  return i32x4.trunc_sat_f32x4_s(f32x4.mul(v128.and(v, served), v128.load(factors + code)));
+}
+
+// @ts-ignore: decorator
+@inline
+function lowBytes(a: v128, b: v128): v128 {
+  const mask = i16x8.splat(0xff);
+  return i8x16.narrow_i16x8_u(v128.and(a, mask), v128.and(b, mask));
+}
+
+// @ts-ignore: decorator
+@inline
+function highBytes(a: v128, b: v128): v128 {
+  return i8x16.narrow_i16x8_u(i16x8.shr_u(a, 8), i16x8.shr_u(b, 8));
+}
+
+/** Where the difference of thresholds' whole parts, lower bytes and upper ones, is 0 or 1, and elsewhere now and then. */
+// @ts-ignore: decorator
+@inline
+function near(low: v128, high: v128): v128 {
+  const one = i8x16.splat(1);
+  return v128.and(i8x16.le_u(low, one), i8x16.le_u(high, one));
+}
+
+/**
+ * The law of small moves, sixteen codes at a time: thresholds of a group are those of its sixteen codes, and looked up. What words may not
+ * decide, and codes that the law does not serve, are moved one by one.
+ */
+function smallMoves(from: i32, to: i32, s: f32, levels: i32): i32 {
+  const square = s * s;
+  const v = f32x4.splat(square);
+  const rise0 = i16x8.narrow_i32x4_u(fourThresholds(v, SMALL_RISE, 0), fourThresholds(v, SMALL_RISE, 16));
+  const rise1 = i16x8.narrow_i32x4_u(fourThresholds(v, SMALL_RISE, 32), fourThresholds(v, SMALL_RISE, 48));
+  const fall0 = v128.not(i16x8.narrow_i32x4_u(fourThresholds(v, SMALL_FALL, 0), fourThresholds(v, SMALL_FALL, 16)));
+  const fall1 = v128.not(i16x8.narrow_i32x4_u(fourThresholds(v, SMALL_FALL, 32), fourThresholds(v, SMALL_FALL, 48)));
+  const riseLow = lowBytes(rise0, rise1);
+  const riseHigh = highBytes(rise0, rise1);
+  const fallLow = lowBytes(fall0, fall1);
+  const fallHigh = highBytes(fall0, fall1);
+  let beyond = i8x16.splat(0);
+  if (square > leastProduct) {
+    const a = i16x8.narrow_i32x4_s(f32x4.gt(v, v128.load(SMALL_MOST)), f32x4.gt(v, v128.load(SMALL_MOST, 16)));
+    const b = i16x8.narrow_i32x4_s(f32x4.gt(v, v128.load(SMALL_MOST, 32)), f32x4.gt(v, v128.load(SMALL_MOST, 48)));
+    beyond = i8x16.narrow_i16x8_s(a, b);
+  }
+  const words = moveWords();
+  let changed = 0;
+  for (let i = from; i < to; i += 16) {
+    const code = v128.load(CODES + i);
+    const a = v128.load(words + (<usize>i << 1));
+    const b = v128.load(words + (<usize>i << 1), 16);
+    const low = lowBytes(a, b);
+    const high = highBytes(a, b);
+    const riseL = i8x16.swizzle(riseLow, code);
+    const riseH = i8x16.swizzle(riseHigh, code);
+    const fallL = i8x16.swizzle(fallLow, code);
+    const fallH = i8x16.swizzle(fallHigh, code);
+    const rises = v128.or(i8x16.lt_u(high, riseH), v128.and(i8x16.eq(high, riseH), i8x16.lt_u(low, riseL)));
+    const falls = v128.or(i8x16.gt_u(high, fallH), v128.and(i8x16.eq(high, fallH), i8x16.gt_u(low, fallL)));
+    const open = v128.or(
+      i8x16.swizzle(beyond, code),
+      v128.or(
+        near(i8x16.sub(low, riseL), i8x16.sub(high, riseH)),
+        near(i8x16.sub(fallL, low), i8x16.sub(fallH, high)),
+      ),
+    );
+    const up = v128.and(i8x16.swizzle(v128.load(SMALL_UP), code), rises);
+    const down = v128.and(i8x16.swizzle(v128.load(SMALL_DOWN), code), falls);
+    const change = v128.andnot(v128.or(up, down), open);
+    v128.store(CODES + i, v128.xor(code, change));
+    changed += popcnt<i32>(i8x16.bitmask(i8x16.ne(change, i8x16.splat(0))));
+    for (let lanes = i8x16.bitmask(open); lanes != 0; lanes &= lanes - 1) {
+      changed += <i32>moveEntry(i + ctz<i32>(lanes), from, to, s, levels);
     }
   }
   return changed;
@@ -562,8 +691,213 @@ export function magnitudeBits(y: f32, half: bool, nearest: bool, word: u32): u32
   return half ? kept - (112 << 10) : kept;
 }
 
+// The laws of half floats at one sigma (src/kernels/js/floats.ts): the least step, or, where sigma is in steps, how many of them are one;
+// sigma in those, and their binade; columns of thresholds; and whether any law has bits below the table's grid.
+const HALF_BITS: i32 = 6;
+const HALF_BINADES: i32 = 15;
+const MOST_STEP: f32 = 1.7014118346046923e38;
+let halfLeast: f32 = 0;
+let halfSigma: f32 = 0;
+let halfBinade: i32 = 0;
+let halfColumns: i32 = 0;
+let halfCoarse: bool = false;
+
+function halfVariance(binade: i32): f32 {
+  const part: f32 =
+    binade < 127 ? reinterpret<f32>((127 - binade) << 23) : binade < 150 ? reinterpret<f32>(1 << (149 - binade)) : <f32>0;
+  const steps = halfSigma * part;
+  return steps * steps;
+}
+
+function setHalfLaws(): void {
+  halfBinade = (reinterpret<i32>(sigma) >> 23) - HALF_BITS;
+  if (inSteps) halfLeast = reinterpret<f32>(max<i32>(halfBinade, 127) << 23);
+  else halfLeast = reinterpret<f32>(halfBinade > 0 ? halfBinade << 23 : 1 << (22 + halfBinade));
+  halfSigma = sigma / halfLeast;
+  halfColumns = 0;
+  halfCoarse = false;
+  memory.fill(HALF_HIGH, 0, 16 * 16);
+  memory.fill(HALF_LOW, 0, 16 * 16);
+  memory.fill(HALF_FACTORS, 1, 16);
+  const binades = inSteps ? 1 : HALF_BINADES;
+  for (let binade = 0; binade < binades; binade++) {
+    setLaw(halfVariance(binade));
+    store<u8>(HALF_FACTORS + binade, <u8>((<i32>1) << lawBits));
+    if (lawBits > 0) halfCoarse = true;
+    for (let j = 0; j < LAW_COLUMNS; j++) {
+      const limit = <i32>threshold(j);
+      store<u8>(HALF_HIGH + ((<usize>j << 4) + binade), <u8>(limit >> 8));
+      store<u8>(HALF_LOW + ((<usize>j << 4) + binade), <u8>limit);
+      // One column below 1 stands for all further ones.
+      halfColumns = max<i32>(halfColumns, j + 1);
+      if (limit == 0) break;
+    }
+  }
+}
+
+/** F16 and BF16 under the `matched` law: one weight. Returns whether it changed. */
+function moveHalf(at: usize, i: i32, half: bool): bool {
+  const limit = half ? MAX_F16 : MAX_BF16;
+  const h = <u32>load<u16>(at);
+  const w = half ? halfToFloat(h) : reinterpret<f32>(h << 16);
+  const size = abs<f32>(w);
+  if (!(size <= limit)) return false;
+  const exponent = max<i32>(half ? (<i32>h >> 10) & 31 : (<i32>h >> 7) & 255, 1) + (half ? 102 : -7);
+  const unit = half ? ulp(w, TWO_M10, TINY_F16) : ulp(w, TWO_M7, TINY);
+  const step = inSteps ? min<f32>(unit * halfLeast, MOST_STEP) : max<f32>(unit, halfLeast);
+  const m = <i32>load<u16>(moveWords() + (<usize>i << 1));
+  setLaw(halfVariance(inSteps ? 0 : max<i32>(exponent - halfBinade, 0)));
+  let k = withSign(moveSize(m & 0x7fff, i) << lawBits, -(m >> 15));
+  if (lawBits > 0) {
+    const word = <i32>load<u16>(halfWords() + (<usize>i << 1));
+    k += ((word & 63) >> (HALF_BITS - lawBits)) - (((word >> 6) & 63) >> (HALF_BITS - lawBits));
+  }
+  if (k == 0) return false;
+  const y = w + clamp(<f32>k * step, limit - size);
+  // Four bits round it, and where it has more below the format's, those of a word of its own below them.
+  const dropped = half ? 13 : 16;
+  const between = reinterpret<u32>(y) & ((1 << dropped) - 1);
+  const rest: u32 = (1 << (dropped - 4)) - 1;
+  let word: u32 = 0;
+  if (between != 0) word = (<u32>load<u16>(halfWords() + (<usize>i << 1)) >> 12) << (dropped - 4);
+  if ((between & rest) != 0) word |= singleWord(i, ROUNDING_PURPOSE) & rest;
+  const moved = magnitudeBits(y, half, false, word) | ((reinterpret<u32>(y) >> 16) & 0x8000);
+  if (moved == h) return false;
+  store<u16>(at, moved);
+  return true;
+}
+
+/** The binades of eight steps. */
+// @ts-ignore: decorator
+@inline
+function eightBinades(h: v128, half: bool, first: v128): v128 {
+  const exponent = half ? v128.and(i16x8.shr_u(h, 10), i16x8.splat(31)) : v128.and(i16x8.shr_u(h, 7), i16x8.splat(255));
+  const above = i16x8.sub(i16x8.max_s(exponent, i16x8.splat(1)), first);
+  return i16x8.min_s(i16x8.max_s(above, i16x8.splat(0)), i16x8.splat(<i16>HALF_BINADES));
+}
+
+/** k = 2^bits k1 + A - B of eight weights; 0 of infinities and NaNs. */
+// @ts-ignore: decorator
+@inline
+function eightHalfMoves(coarse: v128, factor: v128, word: v128, h: v128, infinity: v128): v128 {
+  const a = i16x8.shr_u(i16x8.mul(v128.and(word, i16x8.splat(63)), factor), 6);
+  const b = i16x8.shr_u(i16x8.mul(v128.and(i16x8.shr_u(word, 6), i16x8.splat(63)), factor), 6);
+  const finite = i16x8.lt_s(v128.and(h, i16x8.splat(0x7fff)), infinity);
+  return v128.and(i16x8.add(coarse, i16x8.sub(a, b)), finite);
+}
+
+/** w + k step of four weights. */
+// @ts-ignore: decorator
+@inline
+function fourSums(h: v128, k: v128, half: bool): v128 {
+  const magnitude = v128.and(h, i32x4.splat(0x7fff));
+  const size = half
+    ? f32x4.mul(i32x4.shl(magnitude, 13), f32x4.splat(<f32>5.192296858534828e33))
+    : i32x4.shl(magnitude, 16);
+  const w = v128.or(size, i32x4.shl(v128.and(h, i32x4.splat(0x8000)), 16));
+  const binade = i32x4.max_s(v128.and(size, i32x4.splat(0x7f800000)), i32x4.splat(half ? TINY_F16 : TINY));
+  const unit = f32x4.mul(binade, f32x4.splat(half ? TWO_M10 : TWO_M7));
+  const least = f32x4.splat(halfLeast);
+  const step = inSteps ? f32x4.pmin(f32x4.mul(unit, least), f32x4.splat(MOST_STEP)) : f32x4.pmax(unit, least);
+  const room = f32x4.sub(f32x4.splat(half ? MAX_F16 : MAX_BF16), size);
+  const d = f32x4.pmax(f32x4.pmin(f32x4.mul(f32x4.convert_i32x4_s(k), step), room), f32x4.neg(room));
+  return f32x4.add(w, d);
+}
+
+/** y of four weights on the grid, up or down by four bits. */
+// @ts-ignore: decorator
+@inline
+function fourRounded(y: v128, four: v128, half: bool): v128 {
+  if (!half) return i32x4.shr_u(i32x4.add(y, i32x4.shl(four, 12)), 16);
+  // Below the normal numbers every y is on the grid, whose points are those of the first binade, less one.
+  const size = v128.and(y, i32x4.splat(0x7fffffff));
+  const small = i32x4.lt_s(size, i32x4.splat(TINY_F16));
+  const bits = f32x4.add(size, v128.and(small, i32x4.splat(TINY_F16)));
+  const whole = i32x4.sub(i32x4.shr_u(i32x4.add(bits, i32x4.shl(four, 9)), 13), i32x4.splat(112 << 10));
+  const magnitude = i32x4.sub(whole, v128.and(small, i32x4.splat(1 << 10)));
+  return v128.or(magnitude, v128.and(i32x4.shr_u(y, 16), i32x4.splat(0x8000)));
+}
+
+/** Sixteen weights; returns how many changed, or -1 where they must be moved one by one. */
+// @ts-ignore: decorator
+@inline
+function sixteenHalves(at: usize, words: usize, more: usize, half: bool): i32 {
+  const zero = i8x16.splat(0);
+  const h0 = v128.load(at);
+  const h1 = v128.load(at, 16);
+  const first = i16x8.splat(<i16>(halfBinade + (half ? -102 : 7)));
+  const binade = inSteps ? zero : i8x16.narrow_i16x8_u(eightBinades(h0, half, first), eightBinades(h1, half, first));
+  const a = v128.load(words);
+  const b = v128.load(words, 16);
+  const low = lowBytes(a, b);
+  const all = highBytes(a, b);
+  const high = v128.and(all, i8x16.splat(0x7f));
+  let size = zero;
+  let open = zero;
+  for (let j = 0; j < halfColumns; j++) {
+    const limitHigh = i8x16.swizzle(v128.load(HALF_HIGH + (<usize>j << 4)), binade);
+    const limitLow = i8x16.swizzle(v128.load(HALF_LOW + (<usize>j << 4)), binade);
+    const equal = i8x16.eq(high, limitHigh);
+    size = i8x16.sub(size, v128.or(i8x16.lt_u(high, limitHigh), v128.and(equal, i8x16.lt_u(low, limitLow))));
+    open = v128.or(open, v128.and(equal, i8x16.eq(low, limitLow)));
+  }
+  if (v128.any_true(open)) return -1;
+  const sign = i8x16.shr_s(all, 7);
+  const k1 = i8x16.sub(v128.xor(size, sign), sign);
+  const factor = i8x16.swizzle(v128.load(HALF_FACTORS), binade);
+  const infinity = i16x8.splat(half ? 0x7c00 : 0x7f80);
+  const word0 = more != 0 ? v128.load(more) : zero;
+  const word1 = more != 0 ? v128.load(more, 16) : zero;
+  const k0 = eightHalfMoves(i16x8.extmul_low_i8x16_s(k1, factor), i16x8.extend_low_i8x16_u(factor), word0, h0, infinity);
+  const k8 = eightHalfMoves(i16x8.extmul_high_i8x16_s(k1, factor), i16x8.extend_high_i8x16_u(factor), word1, h1, infinity);
+  const y0 = fourSums(i32x4.extend_low_i16x8_u(h0), i32x4.extend_low_i16x8_s(k0), half);
+  const y1 = fourSums(i32x4.extend_high_i16x8_u(h0), i32x4.extend_high_i16x8_s(k0), half);
+  const y2 = fourSums(i32x4.extend_low_i16x8_u(h1), i32x4.extend_low_i16x8_s(k8), half);
+  const y3 = fourSums(i32x4.extend_high_i16x8_u(h1), i32x4.extend_high_i16x8_s(k8), half);
+  const between = v128.or(v128.or(y0, y1), v128.or(y2, y3));
+  const dropped = half ? 13 : 16;
+  const decided = more != 0 ? (1 << (dropped - 4)) - 1 : (1 << dropped) - 1;
+  if (v128.any_true(v128.and(between, i32x4.splat(decided)))) return -1;
+  const four0 = i16x8.shr_u(word0, 12);
+  const four1 = i16x8.shr_u(word1, 12);
+  const to0 = i16x8.narrow_i32x4_u(
+    fourRounded(y0, i32x4.extend_low_i16x8_u(four0), half),
+    fourRounded(y1, i32x4.extend_high_i16x8_u(four0), half),
+  );
+  const to1 = i16x8.narrow_i32x4_u(
+    fourRounded(y2, i32x4.extend_low_i16x8_u(four1), half),
+    fourRounded(y3, i32x4.extend_high_i16x8_u(four1), half),
+  );
+  const kept0 = v128.bitselect(h0, to0, i16x8.eq(k0, zero));
+  const kept1 = v128.bitselect(h1, to1, i16x8.eq(k8, zero));
+  v128.store(at, kept0);
+  v128.store(at, kept1, 16);
+  return popcnt<i32>(i8x16.bitmask(i8x16.narrow_i16x8_s(i16x8.ne(kept0, h0), i16x8.ne(kept1, h1))));
+}
+
+function matchedHalves(data: usize, n: i32, half: bool): i32 {
+  setHalfLaws();
+  const words = moveWords();
+  let changed = 0;
+  let i = 0;
+  if (ASC_FEATURE_SIMD) {
+    const more: usize = halfCoarse ? halfWords() : 0;
+    for (; i + 16 <= n; i += 16) {
+      const at = <usize>i << 1;
+      const moved = half
+        ? sixteenHalves(data + at, words + at, more != 0 ? more + at : 0, true)
+        : sixteenHalves(data + at, words + at, more != 0 ? more + at : 0, false);
+      if (moved >= 0) changed += moved;
+      else for (let j = i; j < i + 16; j++) changed += <i32>moveHalf(data + (<usize>j << 1), j, half);
+    }
+  }
+  for (; i < n; i++) changed += <i32>moveHalf(data + (<usize>i << 1), i, half);
+  return changed;
+}
+
 function moveHalves(data: usize, n: i32): i32 {
   const half = field(KIND) == F16_KIND;
+  if (rounding == MATCHED) return matchedHalves(data, n, half);
   const nearest = rounding == NEAREST;
   const limit = half ? MAX_F16 : MAX_BF16;
   let changed = 0;
@@ -573,25 +907,8 @@ function moveHalves(data: usize, n: i32): i32 {
     const w = half ? halfToFloat(h) : reinterpret<f32>(h << 16);
     const size = abs<f32>(w);
     if (!(size <= limit)) continue;
-    const step = half ? ulp(w, TWO_M10, TINY_F16) : ulp(w, TWO_M7, TINY);
-    const weightSigma = inSteps ? finite(sigma * step) : sigma;
-    let d: f32;
-    if (rounding == MATCHED) {
-      const s = scaleInSteps(step);
-      const v = s * s;
-      if (v > TABLE_VARIANCE) {
-        d = (s < MAX_S ? matchedScale(v) * step : weightSigma) * load<f32>(normals() + (<usize>i << 2));
-      } else {
-        const m = <i32>load<u16>(moveWords() + (<usize>i << 1));
-        setLaw(v);
-        const k = moveSize(m & 0x7fff, i);
-        if (k == 0) continue;
-        d = <f32>(m & 0x8000 ? -k : k) * step;
-      }
-    } else {
-      d = weightSigma * load<f32>(normals() + (<usize>i << 2));
-    }
-    const y = w + clamp(d, limit - size);
+    const weightSigma = inSteps ? finite(sigma * (half ? ulp(w, TWO_M10, TINY_F16) : ulp(w, TWO_M7, TINY))) : sigma;
+    const y = w + clamp(weightSigma * load<f32>(normals() + (<usize>i << 2)), limit - size);
     const bits = magnitudeBits(y, half, nearest, nearest ? 0 : load<u32>(roundingWords() + (<usize>i << 2)));
     const moved = bits | ((reinterpret<u32>(y) >> 16) & 0x8000);
     if (moved != h) {
@@ -801,6 +1118,7 @@ function runAt(i: i32, runs: i32): i32 {
 function moveTable(data: usize, blocks: i32, weights: i32, blockBytes: i32): i32 {
   const group = field(GROUP);
   let changed = 0;
+  leastProduct = setSmallLaw(field(LEVELS));
   unpack(data, blocks);
   for (let start = 0, b = 0; b < blocks; b++) {
     for (let g = 0; g * group < weights; g++, start += group) {

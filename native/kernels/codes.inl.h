@@ -206,6 +206,16 @@ struct Group {
   float step, origin;
 };
 
+/// A power of two, halved.
+inline float e8m0(uint8_t x) { return bits_float(x < 2 ? 0x00200000u << x : uint32_t(x - 1) << 23); }
+
+/// Four bits of exponent and three of mantissa, halved; the upper bit means nothing.
+inline float ue4m3(uint8_t code) {
+  const uint32_t x = code & 0x7f;
+  const float normal = bits_float((x + (120 << 3)) << 20), size = x < 8 ? float(int32_t(x)) * 0.001953125f : normal;
+  return x == 0x7f ? 0.0f : size * 0.5f;
+}
+
 /// Step and origin of group `g` of the block at `block`: formulas and order of operations of ggml's dequantize_row_*.
 inline Group read_group(const uint8_t* block, int g, const int32_t* format) {
   const uint8_t* d = block + format[kStepOffset];
@@ -230,13 +240,8 @@ inline Group read_group(const uint8_t* block, int g, const int32_t* format) {
       const int high = ((d[2] | (d[3] << 8)) >> (2 * g)) & 3;
       return {read_half(d) * float((low | (high << 4)) - 32), 0.0f};
     }
-    case kStepE8m0: return {bits_float(*d < 2 ? 0x00200000u << *d : uint32_t(*d - 1) << 23), 0.0f};
-    default: {  // kStepUe4m3
-      const int x = d[g] & 0x7f, exponent = x >> 3;
-      if (x == 0x7f) return {0.0f, 0.0f};
-      const float size = exponent == 0 ? float(x & 7) * 0.001953125f : bits_float(uint32_t(exponent + 120) << 23) * (1.0f + float(x & 7) * 0.125f);
-      return {size * 0.5f, 0.0f};
-    }
+    case kStepE8m0: return {e8m0(*d), 0.0f};
+    default: return {ue4m3(d[g]), 0.0f};
   }
 }
 
@@ -287,6 +292,25 @@ inline size_t read_steps(float* steps, const uint8_t* data, size_t blocks, const
         for (int g = 0; g < 16; g++) steps[n + g] = unit * float(int8_t(scales[g]));
       }
       break;
+    case kStepIq4:
+      for (size_t block = 0; block < blocks; block++, n += 8, d += bytes, scales += bytes) {
+        const float unit = read_half(d);
+        const int high = d[2] | (d[3] << 8);
+        for (int g = 0; g < 8; g++) {
+          const int low = (scales[g >> 1] >> (4 * (g & 1))) & 15;
+          steps[n + g] = unit * float((low | (((high >> (2 * g)) & 3) << 4)) - 32);
+        }
+      }
+      break;
+    case kStepE8m0:
+      for (size_t block = 0; block < blocks; block++, d += bytes) steps[n++] = e8m0(*d);
+      break;
+    case kStepUe4m3: {
+      uint8_t codes[kSumCut / 16];
+      for (size_t block = 0; block < blocks; block++) memcpy(codes + 4 * block, d + block * bytes, 4);
+      for (; n < 4 * blocks; n++) steps[n] = ue4m3(codes[n]);
+      break;
+    }
     default:
       for (size_t block = 0; block < blocks; block++) {
         for (size_t g = 0; g < groups; g++) steps[n++] = read_group(data + block * bytes, int(g), format).step;

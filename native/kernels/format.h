@@ -19,7 +19,7 @@ enum Levels : int { kUniform, kIq4nl, kE2m1 };
 enum StepKind : int { kExternal, kStepF16, kStepF16Origin, kStepK2, kStepK3, kStepK4, kStepK6, kStepIq4, kStepE8m0, kStepUe4m3 };
 enum Rounding : int { kNearest, kStochastic, kMatched };
 enum Purpose : uint32_t { kBitsPurpose, kNormalPurpose, kMovePurpose, kRefinePurpose, kRoundingPurpose, kHitPurpose, kCollisionPurpose, kPullPurpose,
-  kFinePurpose, kDrawPurpose, kSharedPurpose, kRowPurpose, kRarePurpose, kRareHitsPurpose, kColumnPurpose = 16 };
+  kFinePurpose, kDrawPurpose, kSharedPurpose, kRowPurpose, kRarePurpose, kRareHitsPurpose, kHalfPurpose, kColumnPurpose = 16 };
 
 constexpr int kLawRows = 17;
 constexpr int kLawColumns = 16;

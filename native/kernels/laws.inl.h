@@ -24,12 +24,13 @@ struct Draws {
   uint32_t tick;
   uint64_t index;
   size_t count;
-  bool has_normals = false, has_moves = false, has_rounding = false, has_pulls = false, has_fine = false, has_runs = false;
+  bool has_normals = false, has_moves = false, has_rounding = false, has_pulls = false, has_fine = false, has_runs = false, has_halves = false;
   // Room for what vectors read beyond the last weight.
   alignas(64) float normal_store[kTile + 4 + N];
   alignas(64) uint32_t rounding_store[kTile + 4 + N];
   alignas(64) uint32_t pull_store[kTile + 4 + N];
-  alignas(64) uint32_t move_store[(kTile + 8 + N) / 2];
+  alignas(64) uint32_t half_store[(kTile + 8 + 2 * 64) / 2];
+  alignas(64) uint32_t move_store[(kTile + 8 + 2 * 64) / 2];
   alignas(64) uint32_t fine_store[(kTile + 16 + B_LANES) / 4];
   alignas(64) uint32_t byte_store[(kTile + 2 * 64) / 4];
   alignas(64) uint32_t shared_store[(kShared + 2 * 64) / 4];
@@ -40,7 +41,7 @@ struct Draws {
   void begin(uint64_t at, size_t n) {
     index = at;
     count = n;
-    has_normals = has_moves = has_rounding = has_pulls = has_fine = has_runs = false;
+    has_normals = has_moves = has_rounding = has_pulls = has_fine = has_runs = has_halves = false;
   }
   const float* normals() {
     const uint32_t skip = index & 3;
@@ -60,6 +61,13 @@ struct Draws {
     if (!has_pulls) bits(pull_store, skip + count, key, {index >> 2, 0, tick, kPullPurpose});
     has_pulls = true;
     return pull_store + skip;
+  }
+  /// What half floats have between the points of a coarser grid, and what rounds them.
+  const uint16_t* halves() {
+    const uint32_t skip = index & 7;
+    if (!has_halves) bits(half_store, (skip + count + 1) / 2, key, {index >> 3, 0, tick, kHalfPurpose});
+    has_halves = true;
+    return reinterpret_cast<const uint16_t*>(half_store) + skip;
   }
   const uint16_t* moves() {
     const uint32_t skip = index & 7;

@@ -11,18 +11,24 @@ inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const LawTa
     if (format[kStep] == kExternal) return RowMover(move, table, draws)(data, blocks);
     return GroupMover(move, table, draws)(data, blocks);
   }
-  size_t changed = 0;
-  for (size_t block = 0; block < blocks; block += tile_blocks) {
-    const size_t count = tile_blocks < blocks - block ? tile_blocks : blocks - block;
-    const size_t n = count * weights;
-    uint8_t* at = data + block * block_bytes;
-    draws.begin(move.index + uint64_t(block) * weights, n);
-    switch (format[kKind]) {
-      case kLattice: changed += move_table_tile(at, count, move, draws); break;
-      case kF32: changed += move_f32_tile(at, n, move, draws); break;
-      case kF16: changed += move_half_tile<F16>(at, n, move, table, draws); break;
-      default: changed += move_half_tile<BF16>(at, n, move, table, draws); break;
+  const auto each_tile = [&](auto&& work) {
+    size_t changed = 0;
+    for (size_t block = 0; block < blocks; block += tile_blocks) {
+      const size_t count = tile_blocks < blocks - block ? tile_blocks : blocks - block;
+      draws.begin(move.index + uint64_t(block) * weights, count * weights);
+      changed += work(data + block * block_bytes, count);
     }
+    return changed;
+  };
+  const auto each_half = [&](auto format) {
+    using Format = decltype(format);
+    if (move.rounding == kMatched) return each_tile(HalfMover<Format>(move, table, draws));
+    return each_tile([&](uint8_t* at, size_t n) { return move_half_tile<Format>(at, n, move, draws); });
+  };
+  switch (format[kKind]) {
+    case kLattice: return each_tile(TableMover(move, draws));
+    case kF32: return each_tile(FloatMover(move, draws));
+    case kF16: return each_half(F16());
+    default: return each_half(BF16());
   }
-  return changed;
 }

@@ -152,6 +152,26 @@ inline B negate_at_16(B a, B bits) {
   return {_mm256_sign_epi8(a.v, _mm256_or_si256(_mm256_slli_epi16(bits.v, 3), _mm256_set1_epi8(1)))};
 }
 inline B or_b(B a, B b) { return {_mm256_or_si256(a.v, b.v)}; }
+/// All ones where a < b (signed), or a = b.
+inline B less_b(B a, B b) { return {_mm256_cmpgt_epi8(b.v, a.v)}; }
+inline B equal_b(B a, B b) { return {_mm256_cmpeq_epi8(a.v, b.v)}; }
+/// The lower and the upper bytes of words of 16 bits.
+inline void load_halves(const uint16_t* p, B& low, B& high) {
+  const __m256i *from = reinterpret_cast<const __m256i*>(p), mask = _mm256_set1_epi16(0xff);
+  const __m256i a = _mm256_loadu_si256(from), b = _mm256_loadu_si256(from + 1);
+  low.v = _mm256_permute4x64_epi64(_mm256_packus_epi16(_mm256_and_si256(a, mask), _mm256_and_si256(b, mask)), 0xd8);
+  high.v = _mm256_permute4x64_epi64(_mm256_packus_epi16(_mm256_srli_epi16(a, 8), _mm256_srli_epi16(b, 8)), 0xd8);
+}
+/// The bytes of sixteen words: all first ones, then all second ones, third and fourth ones.
+inline void store_byte_rows(uint8_t* rows, const uint32_t* words) {
+  const __m256i fours = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m256i order = _mm256_setr_epi32(0, 4, 2, 6, 1, 5, 3, 7);
+  const auto eight = [&](const uint32_t* p) { return _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8(load(p).v, fours), order); };
+  const __m256i a = eight(words), b = eight(words + 8);
+  __m256i* const to = reinterpret_cast<__m256i*>(rows);
+  _mm256_storeu_si256(to, _mm256_unpacklo_epi64(a, b));
+  _mm256_storeu_si256(to + 1, _mm256_unpackhi_epi64(a, b));
+}
 
 #define BROWNIAN_VECTORS 1
 #include "../kernels/all.inl.h"

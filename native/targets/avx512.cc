@@ -179,6 +179,22 @@ inline B negate_at_16(B a, B bits) {
   return {_mm512_mask_sub_epi8(a.v, _mm512_test_epi8_mask(bits.v, _mm512_set1_epi8(16)), _mm512_setzero_si512(), a.v)};
 }
 inline B or_b(B a, B b) { return {_mm512_or_si512(a.v, b.v)}; }
+/// All ones where a < b (signed), or a = b.
+inline B less_b(B a, B b) { return {_mm512_movm_epi8(_mm512_cmplt_epi8_mask(a.v, b.v))}; }
+inline B equal_b(B a, B b) { return {_mm512_movm_epi8(_mm512_cmpeq_epi8_mask(a.v, b.v))}; }
+/// The lower and the upper bytes of words of 16 bits.
+inline void load_halves(const uint16_t* p, B& low, B& high) {
+  const __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 32);
+  const auto both = [](__m256i first, __m256i second) { return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1); };
+  low.v = both(_mm512_cvtepi16_epi8(a), _mm512_cvtepi16_epi8(b));
+  high.v = both(_mm512_cvtepi16_epi8(_mm512_srli_epi16(a, 8)), _mm512_cvtepi16_epi8(_mm512_srli_epi16(b, 8)));
+}
+/// The bytes of sixteen words: all first ones, then all second ones, third and fourth ones.
+inline void store_byte_rows(uint8_t* rows, const uint32_t* words) {
+  const __m512i fours = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  _mm512_storeu_si512(rows, _mm512_permutexvar_epi32(order, _mm512_shuffle_epi8(_mm512_loadu_si512(words), fours)));
+}
 
 #define BROWNIAN_VECTORS 1
 #include "../kernels/all.inl.h"

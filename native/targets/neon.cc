@@ -140,6 +140,20 @@ inline B negate_at_16(B a, B bits) {
   return {vsubq_u8(veorq_u8(a.v, turned), turned)};
 }
 inline B or_b(B a, B b) { return {vorrq_u8(a.v, b.v)}; }
+/// All ones where a < b (signed), or a = b.
+inline B less_b(B a, B b) { return {vcltq_s8(vreinterpretq_s8_u8(a.v), vreinterpretq_s8_u8(b.v))}; }
+inline B equal_b(B a, B b) { return {vceqq_u8(a.v, b.v)}; }
+/// The lower and the upper bytes of words of 16 bits.
+inline void load_halves(const uint16_t* p, B& low, B& high) {
+  const uint8x16x2_t bytes = vld2q_u8(reinterpret_cast<const uint8_t*>(p));
+  low.v = bytes.val[0];
+  high.v = bytes.val[1];
+}
+/// The bytes of sixteen words: all first ones, then all second ones, third and fourth ones.
+inline void store_byte_rows(uint8_t* rows, const uint32_t* words) {
+  const uint8x16x4_t bytes = vld4q_u8(reinterpret_cast<const uint8_t*>(words));
+  for (int row = 0; row < 4; row++) vst1q_u8(rows + 16 * row, bytes.val[row]);
+}
 
 #define BROWNIAN_VECTORS 1
 #include "../kernels/all.inl.h"

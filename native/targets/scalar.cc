@@ -101,6 +101,19 @@ inline B negate_at_16(B a, B bits) {
 }
 inline B or_b(B a, B b) { return B(a | b); }
 inline B and_b(B a, B b) { return B(a & b); }
+/// All ones where a < b (signed), or a = b.
+inline B less_b(B a, B b) { return int8_t(a) < int8_t(b) ? 0xff : 0; }
+inline B equal_b(B a, B b) { return a == b ? 0xff : 0; }
+inline void load_halves(const uint16_t* p, B& low, B& high) {
+  low = B(*p & 0xff);
+  high = B(*p >> 8);
+}
+/// The bytes of sixteen words: all first ones, then all second ones, third and fourth ones.
+inline void store_byte_rows(uint8_t* rows, const uint32_t* words) {
+  for (int row = 0; row < 4; row++) {
+    for (int i = 0; i < 16; i++) rows[16 * row + i] = uint8_t(words[i] >> (8 * row));
+  }
+}
 
 #define BROWNIAN_VECTORS 0
 #include "../kernels/all.inl.h"

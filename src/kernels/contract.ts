@@ -31,6 +31,11 @@ export const Purpose = {
   Rare: 12,
   /** The rare moves of a piece: a block each. */
   RareHits: 13,
+  /**
+   * Moves of F16 and BF16 under the `matched` law: 16 bits an element, eight elements a block. Twice six for what they have between the points
+   * of a coarser grid, and four that round them where they end on a coarser one (Rounding has more where those do not decide).
+   */
+  Half: 14,
   /** Moves whose sigma goes by column (kernels/js/columns.ts): one word an element. */
   Column: 16,
 } as const;

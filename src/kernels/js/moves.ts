@@ -21,7 +21,8 @@ export const TABLE_VARIANCE = 4;
  * Above, floor(s' |z| + u) with s'^2 = s^2 - 1/6 is exact to 1e-34.
  */
 export const COARSE_VARIANCE = 1066.5;
-const MOST_BITS = 4;
+/** Of lattices, 4 bits are enough; half floats take up to 6 (kernels/js/floats.ts). */
+const MOST_BITS = 6;
 const SIXTH = f(1 / 6);
 const TWO_M23 = f(2 ** -23);
 const TWO_32 = 2 ** 32;
@@ -36,6 +37,8 @@ export class Draws {
   private readonly fineWords = new Uint32Array(TILE / 4 + 8);
   private readonly fine = new Uint8Array(this.fineWords.buffer);
   private readonly pulls = new Uint32Array(TILE + 8);
+  private readonly halfWords = new Uint32Array(TILE / 2 + 8);
+  private readonly halves = new Uint16Array(this.halfWords.buffer);
   private readonly refined = new Uint32Array(4);
   private readonly byteWords = new Uint32Array(TILE / 4 + 8);
   private readonly bytes = new Uint8Array(this.byteWords.buffer);
@@ -48,6 +51,7 @@ export class Draws {
   private hasRounding = false;
   private hasFine = false;
   private hasPulls = false;
+  private hasHalves = false;
   private hasRuns = false;
   private key: Key = { k0: 0, k1: 0 };
   private tick = 0;
@@ -65,6 +69,7 @@ export class Draws {
     this.hasRounding = false;
     this.hasFine = false;
     this.hasPulls = false;
+    this.hasHalves = false;
     this.hasRuns = false;
   }
 
@@ -105,6 +110,15 @@ export class Draws {
       this.hasPulls = true;
     }
     return this.pulls[(this.index % 4) + i] as number;
+  }
+
+  /** 16 more random bits for weight `i` of the tile, a half float (kernels/js/floats.ts). */
+  half(i: number): number {
+    if (!this.hasHalves) {
+      this.fill(this.halfWords, 8, Purpose.Half);
+      this.hasHalves = true;
+    }
+    return this.halves[(this.index % 8) + i] as number;
   }
 
   /** 16 random bits for weight `i` of the tile. */
@@ -176,9 +190,10 @@ export class Law {
   private readonly high = new Int32Array(LAW_COLUMNS);
   private readonly low = new Uint32Array(LAW_COLUMNS);
   private columns = 0;
-  private bits = 0;
+  /** The table's grid is one of 2^bits steps. */
+  bits = 0;
 
-  /** Sets the variance, 0 <= v <= COARSE_VARIANCE: the mixture of the two neighbouring rows whose variance is what A - B leaves of v. */
+  /** Sets the variance, v >= 0: the mixture of the two neighbouring rows whose variance is what A - B leaves of v. */
   set(v: number): void {
     const { bits, variance } = gridOf(v);
     this.bits = bits;
@@ -211,7 +226,7 @@ export class Law {
   }
 
   /** |k| for 15 bits m, on the table's grid; `refine` gives 32 more bits when m alone does not decide. */
-  private size(m: number, draws: Draws, i: number): number {
+  size(m: number, draws: Draws, i: number): number {
     let k = 0;
     while (k < this.columns && m < (this.high[k] as number)) k++;
     if (k === this.columns || m !== this.high[k]) return k;
