@@ -357,7 +357,7 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
     }
     return Job::Start(info.Env(), [=, &target] {
       std::atomic<uint64_t> changed{0};
-      in_parallel(weights, kStretch, threads, [&](uint64_t begin, uint64_t end) {
+      in_parallel(weights, 4 * kStretch, threads, [&](uint64_t begin, uint64_t end) {
         const uint64_t at = offset + index->bytes(begin);
         changed += target.redraw(live->data() + at, source->data() + at, index->at(first + begin, first + end), owned->move, law);
       });

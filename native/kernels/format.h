@@ -96,17 +96,22 @@ struct Journal {
 /// Weights of a stretch that has a journal of its own.
 constexpr uint64_t kStretch = 1 << 18;
 
-/// A stretch of one tensor with the index of its steps (kernels/indexed.inl.h).
+/// Stretches of one tensor with the index of its steps (kernels/indexed.inl.h).
 struct Indexed {
   const uint8_t* classes;  // of its first group
   const uint8_t* tiles;    // of its first tile
-  Journal* journal;
+  Journal* journal;        // of its first stretch
   const int32_t* format;
   uint64_t index;  // of its first weight: a multiple of kStretch
   size_t weights;
 
   /// Weights of a piece that rare moves are drawn for.
   size_t piece() const { return format[kGroup] < 32 ? size_t(format[kGroup]) : 32; }
+  /// The stretch that begins `from` weights after the first.
+  Indexed part(uint64_t from) const {
+    const uint64_t left = weights - from;
+    return {classes + from / uint64_t(format[kGroup]), tiles + from / kTile * 2, journal + from / kStretch, format, index + from, size_t(left < kStretch ? left : kStretch)};
+  }
   size_t blocks() const { return weights / format[kWeights]; }
   size_t tile_count() const { return (weights + kTile - 1) / kTile; }
   size_t blocks_from(size_t tile) const { return tile * (kTile / format[kWeights]); }

@@ -45,10 +45,10 @@ inline float variance_at(const Move& move, float step) {
   return s * s;
 }
 
-/// What a move does to the pieces of a stretch, by the classes of their steps.
+/// What a move does to pieces, by the classes of their steps.
 class ClassLaw {
  public:
-  ClassLaw(const Indexed& at, const Move& move) : at_(at), move_(move), length_(float(at.piece())) {
+  ClassLaw(size_t piece, const Move& move) : moves_(move.sigma > 0.0f), length_(float(piece)) {
     float steps[256];
     for (int c = 0; c < 256; c++) steps[c] = step_of_class(c);
     scales_in_steps(move, steps, 256);
@@ -66,17 +66,20 @@ class ClassLaw {
   float mean(int c) const { return mean_[c]; }
 
   /// Whether a tile may have dense groups.
-  bool heavy(size_t tile) const { return at_.tiles[2 * tile] >= first_dense_ && move_.sigma > 0.0f; }
+  bool heavy(const Indexed& at, size_t tile) const { return at.tiles[2 * tile] >= first_dense_ && moves_; }
 
-  /// Nanoseconds, about, that a draw by the index takes, and one that copies and moves everything.
-  bool pays() const {
-    double hits = 0, pieces = 0, weights = 0;
-    for (size_t tile = 0; tile < at_.tile_count(); tile++) {
-      if (heavy(tile)) weights += double(kTile);
-      else if (at_.tiles[2 * tile + 1] != kNoStep && move_.sigma > 0.0f) hits += double(kTile) / double(length_) * double(mean_[at_.tiles[2 * tile + 1]]);
-      pieces += double(kTile) / double(length_);
+  /// Whether a draw by the index takes less time, in nanoseconds, than one that copies and moves everything.
+  bool pays(const Indexed& at) const {
+    float hits = 0;
+    size_t heavies = 0;
+    for (size_t tile = 0; tile < at.tile_count(); tile++) {
+      const bool is_heavy = heavy(at, tile);
+      heavies += is_heavy;
+      hits += is_heavy ? 0.0f : mean_[at.tiles[2 * tile + 1]];
     }
-    return hits * kHitCost + pieces * kPieceCost + weights * kFullCost < double(at_.weights) * kFullCost;
+    const float pieces = float(kTile) / length_;
+    const float tiles = float(at.tile_count()), full = float(kTile) * kFullCost;
+    return moves_ ? hits * pieces * kHitCost + tiles * pieces * kPieceCost + float(heavies) * full < tiles * full : true;
   }
 
   /// Which of 64 pieces with these classes and bytes may have hits: those whose class is at least least_[byte]. `largest`: of the classes.
@@ -96,10 +99,9 @@ class ClassLaw {
   }
 
  private:
-  static constexpr double kHitCost = 25, kPieceCost = 0.3, kFullCost = 0.2;
+  static constexpr float kHitCost = 60, kPieceCost = 0.4f, kFullCost = 0.2f;
 
-  const Indexed& at_;
-  const Move& move_;
+  bool moves_;
   float length_;
   float mean_[256];
   int first_dense_;
@@ -165,7 +167,7 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
     for (size_t piece = 0, tile = size_t(from / kTile); piece < count; piece += kTile / length, tile++) {
       const size_t n = kTile / length < count - piece ? kTile / length : count - piece;
       const int largest = at.tiles[2 * tile];
-      if (law.heavy(tile)) {
+      if (law.heavy(at, tile)) {
         Move part = move;
         part.index = at.index + tile * kTile;
         changed += perturb(live + at.byte_of(tile), at.blocks_of(tile) * block_bytes, part, table);
@@ -181,33 +183,40 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
         for (size_t p = 0; p < n; p += 64) rare.note(piece + p, law.may_have_hits(of + p, rare.bytes() + piece + p, largest));
       }
     }
-    rare.each([&](size_t piece) { return law.mean(classes[piece >> group_log]); }, [&](const RareBatch& batch) {
-      RareBatch& next = found[now ^= 1];
-      next = batch;
+    rare.each([&](size_t piece) { return law.mean(classes[piece >> group_log]); }, found[now ^ 1], [&](RareBatch& next) -> RareBatch& {
+      now ^= 1;
       for (size_t j = 0; j < next.n; j++) {
         next.piece[j] += uint32_t(first);
         prefetch<true>(block_of(next.piece[j]) + format[kStepOffset]);
         mover.prefetch(next.piece[j], next.places[j]);
       }
       apply(found[now ^ 1]);
+      return found[now ^ 1];
     });
   }
   apply(found[now]);
   return changed + mover.changed;
 }
 
-/// live := pristine, moved. live is pristine moved as the journal says. Goes the way that takes less time.
-inline size_t redraw(uint8_t* live, const uint8_t* pristine, const Indexed& at, const Move& move, const LawTable& table) {
-  const ClassLaw law(at, move);
-  if (law.pays()) {
-    undo(live, pristine, at);
-    if (move.sigma == 0.0f) return 0;
-    return with_code_at(at.format, [&](const auto& code) { return perturb_indexed(live, at, law, move, table, code); });
+/// live := pristine, moved. live is pristine moved as its journals say. Goes, stretch by stretch, the way that takes less time.
+inline size_t redraw(uint8_t* live, const uint8_t* pristine, const Indexed& all, const Move& move, const LawTable& table) {
+  const ClassLaw law(all.piece(), move);
+  size_t changed = 0;
+  for (uint64_t from = 0; from < all.weights; from += kStretch) {
+    const Indexed at = all.part(from);
+    uint8_t* const here = live + all.byte_of(size_t(from / kTile));
+    const uint8_t* const there = pristine + all.byte_of(size_t(from / kTile));
+    if (law.pays(at)) {
+      undo(here, there, at);
+      if (move.sigma > 0.0f) changed += with_code_at(at.format, [&](const auto& code) { return perturb_indexed(here, at, law, move, table, code); });
+    } else {
+      const size_t bytes = at.blocks() * at.format[kBytes];
+      at.journal->known = false;
+      memcpy(here, there, bytes);
+      Move whole = move;
+      whole.index = at.index;
+      changed += perturb(here, bytes, whole, table);
+    }
   }
-  at.journal->known = false;
-  const size_t bytes = at.blocks() * at.format[kBytes];
-  memcpy(live, pristine, bytes);
-  Move whole = move;
-  whole.index = at.index;
-  return perturb(live, bytes, whole, table);
+  return changed;
 }

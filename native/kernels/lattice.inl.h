@@ -324,8 +324,10 @@ class GroupMover {
         const float s = scale_in_steps(move_, steps_[piece >> group_log_]), v = s * s;
         return v < kSparseVariance ? v * float(length_) : 0.0f;
       };
-      rare_.each(mean, [&](const RareBatch& batch) {
+      RareBatch found;
+      rare_.each(mean, found, [&](RareBatch& batch) -> RareBatch& {
         batch.each_hit([&](size_t j, int hits) { mover(batch.piece[j], hits, batch.places[j], [](size_t, int) {}); });
+        return batch;
       });
       return mover.changed;
     });

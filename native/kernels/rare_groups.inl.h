@@ -116,9 +116,11 @@ class RareSpan {
     n_ = all;
   }
 
-  /// Calls use(RareBatch) for those of the pieces noted that may have hits where their mean is mean(piece), in the order of pieces.
+  /// Calls use(batch) for those of the pieces noted that may have hits where their mean is mean(piece), in the order of pieces. It returns the batch
+  /// to fill next; `first` is the first one.
   template <class Mean, class Use>
-  void each(Mean mean, Use use) {
+  void each(Mean mean, RareBatch& first, Use use) {
+    RareBatch* batch = &first;
     const uint8_t* const bytes = this->bytes();
     alignas(64) uint32_t words[4][kAtOnce];
     for (size_t k = n_; k < n_ + 2 * N; k++) pieces_[k] = 0;
@@ -134,13 +136,13 @@ class RareSpan {
           store(words[w] + j + N, all[w + 4]);
         }
       }
-      RareBatch batch;
+      batch->n = 0;
       for (size_t j = 0; j < n; j++) {
         const double rest = rest_of(bytes[pieces[j]], words[0][j], words[1][j]);
         const float of = mean(size_t(pieces[j]));
-        batch.add(pieces[j], rest, of, words[2][j], words[3][j], rest > 1.0 - double(of) - kMargin);
+        batch->add(pieces[j], rest, of, words[2][j], words[3][j], rest > 1.0 - double(of) - kMargin);
       }
-      use(batch);
+      batch = &use(*batch);
     }
   }
 
