@@ -37,7 +37,7 @@ inline U sub(U a, U b) { return a - b; }
 inline U band(U a, U b) { return a & b; }
 inline U bor(U a, U b) { return a | b; }
 inline U bxor(U a, U b) { return a ^ b; }
-inline U xor3(U a, U b, uint32_t c) { return a ^ b ^ c; }
+inline U xor3(U a, U b, U c) { return a ^ b ^ c; }
 template <int n> inline U shl(U a) { return a << n; }
 template <int n> inline U shr(U a) { return a >> n; }
 template <int n> inline U sar(U a) { return U(int32_t(a) >> n); }
@@ -66,6 +66,14 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
   out[2] = c;
   out[3] = d;
 }
+/// One lane needs no order of steps.
+BROWNIAN_INLINE void here(U&) {}
+BROWNIAN_INLINE void here(F&) {}
+using Mask = bool;
+template <int bit> inline Mask has_bit(U a) { return (a >> bit & 1) != 0; }
+inline F choose(Mask at, F yes, F no) { return at ? yes : no; }
+/// -a where the top bit of `by` is set.
+inline F turned(F a, U by) { return as_float(as_uint(a) ^ (by & 0x80000000)); }
 inline F lookup(const float* table, U index) { return {table[index]}; }
 inline void store_i8(int8_t* out, U a) {
   const int32_t x = int32_t(a);
