@@ -108,15 +108,21 @@ struct Run {
   U keys[20];
 };
 
-/// Two vectors of pairs of normals from the words of N blocks, in ten stages. A stage takes a dozen instructions that do not wait for each
+#define BROWNIAN_EACH _Pragma("GCC unroll 2") for (int i = 0; i < kVectors; i++)
+/// kVectors vectors of pairs of normals from the words of N blocks, in ten stages. A stage takes a dozen instructions that do not wait for each
 /// other, and a processor looks only some sixty instructions ahead: stages stand between the rounds that make the next words (`fill`),
 /// and no compiler may move a step to where its result is used (`here`).
 ///
 /// -z and z are equally likely; |z| <= 6.66.
+template <int kVectors>
 struct BoxMuller {
-  BROWNIAN_INLINE explicit BoxMuller(const Words& words) : w0{words.x0, words.x2}, w1{words.x1, words.x3} {}
+  BROWNIAN_INLINE BoxMuller(const U (&first)[kVectors], const U (&second)[kVectors]) {
+    BROWNIAN_EACH {
+      w0[i] = first[i];
+      w1[i] = second[i];
+    }
+  }
 
-#define BROWNIAN_EACH _Pragma("GCC unroll 2") for (int i = 0; i < 2; i++)
   BROWNIAN_INLINE void operator()(int stage) {
     switch (stage) {
       case 0:
@@ -189,9 +195,7 @@ struct BoxMuller {
     }
   }
 
-  BROWNIAN_INLINE void store(float* out) const {
-    store_blocks(reinterpret_cast<uint32_t*>(out), as_uint(z0[0]), as_uint(z1[0]), as_uint(z0[1]), as_uint(z1[1]));
-  }
+  F z0[kVectors], z1[kVectors];
 
  private:
   /// A polynomial's first two coefficients, and the next one.
@@ -207,11 +211,11 @@ struct BoxMuller {
       here(sum[i]);
     }
   }
-#undef BROWNIAN_EACH
 
-  U w0[2], w1[2], quadrant[2];
-  F x[2], powers[2], p[2], r[2], y[2], yy[2], sine[2], cosine[2], z0[2], z1[2];
+  U w0[kVectors], w1[kVectors], quadrant[kVectors];
+  F x[kVectors], powers[kVectors], p[kVectors], r[kVectors], y[kVectors], yy[kVectors], sine[kVectors], cosine[kVectors];
 };
+#undef BROWNIAN_EACH
 
 inline void store_words(uint32_t* out, const Words& w) { store_blocks(out, w.x0, w.x1, w.x2, w.x3); }
 
@@ -228,28 +232,57 @@ struct AsUniform {
 };
 struct AsNormal {
   using Out = float;
+  using Pairs = BoxMuller<2>;
+  static BROWNIAN_INLINE Pairs of(const Words& w) { return Pairs({w.x0, w.x2}, {w.x1, w.x3}); }
+  static BROWNIAN_INLINE void store(float* out, const Pairs& pairs) {
+    store_blocks(reinterpret_cast<uint32_t*>(out), as_uint(pairs.z0[0]), as_uint(pairs.z1[0]), as_uint(pairs.z0[1]), as_uint(pairs.z1[1]));
+  }
   static inline void put(float* out, const Words& w) {
-    BoxMuller normals(w);
+    Pairs pairs = of(w);
 #pragma GCC unroll 10
-    for (int stage = 0; stage < 10; stage++) normals(stage);
-    normals.store(out);
+    for (int stage = 0; stage < 10; stage++) pairs(stage);
+    store(out, pairs);
   }
 };
+
+#if !BROWNIAN_VECTORS
+/// Pair by pair in a loop, which compilers make vectors of where the processor has some.
+inline void normals_from(float* out, const uint32_t* words, size_t pairs) {
+  for (size_t i = 0; i < pairs; i++) {
+    BoxMuller<1> pair({words[2 * i]}, {words[2 * i + 1]});
+#pragma GCC unroll 10
+    for (int stage = 0; stage < 10; stage++) pair(stage);
+    out[2 * i] = pair.z0[0].x;
+    out[2 * i + 1] = pair.z1[0].x;
+  }
+}
+#endif
 
 /// `passes` vectors of blocks, which share their upper word.
 template <class As>
 inline void fill_run(typename As::Out* out, size_t passes, const Philox& philox, uint64_t block) {
-  Run run(philox, block);
   if constexpr (std::is_same<As, AsNormal>::value) {
+#if BROWNIAN_VECTORS
+    Run run(philox, block);
     Words words[1];
     Nothing nothing;
     run.next<1>(words, nothing);
     for (; passes > 0; passes--, out += 4 * N) {
-      BoxMuller normals(words[0]);
-      run.next<1>(words, normals);
-      normals.store(out);
+      AsNormal::Pairs pairs = AsNormal::of(words[0]);
+      run.next<1>(words, pairs);
+      AsNormal::store(out, pairs);
     }
+#else
+    constexpr size_t kMost = 64;
+    uint32_t words[4 * kMost];
+    for (size_t taken; passes > 0; passes -= taken, out += 4 * taken, block += taken) {
+      taken = passes < kMost ? passes : kMost;
+      fill_run<AsBits>(words, taken, philox, block);
+      normals_from(out, words, 2 * taken);
+    }
+#endif
   } else {
+    Run run(philox, block);
     Words words[2];
     Nothing nothing;
     for (; passes >= 2; passes -= 2, out += 8 * N, block += 2 * N) {

@@ -69,9 +69,10 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
 /// One lane needs no order of steps.
 BROWNIAN_INLINE void here(U&) {}
 BROWNIAN_INLINE void here(F&) {}
-using Mask = bool;
-template <int bit> inline Mask has_bit(U a) { return (a >> bit & 1) != 0; }
-inline F choose(Mask at, F yes, F no) { return at ? yes : no; }
+/// All bits, or none: a branch could not be foretold.
+using Mask = uint32_t;
+template <int bit> inline Mask has_bit(U a) { return 0 - (a >> bit & 1); }
+inline F choose(Mask at, F yes, F no) { return as_float(as_uint(no) ^ ((as_uint(yes) ^ as_uint(no)) & at)); }
 /// -a where the top bit of `by` is set.
 inline F turned(F a, U by) { return as_float(as_uint(a) ^ (by & 0x80000000)); }
 inline F lookup(const float* table, U index) { return {table[index]}; }
