@@ -20,7 +20,7 @@ inline U lanes_apart(uint32_t stride) {
   return load(offsets);
 }
 
-/// What `Rounds` does besides: nothing.
+/// What is to be done between rounds: nothing.
 struct Nothing {
   BROWNIAN_INLINE void operator()(int) const {}
 };
@@ -108,7 +108,11 @@ struct Run {
   U keys[20];
 };
 
+#if defined(__GNUC__)
 #define BROWNIAN_EACH _Pragma("GCC unroll 2") for (int i = 0; i < kVectors; i++)
+#else
+#define BROWNIAN_EACH for (int i = 0; i < kVectors; i++)
+#endif
 /// kVectors vectors of pairs of normals from the words of N blocks, in ten stages. A stage takes a dozen instructions that do not wait for each
 /// other, and a processor looks only some sixty instructions ahead: stages stand between the rounds that make the next words (`fill`),
 /// and no compiler may move a step to where its result is used (`here`).

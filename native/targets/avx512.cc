@@ -42,8 +42,8 @@ template <int n> inline U sar(U a) { return {_mm512_srai_epi32(a.v, n)}; }
 inline U add_carry(U high, U sum, U addend) {
   return {_mm512_mask_add_epi32(high.v, _mm512_cmplt_epu32_mask(sum.v, addend.v), high.v, _mm512_set1_epi32(1))};
 }
-/// Keeps GCC from working a value out somewhere else than here.
-#if defined(__GNUC__)
+/// Keeps GCC from working a value out somewhere else than here. Emulated vectors (native/emulated) are no registers.
+#if defined(__GNUC__) && defined(__AVX512F__)
 BROWNIAN_INLINE void here(U& a) { __asm__("" : "+v"(a.v)); }
 BROWNIAN_INLINE void here(F& a) { __asm__("" : "+v"(a.v)); }
 #else
