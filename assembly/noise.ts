@@ -37,12 +37,39 @@ const SIGN: usize = memory.data<u32>([0x80000000], 16);
 const MULTIPLIERS: usize = memory.data<u32>([M0, M1], 16);
 /** The keys of ten rounds, each word in four lanes. */
 const ROUND_KEYS: usize = memory.data(10 * 32, 16);
+/** What the first two rounds have in common, see {@link setStart}: two numbers in four lanes each, two more in eight. */
+const START: usize = memory.data(96, 16);
+
+/** Blocks whose normals are made together. */
+const MOST: i32 = 64;
+/** Steps on the way to normals: vectors of each lie one after the other, these bytes after FIRST (where the first words of pairs are). */
+const FIRST: usize = memory.data(7 * MOST * 8, 16);
+const SECOND: usize = MOST * 8;
+const POWERS: usize = 2 * MOST * 8;
+const SUMS: usize = 3 * MOST * 8;
+const ANGLES: usize = 4 * MOST * 8;
+const SQUARES: usize = 5 * MOST * 8;
+const COSINES: usize = 6 * MOST * 8;
 
 /** Writes `blocks` blocks (in SIMD, rounded up to a multiple of eight) from block `block` on to `out`, as bits, uniforms or normals. */
 export function fill(as: i32, out: usize, blocks: i32, k0: u32, k1: u32, block: u64, tick: u32, purpose: u32): void {
   if (ASC_FEATURE_SIMD) {
+    let low = <u32>block;
+    let upper = <u32>(block >> 32);
     setRoundKeys(k0, k1);
-    for (let done = 0; done < blocks; done += 8, out += 128, block += 8) eightBlocks(as, out, block, tick, purpose);
+    setStart(k0, k1, upper, tick, purpose);
+    const normal = as == AS_NORMAL;
+    const most = normal ? MOST : blocks;
+    for (let left = blocks; left > 0; left -= most, out += most << 4) {
+      let at = normal ? FIRST : out;
+      for (let end = at + (min<i32>(left, most) << (normal ? 3 : 4)); at < end; at += normal ? 64 : 128, low += 8) {
+        const last = low >= <u32>-8; // of those that share their upper word
+        if (last) for (let lane: u32 = 0 - low; lane < 8; lane++) setStartOf(lane, k0, k1, upper + 1, tick);
+        eightBlocks(as, at, low);
+        if (last) setStart(k0, k1, ++upper, tick, purpose);
+      }
+      if (normal) normals(out, at);
+    }
   } else {
     for (let done = 0; done < blocks; done++, out += 16, block++) oneBlock(as, out, k0, k1, block, tick, purpose);
   }
@@ -123,6 +150,33 @@ function setRoundKeys(k0: u32, k1: u32): void {
   }
 }
 
+/**
+ * All but the lowest word of a counter are the same in (nearly) all blocks: what the first two rounds make of them is worked out once. Words
+ * after these two rounds are hi(M1 y) ^ c1, lo(M1 y), lo(M0 x) ^ c2, c3, where y = hi(M0 x) ^ c0 and x is the lowest word of the counter.
+ */
+function setStart(k0: u32, k1: u32, upper: u32, tick: u32, purpose: u32): void {
+  v128.store(START, i32x4.splat(purpose ^ k1));
+  v128.store(START, i32x4.splat(<u32>(<u64>tick * <u64>M1) ^ (k0 + W0)), 16);
+  const product = secondProduct(k0, upper, tick);
+  const c2 = i32x4.splat(<u32>(product >> 32) ^ (k1 + W1));
+  const c3 = i32x4.splat(<u32>product);
+  v128.store(START, c2, 32);
+  v128.store(START, c2, 48);
+  v128.store(START, c3, 64);
+  v128.store(START, c3, 80);
+}
+
+/** c2 and c3 in one of eight lanes, for a block with another upper word. */
+function setStartOf(lane: u32, k0: u32, k1: u32, upper: u32, tick: u32): void {
+  const product = secondProduct(k0, upper, tick);
+  store<u32>(START + (lane << 2), <u32>(product >> 32) ^ (k1 + W1), 32);
+  store<u32>(START + (lane << 2), <u32>product, 64);
+}
+
+function secondProduct(k0: u32, upper: u32, tick: u32): u64 {
+  return <u64>(<u32>((<u64>tick * <u64>M1) >> 32) ^ upper ^ k0) * <u64>M0;
+}
+
 /** Lower words of four 64-bit numbers. */
 // @ts-ignore: decorator
 @inline
@@ -138,72 +192,77 @@ function high(a: v128, b: v128): v128 {
 }
 
 /** Lane j of x holds block j, of y block 4 + j: two chains, since one alone would wait for its own products. */
-function eightBlocks(as: i32, out: usize, block: u64, tick: u32, purpose: u32): void {
-  const first = i32x4.splat(<u32>block);
-  const upper = i32x4.splat(<u32>(block >> 32));
-  let x0 = i32x4.add(first, i32x4(0, 1, 2, 3));
-  let y0 = i32x4.add(first, i32x4(4, 5, 6, 7));
-  // The upper word goes up in the lanes whose lower word wrapped around: comparison gives -1 there.
-  let x1 = i32x4.sub(upper, i32x4.lt_u(x0, first));
-  let y1 = i32x4.sub(upper, i32x4.lt_u(y0, first));
-  let x2 = i32x4.splat(tick);
-  let y2 = x2;
-  let x3 = i32x4.splat(purpose);
-  let y3 = x3;
+function eightBlocks(as: i32, out: usize, block: u32): void {
   const m0 = all(MULTIPLIERS);
   const m1 = all(MULTIPLIERS + 4);
-  for (let key = ROUND_KEYS; key < ROUND_KEYS + 10 * 32; key += 32) {
-    const k0 = v128.load(key);
-    const k1 = v128.load(key, 16);
-    let p0 = i64x2.extmul_low_i32x4_u(x0, m0);
-    let q0 = i64x2.extmul_high_i32x4_u(x0, m0);
-    let p1 = i64x2.extmul_low_i32x4_u(x2, m1);
-    let q1 = i64x2.extmul_high_i32x4_u(x2, m1);
-    x0 = v128.xor(v128.xor(high(p1, q1), x1), k0);
+  let x0 = i32x4.add(i32x4.splat(block), i32x4(0, 1, 2, 3));
+  let y0 = i32x4.add(i32x4.splat(block), i32x4(4, 5, 6, 7));
+  let p0 = i64x2.extmul_low_i32x4_u(x0, m0);
+  let q0 = i64x2.extmul_high_i32x4_u(x0, m0);
+  let x2 = v128.xor(high(p0, q0), v128.load(START));
+  let x3 = low(p0, q0);
+  p0 = i64x2.extmul_low_i32x4_u(y0, m0);
+  q0 = i64x2.extmul_high_i32x4_u(y0, m0);
+  let y2 = v128.xor(high(p0, q0), v128.load(START));
+  let y3 = low(p0, q0);
+  let p1 = i64x2.extmul_low_i32x4_u(x2, m1);
+  let q1 = i64x2.extmul_high_i32x4_u(x2, m1);
+  x0 = v128.xor(high(p1, q1), v128.load(START, 16));
+  let x1 = low(p1, q1);
+  x2 = v128.xor(x3, v128.load(START, 32));
+  x3 = v128.load(START, 64);
+  p1 = i64x2.extmul_low_i32x4_u(y2, m1);
+  q1 = i64x2.extmul_high_i32x4_u(y2, m1);
+  y0 = v128.xor(high(p1, q1), v128.load(START, 16));
+  let y1 = low(p1, q1);
+  y2 = v128.xor(y3, v128.load(START, 48));
+  y3 = v128.load(START, 80);
+  for (let key = ROUND_KEYS + 64; key < ROUND_KEYS + 10 * 32; key += 32) {
+    p0 = i64x2.extmul_low_i32x4_u(x0, m0);
+    q0 = i64x2.extmul_high_i32x4_u(x0, m0);
+    p1 = i64x2.extmul_low_i32x4_u(x2, m1);
+    q1 = i64x2.extmul_high_i32x4_u(x2, m1);
+    x0 = v128.xor(v128.xor(high(p1, q1), x1), v128.load(key, 0));
     x1 = low(p1, q1);
-    x2 = v128.xor(v128.xor(high(p0, q0), x3), k1);
+    x2 = v128.xor(v128.xor(high(p0, q0), x3), v128.load(key, 16));
     x3 = low(p0, q0);
     p0 = i64x2.extmul_low_i32x4_u(y0, m0);
     q0 = i64x2.extmul_high_i32x4_u(y0, m0);
     p1 = i64x2.extmul_low_i32x4_u(y2, m1);
     q1 = i64x2.extmul_high_i32x4_u(y2, m1);
-    y0 = v128.xor(v128.xor(high(p1, q1), y1), k0);
+    y0 = v128.xor(v128.xor(high(p1, q1), y1), v128.load(key, 0));
     y1 = low(p1, q1);
-    y2 = v128.xor(v128.xor(high(p0, q0), y3), k1);
+    y2 = v128.xor(v128.xor(high(p0, q0), y3), v128.load(key, 16));
     y3 = low(p0, q0);
   }
   storeFour(as, out, x0, x1, x2, x3);
-  storeFour(as, out + 64, y0, y1, y2, y3);
+  storeFour(as, out + (as == AS_NORMAL ? 32 : 64), y0, y1, y2, y3);
 }
 
-/** Stores the words of four blocks as what was asked for. */
+/** Stores the words of four blocks as what was asked for; for normals, as pairs that {@link normals} goes on with. */
 // @ts-ignore: decorator
 @inline
 function storeFour(as: i32, out: usize, x0: v128, x1: v128, x2: v128, x3: v128): void {
   if (as == AS_NORMAL) {
-    const a = radii(x0);
-    const b = radii(x2);
-    const y0 = angles(x1);
-    const y1 = angles(x3);
-    const sine0 = sines(y0);
-    const sine1 = sines(y1);
-    const cosine0 = cosines(y0);
-    const cosine1 = cosines(y1);
-    const quadrant0 = i32x4.add(x1, all(EIGHTH_TURN));
-    const quadrant1 = i32x4.add(x3, all(EIGHTH_TURN));
-    const swap0 = swapped(sine0, cosine0, quadrant0);
-    const swap1 = swapped(sine1, cosine1, quadrant1);
-    x0 = signed(f32x4.mul(a, v128.xor(cosine0, swap0)), i32x4.add(quadrant0, all(QUARTER_TURN)));
-    x1 = signed(f32x4.mul(a, v128.xor(sine0, swap0)), quadrant0);
-    x2 = signed(f32x4.mul(b, v128.xor(cosine1, swap1)), i32x4.add(quadrant1, all(QUARTER_TURN)));
-    x3 = signed(f32x4.mul(b, v128.xor(sine1, swap1)), quadrant1);
-  } else if (as == AS_UNIFORM) {
+    v128.store(out, x0);
+    v128.store(out, x2, 16);
+    v128.store(out, x1, SECOND);
+    v128.store(out, x3, SECOND + 16);
+    return;
+  }
+  if (as == AS_UNIFORM) {
     x0 = fourUniforms(x0);
     x1 = fourUniforms(x1);
     x2 = fourUniforms(x2);
     x3 = fourUniforms(x3);
   }
-  // Lane j holds block j, word by word: transposed, words come out in the order of blocks.
+  storeBlocks(out, x0, x1, x2, x3);
+}
+
+/** Lane j holds block j, word by word: transposed, words come out in the order of blocks. */
+// @ts-ignore: decorator
+@inline
+function storeBlocks(out: usize, x0: v128, x1: v128, x2: v128, x3: v128): void {
   const a = v128.shuffle<i32>(x0, x1, 0, 4, 1, 5);
   const b = v128.shuffle<i32>(x0, x1, 2, 6, 3, 7);
   const c = v128.shuffle<i32>(x2, x3, 0, 4, 1, 5);
@@ -226,42 +285,64 @@ function terms(p: v128, x: v128, coefficient: usize): v128 {
   return f32x4.add(f32x4.mul(p, x), all(coefficient));
 }
 
-// @ts-ignore: decorator
-@inline
-function radii(w: v128): v128 {
-  const t = i32x4.sub(f32x4.add(f32x4.convert_i32x4_s(i32x4.shr_u(w, 1)), all(HALF)), all(SQRT_HALF_UP));
-  const x = f32x4.sub(i32x4.add(v128.and(t, all(MANTISSA)), all(SQRT_HALF)), all(ONE));
-  let p = terms(all(LN), x, LN + 4);
-  p = terms(p, x, LN + 8);
-  p = terms(p, x, LN + 12);
-  p = terms(p, x, LN + 16);
-  p = terms(p, x, LN + 20);
-  p = terms(p, x, LN + 24);
-  p = terms(p, x, LN + 28);
-  const powers = f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(t, 23)), all(LN2));
-  const ln = f32x4.add(f32x4.add(f32x4.mul(f32x4.mul(x, x), p), x), powers);
-  return f32x4.sqrt(f32x4.mul(all(MINUS_TWO), ln));
+/**
+ * The words of pairs, from FIRST to `end`, become normals. In passes: a chain of polynomials that waits for itself fills all of what a
+ * processor looks ahead, of a pass it sees several vectors' parts at a time.
+ */
+function normals(out: usize, end: usize): void {
+  for (let at = FIRST; at < end; at += 16) {
+    const t = i32x4.sub(f32x4.add(f32x4.convert_i32x4_s(i32x4.shr_u(v128.load(at), 1)), all(HALF)), all(SQRT_HALF_UP));
+    const x = f32x4.sub(i32x4.add(v128.and(t, all(MANTISSA)), all(SQRT_HALF)), all(ONE));
+    v128.store(at, x);
+    v128.store(at, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(t, 23)), all(LN2)), POWERS);
+    v128.store(at, terms(terms(all(LN), x, LN + 4), x, LN + 8), SUMS);
+  }
+  for (let at = FIRST; at < end; at += 16) {
+    const x = v128.load(at);
+    v128.store(at, terms(terms(terms(v128.load(at, SUMS), x, LN + 12), x, LN + 16), x, LN + 20), SUMS);
+    // The angle within its quadrant, in quadrants: the lower 30 bits, signed.
+    const y = f32x4.mul(f32x4.convert_i32x4_s(i32x4.shl(v128.load(at, SECOND), 2)), all(TWO_M32));
+    v128.store(at, y, ANGLES);
+    v128.store(at, f32x4.mul(y, y), SQUARES);
+  }
+  for (let at = FIRST; at < end; at += 16) {
+    const x = v128.load(at);
+    const p = terms(terms(v128.load(at, SUMS), x, LN + 24), x, LN + 28);
+    const ln = f32x4.add(f32x4.add(f32x4.mul(f32x4.mul(x, x), p), x), v128.load(at, POWERS));
+    v128.store(at, f32x4.mul(all(MINUS_TWO), ln), SUMS);
+    const yy = v128.load(at, SQUARES);
+    v128.store(at, terms(terms(terms(all(COS), yy, COS + 4), yy, COS + 8), yy, COS + 12), COSINES);
+  }
+  for (let at = FIRST; at < end; at += 32, out += 64) {
+    const a = f32x4.sqrt(v128.load(at, SUMS));
+    const b = f32x4.sqrt(v128.load(at + 16, SUMS));
+    const sine0 = sines(at);
+    const sine1 = sines(at + 16);
+    const cosine0 = cosines(at);
+    const cosine1 = cosines(at + 16);
+    const quadrant0 = i32x4.add(v128.load(at, SECOND), all(EIGHTH_TURN));
+    const quadrant1 = i32x4.add(v128.load(at + 16, SECOND), all(EIGHTH_TURN));
+    const swap0 = swapped(sine0, cosine0, quadrant0);
+    const swap1 = swapped(sine1, cosine1, quadrant1);
+    const x0 = signed(f32x4.mul(a, v128.xor(cosine0, swap0)), i32x4.add(quadrant0, all(QUARTER_TURN)));
+    const x1 = signed(f32x4.mul(a, v128.xor(sine0, swap0)), quadrant0);
+    const x2 = signed(f32x4.mul(b, v128.xor(cosine1, swap1)), i32x4.add(quadrant1, all(QUARTER_TURN)));
+    const x3 = signed(f32x4.mul(b, v128.xor(sine1, swap1)), quadrant1);
+    storeBlocks(out, x0, x1, x2, x3);
+  }
 }
 
-/** The angle within its quadrant, in quadrants: the lower 30 bits, signed. */
 // @ts-ignore: decorator
 @inline
-function angles(w: v128): v128 {
-  return f32x4.mul(f32x4.convert_i32x4_s(i32x4.shl(w, 2)), all(TWO_M32));
+function sines(at: usize): v128 {
+  const yy = v128.load(at, SQUARES);
+  return f32x4.mul(terms(terms(terms(all(SIN), yy, SIN + 4), yy, SIN + 8), yy, SIN + 12), v128.load(at, ANGLES));
 }
 
 // @ts-ignore: decorator
 @inline
-function sines(y: v128): v128 {
-  const yy = f32x4.mul(y, y);
-  return f32x4.mul(terms(terms(terms(all(SIN), yy, SIN + 4), yy, SIN + 8), yy, SIN + 12), y);
-}
-
-// @ts-ignore: decorator
-@inline
-function cosines(y: v128): v128 {
-  const yy = f32x4.mul(y, y);
-  return terms(terms(terms(terms(all(COS), yy, COS + 4), yy, COS + 8), yy, COS + 12), yy, COS + 16);
+function cosines(at: usize): v128 {
+  return terms(v128.load(at, COSINES), v128.load(at, SQUARES), COS + 16);
 }
 
 /** Bits in which sine and cosine differ, where the quadrant (the top two bits) is odd. */

@@ -133,6 +133,13 @@ inline void prefetch(const void* at) {
 #endif
 }
 
+/// For what must be part of its caller for its arrays to be registers.
+#if defined(_MSC_VER)
+#define BROWNIAN_INLINE __forceinline
+#else
+#define BROWNIAN_INLINE inline __attribute__((always_inline))
+#endif
+
 /// Keeps compilers from holding an array in registers, where taking words out again costs more than loading them into all lanes does.
 template <class T>
 inline void in_memory(T& array) {

@@ -43,18 +43,33 @@ inline U add_carry(U high, U sum, U addend) {
   const __m256i flip = _mm256_set1_epi32(int(0x80000000u));
   return {_mm256_sub_epi32(high.v, _mm256_cmpgt_epi32(_mm256_xor_si256(addend.v, flip), _mm256_xor_si256(sum.v, flip)))};
 }
+/// Keeps GCC from working a value out somewhere else than here.
+#if defined(__GNUC__)
+BROWNIAN_INLINE void here(U& a) { __asm__("" : "+x"(a.v)); }
+BROWNIAN_INLINE void here(F& a) { __asm__("" : "+x"(a.v)); }
+#else
+BROWNIAN_INLINE void here(U&) {}
+BROWNIAN_INLINE void here(F&) {}
+#endif
 /// Words as multiplication takes them.
 using W = U;
 inline W apart(U a) { return a; }
 inline U together(W a) { return a; }
+/// Products have the middle two lanes of four in each other's place: one shuffle of two vectors does what a shift and a blend would do.
 inline void mul_wide(W a, uint32_t m, W& high, W& low) {
   const __m256i b = _mm256_set1_epi64x(m);
-  const __m256i even = _mm256_mul_epu32(a.v, b);
-  const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a.v, 32), b);
-  high.v = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
-  low.v = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+  const __m256 even = _mm256_castsi256_ps(_mm256_mul_epu32(a.v, b));
+  const __m256 odd = _mm256_castsi256_ps(_mm256_mul_epu32(_mm256_srli_epi64(a.v, 32), b));
+  high.v = _mm256_castps_si256(_mm256_shuffle_ps(even, odd, 0xdd));
+  low.v = _mm256_castps_si256(_mm256_shuffle_ps(even, odd, 0x88));
 }
-inline W xor3(W a, W b, uint32_t c) { return bxor(a, bxor(b, set1(c))); }
+/// `a` is the upper word of a product, b one product older; so after ten rounds lanes are where they were. GCC would do a ^ b first, for
+/// which b is ready, but a is not.
+inline W xor3(W a, W b, U c) {
+  U t = {_mm256_xor_si256(_mm256_shuffle_epi32(b.v, 0xd8), c.v)};
+  here(t);
+  return bxor(a, t);
+}
 inline F add(F a, F b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline F sub(F a, F b) { return {_mm256_sub_ps(a.v, b.v)}; }
 inline F mul(F a, F b) { return {_mm256_mul_ps(a.v, b.v)}; }
@@ -74,6 +89,18 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
   _mm256_storeu_si256(to + 2, _mm256_unpacklo_epi64(ab_hi, cd_hi));
   _mm256_storeu_si256(to + 3, _mm256_unpackhi_epi64(ab_hi, cd_hi));
 }
+/// Whether lanes have a bit.
+struct Mask {
+  __m256i top;
+};
+template <int bit> inline Mask has_bit(U a) {
+  U top = shl<31 - bit>(a);
+  here(top);  // or GCC compares with 0, though choosing looks at top bits only
+  return {top.v};
+}
+inline F choose(Mask at, F yes, F no) { return {_mm256_blendv_ps(no.v, yes.v, _mm256_castsi256_ps(at.top))}; }
+/// -a where the top bit of `by` is set.
+inline F turned(F a, U by) { return {_mm256_xor_ps(a.v, _mm256_castsi256_ps(band(by, set1(0x80000000)).v))}; }
 /// table[index], index < 16.
 inline F lookup(const float* table, U index) {
   const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index.v), high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), index.v);

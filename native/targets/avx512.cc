@@ -42,6 +42,14 @@ template <int n> inline U sar(U a) { return {_mm512_srai_epi32(a.v, n)}; }
 inline U add_carry(U high, U sum, U addend) {
   return {_mm512_mask_add_epi32(high.v, _mm512_cmplt_epu32_mask(sum.v, addend.v), high.v, _mm512_set1_epi32(1))};
 }
+/// Keeps GCC from working a value out somewhere else than here. Emulated vectors (native/emulated) are no registers.
+#if defined(__GNUC__) && defined(__AVX512F__)
+BROWNIAN_INLINE void here(U& a) { __asm__("" : "+v"(a.v)); }
+BROWNIAN_INLINE void here(F& a) { __asm__("" : "+v"(a.v)); }
+#else
+BROWNIAN_INLINE void here(U&) {}
+BROWNIAN_INLINE void here(F&) {}
+#endif
 /// Words as multiplication takes them: the even lanes, and the odd ones moved down. What is above a word is not defined.
 struct W {
   __m512i even, odd;
@@ -53,10 +61,7 @@ inline void mul_wide(W a, uint32_t m, W& high, W& low) {
   low = {_mm512_mul_epu32(a.even, b), _mm512_mul_epu32(a.odd, b)};
   high = {_mm512_srli_epi64(low.even, 32), _mm512_srli_epi64(low.odd, 32)};
 }
-inline W xor3(W a, W b, uint32_t c) {
-  const __m512i all = _mm512_set1_epi32(int(c));
-  return {_mm512_ternarylogic_epi32(a.even, b.even, all, 0x96), _mm512_ternarylogic_epi32(a.odd, b.odd, all, 0x96)};
-}
+inline W xor3(W a, W b, U c) { return {_mm512_ternarylogic_epi32(a.even, b.even, c.v, 0x96), _mm512_ternarylogic_epi32(a.odd, b.odd, c.v, 0x96)}; }
 inline F add(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline F sub(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline F mul(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }
@@ -74,6 +79,16 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
   _mm512_storeu_si512(out + 16, _mm512_unpackhi_epi64(ab_lo, cd_lo));
   _mm512_storeu_si512(out + 32, _mm512_unpacklo_epi64(ab_hi, cd_hi));
   _mm512_storeu_si512(out + 48, _mm512_unpackhi_epi64(ab_hi, cd_hi));
+}
+/// Whether lanes have a bit.
+struct Mask {
+  __mmask16 at;
+};
+template <int bit> inline Mask has_bit(U a) { return {_mm512_test_epi32_mask(a.v, _mm512_set1_epi32(int(1u << bit)))}; }
+inline F choose(Mask where, F yes, F no) { return {_mm512_mask_blend_ps(where.at, no.v, yes.v)}; }
+/// -a where the top bit of `by` is set.
+inline F turned(F a, U by) {
+  return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(a.v), by.v, _mm512_set1_epi32(int(0x80000000u)), 0x78))};
 }
 /// table[index], index < 16.
 inline F lookup(const float* table, U index) { return {_mm512_permutexvar_ps(index.v, _mm512_loadu_ps(table))}; }

@@ -35,7 +35,15 @@ inline U sub(U a, U b) { return {vsubq_u32(a.v, b.v)}; }
 inline U band(U a, U b) { return {vandq_u32(a.v, b.v)}; }
 inline U bor(U a, U b) { return {vorrq_u32(a.v, b.v)}; }
 inline U bxor(U a, U b) { return {veorq_u32(a.v, b.v)}; }
-inline U xor3(U a, U b, uint32_t c) { return bxor(a, bxor(b, set1(c))); }
+inline U xor3(U a, U b, U c) { return bxor(a, bxor(b, c)); }
+/// Keeps GCC from working a value out somewhere else than here.
+#if defined(__GNUC__)
+BROWNIAN_INLINE void here(U& a) { __asm__("" : "+w"(a.v)); }
+BROWNIAN_INLINE void here(F& a) { __asm__("" : "+w"(a.v)); }
+#else
+BROWNIAN_INLINE void here(U&) {}
+BROWNIAN_INLINE void here(F&) {}
+#endif
 template <int n> inline U shl(U a) { return {vshlq_n_u32(a.v, n)}; }
 template <int n> inline U shr(U a) { return {vshrq_n_u32(a.v, n)}; }
 template <int n> inline U sar(U a) { return {vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_u32(a.v), n))}; }
@@ -63,6 +71,14 @@ inline F from_int(U a) { return {vcvtq_f32_s32(vreinterpretq_s32_u32(a.v))}; }
 inline U to_int(F a) { return {vreinterpretq_u32_s32(vcvtq_s32_f32(a.v))}; }
 /// Lane r holds block r: the interleaving store transposes.
 inline void store_blocks(uint32_t* out, U a, U b, U c, U d) { vst4q_u32(out, (uint32x4x4_t{{a.v, b.v, c.v, d.v}})); }
+/// Whether lanes have a bit.
+struct Mask {
+  uint32x4_t all;
+};
+template <int bit> inline Mask has_bit(U a) { return {vtstq_u32(a.v, vdupq_n_u32(1u << bit))}; }
+inline F choose(Mask at, F yes, F no) { return {vbslq_f32(at.all, yes.v, no.v)}; }
+/// -a where the top bit of `by` is set.
+inline F turned(F a, U by) { return as_float(bxor(as_uint(a), band(by, set1(0x80000000)))); }
 /// table[index], index < 16.
 inline F lookup(const float* table, U index) {
   const float of[N] = {table[vgetq_lane_u32(index.v, 0)], table[vgetq_lane_u32(index.v, 1)], table[vgetq_lane_u32(index.v, 2)],

@@ -20,8 +20,13 @@ using B = uint8_t;
 
 inline U set1(uint32_t x) { return x; }
 inline F set1f(float x) { return {x}; }
-inline U load(const uint32_t* p) { return *p; }
-inline void store(uint32_t* p, U a) { *p = a; }
+/// From anywhere: weights lie at no multiple of four bytes.
+inline U load(const uint32_t* p) {
+  U a;
+  memcpy(&a, p, 4);
+  return a;
+}
+inline void store(uint32_t* p, U a) { memcpy(p, &a, 4); }
 inline F as_float(U a) {
   F f;
   memcpy(&f, &a, 4);
@@ -37,7 +42,7 @@ inline U sub(U a, U b) { return a - b; }
 inline U band(U a, U b) { return a & b; }
 inline U bor(U a, U b) { return a | b; }
 inline U bxor(U a, U b) { return a ^ b; }
-inline U xor3(U a, U b, uint32_t c) { return a ^ b ^ c; }
+inline U xor3(U a, U b, U c) { return a ^ b ^ c; }
 template <int n> inline U shl(U a) { return a << n; }
 template <int n> inline U shr(U a) { return a >> n; }
 template <int n> inline U sar(U a) { return U(int32_t(a) >> n); }
@@ -66,6 +71,15 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
   out[2] = c;
   out[3] = d;
 }
+/// One lane needs no order of steps.
+BROWNIAN_INLINE void here(U&) {}
+BROWNIAN_INLINE void here(F&) {}
+/// All bits, or none: a branch could not be foretold.
+using Mask = uint32_t;
+template <int bit> inline Mask has_bit(U a) { return 0 - (a >> bit & 1); }
+inline F choose(Mask at, F yes, F no) { return as_float(as_uint(no) ^ ((as_uint(yes) ^ as_uint(no)) & at)); }
+/// -a where the top bit of `by` is set.
+inline F turned(F a, U by) { return as_float(as_uint(a) ^ (by & 0x80000000)); }
 inline F lookup(const float* table, U index) { return {table[index]}; }
 inline void store_i8(int8_t* out, U a) {
   const int32_t x = int32_t(a);
