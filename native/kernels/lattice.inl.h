@@ -268,7 +268,9 @@ class GroupMover {
       for (size_t r = 0; r < runs; r++) steps[r] = step_size(steps[r]);
       if (all_rare(steps, runs)) {
         any_rare = true;
-        flag_pieces(run, runs, [&](size_t r) { return steps_[r] * steps_[r]; }, [&](float byte, float square) { return byte * square < rests_from_; });
+        const auto may = [&](float byte, float square) { return byte * square < rests_from_; };
+        if (move_.in_steps) flag_pieces(run, runs, [](size_t) { return 1.0f; }, may);
+        else flag_pieces(run, runs, [&](size_t r) { return steps_[r] * steps_[r]; }, may);
       } else {
         float s[kTileRuns];
         memcpy(s, steps, runs * sizeof(float));
@@ -291,7 +293,7 @@ class GroupMover {
 
   /// Whether no group of these steps is dense, and none has no step.
   bool all_rare(const float* steps, size_t runs) const {
-    if (!quick_ || move_.in_steps) return false;
+    if (!quick_) return false;
     // As whole numbers, which have the order of floats that are not negative: a minimum of floats keeps compilers from making vectors.
     int32_t smallest = INT32_MAX;
     for (size_t r = 0; r < runs; r++) {
@@ -299,6 +301,7 @@ class GroupMover {
       smallest = step < smallest ? step : smallest;
     }
     const float least = bits_float(uint32_t(smallest));
+    if (move_.in_steps) return move_.sigma * move_.sigma < kSparseVariance && least > 0.0f;
     return least * least > rare_above_ && least * least > 1e-30f;
   }
 
