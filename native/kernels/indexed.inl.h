@@ -54,6 +54,7 @@ class ClassLaw {
     scales_in_steps(move, steps, 256);
     for (int c = 0; c < 256; c++) mean_[c] = length_ * (steps[c] * steps[c]);
     for (first_dense_ = kAnyStep; first_dense_ > kNoStep + 1 && mean_[first_dense_ - 1] >= length_ * kSparseVariance;) first_dense_--;
+    if (move.rounding != kMatched) first_dense_ = kNoStep + 1;  // only `matched` has rare moves
     memset(least_, kAnyStep, sizeof(least_));
     for (int c = first_dense_ - 1; c > kNoStep; c--) {
       const int bytes = int(std::ceil(256.0f * mean_[c]));
