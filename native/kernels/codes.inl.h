@@ -273,6 +273,7 @@ inline size_t read_steps(float* steps, const uint8_t* data, size_t blocks, const
     case kStepF16:
     case kStepF16Origin: {
       uint16_t halves[kSumCut / 16];
+#pragma GCC unroll 8
       for (size_t block = 0; block < blocks; block++) memcpy(halves + block, d + block * bytes, 2);
       for (; n < blocks; n++) steps[n] = half_to_float(halves[n]);
       break;

@@ -45,7 +45,13 @@ inline void sums_of_four(int32_t* out, const int8_t* q, size_t n) {
 /// out[g] = the sum of kTerms neighbours.
 template <int kTerms>
 inline void add_neighbours(int32_t* __restrict out, const int32_t* __restrict in, size_t n) {
-  for (size_t g = 0; g < n; g++) {
+  size_t g = 0;
+#if BROWNIAN_VECTORS
+  if constexpr (kTerms == 4 || kTerms == 8) {
+    for (; g + N <= n; g += N) store(reinterpret_cast<uint32_t*>(out) + g, sums_of_words<kTerms>(reinterpret_cast<const uint32_t*>(in) + g * kTerms));
+  }
+#endif
+  for (; g < n; g++) {
     int32_t sum = 0;
     for (int t = 0; t < kTerms; t++) sum += in[g * kTerms + t];
     out[g] = sum;
@@ -98,6 +104,7 @@ inline bool squares_of_blocks(int32_t* squares, const uint8_t* data, size_t bloc
   if (p.bits == 8) {
     B lowest = set1_b(0);
     for (size_t block = 0; block < blocks; block += B_LANES < 32 ? 1 : B_LANES / 32) {
+      prefetch<false>(at + block * bytes + kAhead);
       for (size_t part = 0; part < 32; part += B_LANES) {  // more than one only where vectors are shorter than a block
         const B q = load_pieces<32>(at + block * bytes + part, bytes);
         const B size = abs_b(q);

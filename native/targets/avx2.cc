@@ -139,6 +139,16 @@ template <int kBytes> inline B load_pieces(const uint8_t* p, size_t stride) {
   return {_mm256_inserti128_si256(_mm256_castsi128_si256(at(0)), at(1), 1)};
 }
 inline void store_pieces_32(uint8_t* p, size_t, B a) { store_b(p, a); }
+/// Lane g holds the sum of kTerms words, 4 or 8, from in[g * kTerms] on.
+template <int kTerms> inline U sums_of_words(const uint32_t* in) {
+  const auto pair = [&](int i) { return _mm256_hadd_epi32(load(in + 16 * i).v, load(in + 16 * i + 8).v); };
+  const __m256i a = _mm256_hadd_epi32(pair(0), pair(1));
+  if constexpr (kTerms == 4) return {_mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))};
+  else {
+    const __m256i b = _mm256_hadd_epi32(pair(2), pair(3));
+    return {_mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31))};
+  }
+}
 /// Sums of eight unsigned bytes in every second lane, 0 in the others.
 inline U sums_of_eight(B a) { return {_mm256_sad_epu8(a.v, _mm256_setzero_si256())}; }
 /// Sums of four products of unsigned and signed bytes; two of them must fit into 16 bits.

@@ -132,6 +132,20 @@ inline void store_pieces_32(uint8_t* p, size_t stride, B a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_castsi512_si256(a.v));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + stride), _mm512_extracti64x4_epi64(a.v, 1));
 }
+/// Lane g holds the sum of kTerms words, 4 or 8, from in[g * kTerms] on.
+template <int kTerms> inline U sums_of_words(const uint32_t* in) {
+  const auto eight = [](const uint32_t* from) {
+    const auto at = [&](int i) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 8 * i)); };
+    const auto pair = [&](int i) { return _mm256_hadd_epi32(at(2 * i), at(2 * i + 1)); };
+    const __m256i a = _mm256_hadd_epi32(pair(0), pair(1));
+    if constexpr (kTerms == 4) return _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    else {
+      const __m256i b = _mm256_hadd_epi32(pair(2), pair(3));
+      return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
+    }
+  };
+  return {_mm512_inserti64x4(_mm512_castsi256_si512(eight(in)), eight(in + 8 * kTerms), 1)};
+}
 /// Sums of eight unsigned bytes in every second lane, 0 in the others.
 inline U sums_of_eight(B a) { return {_mm512_sad_epu8(a.v, _mm512_setzero_si512())}; }
 /// Sums of four products of unsigned and signed bytes; two of them must fit into 16 bits.

@@ -113,6 +113,11 @@ inline B shr4_b(B a) { return {vshrq_n_u8(a.v, 4)}; }
 /// Pieces of kBytes, 16 or 32, that lie `stride` apart: here one, or the half of one.
 template <int kBytes> inline B load_pieces(const uint8_t* p, size_t) { return load_b(p); }
 inline void store_pieces_32(uint8_t* p, size_t, B a) { store_b(p, a); }
+/// Lane g holds the sum of kTerms words, 4 or 8, from in[g * kTerms] on.
+template <int kTerms> inline U sums_of_words(const uint32_t* in) {
+  const auto four = [&](int g) { return kTerms == 4 ? vld1q_u32(in + 4 * g) : vaddq_u32(vld1q_u32(in + 8 * g), vld1q_u32(in + 8 * g + 4)); };
+  return {vpaddq_u32(vpaddq_u32(four(0), four(1)), vpaddq_u32(four(2), four(3)))};
+}
 /// Sums of eight unsigned bytes in every second lane, 0 in the others.
 inline U sums_of_eight(B a) { return {vreinterpretq_u32_u64(vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(a.v))))}; }
 /// Sums of four products of unsigned and signed bytes.
