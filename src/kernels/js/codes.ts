@@ -8,6 +8,10 @@ export function unpack(codes: Int8Array, data: Uint8Array, from: number, blocks:
   const weights = format[Field.weights] as number;
   const planes = format[Field.planes] as number;
   const bias = format[Field.bias] as number;
+  if (isBareBytes(format)) {
+    for (let i = 0; i < blocks; i++) codes[i] = data[from + i] as number;
+    return;
+  }
   for (let plane = 0; plane < planes; plane++) {
     eachRun(format, plane, blocks, (byte, bit, code, run, mask, shift) => {
       for (let r = 0; r < run; r++) {
@@ -23,6 +27,10 @@ export function unpack(codes: Int8Array, data: Uint8Array, from: number, blocks:
 export function pack(codes: Int8Array, data: Uint8Array, from: number, blocks: number, format: EncodedFormat): void {
   const planes = format[Field.planes] as number;
   const bias = format[Field.bias] as number;
+  if (isBareBytes(format)) {
+    for (let i = 0; i < blocks; i++) data[from + i] = codes[i] as number;
+    return;
+  }
   for (let plane = 0; plane < planes; plane++) {
     eachRun(format, plane, blocks, (byte, bit, code, run, mask, shift) => {
       for (let r = 0; r < run; r++) {
@@ -32,6 +40,9 @@ export function pack(codes: Int8Array, data: Uint8Array, from: number, blocks: n
     });
   }
 }
+
+/** Blocks of one byte that is one code: no need to go block by block. */
+const isBareBytes = (format: EncodedFormat): boolean => format[Field.weights] === 1 && format[Field.bytes] === 1;
 
 /** Calls `use` for every run of codes of a plane that lie in consecutive bytes at one bit position. */
 function eachRun(
