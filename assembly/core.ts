@@ -5,7 +5,7 @@ import { fill } from "./noise";
 import { takenHits } from "./rare-rows";
 
 export { relax } from "./langevin";
-export { perturb } from "./moves";
+export { perturb } from "./lattice";
 export { forgetHits } from "./rare-rows";
 export { sumSquares } from "./sums";
 

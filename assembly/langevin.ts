@@ -29,6 +29,10 @@ import {
   WEIGHTS,
 } from "./memory";
 import {
+  magnitudeBits,
+  ulp,
+} from "./float-moves";
+import {
   beginDraws,
   beginTile,
   centredUniform,
@@ -37,13 +41,11 @@ import {
   finite,
   kick,
   lawMove,
-  magnitudeBits,
   matchedScale,
   MAX_BF16,
   MAX_F16,
   MAX_F32,
   MAX_S,
-  neighbour,
   normals,
   pullWords,
   roundingWords,
@@ -55,8 +57,10 @@ import {
   TWO_M10,
   TWO_M23,
   TWO_M7,
-  ulp,
 } from "./moves";
+import {
+  neighbour,
+} from "./table-moves";
 
 /** Displacements of half floats are cut here, in steps. */
 const FARTHEST: f32 = 4194304;
