@@ -69,7 +69,7 @@ const threads = (name, type, s) => ({
 
 /** What a Thermostat does at every tick of rare moves: takes the last ones back and makes new ones, by an index of the steps, in a mapped file. */
 const redraw = (type, s) => ({
-  name: `${type} s2=${(s * s).toPrecision(1)}`,
+  name: `redraw ${type} s2=${(s * s).toPrecision(1)}`,
   group: "redraw",
   make(kernels, bytes) {
     const { data, elements } = realisticWeights(type, bytes);
