@@ -18,8 +18,10 @@ import {
   clamp,
   finite,
   halfWords,
+  highBytes,
   inSteps,
   lawBits,
+  lowBytes,
   MAX_BF16,
   MAX_F16,
   MAX_F32,
@@ -38,8 +40,6 @@ import {
   TWO_M23,
   TWO_M7,
   withSign,
-  highBytes,
-  lowBytes,
 } from "./moves";
 import { fill } from "./noise";
 

@@ -47,7 +47,6 @@ import {
   tick,
 } from "./moves";
 import {
-  anyNoted,
   beginPieces,
   movePiece,
   notedPiece,
@@ -336,5 +335,5 @@ export function perturb(
     else changed += moveHalves(data, count);
     at += <u64>count;
   }
-  return grouped && anyNoted() ? changed + moveRareGroups() : changed;
+  return grouped ? changed + moveRareGroups() : changed;
 }

@@ -27,10 +27,6 @@ export function beginPieces(first_: u64, count: i32, length_: i32): void {
   hasBytes = false;
 }
 
-export function anyNoted(): bool {
-  return noted > 0;
-}
-
 /** Address of the bytes of the leaf's pieces. */
 export function pieceBytes(k0: u32, k1: u32, tick: u32): usize {
   const skip = <i32>(first & 15);

@@ -22,10 +22,12 @@ import {
 import {
   centredUniform,
   clamp,
+  highBytes,
   index,
   inSteps,
   key0,
   key1,
+  lowBytes,
   MAX_S,
   moveWords,
   refineWord,
@@ -33,8 +35,6 @@ import {
   sigma,
   SIXTH,
   tick,
-  lowBytes,
-  highBytes,
 } from "./moves";
 import { AS_BITS, AS_NORMAL, fill } from "./noise";
 

@@ -81,7 +81,9 @@ const redraw = (type, s) => ({
     };
     const live = mapped("live", true);
     const pristine = mapped("pristine", false);
-    process.on("exit", () => rmSync(folder, { recursive: true }));
+    // A mapping outlives its name, so that a killed run leaves nothing; Windows keeps names as long as there is one.
+    if (process.platform === "win32") process.on("exit", () => rmSync(folder, { recursive: true }));
+    else rmSync(folder, { recursive: true });
     const sigma = Math.fround(sigmaFor(type, data, s));
     const key = { k0: 1, k1: 2 };
     const move = { format, sigma, inSteps: false, steps: null, rowLength: 1, rounding: Rounding.matched, key, index: 0 };

@@ -44,6 +44,10 @@ constexpr size_t kTile = 2048;
 constexpr size_t kPiece = 32;
 constexpr size_t kShared = 256;
 
+/// Weights of a piece, which rare moves of blocks are drawn for: a group, or this many of a longer one.
+constexpr size_t kRarePiece = 32;
+inline size_t rare_piece(const int32_t* format) { return size_t(format[kGroup]) < kRarePiece ? size_t(format[kGroup]) : kRarePiece; }
+
 /// Weights that collide together.
 constexpr size_t kCell = 256;
 
@@ -105,8 +109,6 @@ struct Indexed {
   uint64_t index;  // of its first weight: a multiple of kStretch
   size_t weights;
 
-  /// Weights of a piece that rare moves are drawn for.
-  size_t piece() const { return format[kGroup] < 32 ? size_t(format[kGroup]) : 32; }
   /// The stretch that begins `from` weights after the first.
   Indexed part(uint64_t from) const {
     const uint64_t left = weights - from;

@@ -135,7 +135,7 @@ inline void undo(uint8_t* live, const uint8_t* pristine, const Indexed& at) {
 template <class CodeAtFormat>
 inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& law, const Move& move, const LawTable& table, const CodeAtFormat& code) {
   const int32_t* format = at.format;
-  const size_t block_bytes = format[kBytes], length = at.piece();
+  const size_t block_bytes = format[kBytes], length = rare_piece(format);
   const int group_log = log2(int(size_t(format[kGroup]) / length)), groups_log = log2(format[kWeights]) - log2(format[kGroup]);
   Journal& journal = *at.journal;
   PieceMover<CodeAtFormat> mover(live, length, format, code);
@@ -201,7 +201,7 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
 
 /// live := pristine, moved. live is pristine moved as its journals say. Goes, stretch by stretch, the way that takes less time.
 inline size_t redraw(uint8_t* live, const uint8_t* pristine, const Indexed& all, const Move& move, const LawTable& table) {
-  const ClassLaw law(all.piece(), move);
+  const ClassLaw law(rare_piece(all.format), move);
   size_t changed = 0;
   for (uint64_t from = 0; from < all.weights; from += kStretch) {
     const Indexed at = all.part(from);

@@ -208,11 +208,13 @@ inline size_t move_dense_groups(uint8_t* data, size_t blocks, size_t n, const Mo
   return put_moves(data, blocks, n, k, move.format);
 }
 
-/// Of runs with noise s[0, n): parts those that move rarely, whose variances go to `rare` and whose s becomes 0, from the dense ones, whose
-/// `rare` is 0. Returns which kinds there are.
+/// Which kinds of runs there are.
 struct Kinds {
   bool dense = false, rare = false;
 };
+
+/// Of runs with noise s[0, n): parts those that move rarely, whose variances go to `rare` and whose s becomes 0, from the dense ones, whose
+/// `rare` is 0.
 inline Kinds part(const Move& move, float* s, float* rare, size_t n) {
   const float below = move.rounding == kMatched ? kSparseVariance : 0.0f;
   uint32_t dense = 0, any = 0;
@@ -230,8 +232,8 @@ inline Kinds part(const Move& move, float* s, float* rare, size_t n) {
 class GroupMover {
  public:
   GroupMover(const Move& move, const LawTable& table, Draws& draws)
-      : move_(move), table_(table), draws_(draws), rare_(move.key, move.tick), group_(size_t(move.format[kGroup])),
-        length_(group_ < kRarePiece ? group_ : kRarePiece), group_log_(log2(int(group_ / length_))) {
+      : move_(move), table_(table), draws_(draws), rare_(move.key, move.tick), length_(rare_piece(move.format)),
+        group_log_(log2(int(size_t(move.format[kGroup]) / length_))) {
     // What a byte times the square of a step is below where a piece may have hits, and what that square is above where no group is dense, with
     // room for rounding. Where sigma is in steps, every step counts as 1.
     const float variance = move.sigma * move.sigma * (1.0f + 1e-6f);
@@ -343,8 +345,8 @@ class GroupMover {
   const LawTable& table_;
   Draws& draws_;
   RareSpan rare_;
-  const size_t group_, length_;  // weights of a group, and of a piece
-  const int group_log_;          // pieces of a group
+  const size_t length_;  // weights of a piece
+  const int group_log_;  // pieces of a group, their binary logarithm
   float rests_from_, rare_above_;
   bool quick_;
   float steps_[kSpanRuns + kTileRuns];

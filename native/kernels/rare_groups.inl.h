@@ -2,8 +2,7 @@
 
 /// Below this variance moves are rare: they are drawn one by one.
 constexpr float kSparseVariance = 0.015625f;
-/// The most weights of a piece, and its most hits.
-constexpr size_t kRarePiece = 32;
+/// The most hits of a piece.
 constexpr int kMostHits = 10, kHitsAWord = 5;
 constexpr double kMargin = 1.0 / (1ull << 50);
 
