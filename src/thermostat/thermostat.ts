@@ -12,6 +12,7 @@ import {
   type Skipped,
   type Tensor,
 } from "../gguf/index.js";
+import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
 import { collisionThreshold } from "../lattice/collide.js";
 import { choose, Measures, type PlannedMove, planMove, watchOver } from "./draw.js";
@@ -46,9 +47,10 @@ export interface ThermostatOptions extends ThermostatSettings, Watch {
 export class Thermostat {
   /**
    * Makes the live copy and takes it to tick 0 (nothing is drawn at sigma 0).
+   * @param kernels who computes; default: this process's backend
    * @throws BrownianError for anything wrong with the file, the settings or the disk; no copy is left then.
    */
-  static async open(path: string, options: ThermostatOptions): Promise<Thermostat> {
+  static async open(path: string, options: ThermostatOptions, kernels: Kernels = selection().kernels): Promise<Thermostat> {
     const { settings, rule } = checked(options);
     const model = await readModel(path);
     const { chosen, skipped } = choose(model, settings);
@@ -60,7 +62,7 @@ export class Thermostat {
     });
     let mover: Mover | undefined;
     try {
-      mover = await openMover(copy.path, model.path, selection().kernels);
+      mover = await openMover(copy.path, model.path, kernels);
       const bath = new Thermostat(model, copy, mover, options, settings, rule, chosen, skipped);
       if (settings.sigma > 0) await bath.start(options);
       return bath;
