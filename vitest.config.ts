@@ -14,7 +14,7 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
-    setupFiles: ["test/clean-environment.ts"],
+    setupFiles: ["test/support/clean-environment.ts"],
     // Workers are processes: addons and engines are loaded for real. Two, since engine threads spin and must not outnumber cores.
     pool: "forks",
     maxWorkers: 2,

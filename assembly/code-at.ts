@@ -1,4 +1,4 @@
-// Single codes of a block: the counterpart of readCode and writeCode in src/kernels/js/codes.ts.
+// Single codes of a block: the counterpart of readCode and writeCode in src/laws/codes.ts.
 
 import {
   BIAS,

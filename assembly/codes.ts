@@ -1,4 +1,4 @@
-// Between a block's bytes and its codes, by the planes of the format in memory; the counterpart of src/kernels/js/codes.ts.
+// Between a block's bytes and its codes, by the planes of the format in memory; the counterpart of src/laws/codes.ts.
 
 import {
   BIAS,

@@ -1,4 +1,4 @@
-// Moves of F32, F16 and BF16 weights: the counterpart of src/kernels/js/floats.ts, which holds the formulas.
+// Moves of F32, F16 and BF16 weights: the counterpart of src/laws/floats.ts, which holds the formulas.
 
 import { halfToFloat } from "./codes";
 import {
@@ -110,7 +110,7 @@ export function magnitudeBits(y: f32, half: bool, nearest: bool, word: u32): u32
   return half ? kept - (112 << 10) : kept;
 }
 
-// The laws of half floats at one sigma (src/kernels/js/floats.ts): the least step, or, where sigma is in steps, how many of them are one;
+// The laws of half floats at one sigma (src/laws/floats.ts): the least step, or, where sigma is in steps, how many of them are one;
 // sigma in those, and their binade; columns of thresholds; and whether any law has bits below the table's grid.
 const HALF_BITS: i32 = 6;
 const HALF_BINADES: i32 = 15;

@@ -1,4 +1,4 @@
-// One step of the dynamics `langevin`: the counterpart of src/kernels/js/langevin.ts, which holds the formulas.
+// One step of the dynamics `langevin`: the counterpart of src/laws/langevin.ts, which holds the formulas.
 
 import { halfToFloat, pack, readStep, stepSize, unpack } from "./codes";
 import { codeOfLevel, lastLevel, levelOfCode, meanGap, valueAt } from "./levels";

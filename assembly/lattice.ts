@@ -1,4 +1,4 @@
-// One perturbation: which runs of a tile move in which way, and which kind of weights. The counterpart of src/kernels/js/lattice.ts.
+// One perturbation: which runs of a tile move in which way, and which kind of weights. The counterpart of src/laws/lattice.ts.
 
 import { beginCodes } from "./code-at";
 import { pack, readHalf, readStep, stepSize, unpack } from "./codes";

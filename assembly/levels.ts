@@ -1,4 +1,4 @@
-// Codes that stand for the entries of a table: values and their order. The counterpart of src/kernels/js/levels.ts; how they move is in moves.ts.
+// Codes that stand for the entries of a table: values and their order. The counterpart of src/laws/levels.ts; how they move is in moves.ts.
 
 import { E2M1, SMALL_DOWN, SMALL_FALL, SMALL_MOST, SMALL_RISE, SMALL_UP } from "./memory";
 

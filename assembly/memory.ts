@@ -15,7 +15,7 @@ export const LAW: usize = memory.data(17 * 16 * 4, 64);
 /** 2^32 P(N <= n) of the number of hits in a tile of rare moves, a row for each of four means. */
 export const HITS: usize = memory.data(4 * 128 * 4, 64);
 
-/** a, 1 - a^2, sqrt(1 - a^2), and rows of betas: src/kernels/decay.ts. */
+/** a, 1 - a^2, sqrt(1 - a^2), and rows of betas: src/laws/decay.ts. */
 export const DECAY: usize = memory.data((3 + 16 * 256) * 4, 64);
 
 export const CODES: usize = memory.data(4096, 64);
@@ -28,7 +28,7 @@ export const MOVE_DRAWS: usize = memory.data(4096 * 2 + 128, 64);
 export const PULL_DRAWS: usize = memory.data(4096 * 4 + 128, 64);
 export const FINE_DRAWS: usize = memory.data(4096 + 16 + 128, 64);
 export const REFINE_DRAWS: usize = memory.data(128, 64);
-/** src/kernels/alias.ts: rows of first outcomes, second outcomes, and thresholds of eight variants, sixteen bytes each. */
+/** src/laws/alias.ts: rows of first outcomes, second outcomes, and thresholds of eight variants, sixteen bytes each. */
 export const ALIAS: usize = memory.data(130 * 160, 64);
 /** What runs draw: a byte a weight, five bits that eight weights of 2048 share, and a word a piece of 32 weights. */
 export const BYTE_DRAWS: usize = memory.data(4096 + 256, 64);

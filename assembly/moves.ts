@@ -1,4 +1,4 @@
-// The laws of moves of runs, and what they draw: the counterpart of src/kernels/js/moves.ts, which holds the formulas. A tile's moves are drawn into an
+// The laws of moves of runs, and what they draw: the counterpart of src/laws/moves.ts, which holds the formulas. A tile's moves are drawn into an
 // int8 a weight, run by run, and then put on the codes with the symmetric truncation at the rails.
 
 import {
@@ -294,7 +294,7 @@ function aliasRow(bits: u32, word: u32): usize {
   return ALIAS + <usize>(row * ALIAS_ROW);
 }
 
-/** Moves of a run of variance v on the grid of setGrid, by the table of src/kernels/alias.ts. */
+/** Moves of a run of variance v on the grid of setGrid, by the table of src/laws/alias.ts. */
 function aliasRun(from: i32, to: i32, v: f32): void {
   drawRuns();
   const float = reinterpret<u32>(v);

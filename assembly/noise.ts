@@ -1,4 +1,4 @@
-// Philox4x32-10 and what is made of it. Formulas, sources and the order of operations: src/kernels/js/philox.ts and normal.ts.
+// Philox4x32-10 and what is made of it. Formulas, sources and the order of operations: src/laws/philox.ts and normal.ts.
 // Eight blocks at a time in SIMD, one without; the same words either way.
 
 export const AS_BITS: i32 = 0;

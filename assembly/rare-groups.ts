@@ -1,4 +1,4 @@
-// Rare moves of blocks: the counterpart of src/kernels/js/rare-groups.ts, which explains it.
+// Rare moves of blocks: the counterpart of src/laws/rare-groups.ts, which explains it.
 
 import { readCode, writeCode } from "./code-at";
 import { field, HI, HIT_BEFORE, HIT_WEIGHTS, LO, PIECE_BLOCK, PIECE_BYTES, PIECES, RARE_HITS_PURPOSE, RARE_PURPOSE } from "./memory";

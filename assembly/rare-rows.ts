@@ -1,4 +1,4 @@
-// Rare moves of rows, whose steps are given: the counterpart of src/kernels/js/rare-rows.ts, which explains it.
+// Rare moves of rows, whose steps are given: the counterpart of src/laws/rare-rows.ts, which explains it.
 
 import {
   HIT_CLASSES,

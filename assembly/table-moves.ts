@@ -1,4 +1,4 @@
-// Moves of codes that stand for the entries of a table: the counterpart of src/kernels/js/levels.ts, which holds the formulas.
+// Moves of codes that stand for the entries of a table: the counterpart of src/laws/levels.ts, which holds the formulas.
 
 import { pack, readStep, stepSize, unpack } from "./codes";
 import { codeOfLevel, lastLevel, levelOfCode, meanGap, setSmallLaw, valueAt } from "./levels";

@@ -5,10 +5,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Rounding } from "../dist/kernels/contract.js";
 import { encodedFormat, formatNamed } from "../dist/lattice/formats.js";
 import { perturb } from "../dist/lattice/perturb.js";
 import { perturbAsync } from "../dist/lattice/perturb-async.js";
+import { Rounding } from "../dist/laws/numbers.js";
 import { Noise } from "../dist/noise/index.js";
 import { I8_STEP, realisticWeights, sigmaFor } from "./weights.mjs";
 

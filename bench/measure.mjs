@@ -2,7 +2,7 @@
 // Prints the median seconds of one call, and the elements and bytes that it works on, as JSON. Timed by the package `benchmark`.
 
 import Benchmark from "benchmark";
-import { jsKernels } from "../dist/kernels/js/index.js";
+import { jsKernels } from "../dist/kernels/js.js";
 import { loadNative } from "../dist/kernels/native.js";
 import { loadWasm } from "../dist/kernels/wasm.js";
 import { caseNamed } from "./cases.mjs";

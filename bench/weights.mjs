@@ -1,9 +1,9 @@
 // Weights that look like those of real models: Gaussian codes, and scales that vary from block to block by a quarter. Made for any format
 // of the table in src/lattice/formats.ts.
 
-import { Kind, Levels, StepKind } from "../dist/kernels/contract.js";
-import { pack, readGroup } from "../dist/kernels/js/codes.js";
 import { encodedFormat, formatNamed } from "../dist/lattice/formats.js";
+import { pack, readGroup } from "../dist/laws/codes.js";
+import { Kind, Levels, StepKind } from "../dist/laws/numbers.js";
 import { Noise } from "../dist/noise/index.js";
 
 /** The step of the weights of I8, which has no scale of its own. */
@@ -45,7 +45,7 @@ export function sigmaFor(type, data, s) {
       sum += 1 / group.step ** 2;
     }
   }
-  // Of tables, a step is a small part of the gap between neighbouring values: see MEAN_GAP in src/kernels/js/levels.ts.
+  // Of tables, a step is a small part of the gap between neighbouring values: see MEAN_GAP in src/laws/levels.ts.
   const gap = { uniform: 1, iq4nl: 16, e2m1: 12 / 7 }[format.lattice.levels];
   return (s * gap) / Math.sqrt(sum / groups);
 }

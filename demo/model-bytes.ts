@@ -1,7 +1,7 @@
 // A GGUF model in memory, and moved copies of it: what `brownian perturb` does to a file, byte for byte, without files.
 
 import { gguf } from "@huggingface/gguf";
-import { GGML_TYPES } from "../src/gguf/types.js";
+import { GGML_TYPES } from "../src/files/containers/ggml-types.js";
 import { BrownianError, perturb } from "../src/index.web.js";
 import { selection } from "../src/kernels/select.js";
 import { encodedFormat, formatNamed } from "../src/lattice/formats.js";

@@ -1,10 +1,10 @@
 // Weights of the file jiggling on their lattice, after Jean Perrin's drawings of grains in water (1908). Two weights make a dot: how many steps of
 // their grid they are, across and up, from where the file has them. The motion is the library's Langevin dynamics: pull and kick, one call a tick.
 
-import { unpack } from "../src/kernels/js/codes.js";
 import { selection } from "../src/kernels/select.js";
 import { encodedFormat, type Format } from "../src/lattice/formats.js";
 import { makeMove, perturb, supportedFormat } from "../src/lattice/perturb.js";
+import { unpack } from "../src/laws/codes.js";
 import { streamKey } from "../src/noise/index.js";
 import type { Sample } from "./protocol.js";
 

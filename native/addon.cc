@@ -207,7 +207,7 @@ double perturb_in_parallel(const Target& target, uint8_t* data, const uint8_t* s
   return double(changed);
 }
 
-/// The table of src/kernels/decay.ts for codes of this format.
+/// The table of src/laws/decay.ts for codes of this format.
 std::vector<float> decay_at(const Napi::CallbackInfo& info, int i, const int32_t* format) {
   auto given = info[i].As<Napi::Float32Array>();
   const size_t rows = format[kLevels] == kUniform ? 1 : 15;  // of tables one a level: the last of 16 has no use for its own
@@ -618,7 +618,7 @@ Napi::Value targets(const Napi::CallbackInfo& info) {
   return list;
 }
 
-/// (Float32Array, Uint32Array, Int8Array): the tables of src/kernels/law.ts, and that of alias.ts.
+/// (Float32Array, Uint32Array, Int8Array): the tables of src/laws/tables.ts, and that of alias.ts.
 void set_law(const Napi::CallbackInfo& info) {
   auto table = info[0].As<Napi::Float32Array>();
   auto hits = info[1].As<Napi::Uint32Array>();

@@ -60,7 +60,7 @@ std::vector<Candidate> detect() {
     return {target.name, &target, ""};
   };
 #if defined(BROWNIAN_EMULATED_AVX512)
-  const Candidate first = {kAvx512Target.name, &kAvx512Target, ""};  // scripts/avx512.mjs
+  const Candidate first = {kAvx512Target.name, &kAvx512Target, ""};  // scripts/check/avx512.mjs
 #else
   const Candidate first = candidate(kAvx512Target, has_avx512, saves_zmm);
 #endif

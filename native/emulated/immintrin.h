@@ -1,5 +1,5 @@
 // AVX-512 on a processor that does not have it: SIMDe's plain C for the intrinsics that it knows (Debian: libsimde-dev), and the few that it
-// lacks. Only scripts/avx512.mjs puts this folder on the include path: it is for comparing bytes, and slow.
+// lacks. Only scripts/check/avx512.mjs puts this folder on the include path: it is for comparing bytes, and slow.
 #pragma once
 #define SIMDE_NO_NATIVE
 #define SIMDE_ENABLE_NATIVE_ALIASES

@@ -1,5 +1,5 @@
 // Between a block's bytes and its codes, by the planes of an encoded format; knows no format by name. The counterpart of
-// src/kernels/js/codes.ts. Plain loops over consecutive bytes, which compilers vectorize for each target.
+// src/laws/codes.ts. Plain loops over consecutive bytes, which compilers vectorize for each target.
 
 /// One plane of a format, with the numbers that its loops run over.
 struct Plane {

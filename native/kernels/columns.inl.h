@@ -1,4 +1,4 @@
-// Moves whose sigma goes by column: every weight has a variance of its own. The counterpart of src/kernels/js/columns.ts, which holds the
+// Moves whose sigma goes by column: every weight has a variance of its own. The counterpart of src/laws/columns.ts, which holds the
 // formulas. Step by step for all weights of a tile: each loop is vectors.
 
 /// Below this variance moves are single steps; above, it is what rounding adds.

@@ -1,4 +1,4 @@
-// How many codes differ between two states of the same weights: the counterpart of src/kernels/js/difference.ts.
+// How many codes differ between two states of the same weights: the counterpart of src/laws/difference.ts.
 
 template <class Word>
 inline size_t different_words(const uint8_t* a, const uint8_t* b, size_t n) {

@@ -1,4 +1,4 @@
-// Moves of float weights: F32, F16, BF16. The counterpart of src/kernels/js/floats.ts, which holds the formulas.
+// Moves of float weights: F32, F16, BF16. The counterpart of src/laws/floats.ts, which holds the formulas.
 
 /// The distance from |w| to the next larger value with this many bits of mantissa; below 2^lowest the grid is uniform.
 inline float ulp(float w, int mantissa, int lowest) {
@@ -118,7 +118,7 @@ struct BF16 {
   }
 };
 
-/// The laws of half floats at one sigma (src/kernels/js/floats.ts), by the binade of a weight's step, of which the first is `least`.
+/// The laws of half floats at one sigma (src/laws/floats.ts), by the binade of a weight's step, of which the first is `least`.
 struct HalfLaws {
   static constexpr int kBits = 6;
   static constexpr int kBinades = 15;

@@ -23,7 +23,7 @@ enum Purpose : uint32_t { kBitsPurpose, kNormalPurpose, kMovePurpose, kRefinePur
 
 constexpr int kLawRows = 17;
 constexpr int kLawColumns = 16;
-/// The table of src/kernels/alias.ts: a row has first outcomes, second outcomes, and thresholds of eight variants, sixteen each.
+/// The table of src/laws/alias.ts: a row has first outcomes, second outcomes, and thresholds of eight variants, sixteen each.
 constexpr int kAliasShift = 19;
 constexpr uint32_t kAliasFirst = uint32_t(127 - 6) << (23 - kAliasShift);
 constexpr uint32_t kAliasStill = (uint32_t(127 + 2) << (23 - kAliasShift)) - kAliasFirst + 1;  // moves nothing
@@ -32,7 +32,7 @@ constexpr int kHitsMost = 128;
 constexpr int kHitsMeanBits = 6;  // 2^6 hits at most in a tile of rare moves, on average
 constexpr int kHitsClasses = 4;
 
-/// What `relax` needs of its factor, as src/kernels/decay.ts makes it: a, 1 - a^2, sqrt(1 - a^2), and rows of betas.
+/// What `relax` needs of its factor, as src/laws/decay.ts makes it: a, 1 - a^2, sqrt(1 - a^2), and rows of betas.
 constexpr int kDecayHead = 3;
 constexpr int kDecayColumns = 256;
 constexpr int kDecayFirst = (127 - 16) * 8;
@@ -55,14 +55,14 @@ constexpr size_t kCell = 256;
 constexpr size_t kSumLeaf = 65536;
 constexpr size_t kSumCut = 4096;
 
-/// The tables of src/kernels/law.ts: tails P(|k| >= j) * 2^15, how many columns of each row are not zero, and 2^32 P(hits <= n) of four means.
+/// The tables of src/laws/tables.ts: tails P(|k| >= j) * 2^15, how many columns of each row are not zero, and 2^32 P(hits <= n) of four means.
 struct LawTable {
   float tails[kLawRows * kLawColumns];
   int columns[kLawRows];
   /// The tails again, column by column, and with room for a vector of rows.
   float columns_of_tails[kLawColumns][33];
   uint32_t hits[kHitsClasses * kHitsMost];
-  /// src/kernels/alias.ts.
+  /// src/laws/alias.ts.
   alignas(64) uint8_t alias[(kAliasStill + 1) * kAliasRow];
 };
 

@@ -1,4 +1,4 @@
-// One step of the dynamics `langevin`: the counterpart of src/kernels/js/langevin.ts, which holds the formulas. Step by step for all
+// One step of the dynamics `langevin`: the counterpart of src/laws/langevin.ts, which holds the formulas. Step by step for all
 // weights of a tile: each loop is vectors.
 
 /// Displacements of half floats are cut here, in steps.

@@ -1,5 +1,5 @@
 // Moves on lattices: blocks of codes whose values are whole multiples of a step. Dense runs go tile by tile through all codes, sparse ones
-// hit by hit (rare_groups.inl.h, rare_rows.inl.h), with the symmetric truncation at the rails. Formulas: src/kernels/js/moves.ts.
+// hit by hit (rare_groups.inl.h, rare_rows.inl.h), with the symmetric truncation at the rails. Formulas: src/laws/moves.ts.
 
 /// Weights whose steps are read before their rare moves are made.
 constexpr uint64_t kSpan = RareSpan::kWeightsMost;

@@ -1,4 +1,4 @@
-// The laws of moves: what a weight of noise s steps draws. The counterpart of src/kernels/js/moves.ts, which holds the formulas.
+// The laws of moves: what a weight of noise s steps draws. The counterpart of src/laws/moves.ts, which holds the formulas.
 // Moves of a tile are drawn into an int8 a weight; no rail is farther than 127 steps, so larger ones are cut there.
 
 constexpr float kMaxS = 32768.0f;
@@ -200,7 +200,7 @@ inline float finite(float sigma) { return sigma < kMaxF32 ? sigma : kMaxF32; }
 
 inline float clamp(float x, float limit) { return x < -limit ? -limit : x > limit ? limit : x; }
 
-/// Moves of runs of weights under the `matched` law, v <= kTableVariance, by the table of src/kernels/alias.ts: where the row and the
+/// Moves of runs of weights under the `matched` law, v <= kTableVariance, by the table of src/laws/alias.ts: where the row and the
 /// thresholds of every piece of a tile lie in the table, a piece being a group of 16 or 32 weights.
 struct AliasRows {
   /// Room for what vectors look up beyond the last.

@@ -1,4 +1,4 @@
-// Codes that stand for the entries of a table: the counterpart of src/kernels/js/levels.ts, which holds the formulas.
+// Codes that stand for the entries of a table: the counterpart of src/laws/levels.ts, which holds the formulas.
 
 struct Table {
   const int16_t* values;  // ascending, in units of the step

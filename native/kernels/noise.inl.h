@@ -1,5 +1,5 @@
 // Philox4x32-10 and what is made of it: words, uniforms, normals. Written once over the vectors `U` (uint32) and `F` (float) of the
-// including target; N lanes hold N blocks, word by word. Formulas, sources and the order of operations: src/kernels/js/philox.ts, normal.ts.
+// including target; N lanes hold N blocks, word by word. Formulas, sources and the order of operations: src/laws/philox.ts, normal.ts.
 
 struct Words {
   U x0, x1, x2, x3;

@@ -1,4 +1,4 @@
-// Rare moves of blocks, at the cost of a byte a group and of the moves: the counterpart of src/kernels/js/rare-groups.ts, which explains it.
+// Rare moves of blocks, at the cost of a byte a group and of the moves: the counterpart of src/laws/rare-groups.ts, which explains it.
 
 /// Below this variance moves are rare: they are drawn one by one.
 constexpr float kSparseVariance = 0.015625f;

@@ -1,4 +1,4 @@
-// Rare moves of rows, whose steps are given and not read: the cost follows the moves alone. The counterpart of src/kernels/js/rare-rows.ts,
+// Rare moves of rows, whose steps are given and not read: the cost follows the moves alone. The counterpart of src/laws/rare-rows.ts,
 // which explains it.
 
 constexpr int kHighestLevel = 40;

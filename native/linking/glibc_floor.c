@@ -1,4 +1,4 @@
-/* Lets an addon that is linked against a new glibc run on old ones, for scripts/prebuild.mjs alone: functions that glibc 2.32 to 2.36 gave
+/* Lets an addon that is linked against a new glibc run on old ones, for scripts/build/prebuild.mjs alone: functions that glibc 2.32 to 2.36 gave
  * new versions, by the versions that every glibc of this processor has. The linker sends calls here (--wrap); behaviour is the same. */
 
 #include <pthread.h>

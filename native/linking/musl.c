@@ -1,4 +1,4 @@
-/* What the C++ library within an addon for musl asks of glibc alone, for scripts/prebuild.mjs alone. */
+/* What the C++ library within an addon for musl asks of glibc alone, for scripts/build/prebuild.mjs alone. */
 
 #include <pthread.h>
 

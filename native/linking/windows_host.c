@@ -1,4 +1,4 @@
-/* For scripts/prebuild.mjs alone: an addon that MinGW linked takes N-API from the program that loads it, whatever that is called (node.exe,
+/* For scripts/build/prebuild.mjs alone: an addon that MinGW linked takes N-API from the program that loads it, whatever that is called (node.exe,
  * electron.exe, bun.exe). node-gyp brings the same for Visual C++. */
 
 #include <windows.h>

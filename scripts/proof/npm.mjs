@@ -1,7 +1,7 @@
 // npm and this machine's Node: without network or compiler, as a module and as CommonJS, in workers, without the addon, without WebAssembly.
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { here } from "../hosts.mjs";
+import { here } from "./hosts.mjs";
 import { demand, expectRun, folder, NotHere, node, note, npm, ROOT, run, scratch } from "./trial.mjs";
 
 const cliOf = (made) => join(made, "node_modules/brownian/dist/esm/cli.js");

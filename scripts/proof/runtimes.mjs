@@ -1,7 +1,7 @@
 // Other runtimes, C libraries, systems and processors than this machine's Node, each on the package as npm installed it.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fetched, here, host } from "../hosts.mjs";
+import { fetched, here, host } from "./hosts.mjs";
 import { demand, expectRun, NotHere, note, orNotHere, run } from "./trial.mjs";
 
 /** Targets with an addon from here and a host here. */

@@ -6,7 +6,7 @@ import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import chalk from "chalk";
 import { Argument, Command, Option } from "commander";
-import { asFileError } from "../gguf/file-errors.js";
+import { asFileError } from "../files/file-errors.js";
 import { calibrate, loadModel } from "../llama/index.js";
 import { percent, significant, table } from "../report/table.js";
 import { type Profile, weightSigma, weightSigmaInterval } from "../sampling/index.js";

@@ -4,7 +4,7 @@ import { randomInt } from "node:crypto";
 import chalk from "chalk";
 import { Command, Option } from "commander";
 import { BrownianError, checkInteger } from "../errors.js";
-import { readImatrix, readModel } from "../gguf/index.js";
+import { readImatrix, readModel } from "../files/index.js";
 import { formatNamed } from "../lattice/formats.js";
 import { type GenerateOptions, type Generation, loadModel, type Model, type UncertainToken } from "../llama/index.js";
 import { type Column, sideBySide } from "../report/columns.js";

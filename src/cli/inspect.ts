@@ -2,7 +2,7 @@
 
 import { open } from "node:fs/promises";
 import { Command } from "commander";
-import { type ModelFile, openReader, readModel, type Tensor, tensorRms } from "../gguf/index.js";
+import { type ModelFile, openReader, readModel, type Tensor, tensorRms } from "../files/index.js";
 import { selection } from "../kernels/select.js";
 import { stepsOf } from "../lattice/decode.js";
 import { type Format, formatNamed } from "../lattice/formats.js";

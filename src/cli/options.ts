@@ -2,8 +2,8 @@
 
 import { fileURLToPath } from "node:url";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { Rounding } from "../kernels/contract.js";
-import { SCALES } from "../thermostat/scale.js";
+import { Rounding } from "../laws/numbers.js";
+import { SCALES } from "../thermostat/scales/index.js";
 
 /** The small language model that ships with brownian. */
 export const EMBEDDED_MODEL = fileURLToPath(new URL("../../models/fairytales-3M-Q8_0.gguf", import.meta.url));

@@ -2,8 +2,8 @@
 
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
-import { asFileError } from "../gguf/file-errors.js";
-import { writeWhole } from "../gguf/index.js";
+import { asFileError } from "../files/file-errors.js";
+import { writeWhole } from "../files/index.js";
 import { identity } from "../llama/calibrate.js";
 import type { Profile } from "../sampling/calibration.js";
 

@@ -5,22 +5,12 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BrownianError } from "../errors.js";
-import { alias } from "./alias.js";
-import {
-  type CollisionPlan,
-  type EncodedFormat,
-  Field,
-  type Kernels,
-  type Key,
-  type MappedFile,
-  type Move,
-  type Position,
-  type PreparedCollisions,
-  type StepIndex,
-  type TensorRange,
-} from "./contract.js";
-import { type Decay, decayOf } from "./decay.js";
-import { HITS, LAW_TAILS } from "./law.js";
+import { alias } from "../laws/alias.js";
+import { type Decay, decayOf } from "../laws/decay.js";
+import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
+import { Field } from "../laws/numbers.js";
+import { HITS, LAW_TAILS } from "../laws/tables.js";
+import type { CollisionPlan, Kernels, MappedFile, PreparedCollisions, StepIndex, TensorRange } from "./contract.js";
 import { offer, setting } from "./select.js";
 
 type Fill<T> = (

@@ -3,7 +3,7 @@
 
 import { BrownianError } from "../errors.js";
 import type { Kernels } from "./contract.js";
-import { jsKernels } from "./js/index.js";
+import { jsKernels } from "./js.js";
 import { loadWasm, loadWasmAsync } from "./wasm.js";
 
 /** A backend that was tried and not taken. */

@@ -1,29 +1,19 @@
 // The WebAssembly backend: two modules from one core (assembly/), with SIMD and without, their bytes inlined. Touches no file and nothing
 // that only Node has. Data goes through a stage in the module's memory, one leaf of weights at a time.
 
-import { alias } from "./alias.js";
-import {
-  type EncodedFormat,
-  Field,
-  FORMAT_FIELDS,
-  type Kernels,
-  type Key,
-  Kind,
-  type Move,
-  type Position,
-  Rounding,
-  StepKind,
-  SUM_LEAF,
-} from "./contract.js";
-import { DECAY_COLUMNS, DECAY_HEAD, decayOf } from "./decay.js";
+import { alias } from "../laws/alias.js";
+import { perturbColumns, relaxColumns } from "../laws/columns.js";
+import { DECAY_COLUMNS, DECAY_HEAD, decayOf } from "../laws/decay.js";
+import { difference } from "../laws/difference.js";
+import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
+import { scaleInSteps } from "../laws/moves.js";
+import { Field, FORMAT_FIELDS, Kind, Rounding, StepKind, SUM_LEAF } from "../laws/numbers.js";
+import { SPARSE_VARIANCE } from "../laws/rare-groups.js";
+import { classOf, shareOf, tileOf } from "../laws/rare-rows.js";
+import { HITS, HITS_MOST, LAW_TAILS } from "../laws/tables.js";
+import type { Kernels } from "./contract.js";
 import { WASM as SCALAR } from "./generated/scalar.wasm.js";
 import { WASM as SIMD } from "./generated/simd.wasm.js";
-import { perturbColumns, relaxColumns } from "./js/columns.js";
-import { difference } from "./js/difference.js";
-import { scaleInSteps } from "./js/moves.js";
-import { SPARSE_VARIANCE } from "./js/rare-groups.js";
-import { classOf, shareOf, tileOf } from "./js/rare-rows.js";
-import { HITS, HITS_MOST, LAW_TAILS } from "./law.js";
 
 /** `perturb` or `relax` of what is on the stage. */
 type MoveLeaf = (

@@ -1,7 +1,9 @@
 // Collisions: cells of a tensor that are drawn anew from the pristine weights, all others staying as they are. The specification of
 // MappedFile.collide; what backends that cannot map files go through.
 
-import { CELL, Field, type Kernels, type Move, Purpose } from "../kernels/contract.js";
+import type { Kernels } from "../kernels/contract.js";
+import type { Move } from "../laws/move.js";
+import { CELL, Field, Purpose } from "../laws/numbers.js";
 import { position } from "../noise/index.js";
 
 /** Of 2^32, the share of words that means a collision with this probability. */

@@ -1,9 +1,9 @@
 // From blocks to weights, with the bits of ggml's own decoding: what tests, inspection and plots look at. Not a hot path.
 
-import { Field, Kind } from "../kernels/contract.js";
-import { type Group, halfToFloat, readGroup, stepSize, unpack } from "../kernels/js/codes.js";
-import { ulp } from "../kernels/js/floats.js";
-import { levelOfCode, levelsOf } from "../kernels/js/levels.js";
+import { type Group, halfToFloat, readGroup, stepSize, unpack } from "../laws/codes.js";
+import { ulp } from "../laws/floats.js";
+import { levelOfCode, levelsOf } from "../laws/levels.js";
+import { Field, Kind } from "../laws/numbers.js";
 import { encodedFormat, type Format } from "./formats.js";
 
 const f = Math.fround;

@@ -3,9 +3,10 @@
 // To add a format, add one line to FORMATS. A format is a sequence of blocks; a block holds `weights` codes and what makes the step of each
 // group of them. A code is put together from up to two *planes* of bit fields (Q5_0, say, keeps the fifth bits apart). Kernels walk planes by
 // the numbers given here, so a format whose kind of step is known needs no code in any backend; a new kind of step is one case in each
-// (readGroup in src/kernels/js/codes.ts, native/kernels/codes.inl.h, assembly/codes.ts).
+// (readGroup in src/laws/codes.ts, native/kernels/codes.inl.h, assembly/codes.ts).
 
-import { type EncodedFormat, FORMAT_FIELDS, Kind, Levels, StepKind } from "../kernels/contract.js";
+import type { EncodedFormat } from "../laws/move.js";
+import { FORMAT_FIELDS, Kind, Levels, StepKind } from "../laws/numbers.js";
 
 /**
  * A bit field of every code of a block. For code e, with segment g = floor(e / group) and r = e mod run, the field lies in byte

@@ -1,8 +1,10 @@
 // `perturb` for large tensors without holding up the event loop: on native threads where there are any, else piece by piece between events.
 
 import { BrownianError } from "../errors.js";
-import { Field, type Kernels, type Move, SUM_LEAF } from "../kernels/contract.js";
+import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
+import type { Move } from "../laws/move.js";
+import { Field, SUM_LEAF } from "../laws/numbers.js";
 import { checkedMove, type Moved, type PerturbOptions } from "./perturb.js";
 
 export interface PerturbAsyncOptions extends PerturbOptions {

@@ -1,8 +1,10 @@
 // The library's `perturb`: checks what the caller says about a run of weights in memory and hands it to the kernels.
 
 import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
-import { type Kernels, type Move, Rounding } from "../kernels/contract.js";
+import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
+import type { Move } from "../laws/move.js";
+import { Rounding } from "../laws/numbers.js";
 import { type Seed, streamKey } from "../noise/index.js";
 import { encodedFormat, FORMATS, type Format, formatNamed } from "./formats.js";
 

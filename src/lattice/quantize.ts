@@ -2,8 +2,8 @@
 // hot path.
 
 import { BrownianError } from "../errors.js";
-import { Kind } from "../kernels/contract.js";
-import { magnitudeBits } from "../kernels/js/floats.js";
+import { magnitudeBits } from "../laws/floats.js";
+import { Kind } from "../laws/numbers.js";
 
 const WEIGHTS = 32; // a block of Q8_0
 const BYTES = 34;

@@ -9,7 +9,7 @@ import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import { type Seed, seed64 } from "../noise/index.js";
 import { interpolate, monotone, type NoisePoint, type Profile } from "../sampling/calibration.js";
 import { argmax, kl, softmax } from "../sampling/index.js";
-import { average, meanInterval, type Smoothed, smooth } from "../sampling/rates.js";
+import { average, meanInterval, type Smoothed, smooth } from "../statistics/rates.js";
 import type { Model, ScoreOptions } from "./model.js";
 
 export interface CalibrateOptions {

@@ -1,9 +1,10 @@
 // brownian/llama: language models that write with moving weights.
 
+export type { Comparison, ComparisonSettings } from "../compare/comparison.js";
+export { type CompareOptions, compare } from "../compare/run.js";
+export { describeEngine, type Seen } from "../engine/node-llama-cpp.js";
+export type { Probe, TensorClass } from "../engine/probe.js";
 export { type CalibrateOptions, calibrate } from "./calibrate.js";
-export { type CompareOptions, compare } from "./compare.js";
-export type { Comparison, ComparisonSettings } from "./comparison.js";
-export { describeEngine, type Seen } from "./engine.js";
 export {
   type Expected,
   type GenerateOptions,
@@ -16,4 +17,3 @@ export {
   type Uncertainty,
   type UncertaintyOptions,
 } from "./model.js";
-export type { Probe, TensorClass } from "./probe.js";

@@ -1,8 +1,10 @@
 // A language model whose weights move: one live file, one engine that maps it, and text that comes out. The engine never computes
 // while the thermostat writes; equal arguments give equal texts.
 
+import { EngineModel, type EngineOptions, type Sampling, type Seen } from "../engine/node-llama-cpp.js";
+import { type Probe, probe } from "../engine/probe.js";
 import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
-import type { Tensor } from "../gguf/index.js";
+import type { Tensor } from "../files/index.js";
 import { threadCount } from "../kernels/native.js";
 import { type Seed, seed64 } from "../noise/index.js";
 import { Ensemble, type EnsembleEntropy, softmax } from "../sampling/index.js";
@@ -10,8 +12,6 @@ import { dynamicsNamed } from "../thermostat/dynamics/index.js";
 import type { Schedule } from "../thermostat/schedule.js";
 import type { NoiseSettings, Watch } from "../thermostat/settings.js";
 import { DEFAULT_TAU, Thermostat } from "../thermostat/thermostat.js";
-import { EngineModel, type EngineOptions, type Sampling, type Seen } from "./engine.js";
-import { type Probe, probe } from "./probe.js";
 import { TextStream } from "./text-stream.js";
 
 export interface LoadOptions extends Watch {

@@ -2,9 +2,11 @@
 // any tick can be made again at any time, in any order, on any backend.
 
 import { checkInteger } from "../errors.js";
-import { type Kernels, type Key, type Position, Purpose } from "../kernels/contract.js";
-import { fillBlocks } from "../kernels/js/philox.js";
+import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
+import type { Key, Position } from "../laws/move.js";
+import { Purpose } from "../laws/numbers.js";
+import { fillBlocks } from "../laws/philox.js";
 
 const MASK_64 = (1n << 64n) - 1n;
 const MASK_32 = (1n << 32n) - 1n;

@@ -1,5 +1,7 @@
 // Sampling at the output, and what is said about laws: pure functions, for browsers too.
 
+export type { Estimate } from "../statistics/intervals.js";
+export { compressionRatio, distinct, repetition, selfBleu, type Tokens } from "../statistics/metrics.js";
 export {
   type NoisePoint,
   noiseFlipRate,
@@ -10,7 +12,5 @@ export {
   weightSigmaInterval,
 } from "./calibration.js";
 export { gaussianMax, gumbel, gumbelMax } from "./gumbel.js";
-export type { Estimate } from "./intervals.js";
-export { compressionRatio, distinct, repetition, selfBleu, type Tokens } from "./metrics.js";
 export { argmax, crossEntropy, entropy, type Heat, inverseTemperature, kl, type Logits, logSoftmax, softmax } from "./softmax.js";
 export { Ensemble, type EnsembleEntropy } from "./uncertainty.js";

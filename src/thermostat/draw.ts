@@ -12,10 +12,10 @@ import {
   type Tensor,
   type TensorMove,
   tensorRms,
-} from "../gguf/index.js";
+} from "../files/index.js";
 import { makeMove, supportedFormat } from "../lattice/perturb.js";
 import { streamKey } from "../noise/index.js";
-import { type TensorSigma, tensorSigma } from "./scale.js";
+import { type TensorSigma, tensorSigma } from "./scales/index.js";
 import type { CheckedSettings, Watch } from "./settings.js";
 
 /** What a draw did to one tensor. */

@@ -1,6 +1,6 @@
 // A moved copy of a model file, once: what `brownian perturb` does.
 
-import { openWriter, readImatrix, readModel, type Skipped, writeWhole } from "../gguf/index.js";
+import { openWriter, readImatrix, readModel, type Skipped, writeWhole } from "../files/index.js";
 import { selection } from "../kernels/select.js";
 import { choose, drawTensors, Measures, type TensorDrawn } from "./draw.js";
 import { checkSettings, type NoiseSettings, type Watch } from "./settings.js";

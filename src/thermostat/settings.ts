@@ -1,9 +1,9 @@
 // The dials of a perturbation that both a live thermostat and a one-off `perturbFile` have, and how they are checked.
 
 import { BrownianError, checkChoice, checkNumber } from "../errors.js";
-import { Rounding } from "../kernels/contract.js";
+import { Rounding } from "../laws/numbers.js";
 import { type Seed, seed64 } from "../noise/index.js";
-import { SCALES, type Scale } from "./scale.js";
+import { SCALES, type Scale } from "./scales/index.js";
 
 export interface NoiseSettings {
   /** Standard deviation of the noise on a weight, in units of `scale`; at least 0. */

@@ -11,7 +11,7 @@ import {
   readModel,
   type Skipped,
   type Tensor,
-} from "../gguf/index.js";
+} from "../files/index.js";
 import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
 import { collisionThreshold } from "../lattice/collide.js";

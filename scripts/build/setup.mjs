@@ -1,0 +1,137 @@
+// Brings a checkout from nothing to runnable: packages, native addon (where a compiler is), WASM, TypeScript. Each step is done only when
+// what it depends on has changed. Needs nothing but Node and npm; `npm start`, `npm test` and `npm run bench` begin with it.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const STAMPS = join(ROOT, "build", "stamps");
+const windows = process.platform === "win32";
+
+/** Hash of files and folders (recursively) under the root, and of any other strings that matter. */
+function fingerprint(paths, ...others) {
+  const hash = createHash("sha256");
+  const visit = (path) => {
+    const full = join(ROOT, path);
+    if (!existsSync(full)) hash.update(`${path} missing\n`);
+    else if (statSync(full).isDirectory()) for (const name of readdirSync(full).sort()) visit(join(path, name));
+    else hash.update(path).update(readFileSync(full));
+  };
+  for (const path of paths) visit(path);
+  for (const other of others) hash.update(String(other));
+  return hash.digest("hex");
+}
+
+/** Runs `work` unless it was done for this fingerprint and left its product; `work` returns false when it must be tried again next time. */
+async function step(name, print, product, work) {
+  const stamp = join(STAMPS, name);
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === print && (product === null || existsSync(join(ROOT, product)))) return;
+  if ((await work()) === false) return;
+  mkdirSync(STAMPS, { recursive: true });
+  writeFileSync(stamp, print);
+}
+
+function run(command, args, options = {}) {
+  return spawnSync(command, args, { cwd: ROOT, encoding: "utf8", maxBuffer: 1 << 26, ...options });
+}
+
+function say(line) {
+  process.stderr.write(`setup: ${line}\n`);
+}
+
+function fail(what, result) {
+  process.stderr.write(`${result.stdout ?? ""}${result.stderr ?? ""}\n`);
+  say(`${what} failed.`);
+  process.exit(1);
+}
+
+function installPackages() {
+  say("installing packages (once; about a minute)");
+  // Not `npm ci`: it refuses where a registry lacks optional packages of other platforms. With the lock file the versions are the same.
+  const args = ["install", "--no-audit", "--no-fund", "--loglevel=error"];
+  const npm = process.env.npm_execpath;
+  const result = npm?.endsWith(".js") ? run(process.execPath, [npm, ...args]) : run("npm", args, { shell: windows });
+  if (result.status !== 0) fail("npm", result);
+}
+
+const onPath = (name) => (process.env.PATH ?? "").split(delimiter).some((dir) => dir !== "" && existsSync(join(dir, name)));
+
+/** What is missing to compile C++ here; null when nothing is. On Windows node-gyp itself looks for Visual Studio. */
+function missingTool() {
+  if (windows) return null;
+  const compilers = [process.env.CXX, "c++", "g++", "clang++"].filter((name) => name !== undefined && name !== "");
+  if (!compilers.some((name) => existsSync(name) || onPath(name.split(" ")[0]))) return "no C++ compiler";
+  if (!onPath("make") && !onPath("gmake")) return "no make";
+  if (!onPath("python3") && !onPath("python")) return "no Python (node-gyp needs it)";
+  return null;
+}
+
+/** Headers that came with this Node, so that node-gyp need not download any. */
+function headers() {
+  const prefix = dirname(dirname(process.execPath));
+  if (process.env.npm_config_nodedir) return [];
+  return existsSync(join(prefix, "include", "node", "node_api.h")) ? [`--nodedir=${prefix}`] : [];
+}
+
+function buildNative() {
+  const missing = missingTool();
+  if (missing !== null) {
+    rmSync(join(ROOT, "build", "Release"), { recursive: true, force: true });
+    say(`${missing}: no native addon; WebAssembly does the work, with the same results, more slowly.`);
+    return;
+  }
+  say("compiling the native addon (once)");
+  const stamps = readStamps(); // node-gyp rebuild empties build/
+  const result = run(process.execPath, [join(ROOT, "node_modules", "node-gyp", "bin", "node-gyp.js"), "rebuild", ...headers()]);
+  restoreStamps(stamps);
+  if (result.status === 0) return;
+  mkdirSync(join(ROOT, "build"), { recursive: true });
+  const log = join(ROOT, "build", "native.log");
+  writeFileSync(log, `${result.stdout}${result.stderr}`);
+  rmSync(join(ROOT, "build", "Release"), { recursive: true, force: true });
+  say(
+    `the native addon did not compile (build/native.log says why); WebAssembly does the work, with the same results, more slowly.`,
+  );
+}
+
+function readStamps() {
+  return existsSync(STAMPS) ? readdirSync(STAMPS).map((name) => [name, readFileSync(join(STAMPS, name))]) : [];
+}
+
+function restoreStamps(stamps) {
+  mkdirSync(STAMPS, { recursive: true });
+  for (const [name, content] of stamps) writeFileSync(join(STAMPS, name), content);
+}
+
+async function buildWasm() {
+  say("compiling WebAssembly (once)");
+  const build = await import("./wasm.mjs");
+  await build.buildWasm();
+}
+
+async function buildTypeScript() {
+  say("compiling TypeScript");
+  rmSync(join(ROOT, "dist"), { recursive: true, force: true });
+  const result = run(process.execPath, [join(ROOT, "node_modules", "typescript", "bin", "tsc")]);
+  if (result.status !== 0) fail("TypeScript", result);
+  const { bundle } = await import("./bundle.mjs");
+  await bundle();
+}
+
+const machine = `${process.platform}-${process.arch}`;
+await step("packages", fingerprint(["package-lock.json"], machine), "node_modules/.package-lock.json", installPackages);
+await step("native", fingerprint(["native", "binding.gyp"], machine, missingTool(), process.env.CXX), null, buildNative);
+await step(
+  "wasm",
+  fingerprint(["assembly", "scripts/build/wasm.mjs", "package-lock.json"]),
+  "src/kernels/generated/simd.wasm.ts",
+  buildWasm,
+);
+await step(
+  "typescript",
+  fingerprint(["src", "scripts/build/bundle.mjs", "tsconfig.json", "package-lock.json"]),
+  "dist/index.js",
+  buildTypeScript,
+);

@@ -1,0 +1,43 @@
+// npm run test:sanitize: builds the addon with AddressSanitizer and UndefinedBehaviorSanitizer in a copy of the project and runs the tests
+// of the kernels on it. Linux with GCC or Clang only.
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const PARTS = ["src", "test", "native", "models", "package.json", "tsconfig.json", "vitest.config.ts", "binding.gyp"];
+const TESTS = ["noise", "equality", "frozen", "perturb", "laws-formats", "redraw", "dynamics"].map(
+  (name) => `test/${name}.test.ts`,
+);
+const FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined";
+
+if (process.platform !== "linux") {
+  console.error("The sanitizers are set up for Linux only.");
+  process.exit(1);
+}
+const copy = mkdtempSync(join(tmpdir(), "brownian-sanitize-"));
+process.on("exit", () => rmSync(copy, { recursive: true, force: true }));
+
+function run(command, args, env) {
+  const { status } = spawnSync(command, args, { cwd: copy, stdio: "inherit", env: { ...process.env, ...env } });
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+for (const part of PARTS) cpSync(join(ROOT, part), join(copy, part), { recursive: true });
+symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
+const headers = process.env.npm_config_nodedir ? [] : [`--nodedir=${dirname(dirname(process.execPath))}`];
+const gyp = join(copy, "node_modules", "node-gyp", "bin", "node-gyp.js");
+run(process.execPath, [gyp, "rebuild", "--silent", ...headers], {
+  CXXFLAGS: `${FLAGS} -g1 -fno-omit-frame-pointer`,
+  LDFLAGS: FLAGS,
+});
+
+// Node itself is not instrumented: the runtime must be there before anything else, and what Node never frees is no concern of ours.
+const library = (name) => spawnSync("gcc", [`-print-file-name=${name}`], { encoding: "utf8" }).stdout.trim();
+run(process.execPath, [join(copy, "node_modules", "vitest", "vitest.mjs"), "run", "--testTimeout=300000", ...TESTS], {
+  LD_PRELOAD: `${library("libasan.so")} ${library("libubsan.so")}`,
+  ASAN_OPTIONS: "detect_leaks=0",
+  UBSAN_OPTIONS: "print_stacktrace=1",
+});

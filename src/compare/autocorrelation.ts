@@ -1,0 +1,122 @@
+// How moving weights remember, measured on a live file: the moves of real weights at tick t beside those at tick 0, and what theory says.
+//   C(t) = sum k(0) k(t) / sqrt(sum k(0)^2 sum k(t)^2),  V(t) = sum k(t)^2 / sum s^2,  k = live - pristine in weight units
+
+import { open } from "node:fs/promises";
+import { checkInteger } from "../errors.js";
+import type { Tensor } from "../files/index.js";
+import { decode } from "../lattice/decode.js";
+import { supportedFormat } from "../lattice/perturb.js";
+import { dynamicsNamed } from "../thermostat/dynamics/index.js";
+import { DEFAULT_TAU, Thermostat, type ThermostatOptions } from "../thermostat/thermostat.js";
+
+export interface Remembered {
+  readonly tick: number;
+  /** Correlation of the moves with those of tick 0. Of `wiener`, which is at rest then: 0. */
+  readonly correlation: number;
+  /** Mean square of the moves, by that of the last draw's sigma: 1 where the variance is what was asked for. */
+  readonly variance: number;
+  /** What the dynamics says of both, far from rails. */
+  readonly theory: { readonly correlation: number; readonly variance: number };
+}
+
+export interface AutocorrelationOptions extends ThermostatOptions {
+  readonly sigma: number;
+  /** To be looked at, rising, from 0 on. */
+  readonly ticks: readonly number[];
+  /** Weights to look at, at least; tensors are taken whole, the largest first. Default a million. */
+  readonly weights?: number;
+}
+
+/**
+ * The autocorrelation and variance of the weights of `path` in motion, beside theory: e^(-t/tau) and 1 for andersen and langevin, 0 and 1 for white,
+ * 1 and 1 for quenched; wiener's variance t / tau. The tensors looked at are the only ones that move. sigma is in units of their RMS.
+ * @throws BrownianError as `Thermostat.open`
+ *
+ * @example
+ * const curve = await autocorrelation("model.gguf", { sigma: 0.05, dynamics: "langevin", tau: 8, ticks: [0, 4, 8, 16] });
+ */
+export async function autocorrelation(path: string, options: AutocorrelationOptions): Promise<Remembered[]> {
+  const { ticks, sigma, tau = DEFAULT_TAU, signal } = options;
+  const { name } = dynamicsNamed(options.dynamics ?? "quenched");
+  for (const [i, tick] of ticks.entries()) checkInteger("ticks", tick, i === 0 ? 0 : (ticks[i - 1] as number) + 1);
+  const bath = await Thermostat.open(path, { ...options, scale: "rms", skipUnsupported: true, sigma: 0 });
+  try {
+    const looked = largest(bath.tensors, options.weights ?? 1e6);
+    const pristine = await weightsOf(bath.livePath, looked);
+    let asked = 0;
+    for (const tensor of pristine) asked += sigma ** 2 * squares(tensor, tensor);
+    bath.configure({ sigma, only: looked.map((tensor) => tensor.name) });
+    await bath.start({ signal });
+    let first: Float32Array[] | undefined;
+    let now = 0;
+    const curve: Remembered[] = [];
+    for (const tick of ticks) {
+      for (; now < tick; now++) await bath.tick({ signal });
+      const moves = (await weightsOf(bath.livePath, looked)).map((live, i) => minus(live, pristine[i] as Float32Array));
+      first ??= moves;
+      const own = total(moves, moves);
+      const size = Math.sqrt(total(first, first) * own);
+      const correlation = size === 0 ? 0 : total(first, moves) / size;
+      curve.push({ tick, correlation, variance: own / asked, theory: theory(name, tick - (ticks[0] as number), tick, tau) });
+    }
+    return curve;
+  } finally {
+    await bath.close();
+  }
+}
+
+function theory(dynamics: string, lag: number, tick: number, tau: number): Remembered["theory"] {
+  switch (dynamics) {
+    case "quenched":
+      return { correlation: 1, variance: 1 };
+    case "white":
+      return { correlation: lag === 0 ? 1 : 0, variance: 1 };
+    case "wiener": {
+      // Kicks are independent: Cov(k(a), k(b)) = s^2 min(a, b) / tau.
+      const from = tick - lag;
+      return { correlation: from === 0 ? 0 : Math.sqrt(from / tick), variance: tick / tau };
+    }
+    default:
+      return { correlation: Math.exp(-lag / tau), variance: 1 };
+  }
+}
+
+function largest(tensors: readonly Tensor[], weights: number): Tensor[] {
+  const taken: Tensor[] = [];
+  let sum = 0;
+  for (const tensor of [...tensors].sort((a, b) => b.weights - a.weights)) {
+    if (sum >= weights) break;
+    taken.push(tensor);
+    sum += tensor.weights;
+  }
+  return taken;
+}
+
+async function weightsOf(path: string, tensors: readonly Tensor[]): Promise<Float32Array[]> {
+  const file = await open(path, "r");
+  try {
+    const all: Float32Array[] = [];
+    for (const tensor of tensors) {
+      const data = new Uint8Array(tensor.bytes);
+      await file.read(data, 0, data.length, tensor.offset);
+      all.push(decode(supportedFormat(tensor.type, `tensor ${tensor.name}: `), data));
+    }
+    return all;
+  } finally {
+    await file.close();
+  }
+}
+
+function minus(a: Float32Array, b: Float32Array): Float32Array {
+  return a.map((x, i) => x - (b[i] as number));
+}
+
+function squares(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
+  return sum;
+}
+
+function total(a: readonly Float32Array[], b: readonly Float32Array[]): number {
+  return a.reduce((sum, tensor, i) => sum + squares(tensor, b[i] as Float32Array), 0);
+}

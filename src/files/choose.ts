@@ -1,0 +1,82 @@
+// Which tensors of a model move: those that the caller's globs name and that have a lattice or a float grid to move on.
+
+import { createRequire } from "node:module";
+import { BrownianError } from "../errors.js";
+import { FORMATS, formatNamed } from "../lattice/formats.js";
+import type { ModelFile, Tensor } from "./containers/gguf.js";
+
+/** A tensor that is left alone, and why. */
+export interface Skipped {
+  readonly tensor: Tensor;
+  readonly reason: string;
+}
+
+export interface ChooseOptions {
+  /** Globs of tensor names; default all. */
+  readonly only?: readonly string[];
+  /** Leave tensors of unsupported types alone instead of refusing. */
+  readonly skipUnsupported?: boolean;
+}
+
+/** Tables that are stored among the weights but were not learned: noise on them is no temperature. */
+const NOT_LEARNED = /^rope_(freqs|factors)/;
+/** Numbers of bookkeeping, such as indices; as is I8 within a GGUF file, which has no scale to it. */
+const BOOKKEEPING = new Set(["I8", "I16", "I32", "I64", "F64"]);
+
+/**
+ * @throws BrownianError no-such-tensor for a glob that matches nothing, unsupported-type for tensors that cannot move.
+ */
+export function chooseTensors(
+  model: ModelFile,
+  options: ChooseOptions = {},
+): { chosen: readonly Tensor[]; skipped: readonly Skipped[] } {
+  const named = options.only === undefined ? model.tensors : matching(model, options.only);
+  const chosen: Tensor[] = [];
+  const skipped: Skipped[] = [];
+  const unsupported: Tensor[] = [];
+  for (const tensor of named) {
+    if (NOT_LEARNED.test(tensor.name)) skipped.push({ tensor, reason: "a table, not learned weights" });
+    else if (BOOKKEEPING.has(tensor.type)) skipped.push({ tensor, reason: `${tensor.type} numbers are no weights` });
+    else if (formatNamed(tensor.type) !== undefined) chosen.push(tensor);
+    else unsupported.push(tensor);
+  }
+  if (unsupported.length > 0 && !options.skipUnsupported) {
+    const types = [...new Set(unsupported.map((t) => t.type))].join(", ");
+    throw new BrownianError(
+      "unsupported-type",
+      `${model.path}: ${count(unsupported.length, "tensor")} of type ${types} cannot be moved (${some(unsupported)}). ` +
+        `Leave them alone with --skip-unsupported (skipUnsupported: true), or name others with --only. ` +
+        `brownian moves ${FORMATS.map((f) => f.name).join(", ")}.`,
+    );
+  }
+  for (const tensor of unsupported) skipped.push({ tensor, reason: `${tensor.type} cannot be moved` });
+  return { chosen, skipped };
+}
+
+function matching(model: ModelFile, globs: readonly string[]): Tensor[] {
+  // Loaded with the first glob: most programs name no tensors.
+  const picomatch = createRequire(import.meta.url)("picomatch") as typeof import("picomatch");
+  const wanted = new Set<Tensor>();
+  for (const glob of globs) {
+    // Names are no paths: "*" matches dots and, where there are any, slashes.
+    const matches = glob === "" ? () => false : picomatch(glob, { dot: true, bash: true });
+    const found = model.tensors.filter((tensor) => matches(tensor.name));
+    if (found.length === 0) {
+      throw new BrownianError(
+        "no-such-tensor",
+        `${model.path} has no tensor that matches "${glob}". It has, among others, ${some(model.tensors)}.`,
+      );
+    }
+    for (const tensor of found) wanted.add(tensor);
+  }
+  return model.tensors.filter((tensor) => wanted.has(tensor));
+}
+
+function some(tensors: readonly Tensor[]): string {
+  const names = tensors.slice(0, 3).map((t) => t.name);
+  return tensors.length > 3 ? `${names.join(", ")}, ...` : names.join(", ");
+}
+
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,19 @@
+// Model files: where tensors lie, which of them move, the live copy, and moving bytes in it.
+
+export { type ChooseOptions, chooseTensors, type Skipped } from "./choose.js";
+export { type ModelFile, readModel, type Tensor } from "./containers/gguf.js";
+export { copyModel, type Watch } from "./copy.js";
+export { type Importance, readImatrix } from "./imatrix.js";
+export { LiveCopy, type LiveCopyOptions } from "./live/live-copy.js";
+export {
+  type Mover,
+  type MoverWatch,
+  openMover,
+  openReader,
+  type Reader,
+  type TensorMove,
+  type TensorToMove,
+  tensorRms,
+} from "./live/mover.js";
+export { checkOutputFolder, writeFolderWhole, writeWhole } from "./output.js";
+export { openWriter, type Writer } from "./writer.js";

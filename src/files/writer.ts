@@ -1,0 +1,171 @@
+// A new file made of a model and its moves, in one pass: every byte is read once, moved where it belongs to a moved tensor, and written once.
+// For outputs that nobody looks at before they are whole; what is looked at while it moves is a live copy with a Mover.
+
+import { chmod, type FileHandle, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { BrownianError } from "../errors.js";
+import type { Kernels } from "../kernels/contract.js";
+import type { ModelFile, Tensor } from "./containers/gguf.js";
+import { checkRoom, noSpace, writeFully } from "./copy.js";
+import { asFileError } from "./file-errors.js";
+import { formatOf, type Mover, type MoverWatch, openReader, pieces, type Reader, type TensorMove } from "./live/mover.js";
+
+/** Pieces that are under way at a time: one is read, one is moved, one is written. */
+const UNDER_WAY = 3;
+/** Leaves of sums a piece: native threads like them large; what runs on the event loop is to take a millisecond or a few. */
+const LEAVES = { threads: 64, eventLoop: 4 } as const;
+const COPIED = 4 << 20;
+
+export interface Writer extends Pick<Mover, "sumSquares" | "perturb" | "restore" | "close"> {
+  /** Copies all bytes of the model but those of these tensors. */
+  copyRest(tensors: readonly Tensor[], watch?: MoverWatch): Promise<void>;
+}
+
+/**
+ * Begins the new file `to`. Whoever asked writes all of it: each tensor by `perturb` or `restore`, the rest by `copyRest`.
+ * What is there of `to` after an error is the caller's to remove.
+ * @throws BrownianError no-space, file-not-found, file-access
+ *
+ * @example
+ * const writer = await openWriter(partial, model, kernels);
+ * await writer.copyRest([]); // a copy
+ */
+export async function openWriter(to: string, model: ModelFile, kernels: Kernels): Promise<Writer> {
+  const source = await open(model.path, "r").catch((error) => {
+    throw asFileError(error, model.path);
+  });
+  try {
+    await checkRoom(dirname(to), model.size, WAY_OUT);
+    const target = await open(to, "wx", 0o600).catch((error) => {
+      throw asFileError(error, to);
+    });
+    try {
+      const { mode } = await source.stat();
+      await chmod(to, (mode & 0o777) | 0o600);
+      return new StreamingWriter(model, to, source, target, await openReader(model.path, kernels), kernels);
+    } catch (error) {
+      await target.close();
+      throw error;
+    }
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+const WAY_OUT = "free some, or write elsewhere.";
+
+interface Range {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+class StreamingWriter implements Writer {
+  /** Buffers that no piece has. */
+  private readonly spare: Uint8Array<ArrayBuffer>[] = [];
+
+  constructor(
+    private readonly model: ModelFile,
+    private readonly to: string,
+    private readonly source: FileHandle,
+    private readonly target: FileHandle,
+    private readonly reader: Reader,
+    private readonly kernels: Kernels,
+  ) {}
+
+  sumSquares(tensor: Tensor, watch?: MoverWatch): Promise<number> {
+    return this.reader.sumSquares(tensor, watch);
+  }
+
+  async perturb(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number> {
+    const { kernels } = this;
+    const leaves = kernels.perturbAsync === undefined ? LEAVES.eventLoop : LEAVES.threads;
+    let changed = 0;
+    await this.each(pieces(tensor, formatOf(tensor), leaves), watch, async (data, { index }) => {
+      const moved = { ...move, index };
+      changed += await (kernels.perturbAsync?.(data, moved) ?? kernels.perturb(data, moved));
+    });
+    return changed;
+  }
+
+  async restore(tensor: Tensor, watch?: MoverWatch): Promise<void> {
+    await this.each(stretches(tensor.offset, tensor.offset + tensor.bytes), watch);
+  }
+
+  async copyRest(tensors: readonly Tensor[], watch?: MoverWatch): Promise<void> {
+    await this.each(this.rest(tensors), watch);
+  }
+
+  async close(): Promise<void> {
+    await this.reader.close();
+    await this.target.close();
+    await this.source.close();
+  }
+
+  private *rest(tensors: readonly Tensor[]): Generator<Range> {
+    let done = 0;
+    for (const { offset, bytes } of [...tensors].sort((a, b) => a.offset - b.offset)) {
+      yield* stretches(done, offset);
+      done = offset + bytes;
+    }
+    yield* stretches(done, this.model.size);
+  }
+
+  /** Reads each piece, hands it to `work`, and writes it; several are under way at a time. Ends when none is, also after an error. */
+  private async each<T extends Range>(
+    ranges: Iterable<T>,
+    watch: MoverWatch | undefined,
+    work?: (data: Uint8Array, piece: T) => Promise<void>,
+  ): Promise<void> {
+    const running = new Set<Promise<void>>();
+    let failure: { error: unknown } | undefined;
+    for (const piece of ranges) {
+      while (running.size >= UNDER_WAY) await Promise.race(running);
+      if (watch?.signal?.aborted) failure ??= { error: watch.signal.reason };
+      if (failure !== undefined) break;
+      const one = this.piece(piece, work).then(
+        () => watch?.onBytes?.(piece.bytes),
+        (error) => {
+          failure ??= { error };
+        },
+      );
+      const entry = one.finally(() => running.delete(entry));
+      running.add(entry);
+    }
+    await Promise.all(running);
+    if (failure !== undefined) throw failure.error;
+  }
+
+  private async piece<T extends Range>(piece: T, work?: (data: Uint8Array, piece: T) => Promise<void>): Promise<void> {
+    const { offset, bytes } = piece;
+    let buffer = this.spare.pop();
+    if (buffer === undefined || buffer.length < bytes) buffer = new Uint8Array(bytes);
+    const data = buffer.subarray(0, bytes);
+    await this.read(data, offset);
+    await work?.(data, piece);
+    try {
+      await writeFully(this.target, data, bytes, offset);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      throw code === "ENOSPC" || code === "EDQUOT"
+        ? noSpace(dirname(this.to), this.model.size, 0, WAY_OUT, error)
+        : asFileError(error, this.to);
+    }
+    this.spare.push(buffer);
+  }
+
+  private async read(data: Uint8Array, offset: number): Promise<void> {
+    const { path } = this.model;
+    for (let done = 0; done < data.length; ) {
+      const { bytesRead } = await this.source.read(data, done, data.length - done, offset + done).catch((error) => {
+        throw asFileError(error, path);
+      });
+      if (bytesRead === 0) throw new BrownianError("truncated-gguf", `${path} became shorter while it was read: write it anew.`);
+      done += bytesRead;
+    }
+  }
+}
+
+function* stretches(from: number, to: number): Generator<Range> {
+  for (let offset = from; offset < to; offset += COPIED) yield { offset, bytes: Math.min(COPIED, to - offset) };
+}

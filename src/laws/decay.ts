@@ -1,0 +1,78 @@
+// What `relax` needs of its factor a, made here once and handed to every backend: 1 - a^2, its square root, and the table of beta
+// (docs/dynamics-langevin.md). Only + - * / and square roots, in float64, rounded to float32 at the end: the same numbers everywhere.
+
+import { levelsOf } from "./levels.js";
+import { Levels } from "./numbers.js";
+
+/** What comes before the betas: a, 1 - a^2, sqrt(1 - a^2). */
+export const DECAY_HEAD = 3;
+/** Betas of one distance law: entry 0 for s^2 = 0, entry i for the float32 with the bits (i + DECAY_FIRST) << 20, up to 1.9 2^15. */
+export const DECAY_COLUMNS = 256;
+export const DECAY_FIRST = (127 - 16) * 8;
+/** The farthest displacement that the table of whole numbers serves, in steps: no rail is farther. */
+const FARTHEST = 127;
+
+/** a, 1 - a^2, sqrt(1 - a^2), and then betas: one row for whole numbers, one a level (of the pristine code) for tables. */
+export type Decay = Float32Array;
+
+/** A displacement: its square, and the variance that rounding the pull adds there. */
+interface Place {
+  readonly square: number;
+  readonly added: number;
+}
+
+let last: { keep: number; levels: number; decay: Decay } | undefined;
+
+/** The decay by `keep` (a float32, 0 <= keep < 1) of codes whose values are those of `levels`. */
+export function decayOf(keep: number, levels: number): Decay {
+  if (last?.keep === keep && last.levels === levels) return last.decay;
+  const rows =
+    levels === Levels.uniform ? [wholePlaces(keep)] : levelsOf(levels).map((_, pristine) => tablePlaces(keep, levels, pristine));
+  const decay = new Float32Array(DECAY_HEAD + rows.length * DECAY_COLUMNS);
+  decay.set([keep, 1 - keep * keep, Math.sqrt(1 - keep * keep)]);
+  for (const [row, places] of rows.entries()) {
+    for (let i = 0; i < DECAY_COLUMNS; i++)
+      decay[DECAY_HEAD + row * DECAY_COLUMNS + i] = beta(places, 1 - keep * keep, squareAt(i));
+  }
+  last = { keep, levels, decay };
+  return decay;
+}
+
+/**
+ * The smallest beta >= 0 that keeps (1 - a^2) s^2 - beta s^2 + beta x^2 - c(x) >= 0 at every displacement x. It falls as s^2 grows, so that the
+ * entry for a smaller s^2 serves as well; and it is at most 1 - a, so that displacements below s do no harm.
+ */
+function beta(places: readonly Place[], loss: number, square: number): number {
+  let most = 0;
+  for (const place of places) {
+    if (place.square > square) most = Math.max(most, (place.added - loss * square) / (place.square - square));
+  }
+  return most;
+}
+
+const bits = new Uint32Array(1);
+const float = new Float32Array(bits.buffer);
+
+function squareAt(i: number): number {
+  if (i === 0) return 0;
+  bits[0] = (i + DECAY_FIRST) << 20;
+  return float[0] as number;
+}
+
+function wholePlaces(keep: number): Place[] {
+  return Array.from({ length: FARTHEST }, (_, i) => {
+    const part = (keep * (i + 1)) % 1;
+    return { square: (i + 1) ** 2, added: part * (1 - part) };
+  });
+}
+
+function tablePlaces(keep: number, levels: number, pristine: number): Place[] {
+  const values = levelsOf(levels);
+  const origin = values[pristine] as number;
+  return values.map((value) => {
+    const y = origin + keep * (value - origin);
+    const upper = values.find((v) => v > y) ?? y;
+    const lower = values.filter((v) => v <= y).at(-1) ?? y;
+    return { square: (value - origin) ** 2, added: (y - lower) * (upper - y) };
+  });
+}

@@ -1,0 +1,33 @@
+// How many codes differ between two states of the same weights.
+
+import { unpack } from "./codes.js";
+import type { EncodedFormat } from "./move.js";
+import { Field, Kind } from "./numbers.js";
+
+const TILE = 2048;
+const codesA = new Int8Array(TILE);
+const codesB = new Int8Array(TILE);
+
+/** Codes of lattice formats that differ; floats whose bits do. */
+export function difference(a: Uint8Array, b: Uint8Array, format: EncodedFormat): number {
+  const bytes = format[Field.bytes] as number;
+  let different = 0;
+  if (format[Field.kind] !== Kind.lattice) {
+    for (let i = 0; i < a.length; i += bytes) {
+      let same = true;
+      for (let j = i; j < i + bytes; j++) same &&= a[j] === b[j];
+      if (!same) different++;
+    }
+    return different;
+  }
+  const weights = format[Field.weights] as number;
+  const tileBlocks = TILE / weights;
+  const blocks = Math.floor(a.length / bytes);
+  for (let block = 0; block < blocks; block += tileBlocks) {
+    const count = Math.min(tileBlocks, blocks - block);
+    unpack(codesA, a, block * bytes, count, format);
+    unpack(codesB, b, block * bytes, count, format);
+    for (let i = 0; i < count * weights; i++) if (codesA[i] !== codesB[i]) different++;
+  }
+  return different;
+}

@@ -1,0 +1,107 @@
+// The numbers that the three backends have in common: which draw serves what, what the fields of an encoded format mean, and the lengths that
+// results depend on. Written here once: native/contract.h and assembly/contract.ts are made from this file.
+
+/** Which draw of a weight a Philox block serves: the fourth word of the counter. The numbers are frozen; the backends repeat them. */
+export const Purpose = {
+  /** `Stream.bits` and `Stream.uniform`: one word an element. */
+  Bits: 0,
+  /** Box-Muller normals: one word an element. */
+  Normal: 1,
+  /** Moves under the `matched` law of weights with a variance each: 16 bits an element, eight elements a block. */
+  Move: 2,
+  /** Decides moves that 16 bits left open: one word an element. */
+  Refine: 3,
+  /** The uniform of stochastic rounding: one word an element. */
+  Rounding: 4,
+  /** Rare moves of rows, plus 256 times their class: two hits a block (laws/rare-rows.ts). */
+  Hit: 5,
+  /** Which cells collide: one word a cell. */
+  Collision: 6,
+  /** The uniform that rounds the pull of `relax`: one word an element. */
+  Pull: 7,
+  /** What large moves under the `matched` law have between the points of a coarser grid: a byte an element, sixteen elements a block. */
+  Fine: 8,
+  /** Moves of runs under the `matched` law: a byte an element, sixteen elements a block (laws/alias.ts). */
+  Draw: 9,
+  /** Lower bits that eight weights of 2048 share: 256 bytes for every 2048 elements. */
+  Shared: 10,
+  /** Which row of the law's table a piece of 32 elements has: one word each. */
+  Row: 11,
+  /** Which pieces of 16 or 32 elements may have rare moves: a byte each (laws/rare-groups.ts). */
+  Rare: 12,
+  /** The rare moves of a piece: a block each. */
+  RareHits: 13,
+  /**
+   * Moves of F16 and BF16 under the `matched` law: 16 bits an element, eight elements a block. Twice six for what they have between the points
+   * of a coarser grid, and four that round them where they end on a coarser one (Rounding has more where those do not decide).
+   */
+  Half: 14,
+  /** Moves whose sigma goes by column (laws/columns.ts): one word an element. */
+  Column: 16,
+} as const;
+
+/** How a move is put on the grid of codes; the numbers are what kernels are handed. */
+export const Rounding = { nearest: 0, stochastic: 1, matched: 2 } as const;
+export type Rounding = keyof typeof Rounding;
+
+export const Field = {
+  kind: 0,
+  weights: 1,
+  bytes: 2,
+  bias: 3,
+  levels: 4,
+  lo: 5,
+  hi: 6,
+  group: 7,
+  step: 8,
+  stepOffset: 9,
+  scalesOffset: 10,
+  planes: 11,
+  planeOffset: 12,
+  planeBits: 13,
+  planeShift: 14,
+  planeGroup: 15,
+  planeStride: 16,
+  planeRun: 17,
+} as const;
+export const PLANE_FIELDS = 6;
+export const FORMAT_FIELDS = 24;
+
+/** What a stored code is. */
+export const Kind = { lattice: 0, f32: 1, f16: 2, bf16: 3 } as const;
+
+/** The values of codes in units of the step: the whole numbers, or one of two tables (laws/levels.ts). */
+export const Levels = { uniform: 0, iq4nl: 1, e2m1: 2 } as const;
+
+/**
+ * Where step and origin of a group of codes come from: a weight is step * q + origin. Named after what is at `stepOffset`
+ * (and, for the K formats, `scalesOffset`) of a block; laws/codes.ts has the formulas.
+ */
+export const StepKind = {
+  /** The caller gives one step a row. */
+  external: 0,
+  /** A float16. */
+  f16: 1,
+  /** A float16, and after it the origin, another (Q4_1, Q5_1). */
+  f16Origin: 2,
+  /** Two float16, and 4 + 4 bits a group (Q2_K). */
+  k2: 3,
+  /** A float16, and 6 bits a group, less 32 (Q3_K). */
+  k3: 4,
+  /** Two float16, and 6 + 6 bits a group (Q4_K, Q5_K). */
+  k4: 5,
+  /** A float16, and an int8 a group (Q6_K). */
+  k6: 6,
+  /** A float16, and 6 bits a group, less 32, in two places (IQ4_XS). */
+  iq4: 7,
+  /** A power of two, halved (MXFP4). */
+  e8m0: 8,
+  /** An 8-bit float a group, halved (NVFP4). */
+  ue4m3: 9,
+} as const;
+
+/** Weights of a cell: what collides together. No more than a block of the largest formats, and a multiple of every block. */
+export const CELL = 256;
+
+/** Weights in one partial sum of `sumSquares`: the order of summation is fixed by it. */
+export const SUM_LEAF = 65536;

@@ -1,0 +1,121 @@
+// Rare moves of blocks: what `matched` does to groups whose variance v is below SPARSE_VARIANCE, at the cost of a byte a group and of the moves.
+//
+// A *piece* is a group, or 32 weights of a longer one. It has N hits, N Poisson with mean mu = n v where n is the number of its weights, each hit
+// on a uniform weight of the piece, and every hit moves its code by +1 or -1 (not at a rail). By the splitting property of Poisson numbers every weight is
+// hit a Poisson number of times of mean v, independently of all others: k is a difference of two Poisson numbers, of mean 0 and variance exactly v.
+//
+// A byte a piece decides most: 1 - e^-mu, the probability of a hit, is below mu, so a piece whose byte is not below 256 mu rests. Any other draws
+// a Philox block, of which 44 bits below the byte make a uniform t of 52 bits, and N is the smallest n with 1 - t <= e^-mu (1 + mu + ... + mu^n / n!).
+// Six more bits a hit are its place and its sign. All draws depend on key, tick and place alone, so work may be split anywhere.
+
+import { readCode, writeCode } from "./codes.js";
+import type { EncodedFormat, Key } from "./move.js";
+import { Field, Purpose } from "./numbers.js";
+import { fillBlocks } from "./philox.js";
+
+/** Below this variance moves are rare: they are drawn one by one. */
+export const SPARSE_VARIANCE = 2 ** -6;
+/** The most weights of a piece. */
+export const RARE_PIECE = 32;
+/** The most hits of a piece: more have a probability below 1e-11. */
+const MOST_HITS = 10;
+const HITS_A_WORD = 5;
+const TWO_32 = 2 ** 32;
+
+/** (-1)^n / n!: e^-x for 0 <= x <= 1/2 with an error below 2^-45. */
+// biome-ignore format: one line
+const EXP = [1, -1, 1 / 2, -1 / 6, 1 / 24, -1 / 120, 1 / 720, -1 / 5040, 1 / 40320, -1 / 362880, 1 / 3628800, -1 / 39916800, 1 / 479001600];
+
+/** e^-x, 0 <= x <= 1/2, in one order of operations. */
+function expOfMinus(x: number): number {
+  let sum = EXP[12] as number;
+  for (let n = 11; n >= 0; n--) sum = sum * x + (EXP[n] as number);
+  return sum;
+}
+
+/** How many hits a piece with mean mu has, by its byte and the words of its block. */
+export function hitsOf(mu: number, byte: number, word0: number, word1: number): number {
+  const rest = 1 - (byte * 2 ** 44 + word0 * 2 ** 12 + (word1 >>> 20) + 0.5) * 2 ** -52; // 1 - t, exact
+  let term = expOfMinus(mu);
+  let sum = term;
+  let n = 0;
+  while (rest > sum && n < MOST_HITS) {
+    n++;
+    term = (term * mu) / n;
+    sum += term;
+  }
+  return n;
+}
+
+/** Moves codes where hits fall. */
+export class RareGroups {
+  private readonly words: Uint32Array;
+  private readonly bytes: Uint8Array;
+  private readonly block = new Uint32Array(4);
+  private readonly before: number[] = [];
+
+  /** For tiles of at most `tile` weights. */
+  constructor(tile: number) {
+    this.words = new Uint32Array(tile / 16 / 4 + 8);
+    this.bytes = new Uint8Array(this.words.buffer);
+  }
+
+  /**
+   * Moves the codes of weights [0, weights) at data[from], of which the first is weight `index` of the tensor. variances[g] is that of
+   * group g: one of 0 or less moves nothing here. Returns how many codes changed.
+   */
+  move(
+    data: Uint8Array,
+    from: number,
+    weights: number,
+    format: EncodedFormat,
+    variances: Float32Array,
+    index: number,
+    key: Key,
+    tick: number,
+  ): number {
+    const group = format[Field.group] as number;
+    const length = Math.min(group, RARE_PIECE);
+    const first = index / length;
+    const block = Math.floor(first / 16);
+    const skip = first % 16;
+    const pieces = weights / length;
+    fillBlocks(this.words, 0, Math.ceil((skip + pieces) / 16), key, block >>> 0, Math.floor(block / TWO_32), tick, Purpose.Rare);
+    let changed = 0;
+    for (let piece = 0; piece < pieces; piece++) {
+      const mu = (variances[Math.floor((piece * length) / group)] as number) * length;
+      const byte = this.bytes[skip + piece] as number;
+      if (!(byte < 256 * mu)) continue;
+      const at = first + piece;
+      fillBlocks(this.block, 0, 1, key, at >>> 0, Math.floor(at / TWO_32), tick, Purpose.RareHits);
+      const hits = hitsOf(mu, byte, this.block[0] as number, this.block[1] as number);
+      if (hits > 0) changed += this.hit(data, from, piece * length, length, format, hits);
+    }
+    return changed;
+  }
+
+  /** Puts hits on the codes of a piece that begins at weight `start`; a code that is hit twice counts once, or not at all where it is back. */
+  private hit(data: Uint8Array, from: number, start: number, length: number, format: EncodedFormat, hits: number): number {
+    const { before } = this;
+    const lo = format[Field.lo] as number;
+    const hi = format[Field.hi] as number;
+    const place = (hit: number) => {
+      const field = ((this.block[hit < HITS_A_WORD ? 2 : 3] as number) >>> (6 * (hit % HITS_A_WORD))) & 63;
+      return { i: start + (field & (length - 1)), sign: field & 32 ? -1 : 1 };
+    };
+    for (let hit = 0; hit < hits; hit++) {
+      const { i, sign } = place(hit);
+      const q = readCode(data, from, i, format);
+      before[hit] = q;
+      if (q > lo && q < hi) writeCode(data, from, i, format, q + sign);
+    }
+    let changed = 0;
+    for (let hit = 0; hit < hits; hit++) {
+      const { i } = place(hit);
+      let earlier = 0;
+      while (place(earlier).i !== i) earlier++;
+      if (earlier === hit && readCode(data, from, i, format) !== before[hit]) changed++;
+    }
+    return changed;
+  }
+}

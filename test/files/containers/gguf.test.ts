@@ -1,0 +1,226 @@
+// Where tensors lie, against ggml's own file; and that every way for a file to be broken has its own refusal.
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { isAbsolute, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { GGML_TYPES } from "../../../src/files/containers/ggml-types.js";
+import { readModel } from "../../../src/files/index.js";
+import { FORMATS } from "../../../src/lattice/formats.js";
+import { type SyntheticOptions, type SyntheticTensor, scratchFolder, writeGguf } from "../../support/synthetic-gguf.js";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const folder = scratchFolder();
+const file = (name: string) => join(folder, name);
+const vast: SyntheticTensor = { name: "vast", type: "F32", shape: [2 ** 32, 2 ** 32] };
+const tensor: SyntheticTensor = { name: "a.weight", type: "F32", shape: [32, 4] };
+
+function made(name: string, tensors: readonly SyntheticTensor[], options?: SyntheticOptions): string {
+  writeGguf(file(name), tensors, options);
+  return file(name);
+}
+
+function written(name: string, content: string | Uint8Array): string {
+  writeFileSync(file(name), content, "latin1");
+  return file(name);
+}
+
+describe("readModel", () => {
+  it("finds every tensor of ggml's own file: sizes fit end to end, and the float32 tensor holds what ggml says", async () => {
+    const path = join(root, "test/fixtures/ggml-types.gguf");
+    const model = await readModel(path);
+    expect(model.tensors).toHaveLength(22);
+    model.tensors.forEach((t, i) => {
+      expect(t.name).toBe(`blk.0.${t.type}.weight`);
+      expect([t.shape, t.weights]).toEqual([[512, 8], 4096]);
+      const next = model.tensors[i + 1]?.offset ?? model.size;
+      expect(next - (t.offset + t.bytes), t.name).toBeGreaterThanOrEqual(0);
+      expect(next - (t.offset + t.bytes), t.name).toBeLessThan(32); // the padding
+    });
+    const { offset, bytes } = model.tensors[0]!;
+    const truth = readFileSync(join(root, "test/fixtures/ggml-types.f32")).subarray(0, bytes);
+    expect(
+      readFileSync(path)
+        .subarray(offset, offset + bytes)
+        .equals(truth),
+    ).toBe(true);
+  });
+
+  it.each(["F16", "F32", "Q4_0", "Q4_K_M", "Q6_K", "Q8_0"])("reads the embedded model in %s", async (type) => {
+    const path = join(root, `models/fairytales-3M-${type}.gguf`);
+    const model = await readModel(relative(process.cwd(), path));
+    expect(isAbsolute(model.path)).toBe(true);
+    expect([model.path, model.architecture, model.size]).toEqual([path, "llama", readFileSync(path).length]);
+    expect(model.tensors.reduce((sum, t) => sum + t.weights, 0)).toBe(2_885_888);
+  });
+
+  it("knows the sizes that the lattice knows", () => {
+    for (const { ggml, name, weights, bytes } of FORMATS) expect(GGML_TYPES.get(ggml), name).toEqual({ name, weights, bytes });
+  });
+
+  it("takes other alignments, unknown types, scalars and files without tensors", async () => {
+    const wide = await readModel(
+      made("wide.gguf", [tensor, { ...tensor, name: "b" }], { metadata: { "general.alignment": 1024 } }),
+    );
+    expect(wide.tensors.map((t) => t.offset)).toEqual([1024, 2048]);
+    const odd = await readModel(
+      made("odd.gguf", [
+        { name: "new", type: "99", shape: [64] },
+        { ...tensor, shape: [] },
+      ]),
+    );
+    expect(odd.tensors.map((t) => [t.type, t.weights, t.bytes])).toEqual([
+      ["type 99", 64, 0],
+      ["F32", 1, 4],
+    ]);
+    expect((await readModel(made("none.gguf", []))).tensors).toEqual([]);
+  });
+
+  const broken: [string, () => string, string, RegExp][] = [
+    ["a missing file", () => file("missing.gguf"), "file-not-found", /There is no file .*missing\.gguf/],
+    ["a file below a file", () => join(written("plain", ""), "x.gguf"), "file-not-found", /x\.gguf: a part of that path/],
+    ["a folder", () => folder, "file-access", /is a folder or a device/],
+    ["links in a circle", () => circle(), "file-access", /circle\.gguf cannot be used: ELOOP/],
+    ["an empty file", () => written("empty.gguf", ""), "not-gguf", /empty\.gguf is not a GGUF model: it is empty/],
+    ["another format", () => written("zip.gguf", "PK\x03\x04 and so on"), "not-gguf", /begins with "PK.*", not "GGUF"/],
+    ["a cut magic", () => written("ma.gguf", "GG"), "not-gguf", /begins with "GG"/],
+    [
+      "a cut first line",
+      () => written("cut.gguf", "GGUF\x03"),
+      "truncated-gguf",
+      /within its header \(5 bytes\).*download it again/,
+    ],
+    ["a newer version", () => made("v4.gguf", [tensor], { version: 4 }), "corrupt-gguf", /version 4; .* up to 3/],
+    ["a big-endian file", () => made("be.gguf", [tensor], { version: 0x03000000 }), "corrupt-gguf", /be\.gguf is big-endian/],
+    [
+      "more tensors than bytes",
+      () => made("count.gguf", [tensor], { tensorCount: 9_000_000n }),
+      "truncated-gguf",
+      /a whole one takes at least 216000037/,
+    ],
+    ["an absurd count of tensors", () => made("t.gguf", [], { tensorCount: 2n ** 63n }), "corrupt-gguf", /Tensor count 9223/],
+    ["an absurd count of keys", () => made("k.gguf", [], { keyCount: 2n ** 63n }), "corrupt-gguf", /count 9223/],
+    ["a header that lacks a key", () => made("keys.gguf", [], { keyCount: 9n }), "truncated-gguf", /within its header/],
+    [
+      "a name that is longer than the file",
+      () =>
+        written("name.gguf", Buffer.concat([Buffer.from("GGUF"), ...[3, 0, 0, 1, 0, 3_000_000, 0].map(word), Buffer.alloc(64)])),
+      "truncated-gguf",
+      /name\.gguf ends within its header/,
+    ],
+    [
+      "a tensor beyond the end",
+      () => cutBy(1),
+      "truncated-gguf",
+      /tensor a\.weight \(F32\) lies at bytes 128 to 640, but the file ends at 639\..*download it again/,
+    ],
+    [
+      "an offset beyond all files",
+      () => made("far.gguf", [{ ...tensor, offset: 2n ** 64n - 32n }], { size: 640 }),
+      "truncated-gguf",
+      /tensor a\.weight/,
+    ],
+    [
+      "a tensor of no known type beyond the end",
+      () => made("far99.gguf", [{ name: "new", type: "99", shape: [4], offset: 3200 }], { size: 640 }),
+      "truncated-gguf",
+      /tensor new \(type 99\)/,
+    ],
+    [
+      "a shape beyond all files",
+      () => made("vast.gguf", [vast], { size: 640 }),
+      "corrupt-gguf",
+      /tensor vast has the shape 4294967296 x 4294967296/,
+    ],
+    [
+      "overlapping tensors",
+      () => made("overlap.gguf", [tensor, { ...tensor, name: "b.weight", offset: 64 }]),
+      "corrupt-gguf",
+      /tensors a\.weight and b\.weight overlap at byte/,
+    ],
+    [
+      "a misaligned tensor",
+      () => made("skew.gguf", [{ ...tensor, offset: 8 }]),
+      "corrupt-gguf",
+      /a\.weight begins at 8.* multiple of 32/,
+    ],
+    ["two tensors of one name", () => made("twice.gguf", [tensor, tensor]), "corrupt-gguf", /two tensors called a\.weight/],
+    [
+      "rows of no whole blocks",
+      () => made("rows.gguf", [{ name: "q", type: "Q8_0", shape: [33, 2] }]),
+      "corrupt-gguf",
+      /tensor q has rows of 33 weights, .* Q8_0 block \(32\)/,
+    ],
+    ...[0, 3, 48].map((n): [string, () => string, string, RegExp] => [
+      `an alignment of ${n}`,
+      () => made(`align${n}.gguf`, [tensor], { metadata: { "general.alignment": n } }),
+      "corrupt-gguf",
+      new RegExp(`align${n}\\.gguf.*general\\.alignment.* ${n}`),
+    ]),
+    [
+      "an alignment in words",
+      () => made("words.gguf", [tensor], { metadata: { "general.alignment": "64" } }),
+      "corrupt-gguf",
+      /alignment is 64, which is no power of two/,
+    ],
+    [
+      "a part of a split model",
+      () => made("part.gguf", [tensor], { metadata: { "split.count": 3 } }),
+      "usage",
+      /part\.gguf is one of 3 parts.*llama-gguf-split --merge/,
+    ],
+  ];
+  const word = (value: number) => Buffer.from(Uint32Array.of(value).buffer);
+  const cutBy = (bytes: number) => {
+    truncateSync(made("cut-tensor.gguf", [tensor]), 640 - bytes);
+    return file("cut-tensor.gguf");
+  };
+  const circle = () => {
+    symlinkSync(file("circle.gguf"), file("circle.gguf"));
+    return file("circle.gguf");
+  };
+
+  it.each(broken)("refuses %s", async (_, make, code, message) => {
+    const error = await readModel(make()).catch((e) => e);
+    expect(error.message).toMatch(message);
+    expect(error).toMatchObject({ name: "BrownianError", code });
+  });
+
+  it("says of a header that is cut anywhere that it is cut", async () => {
+    const whole = made("whole.gguf", [tensor, { ...tensor, name: "b.weight" }], { metadata: { "tokenizer.list": ["a", "bc"] } });
+    const bytes = readFileSync(whole);
+    const header = writeGguf(whole, [tensor, { ...tensor, name: "b.weight" }], { metadata: { "tokenizer.list": ["a", "bc"] } });
+    for (let end = 4; end < header; end++) {
+      const path = written("cut-header.gguf", bytes.subarray(0, end));
+      await expect(readModel(path), `cut at ${end}`).rejects.toMatchObject({
+        code: "truncated-gguf",
+        message: expect.stringMatching(/cut-header\.gguf ends within its header/),
+      });
+    }
+  });
+
+  it("refuses a pipe without waiting for someone to write into it", async () => {
+    if (spawnSync("mkfifo", [file("pipe.gguf")]).status !== 0) return; // no such things here
+    await expect(readModel(file("pipe.gguf"))).rejects.toMatchObject({ code: "file-access" });
+  });
+
+  it.skipIf(process.platform === "win32")("refuses what may not be read", async () => {
+    mkdirSync(file("open"), { mode: 0o755 });
+    chmodSync(folder, 0o755);
+    const path = made("open/secret.gguf", [tensor]);
+    chmodSync(path, 0);
+    const isRoot = process.getuid?.() === 0; // who may read everything
+    if (isRoot) process.seteuid?.(65534);
+    const reading = readModel(path).catch((e) => e);
+    const error = await reading.finally(() => isRoot && process.seteuid?.(0));
+    expect(error).toMatchObject({ code: "file-access", message: expect.stringMatching(/secret\.gguf may not be accessed/) });
+  });
+
+  it("reads the directory of a model with a vocabulary of 100,000 in a second or two", async () => {
+    const tokens = Array.from({ length: 100_000 }, (_, i) => `token ${i}`);
+    const path = made("vocabulary.gguf", [tensor], { metadata: { "tokenizer.ggml.tokens": tokens } });
+    const model = await readModel(path);
+    expect(model.metadata["tokenizer.ggml.tokens"]).toEqual(tokens);
+    expect(model.tensors[0]).toMatchObject({ name: "a.weight", bytes: 512, offset: model.size - 512 });
+  }, 5_000);
+});

@@ -1,0 +1,49 @@
+// Memory while a file is moved must not grow with the file: measured on /proc, without the mapped file's own pages.
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { native, wasm } from "../../support/backends.js";
+import { scratchFolder, writeGguf } from "../../support/synthetic-gguf.js";
+
+const folder = scratchFolder();
+const module = new URL("../../../dist/index.js", import.meta.url).href;
+
+/** Peak of the process's own memory (RssAnon) in MB while a Q8_0 file of this size is moved. */
+function peak(megabytes: number, backend: string): number {
+  const model = join(folder, `${megabytes}.gguf`);
+  // A block of scale 1/16 and codes of all sizes, over and over.
+  const block = Uint8Array.from({ length: 34 }, (_, i) => (i === 0 ? 0 : i === 1 ? 0x2c : i * 7));
+  const data = new Uint8Array(megabytes * 1e6 - ((megabytes * 1e6) % (34 * 128)));
+  for (let at = 0; at < data.length; at += 34) data.set(block, at);
+  writeGguf(model, [{ name: "w", type: "Q8_0", shape: [4096, data.length / (34 * 128)], data }]);
+  const program = `
+    import { readFileSync } from "node:fs";
+    import { perturbFile } from ${JSON.stringify(module)};
+    let peak = 0;
+    const look = () => { peak = Math.max(peak, Number(/RssAnon:\\s+(\\d+)/.exec(readFileSync("/proc/self/status", "utf8"))[1])); };
+    const timer = setInterval(look, 5);
+    const { changed } = await perturbFile(process.argv[1], process.argv[2], { sigma: 0.05, onProgress: look });
+    clearInterval(timer);
+    if (changed < 1e6) throw new Error("nothing moved");
+    console.log(peak / 1024);`;
+  const env = { ...process.env, BROWNIAN_BACKEND: backend };
+  const child = spawnSync(process.execPath, ["--input-type=module", "-e", program, "--", model, join(folder, "out.gguf")], {
+    env,
+    encoding: "utf8",
+  });
+  expect(child.stderr).toBe("");
+  return Number(child.stdout);
+}
+
+describe.skipIf(process.platform !== "linux")("peak memory of perturbFile", () => {
+  it.each([native.length > 0 ? ["native"] : [], wasm.length > 0 ? ["wasm"] : []].flat())(
+    "on %s is the same for 16 and for 160 MB, and small",
+    (backend) => {
+      const small = peak(16, backend);
+      const large = peak(160, backend);
+      expect(large).toBeLessThan(200);
+      // Ten times the file: garbage collection moves the peak by some MB, the file's size would move it by 144.
+      expect(large - small).toBeLessThan(40);
+    },
+  );
+});

@@ -1,0 +1,135 @@
+// What is particular to WebAssembly: modules that stand alone, numbers that assembly/ repeats, leaves and rows that cross the stage,
+// and plain reasons where it cannot run. That its bytes are those of plain JavaScript: equality.test.ts.
+import { readFileSync } from "node:fs";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { Kernels } from "../../src/kernels/contract.js";
+import { WASM as SCALAR } from "../../src/kernels/generated/scalar.wasm.js";
+import { WASM as SIMD } from "../../src/kernels/generated/simd.wasm.js";
+import { jsKernels } from "../../src/kernels/js.js";
+import { loadWasm } from "../../src/kernels/wasm.js";
+import { encodedFormat, formatNamed } from "../../src/lattice/formats.js";
+import { ALIAS_FIRST, ALIAS_ROW, ALIAS_SHIFT } from "../../src/laws/alias.js";
+import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD } from "../../src/laws/decay.js";
+import type { Move } from "../../src/laws/move.js";
+import { TILE } from "../../src/laws/moves.js";
+import * as contract from "../../src/laws/numbers.js";
+import { Field, Kind, StepKind, SUM_LEAF } from "../../src/laws/numbers.js";
+import { HITS_MOST, LAW_COLUMNS, LAW_ROWS } from "../../src/laws/tables.js";
+import { wasm } from "../support/backends.js";
+
+const I8 = encodedFormat(formatNamed("I8")!);
+const MOVE: Omit<Move, "format" | "steps" | "rowLength" | "index"> = {
+  sigma: 1,
+  inSteps: false,
+  rounding: contract.Rounding.matched,
+  key: { k0: 0x12345678, k1: 0x9abcdef0 },
+  tick: 5,
+};
+
+/** Bytes that differ from each other and from call to call: a multiplicative walk. */
+function someBytes(n: number, salt: number): Uint8Array {
+  return Uint8Array.from({ length: n }, (_, i) => Math.imul(i + salt, 0x9e3779b1) >>> 24);
+}
+
+function expectSame(kernels: Kernels, data: Uint8Array, move: Move): void {
+  const expected = data.slice();
+  const changed = jsKernels.perturb(expected, move);
+  // Between guards: nothing beside the caller's view may be written.
+  const around = new Uint8Array(data.length + 9).fill(0xa5);
+  around.set(data, 5);
+  expect(kernels.perturb(around.subarray(5, 5 + data.length), move)).toBe(changed);
+  expect(Buffer.compare(around.subarray(5, 5 + data.length), expected)).toBe(0);
+  expect([...around.subarray(0, 5), ...around.subarray(5 + data.length)]).toEqual(Array(9).fill(0xa5));
+  const sum = (k: Kernels) => k.sumSquares(data, move.format, move.steps, move.rowLength, move.index, 0.25);
+  expect(sum(kernels)).toBe(sum(jsKernels));
+}
+
+describe("modules", () => {
+  it.each([
+    ["scalar", SCALAR],
+    ["simd", SIMD],
+  ])("%s imports nothing and is content with 1 MiB", (_, code) => {
+    const module = new WebAssembly.Module(Buffer.from(code, "base64"));
+    expect(WebAssembly.Module.imports(module)).toEqual([]);
+    const { memory } = new WebAssembly.Instance(module).exports as { memory: WebAssembly.Memory };
+    expect(memory.buffer.byteLength).toBeLessThanOrEqual(1 << 20);
+  });
+
+  it("repeat the contract's numbers", () => {
+    const source = readFileSync(new URL("../../assembly/memory.ts", import.meta.url), "utf8");
+    const numbers = new Map([...source.matchAll(/export const (\w+): [iu]32 = (\d+);/g)].map((m) => [m[1], Number(m[2])]));
+    const spelled = (name: string) => name.replace(/[A-Z]/g, "_$&").toUpperCase();
+    const known = new Map<string, number>([
+      ["TILE", TILE],
+      ["LAW_ROWS", LAW_ROWS],
+      ["LAW_COLUMNS", LAW_COLUMNS],
+      ["HITS_MOST", HITS_MOST],
+      ["ALIAS_SHIFT", ALIAS_SHIFT],
+      ["ALIAS_FIRST", ALIAS_FIRST],
+      ["ALIAS_ROW", ALIAS_ROW],
+      ["DECAY_HEAD", DECAY_HEAD],
+      ["DECAY_COLUMNS", DECAY_COLUMNS],
+      ["DECAY_FIRST", DECAY_FIRST],
+      ["PLANE_FIELDS", contract.PLANE_FIELDS],
+      ["LATTICE", Kind.lattice],
+      ["F32_KIND", Kind.f32],
+      ["F16_KIND", Kind.f16],
+      ["UNIFORM", contract.Levels.uniform],
+      ["E2M1", contract.Levels.e2m1],
+      ["EXTERNAL", StepKind.external],
+      ...Object.entries(StepKind).map(([name, n]): [string, number] => [`STEP_${spelled(name)}`, n]),
+      ["NEAREST", contract.Rounding.nearest],
+      ["MATCHED", contract.Rounding.matched],
+      ...Object.entries(Field).map(([name, at]): [string, number] => [spelled(name), at]),
+      ...Object.entries(contract.Purpose).map(([name, n]): [string, number] => [`${spelled(name).replace(/^_/, "")}_PURPOSE`, n]),
+    ]);
+    expect(numbers.size).toBeGreaterThan(20);
+    for (const [name, value] of numbers) expect(value, name).toBe(known.get(name as string));
+  });
+});
+
+describe.each(wasm)("$name", ({ kernels }) => {
+  it.each([1, 7, 4095, 4096, 4097, 65535, 65537, 100_000])("follows rows of %i weights across tiles and leaves", (rowLength) => {
+    const index = 12_345;
+    const n = 2 * SUM_LEAF + 77;
+    const steps = new Float32Array(Math.ceil((index + n) / rowLength)).map((_, row) => (row % 5 === 0 ? 0 : 0.25 + (row % 11)));
+    expectSame(kernels, someBytes(n, rowLength), { ...MOVE, format: I8, steps, rowLength, index });
+  });
+
+  it("takes indices up to the largest safe integer", () => {
+    const n = 5000;
+    const move = { ...MOVE, format: I8, steps: Float32Array.of(1), rowLength: Number.MAX_SAFE_INTEGER };
+    // The words of moves serve eight weights a block: 2^35 weights are where its lower half wraps around.
+    for (const index of [2 ** 35 - 2501, 2 ** 34 - 77, Number.MAX_SAFE_INTEGER - n]) {
+      expectSame(kernels, someBytes(n, 3), { ...move, index });
+      expectSame(kernels, someBytes(n, 4), { ...move, index, sigma: 3 });
+    }
+  });
+
+  it("refines moves that 15 bits leave open", () => {
+    // At s = 1 one weight in 5500 is left open: about 70 here, each of them a chance to differ.
+    const n = 6 * SUM_LEAF;
+    const move = { ...MOVE, format: I8, steps: Float32Array.of(1), rowLength: Number.MAX_SAFE_INTEGER, index: 1 };
+    expectSame(kernels, new Uint8Array(n), move);
+    expectSame(kernels, new Uint8Array(n), { ...move, sigma: Math.fround(0.004) });
+  });
+});
+
+describe("where WebAssembly cannot run", () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it("says that there is none", () => {
+    vi.stubGlobal("WebAssembly", undefined);
+    expect(() => loadWasm("scalar")).toThrow("this host has no WebAssembly");
+  });
+
+  it("says which code the host refuses, SIMD by default", () => {
+    vi.stubGlobal("WebAssembly", { validate: () => false });
+    expect(() => loadWasm(undefined)).toThrow("this host's WebAssembly does not run simd128 code");
+    expect(() => loadWasm("scalar")).toThrow("this host's WebAssembly does not run scalar code");
+  });
+
+  it("knows no other ISA", () => {
+    expect(() => loadWasm("avx2")).toThrow("there is no WebAssembly module for avx2, only for simd128, scalar");
+  });
+});

@@ -1,0 +1,275 @@
+// How weights move in time: stationary laws, autocorrelation and growth on live files, against closed formulas; the same bytes on every backend;
+// schedules; faults.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import { LiveCopy, openMover, readModel, type Tensor, type TensorToMove } from "../../../src/files/index.js";
+import type { Kernels } from "../../../src/kernels/contract.js";
+import { jsKernels } from "../../../src/kernels/js.js";
+import { collide, collisionThreshold } from "../../../src/lattice/collide.js";
+import { makeMove, supportedFormat } from "../../../src/lattice/perturb.js";
+import { CELL } from "../../../src/laws/numbers.js";
+import { streamKey } from "../../../src/noise/index.js";
+import { exponential, linear, Thermostat } from "../../../src/thermostat/index.js";
+import { native, variants } from "../../support/backends.js";
+import { scratchFolder, writeGguf } from "../../support/synthetic-gguf.js";
+
+const folder = scratchFolder();
+
+/** Q8_0 blocks of step 1/16 whose codes are 0: rails are far, and a code is its move. */
+function still(name: string, weights: number) {
+  const data = new Uint8Array((weights / 32) * 34);
+  for (let at = 0; at < data.length; at += 34) data[at + 1] = 0x2c;
+  return { name, type: "Q8_0", shape: [32, weights / 32], data };
+}
+
+/** The moves of every weight of a tensor as they are in the file now. */
+function moves(path: string, tensor: Tensor): Int8Array {
+  const bytes = readFileSync(path).subarray(tensor.offset, tensor.offset + tensor.bytes);
+  const k = new Int8Array(tensor.weights);
+  for (let i = 0; i < k.length; i++) k[i] = bytes[Math.floor(i / 32) * 34 + 2 + (i % 32)] as number;
+  return k;
+}
+
+const WEIGHTS = 1 << 20;
+const path = join(folder, "still.gguf");
+writeGguf(path, [still("a", WEIGHTS)]);
+
+function moments(k: Int8Array): { mean: number; variance: number } {
+  let sum = 0;
+  let squares = 0;
+  for (const x of k) {
+    sum += x;
+    squares += x * x;
+  }
+  return { mean: sum / k.length, variance: squares / k.length };
+}
+
+function product(a: Int8Array, b: Int8Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
+  return sum / a.length;
+}
+
+const S = 1.5; // steps
+const open = (dynamics: string, tau = 32) =>
+  Thermostat.open(path, { sigma: S, scale: "step", dynamics, tau, seed: 11n, scratch: folder });
+
+describe("on a live file of a million weights", () => {
+  it("andersen keeps mean and variance, and forgets as e^(-t/tau)", async () => {
+    const tau = 8;
+    const bath = await open("andersen", tau);
+    const [tensor] = bath.tensors as [Tensor];
+    const times = [1, tau / 2, tau, 2 * tau];
+    // Averaged over starts: cells collide together, so one pair of times has the noise of 4,096 coins only.
+    const starts = 24;
+    const states: Int8Array[] = [];
+    for (let t = 0; t < starts + 2 * tau; t++) {
+      states.push(moves(bath.livePath, tensor));
+      await bath.tick();
+    }
+    await bath.close();
+    for (const t of times) {
+      let sum = 0;
+      for (let start = 0; start < starts; start++) sum += product(states[start] as Int8Array, states[start + t] as Int8Array);
+      const correlation = sum / starts / S ** 2;
+      expect(Math.abs(correlation - Math.exp(-t / tau))).toBeLessThan(0.03 * Math.max(Math.exp(-t / tau), 0.5));
+    }
+    const { mean, variance } = moments(states.at(-1) as Int8Array);
+    // k of variance s^2 and kurtosis below 4: five standard errors.
+    expect(Math.abs(mean)).toBeLessThan((5 * S) / Math.sqrt(WEIGHTS));
+    expect(Math.abs(variance / S ** 2 - 1)).toBeLessThan(5 * Math.sqrt(3 / WEIGHTS));
+  }, 30_000);
+
+  it("wiener spreads as sigma^2 t / tau from nothing", async () => {
+    const bath = await open("wiener", 16);
+    const [tensor] = bath.tensors as [Tensor];
+    expect(moments(moves(bath.livePath, tensor)).variance).toBe(0);
+    for (let t = 1; t <= 24; t++) {
+      const { changed, weights } = await bath.tick();
+      expect(weights).toBe(WEIGHTS);
+      expect(changed).toBeGreaterThan(0);
+      if (t % 8 !== 0) continue;
+      const { mean, variance } = moments(moves(bath.livePath, tensor));
+      expect(Math.abs(mean)).toBeLessThan((5 * S * Math.sqrt(t / 16)) / Math.sqrt(WEIGHTS));
+      expect(Math.abs(variance / ((S ** 2 * t) / 16) - 1)).toBeLessThan(5 * Math.sqrt(4 / WEIGHTS));
+    }
+    const k = moves(bath.livePath, tensor);
+    expect(await bath.difference()).toBe(k.filter((x) => x !== 0).length);
+    await bath.restore();
+    expect(readFileSync(bath.livePath).equals(readFileSync(path))).toBe(true);
+    await bath.close();
+  });
+
+  it("langevin keeps mean and variance, and forgets as e^(-t/tau)", async () => {
+    const tau = 8;
+    const bath = await open("langevin", tau);
+    const [tensor] = bath.tensors as [Tensor];
+    for (let t = 0; t < 10; t++) await bath.tick();
+    const start = moves(bath.livePath, tensor);
+    for (let t = 1; t <= 2 * tau; t++) {
+      await bath.tick();
+      if (![1, tau / 2, tau, 2 * tau].includes(t)) continue;
+      // A million independent products of variance near s^4.
+      const correlation = product(start, moves(bath.livePath, tensor)) / S ** 2;
+      expect(Math.abs(correlation - Math.exp(-t / tau))).toBeLessThan(0.03 * Math.exp(-t / tau));
+    }
+    const { mean, variance } = moments(moves(bath.livePath, tensor));
+    expect(Math.abs(mean)).toBeLessThan((5 * S) / Math.sqrt(WEIGHTS));
+    expect(Math.abs(variance / S ** 2 - 1)).toBeLessThan(0.01);
+    expect(await bath.difference()).toBeGreaterThan(WEIGHTS / 2);
+    bath.configure({ rounding: "nearest" });
+    await expect(bath.tick()).rejects.toMatchObject({ code: "usage", message: expect.stringMatching(/langevin.*nearest/) });
+    await bath.close();
+  });
+
+  it("white does not remember", async () => {
+    const bath = await open("white");
+    const [tensor] = bath.tensors as [Tensor];
+    const before = moves(bath.livePath, tensor);
+    await bath.tick();
+    const correlation = product(before, moves(bath.livePath, tensor)) / S ** 2;
+    expect(Math.abs(correlation)).toBeLessThan(5 / Math.sqrt(WEIGHTS));
+    await bath.close();
+  });
+});
+
+describe("collisions", () => {
+  const mixed = join(folder, "mixed.gguf");
+  const random = (length: number) => {
+    const data = new Uint8Array(length);
+    let x = 1;
+    for (let i = 0; i < length; i++) {
+      x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+      data[i] = (x >>> 24) & 0x3f;
+    }
+    return data;
+  };
+  writeGguf(mixed, [
+    { name: "q4", type: "Q4_0", shape: [32, 9_001], data: random(9_001 * 18) },
+    { name: "q6", type: "Q6_K", shape: [256, 1_100], data: random(1_100 * 210) },
+    { name: "f16", type: "F16", shape: [5_000], data: random(10_000) },
+    { name: "f32", type: "F32", shape: [100], data: random(400) },
+  ]);
+
+  it("happen with the probability asked for, independently in every tensor and tick", () => {
+    const cells = 1 << 16;
+    const kernels: Kernels = { ...jsKernels, perturb: () => 1 };
+    const hit = (name: string, tick: number) => {
+      const live = new Uint8Array(cells * CELL);
+      const pristine = new Uint8Array(cells * CELL).fill(1);
+      const move = { ...moveOf("I8", name, tick), index: 0 };
+      collide(live, pristine, move, collisionThreshold(0.25), kernels);
+      return Uint8Array.from({ length: cells }, (_, cell) => live[cell * CELL] as number);
+    };
+    const count = (a: Uint8Array, b = a) => a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);
+    const error = (p: number) => 5 * Math.sqrt(cells * p * (1 - p));
+    const a = hit("a", 1);
+    expect(Math.abs(count(a) - cells / 4)).toBeLessThan(error(1 / 4));
+    expect(Math.abs(count(a, hit("b", 1)) - cells / 16)).toBeLessThan(error(1 / 16));
+    expect(Math.abs(count(a, hit("a", 2)) - cells / 16)).toBeLessThan(error(1 / 16));
+  });
+
+  it("of probability 0 and 1 leave and draw everything", () => {
+    const pristine = random(64 * 34);
+    const live = new Uint8Array(pristine.length);
+    const move = { ...moveOf("Q8_0", "a", 3), index: 0 };
+    expect(collide(live, pristine, move, collisionThreshold(0), jsKernels)).toBe(0);
+    expect(live.every((x) => x === 0)).toBe(true);
+    const drawn = pristine.slice();
+    const changed = jsKernels.perturb(drawn, move);
+    expect(collide(live, pristine, move, collisionThreshold(1), jsKernels)).toBe(changed);
+    expect(Buffer.compare(live, drawn)).toBe(0);
+  });
+
+  function moveOf(type: string, name: string, tick: number) {
+    return makeMove(supportedFormat(type), {
+      sigma: 0.5,
+      inSteps: true,
+      key: streamKey(5n, name),
+      tick,
+      rounding: "matched",
+      index: 0,
+      steps: null,
+      rowLength: 1,
+    });
+  }
+
+  /** The live file after ticks of collisions, and a diffusion at the end. */
+  async function moved(kernels: Kernels, prepared: boolean): Promise<Buffer> {
+    const model = await readModel(mixed);
+    const copy = await LiveCopy.create(model, { dir: folder });
+    const mover = await openMover(copy.path, mixed, kernels);
+    const list: TensorToMove[] = model.tensors.map((tensor) => ({ tensor, move: moveOf(tensor.type, tensor.name, 0) }));
+    let ready = 0;
+    for (let tick = 1; tick <= 100; tick++) {
+      const threshold = collisionThreshold(0.1);
+      const apply = prepared ? mover.prepareCollide?.(list, tick, threshold) : undefined;
+      // What is not ready by then is made at once: the same bytes. The background has to wait for a core, so at least one tick waits for it.
+      if (apply && ready === 0) await setTimeout(Math.min(2 ** tick, 2000));
+      const changed = apply?.();
+      if (changed === undefined) await mover.collide(list, tick, threshold);
+      else ready++;
+    }
+    if (prepared && mover.prepareCollide !== undefined) expect(ready).toBeGreaterThan(0);
+    let different = 0;
+    for (const { tensor, move } of list) {
+      for (let tick = 200; tick < 205; tick++) await mover.relax(tensor, { ...move, tick }, Math.fround(0.9));
+      await mover.diffuse(tensor, { ...move, tick: 101 });
+      different += await mover.difference(tensor);
+    }
+    expect(different).toBeGreaterThan(0);
+    await mover.close();
+    const bytes = readFileSync(copy.path);
+    await copy.dispose();
+    return Buffer.concat([bytes, Buffer.from(String(different))]);
+  }
+
+  const expected = moved(jsKernels, false);
+  it.each(variants)("on $name: the same bytes after 100 ticks", async ({ kernels }) => {
+    expect((await moved(kernels, false)).equals(await expected)).toBe(true);
+  });
+  it.each(native)("on $name: the same when they are made ready beforehand", async ({ kernels }) => {
+    expect((await moved(kernels, true)).equals(await expected)).toBe(true);
+  });
+});
+
+describe("a schedule", () => {
+  it("goes from one end to the other", () => {
+    expect([0, 5, 10, 99].map(linear(0.2, 0.1, 10))).toEqual([0.2, 0.15000000000000002, 0.1, 0.1]);
+    expect([0, 1, 2, 3].map(exponential(8, 2, 2))).toEqual([8, 4, 2, 2]);
+    expect(() => linear(-1, 0, 1)).toThrow(/from must be/);
+    expect(() => exponential(1, 0, 1)).toThrow(/to must be/);
+    expect(() => linear(1, 0, 0)).toThrow(/ticks must be/);
+  });
+
+  it("sets sigma at every tick; one that gives no number is refused by tick and value", async () => {
+    const bath = await Thermostat.open(path, { sigma: linear(1, 0, 2), scale: "step", dynamics: "white", scratch: folder });
+    const [tensor] = bath.tensors as [Tensor];
+    await bath.tick();
+    expect(Math.abs(moments(moves(bath.livePath, tensor)).variance / 0.25 - 1)).toBeLessThan(0.02);
+    await bath.tick();
+    expect(moments(moves(bath.livePath, tensor)).variance).toBe(0);
+    bath.configure({ sigma: (tick) => (tick === 0 ? 1 : Number.NaN) });
+    await bath.start();
+    await expect(bath.tick()).rejects.toMatchObject({ code: "usage", message: expect.stringMatching(/sigma\(1\).*NaN/) });
+    await bath.close();
+  });
+});
+
+describe("faults", () => {
+  it("tau must be above 0", async () => {
+    for (const tau of [0, -1, Number.NaN]) await expect(open("andersen", tau)).rejects.toMatchObject({ code: "usage" });
+  });
+
+  it("an aborted tick says why, and a restore makes up for it", async () => {
+    const bath = await open("wiener");
+    await bath.tick();
+    await expect(bath.tick({ signal: AbortSignal.abort() })).rejects.toThrow(/abort/);
+    await bath.restore();
+    expect(readFileSync(bath.livePath).equals(readFileSync(path))).toBe(true);
+    await bath.close();
+  });
+});
