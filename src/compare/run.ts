@@ -10,7 +10,7 @@ import { Noise, type Seed, seed64 } from "../noise/index.js";
 import { noiseFlipRate, type Profile, weightSigma } from "../sampling/calibration.js";
 import { argmax, gaussianMax, kl, softmax } from "../sampling/index.js";
 import { dynamicsNamed } from "../thermostat/dynamics/index.js";
-import { DEFAULT_TAU } from "../thermostat/thermostat.js";
+import { DEFAULT_TAU } from "../thermostat/noise.js";
 import { autocorrelation, type Remembered } from "./autocorrelation.js";
 import {
   at,

@@ -2,8 +2,7 @@
 
 export type { Comparison, ComparisonSettings } from "../compare/comparison.js";
 export { type CompareOptions, compare } from "../compare/run.js";
-export { describeEngine, type Seen } from "../engine/node-llama-cpp.js";
-export type { Probe, TensorClass } from "../engine/probe.js";
+export { describeEngine, type EngineName, type Probe, type Seen, type TensorClass } from "../engine/index.js";
 export { type CalibrateOptions, calibrate } from "./calibrate.js";
 export {
   type Expected,
@@ -12,8 +11,10 @@ export {
   type LoadOptions,
   loadModel,
   Model,
+  type SamplingOptions,
   type ScoreOptions,
   type UncertainToken,
   type Uncertainty,
   type UncertaintyOptions,
+  type WindowOptions,
 } from "./model.js";
