@@ -1,4 +1,4 @@
-// Sampling by noise on the logits: the bridge between softmax and moving weights. docs/sampling.md derives it.
+// Sampling by noise on the logits: the bridge between softmax and moving weights. docs/guides/sampling.md derives it.
 //   softmax at T:      argmax_i (z_i + T g_i), g_i independent standard Gumbel numbers
 //   moving weights:    argmax_i (z_i + e_i),   e_i Gaussian and correlated: what the moved weights make of them
 
