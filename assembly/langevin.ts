@@ -9,14 +9,14 @@ import {
   DECAY_COLUMNS,
   DECAY_FIRST,
   DECAY_HEAD,
-  EXTERNAL,
+  STEP_EXTERNAL,
   F16_KIND,
   F32_KIND,
   field,
   GROUP,
   HI,
   KIND,
-  LATTICE,
+  LATTICE_KIND,
   LEVELS,
   LO,
   PRISTINE_CODES,
@@ -285,7 +285,7 @@ export function relax(
   const group = field(GROUP);
   const blocks = bytes / blockBytes;
   const tileBlocks = TILE / weights;
-  const external = field(STEP) == EXTERNAL;
+  const external = field(STEP) == STEP_EXTERNAL;
   const uniform = field(LEVELS) == UNIFORM;
   let index = (<u64>indexHi << 32) | <u64>indexLo;
   let row = STEPS;
@@ -297,7 +297,7 @@ export function relax(
     const count = some * weights;
     beginTile(index, count);
     index += <u64>count;
-    if (kind != LATTICE) {
+    if (kind != LATTICE_KIND) {
       changed += kind == F32_KIND ? relaxFloats(live, pristine, count) : relaxHalves(live, pristine, count);
       continue;
     }

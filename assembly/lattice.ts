@@ -6,14 +6,14 @@ import { moveFloats, moveHalves } from "./float-moves";
 import {
   BYTES,
   CLASSES,
-  EXTERNAL,
+  STEP_EXTERNAL,
   F32_KIND,
   field,
   GROUP,
   HALVES,
   HI,
   KIND,
-  LATTICE,
+  LATTICE_KIND,
   LEVELS,
   LO,
   MATCHED,
@@ -293,8 +293,8 @@ export function perturb(
   const blockBytes = field(BYTES);
   const blocks = bytes / blockBytes;
   const tileBlocks = TILE / weights;
-  const uniform = kind == LATTICE && field(LEVELS) == UNIFORM;
-  const external = field(STEP) == EXTERNAL;
+  const uniform = kind == LATTICE_KIND && field(LEVELS) == UNIFORM;
+  const external = field(STEP) == STEP_EXTERNAL;
   const grouped = uniform && !external;
   even = grouped ? ctz<i32>(field(GROUP)) : -1;
   if (grouped) {
@@ -329,7 +329,7 @@ export function perturb(
       if (rare) changed += moveRareRows(data, runs);
     } else if (uniform) {
       changed += moveGroups(data, some);
-    } else if (kind == LATTICE) {
+    } else if (kind == LATTICE_KIND) {
       changed += moveTable(data, some, weights, blockBytes);
     } else if (kind == F32_KIND) changed += moveFloats(data, count);
     else changed += moveHalves(data, count);

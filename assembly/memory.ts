@@ -1,5 +1,6 @@
 // The module's memory: fixed places, no allocator. JavaScript writes to the stage, the steps, the format and the law; kernels own the rest.
-// Numbers of fields and kinds as in src/kernels/contract.ts.
+
+export * from "./contract";
 
 /** Weights a tile, and where sums cut rows with external steps. */
 export const TILE: i32 = 4096;
@@ -86,73 +87,6 @@ export const CODE_PLANES: usize = memory.data(2 * 40, 64);
 export const MOVED_PLACES: usize = memory.data(128 * 4, 64);
 export const MOVED_BEFORE: usize = memory.data(128, 64);
 export const MOVED_SEEN: usize = memory.data(512, 64);
-
-// Fields of the format.
-export const KIND: i32 = 0;
-export const WEIGHTS: i32 = 1;
-export const BYTES: i32 = 2;
-export const BIAS: i32 = 3;
-export const LEVELS: i32 = 4;
-export const LO: i32 = 5;
-export const HI: i32 = 6;
-export const GROUP: i32 = 7;
-export const STEP: i32 = 8;
-export const STEP_OFFSET: i32 = 9;
-export const SCALES_OFFSET: i32 = 10;
-export const PLANES: i32 = 11;
-export const PLANE_OFFSET: i32 = 12;
-export const PLANE_BITS: i32 = 13;
-export const PLANE_SHIFT: i32 = 14;
-export const PLANE_GROUP: i32 = 15;
-export const PLANE_STRIDE: i32 = 16;
-export const PLANE_RUN: i32 = 17;
-export const PLANE_FIELDS: i32 = 6;
-
-export const LATTICE: i32 = 0;
-export const F32_KIND: i32 = 1;
-export const F16_KIND: i32 = 2;
-export const UNIFORM: i32 = 0;
-export const E2M1: i32 = 2;
-
-// Kinds of steps.
-export const EXTERNAL: i32 = 0;
-export const STEP_F16: i32 = 1;
-export const STEP_F16_ORIGIN: i32 = 2;
-export const STEP_K2: i32 = 3;
-export const STEP_K3: i32 = 4;
-export const STEP_K4: i32 = 5;
-export const STEP_K6: i32 = 6;
-export const STEP_IQ4: i32 = 7;
-export const STEP_E8M0: i32 = 8;
-
-export const NEAREST: i32 = 0;
-export const MATCHED: i32 = 2;
-
-export const NORMAL_PURPOSE: u32 = 1;
-export const MOVE_PURPOSE: u32 = 2;
-export const REFINE_PURPOSE: u32 = 3;
-export const ROUNDING_PURPOSE: u32 = 4;
-export const HIT_PURPOSE: u32 = 5;
-export const PULL_PURPOSE: u32 = 7;
-export const FINE_PURPOSE: u32 = 8;
-
-export const DRAW_PURPOSE: u32 = 9;
-export const SHARED_PURPOSE: u32 = 10;
-export const ROW_PURPOSE: u32 = 11;
-export const RARE_PURPOSE: u32 = 12;
-export const RARE_HITS_PURPOSE: u32 = 13;
-export const HALF_PURPOSE: u32 = 14;
-
-export const ALIAS_SHIFT: i32 = 19;
-export const ALIAS_FIRST: i32 = 1936;
-export const ALIAS_ROW: i32 = 160;
-
-export const DECAY_HEAD: i32 = 3;
-export const DECAY_COLUMNS: i32 = 256;
-export const DECAY_FIRST: i32 = 888;
-export const LAW_ROWS: i32 = 17;
-export const LAW_COLUMNS: i32 = 16;
-export const HITS_MOST: i32 = 128;
 
 // @ts-ignore: decorator
 @inline

@@ -5,14 +5,14 @@ import { levelOfCode, valueAt } from "./levels";
 import {
   BYTES,
   CODES,
-  EXTERNAL,
+  STEP_EXTERNAL,
   F16_KIND,
   F32_KIND,
   field,
   GROUP,
   KIND,
   LANES,
-  LATTICE,
+  LATTICE_KIND,
   LEVELS,
   STAGE,
   STEP,
@@ -61,7 +61,7 @@ function latticeLeaf(n: i32, rowLeft: i32, rowLength: i32): f64 {
     const count = min<i32>(TILE, n - tile);
     const data = STAGE + (tile / weights) * bytes;
     unpack(data, count / weights);
-    if (field(STEP) == EXTERNAL) {
+    if (field(STEP) == STEP_EXTERNAL) {
       for (let start = 0; start < count; ) {
         const end = min<i32>(count, start + rowLeft);
         sum += squareGroup(start, end, <f64>load<f32>(row), 0, UNIFORM);
@@ -109,5 +109,5 @@ function floatLeaf(n: i32): f64 {
 /** Of the weights in the first `bytes` bytes of the stage, at most one leaf; rows as in `perturb`. */
 export function sumSquares(bytes: i32, rowLeft: i32, rowLength: i32): f64 {
   const n = (bytes / field(BYTES)) * field(WEIGHTS);
-  return field(KIND) == LATTICE ? latticeLeaf(n, rowLeft, rowLength) : floatLeaf(n);
+  return field(KIND) == LATTICE_KIND ? latticeLeaf(n, rowLeft, rowLength) : floatLeaf(n);
 }

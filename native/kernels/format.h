@@ -5,55 +5,15 @@
 
 #include <vector>
 
+#include "../contract.h"
+
 namespace brownian {
-
-enum Field : int {
-  kKind, kWeights, kBytes, kBias, kLevels, kLo, kHi, kGroup, kStep, kStepOffset, kScalesOffset, kPlanes,
-  kPlaneOffset, kPlaneBits, kPlaneShift, kPlaneGroup, kPlaneStride, kPlaneRun,
-};
-constexpr int kPlaneFields = 6;
-constexpr int kFormatFields = 24;
-
-enum Kind : int { kLattice, kF32, kF16, kBF16 };
-enum Levels : int { kUniform, kIq4nl, kE2m1 };
-enum StepKind : int { kExternal, kStepF16, kStepF16Origin, kStepK2, kStepK3, kStepK4, kStepK6, kStepIq4, kStepE8m0, kStepUe4m3 };
-enum Rounding : int { kNearest, kStochastic, kMatched };
-enum Purpose : uint32_t { kBitsPurpose, kNormalPurpose, kMovePurpose, kRefinePurpose, kRoundingPurpose, kHitPurpose, kCollisionPurpose, kPullPurpose,
-  kFinePurpose, kDrawPurpose, kSharedPurpose, kRowPurpose, kRarePurpose, kRareHitsPurpose, kHalfPurpose, kColumnPurpose = 16 };
-
-constexpr int kLawRows = 17;
-constexpr int kLawColumns = 16;
-/// The table of src/laws/alias.ts: a row has first outcomes, second outcomes, and thresholds of eight variants, sixteen each.
-constexpr int kAliasShift = 19;
-constexpr uint32_t kAliasFirst = uint32_t(127 - 6) << (23 - kAliasShift);
-constexpr uint32_t kAliasStill = (uint32_t(127 + 2) << (23 - kAliasShift)) - kAliasFirst + 1;  // moves nothing
-constexpr uint32_t kAliasRow = 16 * 10;
-constexpr int kHitsMost = 128;
-constexpr int kHitsMeanBits = 6;  // 2^6 hits at most in a tile of rare moves, on average
-constexpr int kHitsClasses = 4;
-
-/// What `relax` needs of its factor, as src/laws/decay.ts makes it: a, 1 - a^2, sqrt(1 - a^2), and rows of betas.
-constexpr int kDecayHead = 3;
-constexpr int kDecayColumns = 256;
-constexpr int kDecayFirst = (127 - 16) * 8;
 
 /// Weights that are moved at a time; a multiple of every block.
 constexpr size_t kTile = 2048;
 
-/// Weights that have a row word, and bytes that weights of a tile share the lower bits of.
-constexpr size_t kPiece = 32;
-constexpr size_t kShared = 256;
-
-/// Weights of a piece, which rare moves of blocks are drawn for: a group, or this many of a longer one.
-constexpr size_t kRarePiece = 32;
+/// Weights of a piece, which rare moves of blocks are drawn for.
 inline size_t rare_piece(const int32_t* format) { return size_t(format[kGroup]) < kRarePiece ? size_t(format[kGroup]) : kRarePiece; }
-
-/// Weights that collide together.
-constexpr size_t kCell = 256;
-
-/// Weights in one partial sum of sumSquares, and where it cuts rows with external steps: part of the order of summation.
-constexpr size_t kSumLeaf = 65536;
-constexpr size_t kSumCut = 4096;
 
 /// The tables of src/laws/tables.ts: tails P(|k| >= j) * 2^15, how many columns of each row are not zero, and 2^32 P(hits <= n) of four means.
 struct LawTable {

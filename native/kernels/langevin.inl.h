@@ -90,7 +90,7 @@ struct Pulls {
 /// Calls use(start, length, step) for every run of a tile's weights that have one step.
 template <class Use>
 inline void each_run(const uint8_t* data, size_t blocks, size_t n, const Move& move, uint64_t index, Use use) {
-  if (move.format[kStep] == kExternal) {
+  if (move.format[kStep] == kStepExternal) {
     each_row(move.steps, move.row_length, index, n, use);
     return;
   }

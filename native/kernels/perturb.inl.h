@@ -8,7 +8,7 @@ inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const LawTa
   const size_t blocks = bytes / block_bytes, tile_blocks = kTile / weights;
   Draws draws(move.key, move.tick);
   if (format[kKind] == kLattice && format[kLevels] == kUniform) {
-    if (format[kStep] == kExternal) return RowMover(move, table, draws)(data, blocks);
+    if (format[kStep] == kStepExternal) return RowMover(move, table, draws)(data, blocks);
     return GroupMover(move, table, draws)(data, blocks);
   }
   const auto each_tile = [&](auto&& work) {

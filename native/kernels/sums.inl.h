@@ -278,7 +278,7 @@ inline double sum_squares(const uint8_t* data, size_t bytes, const int32_t* form
     double sums[GroupLeaves::kMost];
     switch (format[kKind]) {
       case kLattice:
-        if (format[kStep] == kExternal) {
+        if (format[kStep] == kStepExternal) {
           sums[0] = row_leaf(at, n, format, steps, row_length, index + leaf);
         } else {
           if (count - leaf >= GroupLeaves::kMost * kSumLeaf) leaves = GroupLeaves::kMost;

@@ -80,18 +80,11 @@ writeFileSync(
   `// The law of \`matched\` moves as numbers: tails P(|k| >= j) times 2^15 for variances v = 0, 1/4, ..., 4 (made by scripts/build/law-table.mjs,
 // which has the formulas). All three backends are handed this one table. Frozen: another table is another set of texts for every seed.
 
-/** Rows of {@link LAW_TAILS}: v = row / 4. */
-export const LAW_ROWS = ${ROWS};
-/** Columns of {@link LAW_TAILS}: column j - 1 holds P(|k| >= j). */
-export const LAW_COLUMNS = ${COLUMNS};
-
+/** LAW_ROWS rows (v = row / 4) of LAW_COLUMNS columns (column j - 1 holds P(|k| >= j)). */
 // biome-ignore format: one row a variance
 export const LAW_TAILS = new Float32Array([
 ${body}
 ]);
-
-/** The most hits in a tile of rare moves (laws/rare-rows.ts). */
-export const HITS_MOST = ${HITS_MOST};
 
 /** 2^32 P(N <= n) for n = 0, 1, ... hits, N being Poisson: a row of HITS_MOST numbers each for the means ${HITS_MEANS.slice(0, -1).join(", ")} and ${HITS_MEANS.at(-1)}. */
 // biome-ignore format: eight a line

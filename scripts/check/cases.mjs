@@ -3,6 +3,7 @@
 
 import { encodedFormat, FORMATS } from "../../dist/lattice/formats.js";
 import { Rounding, SUM_LEAF } from "../../dist/laws/numbers.js";
+import { relaxation } from "../../dist/laws/relaxation.js";
 
 /** xorshift32 (Marsaglia 2003): not the code under test. */
 function generator(seed) {
@@ -82,7 +83,7 @@ function moveCase(format, r, given = {}) {
       const numbers = [k.perturb(out, move), k.sumSquares(bytes, move.format, move.steps, rowLength, index, 0)];
       if (move.rounding !== Rounding.matched) return { out, numbers };
       const relaxed = out.slice();
-      numbers.push(k.relax(relaxed, bytes, { ...move, tick: (move.tick + 1) >>> 0 }, keep));
+      numbers.push(k.evolve(relaxed, bytes, { ...move, tick: (move.tick + 1) >>> 0 }, relaxation, keep));
       return { out: Buffer.concat([out, relaxed]), numbers };
     },
   };

@@ -1,6 +1,7 @@
 // What a backend is: the calls that native, WASM and JS each answer with the same bits. The facade (noise/, lattice/) checks arguments;
 // a kernel may rely on them. Nothing here knows about files, tensors' names or what sigma is relative to.
 
+import type { Evolution } from "../laws/evolution.js";
 import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
 
 export interface Kernels {
@@ -22,11 +23,10 @@ export interface Kernels {
   perturbAsync?(data: Uint8Array, move: Move): Promise<number>;
 
   /**
-   * One step of the dynamics `langevin` (laws/langevin.ts): `live` and `pristine` are the same whole blocks of one tensor, and every
-   * weight of `live` is pulled towards its pristine value by the factor `keep` = e^(-1/tau) (a float32, 0 <= keep < 1), then kicked, so that
-   * its stationary standard deviation is sigma. Moves are `matched`. Returns how many codes of `live` changed.
+   * One step of an evolution by its one number: `live` and `pristine` are the same whole blocks of one tensor. Returns how many codes of `live`
+   * changed.
    */
-  relax(live: Uint8Array, pristine: Uint8Array, move: Move, keep: number): number;
+  evolve(live: Uint8Array, pristine: Uint8Array, move: Move, law: Evolution, strength: number): number;
 
   /**
    * `total` plus the sum of the squares of the weights, in float64, in one order: leaves of SUM_LEAF weights, each summed from zero
@@ -99,8 +99,8 @@ export interface MappedFile {
   apply(prepared: PreparedCollisions): number | null;
   /** How many codes differ from those of `source` (same offset). */
   difference(offset: number, length: number, format: EncodedFormat, source: MappedFile): Promise<number>;
-  /** `relax` of `length` bytes at `offset`, the pristine ones in `source` at the same offset; resolves to the number of changed codes. */
-  relax(offset: number, length: number, move: Move, source: MappedFile, keep: number): Promise<number>;
+  /** `evolve` of `length` bytes at `offset`, the pristine ones in `source` at the same offset; resolves to the number of changed codes. */
+  evolve(offset: number, length: number, move: Move, source: MappedFile, law: Evolution, strength: number): Promise<number>;
   /** Copies `length` bytes at `offset` from `source` (same offset). */
   copyFrom(source: MappedFile, offset: number, length: number): Promise<void>;
   sumSquares(

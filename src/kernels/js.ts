@@ -1,10 +1,9 @@
 // The backend that runs anywhere: plain JavaScript. It is also the specification: native and WASM must give its bits.
 
 import { type Group, halfToFloat, unpack } from "../laws/codes.js";
-import { perturbColumns, relaxColumns } from "../laws/columns.js";
+import { perturbColumns } from "../laws/columns.js";
 import { difference } from "../laws/difference.js";
 import { moveFloats, moveHalves } from "../laws/floats.js";
-import { relax } from "../laws/langevin.js";
 import { beginLattice, eachGroup, eachRow, moveLattice } from "../laws/lattice.js";
 import { levelOfCode, levelsOf } from "../laws/levels.js";
 import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
@@ -31,8 +30,8 @@ export const jsKernels: Kernels = {
   uniform,
   normal,
   perturb: (data, move) => (move.columns ? perturbColumns(data, move, { bits, normal }) : perturb(data, move)),
-  relax: (live, pristine, move, keep) =>
-    move.columns ? relaxColumns(live, pristine, move, keep, { bits, normal }) : relax(live, pristine, move, keep),
+  evolve: (live, pristine, move, law, strength) =>
+    law.step(live, pristine, move, law.parameters(strength, move.format), { bits, normal }),
   sumSquares,
   difference,
 };

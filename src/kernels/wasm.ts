@@ -2,15 +2,25 @@
 // that only Node has. Data goes through a stage in the module's memory, one leaf of weights at a time.
 
 import { alias } from "../laws/alias.js";
-import { perturbColumns, relaxColumns } from "../laws/columns.js";
-import { DECAY_COLUMNS, DECAY_HEAD, decayOf } from "../laws/decay.js";
+import { perturbColumns } from "../laws/columns.js";
 import { difference } from "../laws/difference.js";
+import type { Evolution } from "../laws/evolution.js";
 import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
 import { scaleInSteps } from "../laws/moves.js";
-import { Field, FORMAT_FIELDS, Kind, Rounding, StepKind, SUM_LEAF } from "../laws/numbers.js";
+import {
+  DECAY_COLUMNS,
+  DECAY_HEAD,
+  Field,
+  FORMAT_FIELDS,
+  HITS_MOST,
+  Kind,
+  Rounding,
+  StepKind,
+  SUM_LEAF,
+} from "../laws/numbers.js";
 import { SPARSE_VARIANCE } from "../laws/rare-groups.js";
 import { classOf, shareOf, tileOf } from "../laws/rare-rows.js";
-import { HITS, HITS_MOST, LAW_TAILS } from "../laws/tables.js";
+import { HITS, LAW_TAILS } from "../laws/tables.js";
 import type { Kernels } from "./contract.js";
 import { WASM as SCALAR } from "./generated/scalar.wasm.js";
 import { WASM as SIMD } from "./generated/simd.wasm.js";
@@ -142,10 +152,12 @@ class WasmKernels implements Kernels {
     return this.sparseRow(data, move) ?? this.moveLeaves(this.exports.perturb, data, move);
   }
 
-  relax(live: Uint8Array, pristine: Uint8Array, move: Move, keep: number): number {
-    if (move.columns) return relaxColumns(live, pristine, move, keep, this);
-    this.decay.set(decayOf(keep, move.format[Field.levels] as number));
-    return this.moveLeaves(this.exports.relax, live, move, pristine);
+  evolve(live: Uint8Array, pristine: Uint8Array, move: Move, law: Evolution, strength: number): number {
+    const parameters = law.parameters(strength, move.format);
+    const kernel = this.exports[law.name as keyof Exports] as MoveLeaf | undefined;
+    if (move.columns || kernel === undefined) return law.step(live, pristine, move, parameters, this);
+    this.decay.set(parameters);
+    return this.moveLeaves(kernel, live, move, pristine);
   }
 
   private moveLeaves(moveLeaf: MoveLeaf, data: Uint8Array, move: Move, pristine?: Uint8Array): number {

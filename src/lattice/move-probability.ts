@@ -1,8 +1,9 @@
 // How often a weight moves: for people who want to know before they turn the dial.
 
 import { COARSE_VARIANCE, gridOf } from "../laws/moves.js";
+import { LAW_COLUMNS, LAW_ROWS } from "../laws/numbers.js";
 import { SPARSE_VARIANCE } from "../laws/rare-groups.js";
-import { LAW_COLUMNS, LAW_ROWS, LAW_TAILS } from "../laws/tables.js";
+import { LAW_TAILS } from "../laws/tables.js";
 
 /** P(k != 0) of a `matched` move at s = sigma / step, away from the rails. */
 export function moveProbability(s: number): number {

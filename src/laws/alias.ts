@@ -5,28 +5,13 @@
 // has T of 2048 shares. Eleven bits for the shares are more than a byte has, so a row comes in eight variants: one has floor((T + i) / 8) of
 // 256 shares, with another i = 0...7 in each, which add up to T. The counts of outcomes are rounded so that the variance is V, exactly.
 
-import { LAW_COLUMNS, LAW_ROWS, LAW_TAILS } from "./tables.js";
+import { ALIAS_FIRST, ALIAS_ROW, ALIAS_SHIFT, ALIAS_STILL, LAW_COLUMNS, LAW_ROWS } from "./numbers.js";
+import { LAW_TAILS } from "./tables.js";
 
 const BUCKETS = 16;
 const VARIANTS = 8;
 const SHARES = 2048; // a bucket
 const ALL = BUCKETS * SHARES;
-
-/** Bits of a variance, as a float32, that are below a row's: rows have four bits of mantissa. */
-export const ALIAS_SHIFT = 19;
-/** What a float32's bits are shifted to at the first row, V = 2^-6, and at the last, V = 4. */
-export const ALIAS_FIRST = (127 - 6) << (23 - ALIAS_SHIFT);
-const ALIAS_LAST = (127 + 2) << (23 - ALIAS_SHIFT);
-/** The row that moves nothing comes after all others. */
-export const ALIAS_STILL = ALIAS_LAST - ALIAS_FIRST + 1;
-/** Bytes of a row: first outcomes, second outcomes, and thresholds of the variants, sixteen each. */
-export const ALIAS_ROW = BUCKETS * (2 + VARIANTS);
-
-/** Weights of a piece: they have one word that chooses their row, among the two next to their variance, and its variant. */
-export const PIECE = 32;
-/** Of every SHARED_TILE weights, those that are SHARED apart share five bits. */
-export const SHARED_TILE = 2048;
-export const SHARED = 256;
 
 /**
  * Rows of int8; a first outcome is drawn where a byte (as a signed number) is below the bucket's threshold. Made when first asked for: it takes

@@ -8,17 +8,15 @@
 // Soc. 40, 1992). Also the step of `langevin` under this law; the rest of its formulas is in langevin.ts. The specification of
 // native/kernels/columns.inl.h; WebAssembly borrows it.
 
-import type { Kernels } from "../kernels/contract.js";
 import { type Group, halfToFloat, pack, readGroup, stepSize, unpack } from "./codes.js";
-import { type Decay, decayOf } from "./decay.js";
+import type { Decay } from "./decay.js";
+import type { NoiseSource } from "./evolution.js";
 import { finite, limitOf, magnitudeBits, ulp } from "./floats.js";
 import { alphaOf, betaOf, drift, FARTHEST, kickVariance, levelBelow } from "./langevin.js";
 import { codeOfLevel, levelOfCode, levelsOf, scaleOfTable } from "./levels.js";
 import type { Columns, EncodedFormat, Move } from "./move.js";
 import { centredUniform, MAX_S, scaleInSteps, TILE } from "./moves.js";
 import { Field, Kind, Levels, Purpose } from "./numbers.js";
-
-type NoiseKernels = Pick<Kernels, "bits" | "normal">;
 
 const f = Math.fround;
 const SIXTH = f(1 / 6);
@@ -44,7 +42,7 @@ class ColumnDraws {
   private count = 0;
 
   constructor(
-    private readonly kernels: NoiseKernels,
+    private readonly kernels: NoiseSource,
     private readonly move: Move,
   ) {}
 
@@ -135,7 +133,7 @@ const widened = new Float32Array(1);
 const widenedBits = new Uint32Array(widened.buffer);
 
 /** Moves whole blocks in place by a move with columns; returns how many codes changed. */
-export function perturbColumns(data: Uint8Array, move: Move, kernels: NoiseKernels): number {
+export function perturbColumns(data: Uint8Array, move: Move, kernels: NoiseSource): number {
   if (move.sigma === 0) return 0;
   return eachTile(data, move, kernels, (from, blocks, n, draws) => {
     const { format } = move;
@@ -155,9 +153,8 @@ export function perturbColumns(data: Uint8Array, move: Move, kernels: NoiseKerne
   });
 }
 
-/** `Kernels.relax` by a move with columns. */
-export function relaxColumns(data: Uint8Array, pristine: Uint8Array, move: Move, keep: number, kernels: NoiseKernels): number {
-  const decay = decayOf(keep, move.format[Field.levels] as number);
+/** The evolution `relax` by a move with columns. */
+export function relaxColumns(data: Uint8Array, pristine: Uint8Array, move: Move, decay: Decay, kernels: NoiseSource): number {
   return eachTile(data, move, kernels, (from, blocks, n, draws) => {
     const { format } = move;
     const kind = format[Field.kind] as number;
@@ -183,7 +180,7 @@ export function relaxColumns(data: Uint8Array, pristine: Uint8Array, move: Move,
 function eachTile(
   data: Uint8Array,
   move: Move,
-  kernels: NoiseKernels,
+  kernels: NoiseSource,
   work: (from: number, blocks: number, n: number, draws: ColumnDraws) => number,
 ): number {
   const weights = move.format[Field.weights] as number;

@@ -2,13 +2,8 @@
 // (docs/theory/langevin.md). Only + - * / and square roots, in float64, rounded to float32 at the end: the same numbers everywhere.
 
 import { levelsOf } from "./levels.js";
-import { Levels } from "./numbers.js";
+import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD, Levels } from "./numbers.js";
 
-/** What comes before the betas: a, 1 - a^2, sqrt(1 - a^2). */
-export const DECAY_HEAD = 3;
-/** Betas of one distance law: entry 0 for s^2 = 0, entry i for the float32 with the bits (i + DECAY_FIRST) << 20, up to 1.9 2^15. */
-export const DECAY_COLUMNS = 256;
-export const DECAY_FIRST = (127 - 16) * 8;
 /** The farthest displacement that the table of whole numbers serves, in steps: no rail is farther. */
 const FARTHEST = 127;
 

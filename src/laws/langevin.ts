@@ -9,12 +9,12 @@
 // difference of two Poisson numbers; for large s, beta = 0: the discrete Ornstein-Uhlenbeck process.
 
 import { type Group, halfToFloat, pack, readGroup, stepSize, unpack } from "./codes.js";
-import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD, type Decay, decayOf } from "./decay.js";
+import type { Decay } from "./decay.js";
 import { finite, limitOf, magnitudeBits, ulp } from "./floats.js";
 import { codeOfLevel, levelOfCode, levelsOf, neighbour, scaleOfTable } from "./levels.js";
 import type { EncodedFormat, Move } from "./move.js";
 import { COARSE_VARIANCE, centredUniform, Draws, Law, MAX_S, matchedMove, scaleInSteps, TILE } from "./moves.js";
-import { Field, Kind, Levels, StepKind } from "./numbers.js";
+import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD, Field, Kind, Levels, StepKind } from "./numbers.js";
 
 const f = Math.fround;
 const SIXTH = f(1 / 6);
@@ -39,13 +39,12 @@ const pristineHalves = new Uint16Array(pristineFloats.buffer);
 const scratch = new Float32Array(1);
 const scratchBits = new Uint32Array(scratch.buffer);
 
-/** One step of whole blocks; see the contract. Returns how many codes of `data` changed. */
-export function relax(data: Uint8Array, origin: Uint8Array, move: Move, keep: number): number {
+/** One step of whole blocks where all weights of a run have one sigma. */
+export function relax(data: Uint8Array, origin: Uint8Array, move: Move, decay: Decay): number {
   const { format } = move;
   const kind = format[Field.kind] as number;
   const weights = format[Field.weights] as number;
   const bytes = format[Field.bytes] as number;
-  const decay = decayOf(keep, format[Field.levels] as number);
   const blocksPerTile = TILE / weights;
   const blocks = Math.floor(data.length / bytes);
   let changed = 0;

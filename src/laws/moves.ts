@@ -1,12 +1,23 @@
 // The laws of moves on a lattice (docs/theory/moves.md): `nearest`, `stochastic`, `matched`, and the symmetric truncation at the rails.
 // Works on a tile of int8 codes with one step a run; the arithmetic is float32 and integer, the same in every backend.
 
-import { ALIAS_FIRST, ALIAS_ROW, ALIAS_SHIFT, alias, PIECE, SHARED, SHARED_TILE } from "./alias.js";
+import { alias } from "./alias.js";
 import type { Key } from "./move.js";
 import { normalsFromWords } from "./normal.js";
-import { Purpose, Rounding } from "./numbers.js";
+import {
+  ALIAS_FIRST,
+  ALIAS_ROW,
+  ALIAS_SHIFT,
+  LAW_COLUMNS,
+  LAW_ROWS,
+  PIECE,
+  Purpose,
+  Rounding,
+  SHARED,
+  SHARED_TILE,
+} from "./numbers.js";
 import { fillBlocks } from "./philox.js";
-import { LAW_COLUMNS, LAW_ROWS, LAW_TAILS } from "./tables.js";
+import { LAW_TAILS } from "./tables.js";
 
 const f = Math.fround;
 

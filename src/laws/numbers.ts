@@ -105,3 +105,39 @@ export const CELL = 256;
 
 /** Weights in one partial sum of `sumSquares`: the order of summation is fixed by it. */
 export const SUM_LEAF = 65536;
+
+/** Where `sumSquares` cuts rows with external steps, in weights of a leaf: part of the order of summation. */
+export const SUM_CUT = 4096;
+
+/** Rows of the table of tails (tables.ts): the variance is row / 4. */
+export const LAW_ROWS = 17;
+/** Columns of it: column j - 1 holds P(|k| >= j). */
+export const LAW_COLUMNS = 16;
+
+/** Bits of a variance, as a float32, that are below a row's of the alias tables (alias.ts): rows have four bits of mantissa. */
+export const ALIAS_SHIFT = 19;
+/** What a float32's bits are shifted to at the first row, V = 2^-6. */
+export const ALIAS_FIRST = (127 - 6) << (23 - ALIAS_SHIFT);
+/** The row that moves nothing comes after all others, of which the last is V = 4. */
+export const ALIAS_STILL = ((127 + 2) << (23 - ALIAS_SHIFT)) - ALIAS_FIRST + 1;
+/** Bytes of a row: first outcomes, second outcomes, and thresholds of eight variants, sixteen each. */
+export const ALIAS_ROW = 16 * (2 + 8);
+
+/** Weights of a piece: they have one word that chooses their row, among the two next to their variance, and its variant. */
+export const PIECE = 32;
+/** Of every SHARED_TILE weights, those that are SHARED apart share five bits. */
+export const SHARED_TILE = 2048;
+export const SHARED = 256;
+
+/** Weights of a piece, which rare moves of blocks are drawn for: a group, or this many of a longer one (rare-groups.ts). */
+export const RARE_PIECE = 32;
+/** The most hits in a tile of rare moves of rows (rare-rows.ts), 2^HITS_MEAN_BITS on average at most, and the means that have a table. */
+export const HITS_MOST = 128;
+export const HITS_MEAN_BITS = 6;
+export const HITS_CLASSES = 4;
+
+/** What comes before the betas in the parameters of `relax` (decay.ts): a, 1 - a^2, sqrt(1 - a^2). */
+export const DECAY_HEAD = 3;
+/** Betas of one distance law: entry 0 for s^2 = 0, entry i for the float32 with the bits (i + DECAY_FIRST) << 20, up to 1.9 2^15. */
+export const DECAY_COLUMNS = 256;
+export const DECAY_FIRST = (127 - 16) * 8;

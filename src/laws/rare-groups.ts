@@ -10,13 +10,11 @@
 
 import { readCode, writeCode } from "./codes.js";
 import type { EncodedFormat, Key } from "./move.js";
-import { Field, Purpose } from "./numbers.js";
+import { Field, Purpose, RARE_PIECE } from "./numbers.js";
 import { fillBlocks } from "./philox.js";
 
 /** Below this variance moves are rare: they are drawn one by one. */
 export const SPARSE_VARIANCE = 2 ** -6;
-/** The most weights of a piece. */
-export const RARE_PIECE = 32;
 /** The most hits of a piece: more have a probability below 1e-11. */
 const MOST_HITS = 10;
 const HITS_A_WORD = 5;

@@ -9,9 +9,9 @@
 // Which hits there are depends on key, tick and place alone, so work may be split anywhere.
 
 import type { Key } from "./move.js";
-import { Purpose } from "./numbers.js";
+import { HITS_MOST, Purpose } from "./numbers.js";
 import { fillBlocks } from "./philox.js";
-import { HITS, HITS_MOST } from "./tables.js";
+import { HITS } from "./tables.js";
 
 /** Variances below 2^-41 count to the class of the lowest level. */
 const HIGHEST_LEVEL = 40;

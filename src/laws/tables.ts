@@ -1,11 +1,7 @@
 // The law of `matched` moves as numbers: tails P(|k| >= j) times 2^15 for variances v = 0, 1/4, ..., 4 (made by scripts/build/law-table.mjs,
 // which has the formulas). All three backends are handed this one table. Frozen: another table is another set of texts for every seed.
 
-/** Rows of {@link LAW_TAILS}: v = row / 4. */
-export const LAW_ROWS = 17;
-/** Columns of {@link LAW_TAILS}: column j - 1 holds P(|k| >= j). */
-export const LAW_COLUMNS = 16;
-
+/** LAW_ROWS rows (v = row / 4) of LAW_COLUMNS columns (column j - 1 holds P(|k| >= j)). */
 // biome-ignore format: one row a variance
 export const LAW_TAILS = new Float32Array([
   // v = 0
@@ -43,9 +39,6 @@ export const LAW_TAILS = new Float32Array([
   // v = 4
   26232.5996, 14696.9121, 6767.30566, 2522.25586, 752.699219, 178.453064, 33.4217644, 4.92384624, 0.568796694, 0.0513931885, 0.00362486276, 0.000199259986, 0.00000852547237, 2.83600684e-7, 7.32790495e-9, 0,
 ]);
-
-/** The most hits in a tile of rare moves (laws/rare-rows.ts). */
-export const HITS_MOST = 128;
 
 /** 2^32 P(N <= n) for n = 0, 1, ... hits, N being Poisson: a row of HITS_MOST numbers each for the means 40, 48, 56 and 64. */
 // biome-ignore format: eight a line

@@ -199,7 +199,7 @@ export class Thermostat {
     return {
       draw: (tick) => this.draw(tick, watch),
       collide: (tick, probability) =>
-        this.evolve(tick, async (moves) => {
+        this.step(tick, async (moves) => {
           const threshold = collisionThreshold(probability);
           const apply = await this.takeAhead(tick, threshold);
           const changed = apply?.() ?? (await this.mover.collide(moves, tick, threshold, watchOver(this.chosen, watch)));
@@ -207,23 +207,22 @@ export class Thermostat {
           return changed;
         }),
       diffuse: (tick, factor) =>
-        this.evolve(tick, async (moves) => {
+        this.step(tick, async (moves) => {
           const over = watchOver(this.chosen, watch);
           return changesIn(moves, watch, async ({ tensor, move }) => {
             const sigma = Math.fround(move.sigma * factor);
             return sigma > 0 ? this.mover.diffuse(tensor, { ...move, sigma, tick }, over) : 0;
           });
         }),
-      relax: (tick, keep) =>
-        this.evolve(tick, async (moves) => {
+      evolve: (tick, law, strength) =>
+        this.step(tick, async (moves) => {
           if (this.settings.rounding !== "matched")
             throw new BrownianError(
               "usage",
-              `The dynamics langevin has its own rounding: leave out rounding ${this.settings.rounding}.`,
+              `The dynamics ${this.rule.name} has its own rounding: leave out rounding ${this.settings.rounding}.`,
             );
           const over = watchOver(this.chosen, watch);
-          const factor = Math.min(Math.fround(keep), BELOW_ONE);
-          return changesIn(moves, watch, ({ tensor, move }) => this.mover.relax(tensor, { ...move, tick }, factor, over));
+          return changesIn(moves, watch, ({ tensor, move }) => this.mover.evolve(tensor, { ...move, tick }, law, strength, over));
         }),
       restore: () => this.restore(),
       drawn: this.last,
@@ -231,7 +230,7 @@ export class Thermostat {
   }
 
   /** Changes the live weights, which `work` counts, by the moves of this tick. */
-  private evolve(tick: number, work: (moves: readonly PlannedMove[]) => Promise<number>): Promise<Drawn> {
+  private step(tick: number, work: (moves: readonly PlannedMove[]) => Promise<number>): Promise<Drawn> {
     return this.exclusively(async () => {
       const moves = await this.plan(tick);
       for (const tensor of this.chosen) this.moved.add(tensor);
@@ -344,9 +343,6 @@ interface Ahead {
 /** Ticks that are made ready ahead where little collides in each: an engine's next token may come sooner than one of them is done. */
 const TICKS_AHEAD = 8;
 const FEW_WEIGHTS = 1e6;
-
-/** The largest float32 below 1: how much of a move is kept at most. */
-const BELOW_ONE = 1 - 2 ** -24;
 
 /** The settings at tick 0, and the dynamics. @throws BrownianError usage */
 function checked(options: ThermostatSettings): { settings: CheckedSettings; rule: Dynamics } {

@@ -1,6 +1,7 @@
 // Frozen motion: what fifty ticks of every dynamics make of every format, on every backend, by the scales that kernels tell apart. The hashes in
 // frozen-motion.json change only with a major version (write them anew with FREEZE=1 npx vitest run test/house/frozen-motion.test.ts, and say why
 // in the changelog).
+
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,6 +10,7 @@ import type { Kernels } from "../../src/kernels/contract.js";
 import { collide, collisionThreshold } from "../../src/lattice/collide.js";
 import { formatNamed } from "../../src/lattice/formats.js";
 import { makeMove } from "../../src/lattice/perturb.js";
+import { relaxation } from "../../src/laws/relaxation.js";
 import { streamKey } from "../../src/noise/index.js";
 import { DYNAMICS, Thermostat, type ThermostatOptions } from "../../src/thermostat/index.js";
 import { variants } from "../support/backends.js";
@@ -92,7 +94,7 @@ function moveRows(kernels: Kernels, dynamics: string, ticks: number): Uint8Array
   for (let tick = 1; tick <= ticks; tick++) {
     if (dynamics === "white") draw(tick);
     else if (dynamics === "andersen") collide(live, pristine, moveAt(tick), collisionThreshold(-Math.expm1(-1 / 32)), kernels);
-    else if (dynamics === "langevin") kernels.relax(live, pristine, moveAt(tick), Math.fround(Math.exp(-1 / 32)));
+    else if (dynamics === "langevin") kernels.evolve(live, pristine, moveAt(tick), relaxation, Math.fround(Math.exp(-1 / 32)));
     else if (dynamics === "wiener") kernels.perturb(live, moveAt(tick, 0.004 * Math.sqrt(1 / 32)));
   }
   return live;

@@ -2,7 +2,8 @@
 import { describe, expect, it, vi } from "vitest";
 import { here } from "../../scripts/proof/hosts.mjs";
 import { BrownianError } from "../../src/errors.js";
-import { hostName, threadCount } from "../../src/kernels/native.js";
+import { hostName } from "../../src/kernels/addon.js";
+import { threadCount } from "../../src/kernels/native.js";
 import { select, setting } from "../../src/kernels/select.js";
 import { native, wasm } from "../support/backends.js";
 

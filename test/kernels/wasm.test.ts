@@ -1,6 +1,3 @@
-// What is particular to WebAssembly: modules that stand alone, numbers that assembly/ repeats, leaves and rows that cross the stage,
-// and plain reasons where it cannot run. That its bytes are those of plain JavaScript: equality.test.ts.
-import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Kernels } from "../../src/kernels/contract.js";
 import { WASM as SCALAR } from "../../src/kernels/generated/scalar.wasm.js";
@@ -8,13 +5,11 @@ import { WASM as SIMD } from "../../src/kernels/generated/simd.wasm.js";
 import { jsKernels } from "../../src/kernels/js.js";
 import { loadWasm } from "../../src/kernels/wasm.js";
 import { encodedFormat, formatNamed } from "../../src/lattice/formats.js";
-import { ALIAS_FIRST, ALIAS_ROW, ALIAS_SHIFT } from "../../src/laws/alias.js";
-import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD } from "../../src/laws/decay.js";
+
 import type { Move } from "../../src/laws/move.js";
-import { TILE } from "../../src/laws/moves.js";
 import * as contract from "../../src/laws/numbers.js";
-import { Field, Kind, StepKind, SUM_LEAF } from "../../src/laws/numbers.js";
-import { HITS_MOST, LAW_COLUMNS, LAW_ROWS } from "../../src/laws/tables.js";
+import { SUM_LEAF } from "../../src/laws/numbers.js";
+
 import { wasm } from "../support/backends.js";
 
 const I8 = encodedFormat(formatNamed("I8")!);
@@ -53,38 +48,6 @@ describe("modules", () => {
     expect(WebAssembly.Module.imports(module)).toEqual([]);
     const { memory } = new WebAssembly.Instance(module).exports as { memory: WebAssembly.Memory };
     expect(memory.buffer.byteLength).toBeLessThanOrEqual(1 << 20);
-  });
-
-  it("repeat the contract's numbers", () => {
-    const source = readFileSync(new URL("../../assembly/memory.ts", import.meta.url), "utf8");
-    const numbers = new Map([...source.matchAll(/export const (\w+): [iu]32 = (\d+);/g)].map((m) => [m[1], Number(m[2])]));
-    const spelled = (name: string) => name.replace(/[A-Z]/g, "_$&").toUpperCase();
-    const known = new Map<string, number>([
-      ["TILE", TILE],
-      ["LAW_ROWS", LAW_ROWS],
-      ["LAW_COLUMNS", LAW_COLUMNS],
-      ["HITS_MOST", HITS_MOST],
-      ["ALIAS_SHIFT", ALIAS_SHIFT],
-      ["ALIAS_FIRST", ALIAS_FIRST],
-      ["ALIAS_ROW", ALIAS_ROW],
-      ["DECAY_HEAD", DECAY_HEAD],
-      ["DECAY_COLUMNS", DECAY_COLUMNS],
-      ["DECAY_FIRST", DECAY_FIRST],
-      ["PLANE_FIELDS", contract.PLANE_FIELDS],
-      ["LATTICE", Kind.lattice],
-      ["F32_KIND", Kind.f32],
-      ["F16_KIND", Kind.f16],
-      ["UNIFORM", contract.Levels.uniform],
-      ["E2M1", contract.Levels.e2m1],
-      ["EXTERNAL", StepKind.external],
-      ...Object.entries(StepKind).map(([name, n]): [string, number] => [`STEP_${spelled(name)}`, n]),
-      ["NEAREST", contract.Rounding.nearest],
-      ["MATCHED", contract.Rounding.matched],
-      ...Object.entries(Field).map(([name, at]): [string, number] => [spelled(name), at]),
-      ...Object.entries(contract.Purpose).map(([name, n]): [string, number] => [`${spelled(name).replace(/^_/, "")}_PURPOSE`, n]),
-    ]);
-    expect(numbers.size).toBeGreaterThan(20);
-    for (const [name, value] of numbers) expect(value, name).toBe(known.get(name as string));
   });
 });
 

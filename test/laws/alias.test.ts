@@ -1,7 +1,9 @@
 // The table that runs draw from (src/laws/alias.ts), by counting: variances are exact, probabilities those of the law to its resolution,
 // and what weights share (a row, five bits) ties their moves together as little as docs/theory/moves.md says.
+
 import { describe, expect, it } from "vitest";
-import { ALIAS_FIRST, ALIAS_ROW, ALIAS_SHIFT, ALIAS_STILL, alias } from "../../src/laws/alias.js";
+import { alias } from "../../src/laws/alias.js";
+import { ALIAS_FIRST, ALIAS_ROW, ALIAS_SHIFT, ALIAS_STILL } from "../../src/laws/numbers.js";
 import { matchedLaw } from "../support/statistics.js";
 
 const TABLE = alias();

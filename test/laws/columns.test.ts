@@ -1,5 +1,6 @@
 // Moves whose sigma goes by column: mean and variance of every column against what was asked for, the law against its closed form, and the
 // same bytes on every backend, split anywhere.
+
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import type { Kernels } from "../../src/kernels/contract.js";
@@ -8,6 +9,7 @@ import { decode } from "../../src/lattice/decode.js";
 import { encodedFormat, FORMATS, type Format, formatNamed } from "../../src/lattice/formats.js";
 import type { Columns, Move } from "../../src/laws/move.js";
 import { Rounding } from "../../src/laws/numbers.js";
+import { relaxation } from "../../src/laws/relaxation.js";
 import { streamKey } from "../../src/noise/index.js";
 import { fastest, native, variants } from "../support/backends.js";
 import { upperTail } from "../support/statistics.js";
@@ -79,8 +81,8 @@ describe.each(variants.filter((v) => v.kernels !== jsKernels))("$name equals js"
         expect(same(actual, expected), `perturb, ${scale}`).toBe(true);
         for (const keep of [0.9, 0.999, 0]) {
           const next = { ...move, tick: tick ^ 1 };
-          const relaxed = jsKernels.relax(expected, pristine, next, Math.fround(keep));
-          expect(kernels.relax(actual, pristine, next, Math.fround(keep))).toBe(relaxed);
+          const relaxed = jsKernels.evolve(expected, pristine, next, relaxation, Math.fround(keep));
+          expect(kernels.evolve(actual, pristine, next, relaxation, Math.fround(keep))).toBe(relaxed);
           expect(same(actual, expected), `relax, ${scale}`).toBe(true);
         }
       }
@@ -122,7 +124,7 @@ describe("moves by column", () => {
       for (const sigma of [0.003, 0.1]) {
         const move = moveOf(format, { factors, width, matrix: 1024 }, { sigma: Math.fround(sigma) });
         fastest.perturb(data, move);
-        fastest.relax(data, pristine, { ...move, tick: 1 }, Math.fround(0.9));
+        fastest.evolve(data, pristine, { ...move, tick: 1 }, relaxation, Math.fround(0.9));
       }
       hash.update(data);
     }
@@ -134,7 +136,7 @@ describe("moves by column", () => {
     const columns = { factors: new Float32Array(32), width: 32, matrix: 64 };
     const move = moveOf(format, columns, {});
     expect(() => kernels.perturb(new Uint8Array(34 * 3), move)).toThrow(/too few/);
-    expect(() => kernels.relax(new Uint8Array(34 * 3), new Uint8Array(34 * 3), move, 0.5)).toThrow(/too few/);
+    expect(() => kernels.evolve(new Uint8Array(34 * 3), new Uint8Array(34 * 3), move, relaxation, 0.5)).toThrow(/too few/);
   });
 });
 
@@ -239,7 +241,7 @@ describe("the variance of every column is what was asked for", () => {
     const keep = Math.fround(Math.exp(-1 / 4));
     const start = decode(format, data);
     for (let tick = 1; tick <= 12; tick++) {
-      fastest.relax(data, pristine, { ...move, tick }, keep);
+      fastest.evolve(data, pristine, { ...move, tick }, relaxation, keep);
       if (tick !== 4) continue;
       // e^-1 after tau; all columns together: correlation in units of each one's variance, where k k' has a variance below 10 v^2 at v >= 1/4.
       const now = decode(format, data);

@@ -1,4 +1,5 @@
 // The step of the dynamics `langevin`: the same bytes everywhere, and the law that it promises.
+
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -7,6 +8,7 @@ import { loadNative } from "../../src/kernels/native.js";
 import { encodedFormat, FORMATS, type Format } from "../../src/lattice/formats.js";
 import type { Move } from "../../src/laws/move.js";
 import { Rounding } from "../../src/laws/numbers.js";
+import { relaxation } from "../../src/laws/relaxation.js";
 import { fastest, native, variants } from "../support/backends.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
@@ -72,10 +74,12 @@ describe("relax equals js everywhere", () => {
     let tick = 0;
     const step = (sigma: number, keep: number, inSteps: boolean) => {
       const move = moveOf(format, blocks * format.weights, sigma, tick++, inSteps);
-      const changed = jsKernels.relax(expected, pristine, move, keep);
+      const changed = jsKernels.evolve(expected, pristine, move, relaxation, keep);
       for (const [i, { name, kernels }] of others.entries()) {
         const live = lives[i] as Uint8Array;
-        expect(kernels.relax(live, pristine, move, keep), `${name}: changed, sigma ${sigma}, keep ${keep}`).toBe(changed);
+        expect(kernels.evolve(live, pristine, move, relaxation, keep), `${name}: changed, sigma ${sigma}, keep ${keep}`).toBe(
+          changed,
+        );
         expect(same(live, expected), `${name}: bytes, sigma ${sigma}, keep ${keep}`).toBe(true);
       }
     };
@@ -90,10 +94,10 @@ describe("relax equals js everywhere", () => {
     const pristine = randomBlocks(format, blocks, 5);
     const move = moveOf(format, blocks * format.weights, 1.1, 5, true);
     const expected = pristine.slice();
-    const changed = jsKernels.relax(expected, pristine, move, keepOf(3));
+    const changed = jsKernels.evolve(expected, pristine, move, relaxation, keepOf(3));
     for (const { name, kernels } of others) {
       const live = pristine.slice();
-      expect(kernels.relax(live, pristine, move, keepOf(3)), name).toBe(changed);
+      expect(kernels.evolve(live, pristine, move, relaxation, keepOf(3)), name).toBe(changed);
       expect(same(live, expected), name).toBe(true);
     }
   });
@@ -104,7 +108,7 @@ describe("relax equals js everywhere", () => {
     const anything = randomBlocks(format, blocks, 2);
     const move = moveOf(format, blocks * format.weights, 0.7, 9, true);
     const expected = anything.slice();
-    const changed = jsKernels.relax(expected, pristine, move, keepOf(3));
+    const changed = jsKernels.evolve(expected, pristine, move, relaxation, keepOf(3));
     for (const { name, kernels } of variants) {
       const live = anything.slice();
       let sum = 0;
@@ -112,7 +116,7 @@ describe("relax equals js everywhere", () => {
         const count = Math.min(blocks - block, Math.ceil((600 * round) / format.weights));
         const range = [block * format.bytes, (block + count) * format.bytes] as const;
         const piece = { ...move, index: move.index + block * format.weights };
-        sum += kernels.relax(live.subarray(...range), pristine.subarray(...range), piece, keepOf(3));
+        sum += kernels.evolve(live.subarray(...range), pristine.subarray(...range), piece, relaxation, keepOf(3));
         block += count;
       }
       expect(sum, name).toBe(changed);
@@ -128,9 +132,9 @@ describe.each(variants)("relax on $name", ({ kernels }) => {
     const pristine = randomBlocks(format, blocks, 3);
     const live = pristine.slice();
     const move = (sigma: number, tick: number) => moveOf(format, blocks * format.weights, sigma, tick, true);
-    expect(kernels.relax(live, pristine, move(0.8, 0), keepOf(8))).toBeGreaterThan(0);
+    expect(kernels.evolve(live, pristine, move(0.8, 0), relaxation, keepOf(8))).toBeGreaterThan(0);
     expect(same(live, pristine)).toBe(false);
-    for (let tick = 1; tick < 20; tick++) kernels.relax(live, pristine, move(0, tick), keepOf(0.3));
+    for (let tick = 1; tick < 20; tick++) kernels.evolve(live, pristine, move(0, tick), relaxation, keepOf(0.3));
     expect(same(live, pristine)).toBe(true);
   });
 });
@@ -145,17 +149,17 @@ describe.each(native)("relax of a mapped file on $name", ({ name }) => {
     writeFileSync(path, Buffer.concat([new Uint8Array(5), pristine]));
     const move = moveOf(format, blocks * format.weights, 0.4, 3, true);
     const expected = pristine.slice();
-    const changed = fastest.relax(expected, pristine, move, keepOf(5));
+    const changed = fastest.evolve(expected, pristine, move, relaxation, keepOf(5));
     for (const threads of [1, 2, 3]) {
       const { map } = loadNative(name.split(" ")[1], threads);
       const live = join(folder, `live-${threads}`);
       copyFileSync(path, live);
       const [source, file] = [map?.(path, false), map?.(live, true)];
       if (source === undefined || file === undefined) throw new Error("native maps files");
-      expect(await file.relax(5, pristine.length, move, source, keepOf(5))).toBe(changed);
+      expect(await file.evolve(5, pristine.length, move, source, relaxation, keepOf(5))).toBe(changed);
       expect(same(readFileSync(live).subarray(5), expected)).toBe(true);
-      expect(() => file.relax(6, pristine.length, move, source, keepOf(5))).toThrow(/beyond the end/);
-      expect(() => source.relax(5, pristine.length, move, file, keepOf(5))).toThrow(/reading only/);
+      expect(() => file.evolve(6, pristine.length, move, source, relaxation, keepOf(5))).toThrow(/beyond the end/);
+      expect(() => source.evolve(5, pristine.length, move, file, relaxation, keepOf(5))).toThrow(/reading only/);
       file.close();
       source.close();
     }
@@ -206,7 +210,7 @@ describe("the law of relax", () => {
       const run = (ticks: number) => {
         for (let i = 0; i < ticks; i++) {
           const move = { ...moveOf(format, n, s * step, tick++, false), index: 0 };
-          fastest.relax(live, pristine, move, keep);
+          fastest.evolve(live, pristine, move, relaxation, keep);
         }
       };
       run(5 * tau); // of the variance, e^-10 is still missing
@@ -240,7 +244,7 @@ describe("the law of relax", () => {
     const moments = [0, 1, 2, 5].map((k, tick) => {
       const live = pristine.slice();
       for (let i = 0; i < live.length; i++) if (i % 34 > 1) live[i] = k;
-      fastest.relax(live, pristine, { ...moveOf(format, n, s, tick, false), index: 0 }, keep);
+      fastest.evolve(live, pristine, { ...moveOf(format, n, s, tick, false), index: 0 }, relaxation, keep);
       let mean = 0;
       let square = 0;
       for (let i = 0; i < live.length; i++) {

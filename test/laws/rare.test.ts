@@ -1,10 +1,12 @@
 // Rare moves (src/laws/rare-groups.ts, rare-rows.ts): the numbers of hits are Poisson, weights are hit independently of each other, and
 // what shortens the way to a number of hits never changes it.
+
 import { describe, expect, it } from "vitest";
 import { perturb } from "../../src/lattice/perturb.js";
+import { HITS_MOST } from "../../src/laws/numbers.js";
 import { hitsOf, SPARSE_VARIANCE } from "../../src/laws/rare-groups.js";
 import { classOf, levelOf, shareOf, tileOf } from "../../src/laws/rare-rows.js";
-import { HITS, HITS_MOST } from "../../src/laws/tables.js";
+import { HITS } from "../../src/laws/tables.js";
 import { fastest, variants } from "../support/backends.js";
 
 /** P(N = n) of a Poisson number. */

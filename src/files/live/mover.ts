@@ -4,6 +4,7 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { BrownianError } from "../../errors.js";
 import type { CollisionPlan, Kernels, MappedFile, StepIndex } from "../../kernels/contract.js";
+import type { Evolution } from "../../laws/evolution.js";
 import type { EncodedFormat, Move } from "../../laws/move.js";
 import { Field, Kind, Levels, StepKind, SUM_LEAF } from "../../laws/numbers.js";
 import "../../kernels/native.js"; // files are moved by native kernels where there are any
@@ -43,8 +44,8 @@ export interface Mover extends Reader {
   prepareCollide?(moves: readonly TensorToMove[], tick: number, threshold: number): (() => number | undefined) | undefined;
   /** live := live, moved. Resolves to the number of changed codes. */
   diffuse(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number>;
-  /** One step of an Ornstein-Uhlenbeck process about the pristine weights: `Kernels.relax`. Resolves to the number of changed codes. */
-  relax(tensor: Tensor, move: TensorMove, keep: number, watch?: MoverWatch): Promise<number>;
+  /** One step of an evolution: `Kernels.evolve`. Resolves to the number of changed codes. */
+  evolve(tensor: Tensor, move: TensorMove, law: Evolution, strength: number, watch?: MoverWatch): Promise<number>;
   /** How many codes differ from the pristine ones. */
   difference(tensor: Tensor): Promise<number>;
   /** live := pristine. */
@@ -307,11 +308,11 @@ class MappedMover extends MappedReader implements Mover {
     return changed;
   }
 
-  async relax(tensor: Tensor, move: TensorMove, keep: number, watch?: MoverWatch): Promise<number> {
+  async evolve(tensor: Tensor, move: TensorMove, law: Evolution, strength: number, watch?: MoverWatch): Promise<number> {
     this.known.delete(tensor.name);
     let changed = 0;
     await this.each(tensor, watch, async ({ offset, bytes, index }) => {
-      changed += await this.live.relax(offset, bytes, { ...move, index }, this.pristine, keep);
+      changed += await this.live.evolve(offset, bytes, { ...move, index }, this.pristine, law, strength);
     });
     return changed;
   }
@@ -448,8 +449,10 @@ class PositionedMover extends PositionedReader implements Mover {
     return this.eachLive(tensor, watch, (live, _, index) => this.kernels.perturb(live, { ...move, index }));
   }
 
-  relax(tensor: Tensor, move: TensorMove, keep: number, watch?: MoverWatch): Promise<number> {
-    return this.eachLive(tensor, watch, (live, data, index) => this.kernels.relax(live, data, { ...move, index }, keep));
+  evolve(tensor: Tensor, move: TensorMove, law: Evolution, strength: number, watch?: MoverWatch): Promise<number> {
+    return this.eachLive(tensor, watch, (live, data, index) =>
+      this.kernels.evolve(live, data, { ...move, index }, law, strength),
+    );
   }
 
   async difference(tensor: Tensor): Promise<number> {

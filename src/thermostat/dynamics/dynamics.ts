@@ -1,5 +1,7 @@
 // What a dynamics is: the rule by which the noise goes from one tick to the next. Each is one file beside this one and one line in index.ts.
 
+import type { Evolution } from "../../laws/evolution.js";
+
 /** What one draw or tick did, over all chosen tensors. */
 export interface Drawn {
   /** Weights that could move. */
@@ -16,8 +18,8 @@ export interface Bath {
   collide(tick: number, probability: number): Promise<Drawn>;
   /** live := live + `factor` times the noise of this tick. */
   diffuse(tick: number, factor: number): Promise<Drawn>;
-  /** live - pristine shrinks by the factor `keep` on average, and is kicked so that its variance stays that of a draw (matched rounding). */
-  relax(tick: number, keep: number): Promise<Drawn>;
+  /** One step of an evolution by its one number, with the noise of this tick (matched rounding). */
+  evolve(tick: number, law: Evolution, strength: number): Promise<Drawn>;
   /** live := pristine. */
   restore(): Promise<void>;
   /** What the last draw or tick did. */

@@ -2,6 +2,7 @@
 //   E[k(t) | k(t - 1)] = a k(t - 1),  a = e^(-1/tau),  Var[k] = s^2,  autocorrelation a^t = e^(-t/tau)
 // Invariant: where codes are far from rails the stationary variance is exactly s^2 (src/laws/langevin.ts has the law). All weights at every tick.
 
+import { relaxation } from "../../laws/relaxation.js";
 import type { Dynamics } from "./dynamics.js";
 
 export const langevin: Dynamics = {
@@ -9,5 +10,5 @@ export const langevin: Dynamics = {
   summary: "every weight is pulled back and kicked at every token: an Ornstein-Uhlenbeck process",
   moves: true,
   start: (bath) => bath.draw(0),
-  step: (bath, tick, tau) => bath.relax(tick, Math.exp(-1 / tau)),
+  step: (bath, tick, tau) => bath.evolve(tick, relaxation, Math.exp(-1 / tau)),
 };

@@ -11,6 +11,7 @@ import { jsKernels } from "../../../src/kernels/js.js";
 import { collide, collisionThreshold } from "../../../src/lattice/collide.js";
 import { makeMove, supportedFormat } from "../../../src/lattice/perturb.js";
 import { CELL } from "../../../src/laws/numbers.js";
+import { relaxation } from "../../../src/laws/relaxation.js";
 import { streamKey } from "../../../src/noise/index.js";
 import { exponential, linear, Thermostat } from "../../../src/thermostat/index.js";
 import { native, variants } from "../../support/backends.js";
@@ -216,7 +217,7 @@ describe("collisions", () => {
     if (prepared && mover.prepareCollide !== undefined) expect(ready).toBeGreaterThan(0);
     let different = 0;
     for (const { tensor, move } of list) {
-      for (let tick = 200; tick < 205; tick++) await mover.relax(tensor, { ...move, tick }, Math.fround(0.9));
+      for (let tick = 200; tick < 205; tick++) await mover.evolve(tensor, { ...move, tick }, relaxation, Math.fround(0.9));
       await mover.diffuse(tensor, { ...move, tick: 101 });
       different += await mover.difference(tensor);
     }

@@ -1,5 +1,6 @@
 // The stationary laws of the dynamics on live files of Q4_0, Q8_0 and F16 weights: variance, autocorrelation, growth. A million weights in
 // `npm test`, within five standard errors; 16 million in `npm run test:large` (vitest's mode "large"), within 1 % and 3 % as they stand.
+
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -8,6 +9,7 @@ import type { Kernels } from "../../../src/kernels/contract.js";
 import { jsKernels } from "../../../src/kernels/js.js";
 import { makeMove, supportedFormat } from "../../../src/lattice/perturb.js";
 import { CELL } from "../../../src/laws/numbers.js";
+import { relaxation } from "../../../src/laws/relaxation.js";
 import { streamKey } from "../../../src/noise/index.js";
 import { Thermostat } from "../../../src/thermostat/index.js";
 import { variants } from "../../support/backends.js";
@@ -176,7 +178,7 @@ describe("a hundred ticks", () => {
       for (let tick = 0; tick < 100; tick++) {
         const move = makeMove(format, { ...common, key, tick, rounding: "matched" });
         if (dynamics === "white") changed += await mover.perturb(tensor, move);
-        else if (dynamics === "langevin") changed += await mover.relax(tensor, move, Math.fround(0.9));
+        else if (dynamics === "langevin") changed += await mover.evolve(tensor, move, relaxation, Math.fround(0.9));
         else changed += await mover.diffuse(tensor, { ...move, sigma: Math.fround(0.1) });
       }
     }

@@ -1,5 +1,6 @@
 // The scale "imatrix": files by llama.cpp's layout (tools/imatrix/imatrix.cpp, save_imatrix), what sigma becomes of them column by column on
 // live files and in perturbFile, and what is refused.
+
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -10,6 +11,7 @@ import { collisionThreshold } from "../../../src/lattice/collide.js";
 import { decode } from "../../../src/lattice/decode.js";
 import { type Format, formatNamed } from "../../../src/lattice/formats.js";
 import { makeMove, supportedFormat } from "../../../src/lattice/perturb.js";
+import { relaxation } from "../../../src/laws/relaxation.js";
 import { streamKey } from "../../../src/noise/index.js";
 import { perturbFile, Thermostat, type ThermostatOptions } from "../../../src/thermostat/index.js";
 import { columnFactors, DAMPING } from "../../../src/thermostat/scales/equipartition.js";
@@ -276,7 +278,8 @@ describe("an importance matrix", () => {
       changed += apply?.() ?? (await mover.collide(list, tick, collisionThreshold(0.05)));
     }
     for (const { tensor, move } of list) {
-      for (let tick = 200; tick < 202; tick++) changed += await mover.relax(tensor, { ...move, tick }, Math.fround(0.9));
+      for (let tick = 200; tick < 202; tick++)
+        changed += await mover.evolve(tensor, { ...move, tick }, relaxation, Math.fround(0.9));
       changed += await mover.diffuse(tensor, { ...move, tick: 300 });
       changed += await mover.difference(tensor);
     }
