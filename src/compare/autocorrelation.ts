@@ -7,7 +7,6 @@ import { checkInteger } from "../errors.js";
 import type { Tensor } from "../files/index.js";
 import { decode } from "../lattice/decode.js";
 import { supportedFormat } from "../lattice/perturb.js";
-import { dynamicsNamed } from "../thermostat/dynamics/index.js";
 import { DEFAULT_TAU, Thermostat, type ThermostatOptions } from "../thermostat/thermostat.js";
 
 /** What was seen at one tick. */
@@ -39,10 +38,10 @@ export interface AutocorrelationOptions extends ThermostatOptions {
  */
 export async function autocorrelation(path: string, options: AutocorrelationOptions): Promise<Remembered[]> {
   const { ticks, sigma, tau = DEFAULT_TAU, signal } = options;
-  const { theory } = dynamicsNamed(options.dynamics ?? "quenched");
   for (const [i, tick] of ticks.entries()) checkInteger("ticks", tick, i === 0 ? 0 : (ticks[i - 1] as number) + 1);
   const bath = await Thermostat.open(path, { ...options, scale: "rms", skipUnsupported: true, sigma: 0 });
   try {
+    const { theory } = bath.dynamics;
     const looked = largest(bath.tensors, options.weights ?? 1e6);
     const pristine = await weightsOf(bath.livePath, looked);
     let asked = 0;

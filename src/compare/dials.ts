@@ -9,7 +9,7 @@ import { type Clean, logitFlips, readClean, readMoving, softmaxFlips } from "./r
 import { at, type Records } from "./records.js";
 import type { Steps } from "./steps.js";
 
-/** The sigma of the logits is looked for up to this many temperatures (equal variance of both noises would be 1.28), in a range that is halved so often. */
+/** The sigma of the logits is looked for up to this many temperatures, in a range that is halved so often. Equal variance would be at 1.28. */
 const LARGEST_LOGIT_SIGMA = 8;
 const LOGIT_HALVINGS = 12;
 /** The factor of a dynamics is looked for between these, in a range whose ratio is halved so often. */

@@ -16,6 +16,7 @@ export interface Method {
   cost(tau: number): number;
 }
 
+/** The name of a way of making texts different: its own, or that of its dynamics. */
 export type MethodName = "greedy" | "softmax" | "logits" | DynamicsName;
 
 /** Milliseconds, roughly: a token of the embedded model, and a draw of all its weights. */

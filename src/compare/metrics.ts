@@ -1,9 +1,24 @@
-// The figures of a set of texts: what each is called, how it is computed of some texts of a prompt, and what is resampled for its interval.
+// The metrics of texts: what each is called, how it is computed of some texts of a prompt, and what is resampled for its interval. A metric is one
+// entry of the table.
 
 import { deflateSync } from "node:zlib";
 import { type Counted, compressionRatio, counted, distinctOf, repetition, selfBleuOf } from "../statistics/metrics.js";
 import { average } from "../statistics/rates.js";
-import type { Written } from "./records.js";
+
+/** What the clean model gives a token less than, for it to count as rare. */
+export const RARE = 0.01;
+
+/** One finished text. */
+export interface Written {
+  readonly text: string;
+  readonly ids: readonly number[];
+  /** Means over its tokens, by the clean model: METRICS says what they are. */
+  readonly nll: number;
+  readonly sameTop: number;
+  readonly rare: number;
+  /** Of all tokens but the first. */
+  readonly seconds: number;
+}
 
 /** The texts of one prompt, counted once so that figures of many choices of them cost little. */
 export interface TextSet {
@@ -13,11 +28,13 @@ export interface TextSet {
   readonly repetition: readonly number[];
 }
 
+/** Counts the texts of one prompt. */
 export function textSet(texts: readonly Written[]): TextSet {
   const ids = texts.map((one) => one.ids);
   return { texts, grams: counted(ids, 4), repetition: ids.map((tokens) => repetition(tokens, 4)) };
 }
 
+/** A figure that is computed of some texts of a prompt. */
 export interface Metric {
   readonly label: string;
   /** "mean": of figures of single texts; "set": of the texts of one prompt together. Both are averaged over prompts. */
@@ -57,7 +74,7 @@ export const METRICS = {
   repetition: { label: "repetition", kind: "mean", share: true, of: meanOver((set, i) => set.repetition[i] as number) },
   /** Share of tokens that the clean model, too, finds likeliest at their place. */
   sameTop: { label: "same top", kind: "mean", share: true, of: ofText("sameTop") },
-  /** Share of tokens that the clean model gives less than 1 % at their place. */
+  /** Share of tokens that the clean model gives less than {@link RARE} at their place. */
   rare: { label: "rare", kind: "mean", share: true, of: ofText("rare") },
 } as const satisfies Record<string, Metric>;
 

@@ -5,7 +5,7 @@ import type { Profile } from "../statistics/calibration.js";
 import type { Estimate } from "../statistics/intervals.js";
 import type { Remembered } from "./autocorrelation.js";
 import type { MethodName } from "./methods.js";
-import type { MetricName } from "./metrics.js";
+import type { MetricName, Written } from "./metrics.js";
 
 /** The settings that decide every number of a comparison. */
 export interface ComparisonSettings {
@@ -24,21 +24,6 @@ export interface ComparisonSettings {
   /** Windows that dials are tuned on, and others that they are checked on. */
   readonly tuneWindows: number;
   readonly checkWindows: number;
-}
-
-/** What the clean model gives a token less than, for it to count as rare. */
-export const RARE = 0.01;
-
-/** One finished text. */
-export interface Written {
-  readonly text: string;
-  readonly ids: readonly number[];
-  /** Means over its tokens. */
-  readonly nll: number;
-  readonly sameTop: number;
-  readonly rare: number;
-  /** Of all tokens but the first. */
-  readonly seconds: number;
 }
 
 /** What one method did on the windows of the text it read, teacher-forced. */

@@ -6,7 +6,7 @@ import { interpolate, monotone } from "../statistics/curves.js";
 import { choices, type Estimate, estimate, replicates, type Way } from "../statistics/intervals.js";
 import { average } from "../statistics/rates.js";
 import type { MethodName } from "./methods.js";
-import { eachMetric, METRICS, type MetricName, metricNames, textSet } from "./metrics.js";
+import { eachMetric, METRICS, type MetricName, metricNames, textSet, type Written } from "./metrics.js";
 import {
   at,
   type Comparison,
@@ -17,7 +17,6 @@ import {
   type Pooled,
   type Reading,
   type Records,
-  type Written,
 } from "./records.js";
 
 const RESAMPLES = 1000;

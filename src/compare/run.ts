@@ -11,6 +11,7 @@ import type { DynamicsName } from "../thermostat/dynamics/index.js";
 import { autocorrelation, type Remembered } from "./autocorrelation.js";
 import { rounded, tuned } from "./dials.js";
 import { METHODS, type MethodName, remembering, tickCost } from "./methods.js";
+import { RARE, type Written } from "./metrics.js";
 import {
   type CompareOptions,
   chooseWindows,
@@ -21,7 +22,7 @@ import {
   type Windows,
 } from "./plan.js";
 import { type Clean, logitDivergence, logitFlips, readClean, readMoving, softmaxFlips } from "./reading.js";
-import { at, type Comparison, levelsOf, RARE, type Reading, type Records, type Written } from "./records.js";
+import { at, type Comparison, levelsOf, type Reading, type Records } from "./records.js";
 import { evaluate } from "./results.js";
 import { Steps } from "./steps.js";
 
@@ -29,8 +30,8 @@ import { Steps } from "./steps.js";
 const TEMPERATURES = Array.from({ length: 24 }, (_, i) => (i + 1) / 20);
 
 /**
- * Compares ways of making texts different: at equal flip rates, and along each one's frontier of quality and diversity. The same model, text, settings
- * and seed give the same numbers, tokens per second aside.
+ * Compares ways of making texts different: at equal flip rates, and along each one's frontier of quality and diversity. The same model, text,
+ * settings and seed give the same numbers, tokens per second aside.
  * @throws BrownianError usage for settings out of range, temperatures beyond the breaking point, empty prompts, a text too short; not-live where a
  * dynamics moves what the engine does not see; the signal's reason when aborted
  *

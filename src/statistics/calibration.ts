@@ -131,7 +131,10 @@ export function weightSigmaInterval(profile: Profile, temperature: number, force
   return [at(target * Math.exp(-1.96 * error)), at(target * Math.exp(1.96 * error))];
 }
 
-/** Where the noise begins to cost more than `nats` a token on the text, as sigma and as the temperature that is as surprising; the last sigma where none does. */
+/**
+ * Where the noise begins to cost more than `nats` a token on the text (at least 0), as sigma in units of RMS and as the temperature that is as
+ * surprising; the last sigma where none does.
+ */
 export function breakingPoint(
   { nll, noise, softmax }: Pick<Profile, "nll" | "noise" | "softmax">,
   nats: number,

@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { evaluate, METHODS, methodNames, type Records } from "../../src/compare/index.js";
+import type { Written } from "../../src/compare/metrics.js";
 import { comparisonPage, comparisonTable } from "../../src/compare/page/index.js";
-import type { Written } from "../../src/compare/records.js";
 import { renderPage } from "../../src/report/page.js";
 import type { Profile } from "../../src/statistics/calibration.js";
 import { DYNAMICS } from "../../src/thermostat/index.js";

@@ -24,10 +24,12 @@ export const LOOK = Object.fromEntries(
   (Object.keys(METHODS) as MethodName[]).map((name) => [name, { label: METHODS[name].label, color: colorOf(name) }]),
 ) as Readonly<Record<MethodName, { readonly label: string; readonly color: string }>>;
 
+/** Names and colours of these methods. */
 export function legend(methods: readonly MethodName[]) {
   return methods.map((method) => LOOK[method]);
 }
 
+/** Whether it is the weights that move. */
 export function isMoving(method: MethodName): boolean {
   return METHODS[method].dynamics !== undefined;
 }
@@ -37,14 +39,17 @@ export function others({ settings }: Comparison): MethodName[] {
   return settings.methods.filter((method) => method !== "softmax" && method !== "greedy");
 }
 
+/** All points, lower temperatures first. */
 export function byLevel({ points }: Comparison): Point[] {
   return [...points].sort((a, b) => a.level - b.level);
 }
 
+/** The flip rate of a point; there is none beyond the breaking point. */
 export function flipsOf({ flips }: Comparison, { method, level }: Point): Flips | undefined {
   return flips.find((one) => one.method === method && one.level === level);
 }
 
+/** A metric of a method minus softmax's over all levels; nothing where its frontier does not reach. */
 export function pooledOf({ pooled }: Comparison, method: MethodName, at: Pooled["at"], metric: MetricName): Pooled | undefined {
   return pooled.find((one) => one.method === method && one.at === at && one.metric === metric);
 }
@@ -71,6 +76,7 @@ export function withInterval({ value, low, high }: Estimate, digits: number): st
   return `${signed(value, digits)} (${signed(low, digits)} to ${signed(high, digits)})`;
 }
 
+/** "+0.12" or "−0.12". */
 export function signed(x: number, digits: number): string {
   return `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(digits)}`;
 }

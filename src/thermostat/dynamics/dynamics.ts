@@ -1,5 +1,5 @@
 // What a dynamics is: the rule by which the noise goes from one tick to the next, what theory says of it, and what it costs. Each is one file
-// beside this one and one line in index.ts; nothing else knows dynamics by name.
+// beside this one and one line in index.ts; comparisons and reports take all that they say of it from here.
 
 import type { Evolution } from "../../laws/evolution.js";
 
