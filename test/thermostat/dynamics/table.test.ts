@@ -41,5 +41,6 @@ describe.each(Object.entries(DYNAMICS) as [string, Dynamics][])("%s", (key, dyna
 });
 
 it("tau is a memory's where correlation follows it", () => {
-  expect(Object.values(DYNAMICS).filter(hasCorrelationTime)).toEqual([DYNAMICS.andersen, DYNAMICS.langevin]);
+  const { quenched, white, andersen, langevin, wiener } = DYNAMICS;
+  expect([quenched, white, andersen, langevin, wiener].map(hasCorrelationTime)).toEqual([false, false, true, true, false]);
 });
