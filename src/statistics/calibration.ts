@@ -2,6 +2,7 @@
 // the same text so far (the flip rate). Pure functions over a profile that src/llama/calibrate.ts measures.
 
 import { BrownianError } from "../errors.js";
+import { interpolate, interpolatePowers, monotone } from "./curves.js";
 
 /** What was measured at one sigma. Rates are per token of this text; intervals are 95 %, over draws of the weights (Student's t). */
 export interface NoisePoint {
@@ -47,7 +48,14 @@ export interface Profile {
   readonly breaking: { readonly nats: number; readonly sigma: number; readonly temperature: number };
 }
 
-/** The flip rate of softmax at a temperature, between measured points. @throws BrownianError usage outside of them */
+/**
+ * The flip rate of softmax at a temperature: the mean of 1 - p_T(likeliest), linear between the measured temperatures; 0 at 0.
+ * @throws BrownianError usage for a temperature below 0 or beyond the last measured one
+ *
+ * @example
+ * const profile = JSON.parse(await readFile("model.calibration.json", "utf8"));
+ * softmaxFlipRate(profile, 0.3); // 0.209: about one token in five is not the likeliest
+ */
 export function softmaxFlipRate(profile: Profile, temperature: number): number {
   const points = profile.softmax;
   const [first, last] = [points[0] as SoftmaxPoint, points[points.length - 1] as SoftmaxPoint];
@@ -92,12 +100,25 @@ export function weightSigma(profile: Profile, temperature: number, force = false
   return interpolatePowers(ratesOf(profile), sigmasOf(profile), target);
 }
 
-/** The flip rate that is expected at a sigma, between measured points. */
+/**
+ * The flip rate that is expected at a sigma (at least 0, in units of RMS): a power of sigma between the measured ones, in proportion to it below
+ * the first, and beyond the last that of the last.
+ *
+ * @example
+ * noiseFlipRate(profile, weightSigma(profile, 0.3)) - softmaxFlipRate(profile, 0.3); // 0, within rounding
+ */
 export function noiseFlipRate(profile: Profile, sigma: number): number {
   return interpolatePowers(sigmasOf(profile), ratesOf(profile), sigma);
 }
 
-/** 95 % of where {@link weightSigma} would be if more draws had been taken: its own error, on the text of the profile. */
+/**
+ * 95 % of where {@link weightSigma} would be if more draws had been taken: where the curve reaches the flip rate times e^(-+1.96 error), with the
+ * standard error of its logarithm. About the text of the profile; another text is another question.
+ * @throws BrownianError usage as {@link weightSigma}
+ *
+ * @example
+ * const [low, high] = weightSigmaInterval(profile, 0.3); // 0.112 to 0.117
+ */
 export function weightSigmaInterval(profile: Profile, temperature: number, force = false): [number, number] {
   const sigma = weightSigma(profile, temperature, force);
   const target = softmaxFlipRate(profile, temperature);
@@ -110,37 +131,24 @@ export function weightSigmaInterval(profile: Profile, temperature: number, force
   return [at(target * Math.exp(-1.96 * error)), at(target * Math.exp(1.96 * error))];
 }
 
+/**
+ * Where the noise begins to cost more than `nats` a token on the text (at least 0), as sigma in units of RMS and as the temperature that is as
+ * surprising; the last sigma where none does.
+ */
+export function breakingPoint(
+  { nll, noise, softmax }: Pick<Profile, "nll" | "noise" | "softmax">,
+  nats: number,
+): Profile["breaking"] {
+  const sigmas = noise.map((p) => p.sigma);
+  const costs = monotone(noise.map((p) => p.nll - nll));
+  const sigma = nats >= (costs.at(-1) as number) ? (sigmas.at(-1) as number) : interpolate([0, ...costs], [0, ...sigmas], nats);
+  const rate = interpolate([0, ...sigmas], [0, ...monotone(noise.map((p) => p.smoothed))], sigma);
+  const rates = softmax.map((p) => p.flipRate);
+  const temperature = interpolate([0, ...rates], [0, ...softmax.map((p) => p.temperature)], rate);
+  return { nats, sigma, temperature };
+}
+
 const sigmasOf = (profile: Profile): number[] => profile.noise.map((p) => p.sigma);
 const ratesOf = (profile: Profile): number[] => monotone(profile.noise.map((p) => p.smoothed));
-
-/** Between the points a power of x, below the first in proportion to x, beyond the last the last. */
-function interpolatePowers(x: readonly number[], y: readonly number[], at: number): number {
-  const [x0, y0] = [x[0] as number, y[0] as number];
-  if (at <= x0 || !(x0 > 0 && y0 > 0)) return interpolate([0, ...x], [0, ...y], at);
-  return Math.exp(interpolate(x.map(Math.log), y.map(Math.log), Math.log(at)));
-}
-
-/** The closest rising sequence in the sense of least squares: pool adjacent violators (Ayer et al. 1955). */
-export function monotone(values: readonly number[]): number[] {
-  const pools: { sum: number; count: number }[] = [];
-  for (const value of values) {
-    let pool = { sum: value, count: 1 };
-    for (let last = pools.at(-1); last !== undefined && last.sum / last.count > pool.sum / pool.count; last = pools.at(-1)) {
-      pools.pop();
-      pool = { sum: last.sum + pool.sum, count: last.count + pool.count };
-    }
-    pools.push(pool);
-  }
-  return pools.flatMap(({ sum, count }) => new Array<number>(count).fill(sum / count));
-}
-
-/** Linear between the points (x rising), the ends beyond them. Where x does not rise, the first y. */
-export function interpolate(x: readonly number[], y: readonly number[], at: number): number {
-  let i = x.findIndex((value) => value >= at);
-  if (i === 0) return y[0] as number;
-  if (i < 0) i = x.length - 1;
-  const [x0, x1, y0, y1] = [x[i - 1], x[i], y[i - 1], y[i]] as [number, number, number, number];
-  return x1 > x0 ? y0 + ((y1 - y0) * (Math.min(at, x1) - x0)) / (x1 - x0) : y0;
-}
 
 const round = (x: number) => Number(x.toPrecision(3));
