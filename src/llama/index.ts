@@ -1,7 +1,6 @@
 // brownian/llama: language models that write with moving weights.
 
-export type { Comparison, ComparisonSettings } from "../compare/comparison.js";
-export { type CompareOptions, compare } from "../compare/run.js";
+export { type CompareOptions, type Comparison, type ComparisonSettings, compare } from "../compare/index.js";
 export { describeEngine, type EngineName, type Probe, type Seen, type TensorClass } from "../engine/index.js";
 export { type CalibrateOptions, calibrate } from "./calibrate.js";
 export {
