@@ -1,5 +1,5 @@
-// A live file, the engine that maps it, and the state that a text begins with. One text at a time; the engine never computes while the
-// thermostat writes, and what it does not see live is loaded again.
+// A live file, the engine that maps it, and the state that a text begins with. One text at a time; the engine never
+// computes while the thermostat writes, and what it does not see live is loaded again.
 
 import {
   type Engine,
@@ -159,7 +159,8 @@ export class Session {
 
   /**
    * Brings live file and engine into the state that a text begins with: at tick 0 of the noise.
-   * @throws BrownianError usage, no-such-tensor, unsupported-type, engine-failed; not-live where tensors are to move that the engine does not see
+   * @throws BrownianError usage, no-such-tensor, unsupported-type, engine-failed; not-live where tensors are to move
+   * that the engine does not see
    */
   async prepare(noise: CheckedNoise, { prompt, promptWeights = "moving", signal }: Beginning = {}): Promise<Begun> {
     signal?.throwIfAborted();
@@ -220,7 +221,10 @@ export class Session {
     return this.load(PRISTINE);
   }
 
-  /** Lets the engine forget the last text, and load the live file unless it has these weights in the tensors that it does not see. */
+  /**
+   * Lets the engine forget the last text, and load the live file unless it has these weights in the tensors that it
+   * does not see.
+   */
   private async load(weights: string): Promise<boolean> {
     if (this.loaded === weights) {
       await this.current.reset();

@@ -26,7 +26,10 @@ export interface TensorDrawn {
   readonly changed: number;
 }
 
-/** What is found out once of a model: the RMS of its tensors, which never changes (it is the pristine model's), and the rules of scales. */
+/**
+ * What is found out once of a model: the RMS of its tensors, which never changes (it is the pristine model's), and the
+ * rules of scales.
+ */
 export class Measures {
   private readonly known = new Map<string, Promise<unknown>>();
   constructor(
@@ -65,7 +68,10 @@ export interface PlannedMove {
   readonly move: TensorMove;
 }
 
-/** The move of a tensor at a tick at which the noise's dial stands at `dial`. @throws BrownianError usage where that is beyond float32 */
+/**
+ * The move of a tensor at a tick at which the noise's dial stands at `dial`.
+ * @throws BrownianError usage where that is beyond float32
+ */
 export async function planMove(
   tensor: Tensor,
   noise: CheckedNoise,

@@ -1,5 +1,6 @@
-// A model in motion: the live copy of a model file and the dynamics that moves it. Owns the copy and removes it; never writes the model.
-// Invariants: live = pristine + noise(seed, tick) after a draw; live = pristine, byte for byte, after a restore.
+// A model in motion: the live copy of a model file and the dynamics that moves it. Owns the copy and removes it; never
+// writes the model. Invariants: live = pristine + noise(seed, tick) after a draw; live = pristine, byte for byte, after
+// a restore.
 
 import { BrownianError, checkInteger } from "../errors.js";
 import {
@@ -121,8 +122,9 @@ export class Thermostat {
   }
 
   /**
-   * live := pristine + noise(sigma, seed, tick) on the chosen tensors, pristine on all others. Depends on the settings and `tick` alone,
-   * not on what was drawn before. An aborted draw leaves the live copy half moved: draw again or restore.
+   * live := pristine + noise(sigma, seed, tick) on the chosen tensors, pristine on all others. Depends on the settings
+   * and `tick` alone, not on what was drawn before. An aborted draw leaves the live copy half moved: draw again or
+   * restore.
    */
   draw(tick = 0, watch: Watch = {}): Promise<Drawn> {
     checkInteger("tick", tick, 0, 2 ** 32 - 1);
