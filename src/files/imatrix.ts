@@ -4,8 +4,9 @@
 
 import { open } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
-import { type ModelFile, readModel, type Tensor } from "./containers/gguf.js";
+import { readModel } from "./containers/index.js";
 import { asFileError } from "./file-errors.js";
+import type { ModelFile, Tensor } from "./tensor.js";
 
 /** E[x_j^2] of the inputs of one weight matrix (of one for each expert, one after the other). */
 export interface Importance {

@@ -1,7 +1,7 @@
 // Model files: where tensors lie, which of them move, the live copy, and moving bytes in it.
 
 export { type ChooseOptions, chooseTensors, type Skipped } from "./choose.js";
-export { type ModelFile, readModel, type Tensor } from "./containers/gguf.js";
+export { readModel } from "./containers/index.js";
 export { copyModel, type Watch } from "./copy.js";
 export { type Importance, readImatrix } from "./imatrix.js";
 export { LiveCopy, type LiveCopyOptions } from "./live/live-copy.js";
@@ -16,4 +16,5 @@ export {
   tensorRms,
 } from "./live/mover.js";
 export { checkOutputFolder, writeFolderWhole, writeWhole } from "./output.js";
+export type { ModelFile, Tensor } from "./tensor.js";
 export { openWriter, type Writer } from "./writer.js";

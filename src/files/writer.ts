@@ -5,10 +5,10 @@ import { chmod, type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { BrownianError } from "../errors.js";
 import type { Kernels } from "../kernels/contract.js";
-import type { ModelFile, Tensor } from "./containers/gguf.js";
 import { checkRoom, noSpace, writeFully } from "./copy.js";
 import { asFileError } from "./file-errors.js";
 import { formatOf, type Mover, type MoverWatch, openReader, pieces, type Reader, type TensorMove } from "./live/mover.js";
+import type { ModelFile, Tensor } from "./tensor.js";
 
 /** Pieces that are under way at a time: one is read, one is moved, one is written. */
 const UNDER_WAY = 3;

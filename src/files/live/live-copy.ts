@@ -6,10 +6,10 @@ import { tmpdir, userInfo } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { BrownianError } from "../../errors.js";
 import { setting } from "../../kernels/select.js";
-import type { ModelFile } from "../containers/gguf.js";
 import { copyModel, type Watch } from "../copy.js";
 import { asFileError } from "../file-errors.js";
 import { claim, discard, sweep } from "../owned.js";
+import type { ModelFile } from "../tensor.js";
 
 const ENDING = ".brownian-live";
 const ELSEWHERE = "name another folder with --scratch (or BROWNIAN_SCRATCH).";

@@ -11,9 +11,9 @@ import "../../kernels/native.js"; // files are moved by native kernels where the
 import { collide } from "../../lattice/collide.js";
 import { encodedFormat } from "../../lattice/formats.js";
 import { supportedFormat } from "../../lattice/perturb.js";
-import type { Tensor } from "../containers/gguf.js";
 import { writeFully } from "../copy.js";
 import { asFileError } from "../file-errors.js";
+import type { Tensor } from "../tensor.js";
 
 export interface MoverWatch {
   readonly signal?: AbortSignal;
