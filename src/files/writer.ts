@@ -5,9 +5,12 @@ import { chmod, type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { BrownianError } from "../errors.js";
 import type { Kernels } from "../kernels/contract.js";
+import type { FileWatch, TensorMove } from "../kernels/files.js";
+import { pieces } from "../kernels/pieces.js";
 import { checkRoom, noSpace, writeFully } from "./copy.js";
 import { asFileError } from "./file-errors.js";
-import { formatOf, type Mover, type MoverWatch, openReader, pieces, type Reader, type TensorMove } from "./live/mover.js";
+import { formatOf, type Mover, type Reader } from "./live/mover.js";
+import { openReader } from "./live/open.js";
 import type { ModelFile, Tensor } from "./tensor.js";
 
 /** Pieces that are under way at a time: one is read, one is moved, one is written. */
@@ -18,7 +21,7 @@ const COPIED = 4 << 20;
 
 export interface Writer extends Pick<Mover, "sumSquares" | "perturb" | "restore" | "close"> {
   /** Copies all bytes of the model but those of these tensors. */
-  copyRest(tensors: readonly Tensor[], watch?: MoverWatch): Promise<void>;
+  copyRest(tensors: readonly Tensor[], watch?: FileWatch): Promise<void>;
 }
 
 /**
@@ -73,11 +76,11 @@ class StreamingWriter implements Writer {
     private readonly kernels: Kernels,
   ) {}
 
-  sumSquares(tensor: Tensor, watch?: MoverWatch): Promise<number> {
+  sumSquares(tensor: Tensor, watch?: FileWatch): Promise<number> {
     return this.reader.sumSquares(tensor, watch);
   }
 
-  async perturb(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number> {
+  async perturb(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
     const { kernels } = this;
     const leaves = kernels.perturbAsync === undefined ? LEAVES.eventLoop : LEAVES.threads;
     let changed = 0;
@@ -88,11 +91,11 @@ class StreamingWriter implements Writer {
     return changed;
   }
 
-  async restore(tensor: Tensor, watch?: MoverWatch): Promise<void> {
+  async restore(tensor: Tensor, watch?: FileWatch): Promise<void> {
     await this.each(stretches(tensor.offset, tensor.offset + tensor.bytes), watch);
   }
 
-  async copyRest(tensors: readonly Tensor[], watch?: MoverWatch): Promise<void> {
+  async copyRest(tensors: readonly Tensor[], watch?: FileWatch): Promise<void> {
     await this.each(this.rest(tensors), watch);
   }
 
@@ -114,7 +117,7 @@ class StreamingWriter implements Writer {
   /** Reads each piece, hands it to `work`, and writes it; several are under way at a time. Ends when none is, also after an error. */
   private async each<T extends Range>(
     ranges: Iterable<T>,
-    watch: MoverWatch | undefined,
+    watch: FileWatch | undefined,
     work?: (data: Uint8Array, piece: T) => Promise<void>,
   ): Promise<void> {
     const running = new Set<Promise<void>>();

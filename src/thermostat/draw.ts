@@ -2,10 +2,10 @@
 
 import {
   chooseTensors,
+  type FileWatch,
   type Importance,
   type ModelFile,
   type Mover,
-  type MoverWatch,
   type Reader,
   readImatrix,
   type Skipped,
@@ -55,10 +55,7 @@ export class Measures {
 
 /** The tensors that these settings move, and those left alone with the reason. */
 export function choose(model: ModelFile, settings: CheckedSettings): { chosen: readonly Tensor[]; skipped: readonly Skipped[] } {
-  return chooseTensors(model, {
-    ...(settings.only !== undefined && { only: settings.only }),
-    skipUnsupported: settings.skipUnsupported,
-  });
+  return chooseTensors(model, settings);
 }
 
 /** How a tensor is to move; its sigma may be 0. */
@@ -116,16 +113,14 @@ export async function* drawTensors(
 }
 
 /** What a mover tells of its work on these tensors, as the caller wants to hear it. */
-export function watchOver(tensors: readonly Tensor[], { signal, onProgress }: Watch): MoverWatch {
+export function watchOver(tensors: readonly Tensor[], { signal, onProgress }: Watch): FileWatch {
   const total = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   let done = 0;
   return {
-    ...(signal !== undefined && { signal }),
-    ...(onProgress !== undefined && {
-      onBytes: (bytes: number) => {
-        done += bytes;
-        onProgress(done, total);
-      },
-    }),
+    signal,
+    onBytes: (bytes) => {
+      done += bytes;
+      onProgress?.(done, total);
+    },
   };
 }
