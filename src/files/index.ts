@@ -3,7 +3,7 @@
 export type { FileWatch, TensorMove } from "../kernels/files.js";
 export { type ChooseOptions, chooseTensors, type Skipped } from "./choose.js";
 export { readModel } from "./containers/index.js";
-export { copyModel, type Watch } from "./copy.js";
+export { copyModel } from "./copy.js";
 export { type Importance, readImatrix } from "./imatrix.js";
 export { LiveCopy, type LiveCopyOptions } from "./live/live-copy.js";
 export { type Mover, type Reader, type TensorToMove, tensorRms } from "./live/mover.js";

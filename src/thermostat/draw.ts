@@ -97,24 +97,22 @@ export async function* drawTensors(
   settings: CheckedSettings,
   tick: number,
   measures: Measures,
-  watch: Watch = {},
+  watch: FileWatch = {},
 ): AsyncGenerator<TensorDrawn> {
-  const moverWatch = watchOver(tensors, watch);
   for (const tensor of tensors) {
     watch.signal?.throwIfAborted();
     const { sigma, move } = await planMove(tensor, settings, tick, measures);
     if (sigma.sigma === 0) {
-      await mover.restore(tensor, moverWatch);
+      await mover.restore(tensor, watch);
       yield { tensor, sigma, changed: 0 };
     } else {
-      yield { tensor, sigma, changed: await mover.perturb(tensor, move, moverWatch) };
+      yield { tensor, sigma, changed: await mover.perturb(tensor, move, watch) };
     }
   }
 }
 
-/** What a mover tells of its work on these tensors, as the caller wants to hear it. */
-export function watchOver(tensors: readonly Tensor[], { signal, onProgress }: Watch): FileWatch {
-  const total = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+/** A caller's watch over work on so many bytes in all, as files take it. */
+export function watchOver(total: number, { signal, onProgress }: Watch): FileWatch {
   let done = 0;
   return {
     signal,

@@ -55,11 +55,7 @@ export class Thermostat {
     const model = await readModel(path);
     const { chosen, skipped } = choose(model, settings);
     if (settings.imatrix !== undefined) await readImatrix(settings.imatrix, model); // before the work of a copy
-    const copy = await LiveCopy.create(model, {
-      ...(options.scratch !== undefined && { dir: options.scratch }),
-      ...(options.signal !== undefined && { signal: options.signal }),
-      ...(options.onProgress !== undefined && { onProgress: options.onProgress }),
-    });
+    const copy = await LiveCopy.create(model, { dir: options.scratch, ...watchOver(model.size, options) });
     let mover: Mover | undefined;
     try {
       mover = await openMover(copy.path, model.path, kernels);
@@ -153,7 +149,7 @@ export class Thermostat {
       }
       for (const tensor of this.chosen) this.moved.add(tensor);
       const moves = await this.plan(tick);
-      const over = watchOver(this.chosen, watch);
+      const over = watchOver(this.bytes, watch);
       const changed = await changesIn(moves, watch, async ({ tensor, move }) => {
         if (move.sigma > 0) return this.mover.perturb(tensor, { ...move, tick }, over);
         await this.mover.restore(tensor, over);
@@ -184,6 +180,10 @@ export class Thermostat {
     return this.chosen.reduce((sum, tensor) => sum + tensor.weights, 0);
   }
 
+  private get bytes(): number {
+    return this.chosen.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  }
+
   /** How many codes (or floats) of the tensors that move differ from the pristine model's now. */
   difference(): Promise<number> {
     if (!this.free) return Promise.resolve(this.last.changed);
@@ -202,13 +202,13 @@ export class Thermostat {
         this.step(tick, async (moves) => {
           const threshold = collisionThreshold(probability);
           const apply = await this.takeAhead(tick, threshold);
-          const changed = apply?.() ?? (await this.mover.collide(moves, tick, threshold, watchOver(this.chosen, watch)));
+          const changed = apply?.() ?? (await this.mover.collide(moves, tick, threshold, watchOver(this.bytes, watch)));
           this.prepare(tick, threshold);
           return changed;
         }),
       diffuse: (tick, factor) =>
         this.step(tick, async (moves) => {
-          const over = watchOver(this.chosen, watch);
+          const over = watchOver(this.bytes, watch);
           return changesIn(moves, watch, async ({ tensor, move }) => {
             const sigma = Math.fround(move.sigma * factor);
             return sigma > 0 ? this.mover.diffuse(tensor, { ...move, sigma, tick }, over) : 0;
@@ -221,7 +221,7 @@ export class Thermostat {
               "usage",
               `The dynamics ${this.rule.name} has its own rounding: leave out rounding ${this.settings.rounding}.`,
             );
-          const over = watchOver(this.chosen, watch);
+          const over = watchOver(this.bytes, watch);
           return changesIn(moves, watch, ({ tensor, move }) => this.mover.evolve(tensor, { ...move, tick }, law, strength, over));
         }),
       restore: () => this.restore(),

@@ -7,9 +7,9 @@ import type { FileWatch, TensorMove } from "../../kernels/files.js";
 import { type Piece, pieces } from "../../kernels/pieces.js";
 import { collide } from "../../lattice/collide.js";
 import type { Evolution } from "../../laws/evolution.js";
-import { writeFully } from "../copy.js";
 import { asFileError } from "../file-errors.js";
 import type { Tensor } from "../tensor.js";
+import { readFully, writeFully } from "../transfer.js";
 import { becameShorter, formatOf, type Mover, type Reader, type TensorToMove } from "./mover.js";
 
 export class PositionedReader implements Reader {
@@ -57,11 +57,7 @@ export class PositionedReader implements Reader {
 
   protected async read(file: FileHandle, data: Uint8Array, offset: number, tensor: Tensor): Promise<void> {
     try {
-      for (let done = 0; done < data.length; ) {
-        const { bytesRead } = await file.read(data, done, data.length - done, offset + done);
-        if (bytesRead === 0) throw becameShorter(this.path, tensor);
-        done += bytesRead;
-      }
+      if ((await readFully(file, data, offset)) < data.length) throw becameShorter(this.path, tensor);
     } catch (error) {
       throw asFileError(error, this.path);
     }
@@ -148,7 +144,7 @@ export class PositionedMover extends PositionedReader implements Mover {
 
   private async write(data: Uint8Array, offset: number): Promise<void> {
     try {
-      await writeFully(this.live, data, data.length, offset);
+      await writeFully(this.live, data, offset);
     } catch (error) {
       throw asFileError(error, this.livePath);
     }
