@@ -86,7 +86,8 @@ class StreamingWriter implements Writer {
     let changed = 0;
     await this.each(pieces(tensor, formatOf(tensor), leaves), watch, async (data, { index }) => {
       const moved = { ...move, index };
-      changed += await (kernels.perturbAsync?.(data, moved) ?? kernels.perturb(data, moved));
+      const here = await (kernels.perturbAsync?.(data, moved) ?? kernels.perturb(data, moved));
+      changed += here; // not before: pieces that are under way at a time would take each other's counts back
     });
     return changed;
   }
