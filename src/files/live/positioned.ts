@@ -49,18 +49,19 @@ export class PositionedReader implements Reader {
       watch?.signal?.throwIfAborted();
       buffer ??= new Uint8Array(piece.bytes);
       const data = buffer.subarray(0, piece.bytes);
-      await this.read(this.pristine, data, piece.offset, tensor);
+      await readPiece(this.pristine, this.path, data, piece.offset, tensor);
       await work(data, piece);
       watch?.onBytes?.(piece.bytes);
     }
   }
+}
 
-  protected async read(file: FileHandle, data: Uint8Array, offset: number, tensor: Tensor): Promise<void> {
-    try {
-      if ((await readFully(file, data, offset)) < data.length) throw becameShorter(this.path, tensor);
-    } catch (error) {
-      throw asFileError(error, this.path);
-    }
+/** @throws BrownianError truncated-gguf, file-access */
+async function readPiece(file: FileHandle, path: string, data: Uint8Array, offset: number, tensor: Tensor): Promise<void> {
+  try {
+    if ((await readFully(file, data, offset)) < data.length) throw becameShorter(path, tensor);
+  } catch (error) {
+    throw asFileError(error, path);
   }
 }
 
@@ -106,12 +107,7 @@ export class PositionedMover extends PositionedReader implements Mover {
 
   async difference(tensor: Tensor): Promise<number> {
     const format = formatOf(tensor);
-    let different = 0;
-    await this.eachLive(tensor, undefined, (live, data) => {
-      different += this.kernels.difference(live, data, format);
-      return 0;
-    });
-    return different;
+    return this.eachLive(tensor, undefined, (live, data) => this.kernels.difference(live, data, format));
   }
 
   /** Hands each live piece, the pristine one, and the number of its first weight to `work`, and writes the live one when it changed. */
@@ -125,7 +121,7 @@ export class PositionedMover extends PositionedReader implements Mover {
     await this.each(tensor, watch, async (data, { offset, index }) => {
       if (live === undefined || live.length < data.length) live = new Uint8Array(data.length);
       const part = live.subarray(0, data.length);
-      await this.read(this.live, part, offset, tensor);
+      await readPiece(this.live, this.livePath, part, offset, tensor);
       const before = part.slice();
       changed += work(part, data, index);
       if (Buffer.compare(before, part) !== 0) await this.write(part, offset);

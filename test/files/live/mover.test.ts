@@ -319,6 +319,16 @@ describe("a positioned mover", () => {
     }
   });
 
+  it("names the live file when it is that one that was cut", async () => {
+    const live = file("cut-live.gguf");
+    copyFileSync(pristine, live);
+    const mover = await openMover(live, pristine, jsKernels);
+    truncateSync(live, tensor("b").offset + 100);
+    const message = expect.stringMatching(/cut-live.*became shorter than its tensor b needs/);
+    await expect(mover.difference(tensor("b"))).rejects.toMatchObject({ code: "truncated-gguf", message });
+    await mover.close();
+  });
+
   it("takes memory that does not grow with the tensor", () => {
     const module = (path: string) => JSON.stringify(new URL(`../../../dist/${path}`, import.meta.url).href);
     // Kernels that do next to nothing: what is measured is the mover.
