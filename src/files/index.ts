@@ -10,4 +10,5 @@ export { type Mover, type Reader, type TensorToMove, tensorRms } from "./live/mo
 export { openMover, openReader } from "./live/open.js";
 export { checkOutputFolder, writeFolderWhole, writeWhole } from "./output.js";
 export type { ModelFile, Tensor } from "./tensor.js";
+export { type Watch, watchOver } from "./watch.js";
 export { openWriter, type Writer } from "./writer.js";

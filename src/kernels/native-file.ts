@@ -1,5 +1,5 @@
 // Files in memory, by the addon. A live file remembers what it did last to each tensor, so that the next call costs what it changes and not
-// what the tensor weighs: an index of steps and a journal of moves (docs/theory.md, "Redraws and the index of steps"), plans of collisions.
+// what the tensor weighs: an index of steps and a journal of moves (docs/theory/moves.md), plans of collisions.
 
 import type { Evolution } from "../laws/evolution.js";
 import type { EncodedFormat } from "../laws/move.js";
@@ -50,7 +50,7 @@ const PLANNED = 64e6;
 
 /**
  * Below this share of changed codes, a tensor that is drawn again is worth an index of its steps: with it, the last moves are undone and new
- * ones found without a look at the rest. With 0.001 of the codes of Q8_0 that takes half the time of a mere copy (docs/performance.md);
+ * ones found without a look at the rest. With 0.001 of the codes of Q8_0 that takes half the time of a mere copy (docs/results/performance-raw.md);
  * from one move in two groups on there is no rest.
  */
 const RARE = 1 / 64;

@@ -1,13 +1,13 @@
 // A moved copy of a model file, once: what `brownian perturb` does.
 
-import { openWriter, readImatrix, readModel, type Skipped, writeWhole } from "../files/index.js";
+import { openWriter, readModel, type Skipped, type Watch, watchOver, writeWhole } from "../files/index.js";
 import { selection } from "../kernels/select.js";
-import { choose, drawTensors, Measures, type TensorDrawn, watchOver } from "./draw.js";
-import { checkSettings, type NoiseSettings, type Watch } from "./settings.js";
+import { choose, drawTensors, Measures, type TensorDrawn } from "./draw.js";
+import { type NoiseSettings, noiseOf } from "./noise.js";
 
 export interface PerturbFileOptions extends NoiseSettings, Watch {
   /** Default 0. */
-  readonly tick?: number;
+  readonly tick?: number | undefined;
 }
 
 export interface FilePerturbed {
@@ -25,10 +25,10 @@ export interface FilePerturbed {
  * const { weights, changed } = await perturbFile("model.gguf", "moved.gguf", { sigma: 0.05, seed: 7n });
  */
 export async function perturbFile(input: string, output: string, options: PerturbFileOptions): Promise<FilePerturbed> {
-  const settings = checkSettings(options);
+  const noise = noiseOf(options);
   const model = await readModel(input);
-  const { chosen, skipped } = choose(model, settings);
-  if (settings.imatrix !== undefined) await readImatrix(settings.imatrix, model); // before the work of a copy
+  const { chosen, skipped } = choose(model, noise);
+  await noise.open(model); // before the work of a copy
   const watch = watchOver(model.size, options);
   return writeWhole(output, input, async (partial) => {
     const writer = await openWriter(partial, model, selection().kernels);
@@ -36,7 +36,7 @@ export async function perturbFile(input: string, output: string, options: Pertur
       await writer.copyRest(chosen, watch);
       const measures = new Measures(writer, model);
       const tensors: TensorDrawn[] = [];
-      for await (const drawn of drawTensors(writer, chosen, settings, options.tick ?? 0, measures, watch)) tensors.push(drawn);
+      for await (const drawn of drawTensors(writer, chosen, noise, options.tick ?? 0, measures, watch)) tensors.push(drawn);
       return {
         tensors,
         skipped,

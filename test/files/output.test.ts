@@ -4,6 +4,7 @@ import {
   copyFileSync,
   linkSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -15,7 +16,7 @@ import { open } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { copyModel, writeWhole } from "../../src/files/index.js";
+import { checkOutputFolder, copyModel, writeFolderWhole, writeWhole } from "../../src/files/index.js";
 import { fillDiskAt } from "../support/full-disk.js";
 import { run } from "../support/processes.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
@@ -148,5 +149,27 @@ describe("whole outputs", () => {
       await writeWhole(process.argv[2], process.argv[1], async () => 0);`;
     expect(await run(body, [q8, join(dir, "out.gguf")])).toMatch(/^file-access .* may not be accessed \(EACCES\)/);
     chmodSync(dir, 0o755);
+  });
+});
+
+describe("folders appear whole or not at all", () => {
+  it("replace a former one of the same kind, and nothing else", async () => {
+    const dir = fresh();
+    const output = join(dir, "report");
+    const write = (word: string) => writeFolderWhole(output, ["a"], async (at) => writeFileSync(join(at, "a"), word));
+    await write("one");
+    await write("two");
+    expect(readFileSync(join(output, "a"), "utf8")).toBe("two");
+    const failing = writeFolderWhole(output, ["a"], async () => Promise.reject(new Error("no")));
+    await expect(failing).rejects.toThrow("no");
+    expect(readFileSync(join(output, "a"), "utf8")).toBe("two");
+    writeFileSync(join(output, "mine"), "");
+    await expect(write("three")).rejects.toMatchObject({ code: "output-exists" });
+    expect(readdirSync(dir).filter((name) => name.includes("partial"))).toEqual([]);
+    writeFileSync(join(dir, "file"), "");
+    await expect(checkOutputFolder(join(dir, "file"), [])).rejects.toMatchObject({ code: "file-access" });
+    await expect(checkOutputFolder(join(dir, "nowhere", "x"), [])).rejects.toMatchObject({ code: "file-not-found" });
+    mkdirSync(join(dir, "empty"));
+    await checkOutputFolder(join(dir, "empty"), []);
   });
 });
