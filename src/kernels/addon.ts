@@ -6,7 +6,13 @@ import { fileURLToPath } from "node:url";
 import { alias } from "../laws/alias.js";
 import type { EncodedFormat, Move } from "../laws/move.js";
 import { HITS, LAW_TAILS } from "../laws/tables.js";
-import type { CollisionPlan, PreparedCollisions, StepIndex } from "./contract.js";
+
+/** The steps of a tensor's groups, coarsely, and what its last draw moved (native/kernels/indexed.inl.h). */
+export type StepIndex = object;
+/** Tensors and their moves, as `planCollide` read them. */
+export type CollisionPlan = object;
+/** Cells drawn anew that are not yet written. */
+export type PreparedCollisions = object;
 
 type Fill<T> = (
   target: number,

@@ -5,7 +5,7 @@ import { BrownianError } from "../errors.js";
 import type { Key, Position } from "../laws/move.js";
 import { loadAddon, moveArguments, withLaw } from "./addon.js";
 import type { Kernels } from "./contract.js";
-import { NativeFile } from "./native-file.js";
+import { nativeFiles } from "./native-file.js";
 import { offer, setting } from "./select.js";
 
 /** Which instruction sets the addon has, best first, and why some do not run here. Throws when there is no addon. */
@@ -44,7 +44,7 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
     sumSquares: (data, format, steps, rowLength, index, total) =>
       native.sumSquares(target, data, format, steps, rowLength, index, total),
     difference: (a, b, format) => native.difference(target, a, b, format),
-    map: (path, writable) => new NativeFile(new (withLaw(native).MappedFile)(path, writable), target, threads),
+    files: nativeFiles(native, { target, threads }),
   };
 }
 

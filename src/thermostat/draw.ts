@@ -3,15 +3,14 @@
 import { BrownianError } from "../errors.js";
 import {
   chooseTensors,
+  type FileWatch,
   type ModelFile,
   type Mover,
-  type MoverWatch,
   type Reader,
   type Skipped,
   type Tensor,
   type TensorMove,
   tensorRms,
-  type Watch,
 } from "../files/index.js";
 import { makeMove, supportedFormat } from "../lattice/perturb.js";
 import { streamKey } from "../noise/index.js";
@@ -106,32 +105,16 @@ export async function* drawTensors(
   noise: CheckedNoise,
   tick: number,
   measures: Measures,
-  watch: Watch = {},
+  watch: FileWatch = {},
 ): AsyncGenerator<TensorDrawn> {
-  const moverWatch = watchOver(tensors, watch);
   for (const tensor of tensors) {
     watch.signal?.throwIfAborted();
     const { sigma, move } = await planMove(tensor, noise, noise.at(tick), tick, measures);
     if (sigma.sigma === 0) {
-      await mover.restore(tensor, moverWatch);
+      await mover.restore(tensor, watch);
       yield { tensor, sigma, changed: 0 };
     } else {
-      yield { tensor, sigma, changed: await mover.perturb(tensor, move, moverWatch) };
+      yield { tensor, sigma, changed: await mover.perturb(tensor, move, watch) };
     }
   }
-}
-
-/** What a mover tells of its work on these tensors, as the caller wants to hear it. */
-export function watchOver(tensors: readonly Tensor[], { signal, onProgress }: Watch): MoverWatch {
-  const total = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
-  let done = 0;
-  return {
-    ...(signal !== undefined && { signal }),
-    ...(onProgress !== undefined && {
-      onBytes: (bytes: number) => {
-        done += bytes;
-        onProgress(done, total);
-      },
-    }),
-  };
 }

@@ -12,12 +12,13 @@ import {
   type Skipped,
   type Tensor,
   type Watch,
+  watchOver,
 } from "../files/index.js";
 import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
 import { collisionThreshold } from "../lattice/collide.js";
 import { Ahead } from "./ahead.js";
-import { choose, Measures, type PlannedMove, planMove, watchOver } from "./draw.js";
+import { choose, Measures, type PlannedMove, planMove } from "./draw.js";
 import type { Bath, Drawn, Dynamics } from "./dynamics/index.js";
 import { CheckedNoise, noiseOf, type ThermostatSettings } from "./noise.js";
 
@@ -44,7 +45,7 @@ export class Thermostat {
     const model = await readModel(path);
     choose(model, noise); // before the work of a copy, as what the scale's file says
     await noise.open(model);
-    const copy = await LiveCopy.create(model, { dir: options.scratch, signal: options.signal, onProgress: options.onProgress });
+    const copy = await LiveCopy.create(model, { dir: options.scratch, ...watchOver(model.size, options) });
     let mover: Mover | undefined;
     try {
       mover = await openMover(copy.path, model.path, kernels);
@@ -137,7 +138,7 @@ export class Thermostat {
       }
       for (const tensor of this.chosen) this.moved.add(tensor);
       const moves = await this.plan(tick);
-      const over = watchOver(this.chosen, watch);
+      const over = watchOver(this.bytes, watch);
       const changed = await changesIn(moves, watch, async ({ tensor, move }) => {
         if (move.sigma > 0) return this.mover.perturb(tensor, { ...move, tick }, over);
         await this.mover.restore(tensor, over);
@@ -168,6 +169,10 @@ export class Thermostat {
     return this.chosen.reduce((sum, tensor) => sum + tensor.weights, 0);
   }
 
+  private get bytes(): number {
+    return this.chosen.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  }
+
   /** How many codes (or floats) of the tensors that move differ from the pristine model's now. */
   difference(): Promise<number> {
     if (!this.free) return Promise.resolve(this.last.changed);
@@ -186,14 +191,13 @@ export class Thermostat {
         this.step(tick, async (moves) => {
           const colliding = { threshold: collisionThreshold(probability), noise: this.noise };
           const apply = await this.ahead.take(tick, colliding);
-          const changed =
-            apply?.() ?? (await this.mover.collide(moves, tick, colliding.threshold, watchOver(this.chosen, watch)));
+          const changed = apply?.() ?? (await this.mover.collide(moves, tick, colliding.threshold, watchOver(this.bytes, watch)));
           this.ahead.goOn(tick, colliding, this.weights, (next) => this.plan(next));
           return changed;
         }),
       diffuse: (tick, factor) =>
         this.step(tick, async (moves) => {
-          const over = watchOver(this.chosen, watch);
+          const over = watchOver(this.bytes, watch);
           return changesIn(moves, watch, async ({ tensor, move }) => {
             const sigma = Math.fround(move.sigma * factor);
             return sigma > 0 ? this.mover.diffuse(tensor, { ...move, sigma, tick }, over) : 0;
@@ -207,7 +211,7 @@ export class Thermostat {
               "usage",
               `The dynamics ${dynamics.name} has its own rounding: leave out rounding ${rounding}.`,
             );
-          const over = watchOver(this.chosen, watch);
+          const over = watchOver(this.bytes, watch);
           return changesIn(moves, watch, ({ tensor, move }) => this.mover.evolve(tensor, { ...move, tick }, law, strength, over));
         }),
       restore: () => this.restore(),
