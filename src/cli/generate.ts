@@ -14,7 +14,7 @@ import { weightSigma } from "../sampling/index.js";
 import { DYNAMICS } from "../thermostat/dynamics/index.js";
 import { exponential, linear } from "../thermostat/schedule.js";
 import { checkSettings } from "../thermostat/settings.js";
-import type { Invocation } from "./main.js";
+import type { Invocation } from "./command.js";
 import {
   addNoiseOptions,
   byColumn,
