@@ -1,4 +1,4 @@
-// node scripts/proof/tarball.mjs TARBALL [BYTES]: tries a tarball (or the one in a folder) with npm and Node on whatever machine this is, where
+// node scripts/platforms/tarball.mjs TARBALL [BYTES]: tries a tarball (or the one in a folder) with npm and Node on whatever machine this is, where
 // the addon must run. Prints "bytes=" and the hash of what was computed; where BYTES is given it must be that one. Needs no packages.
 import { readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";

@@ -1,4 +1,4 @@
-// What every trial of the proof uses: the folder it lies in, how it runs a program, what it computes, and the table of what was seen.
+// What every trial of a platform uses: the folder it lies in, how it runs a program, what it computes, and the table of what was seen.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-export const scratch = mkdtempSync(join(realpathSync(tmpdir()), "brownian-proof-"));
+export const scratch = mkdtempSync(join(realpathSync(tmpdir()), "brownian-platforms-"));
 process.on("exit", () => rmSync(scratch, { recursive: true, force: true, maxRetries: 3 }));
 
 /** A program of the checkout's own packages. */

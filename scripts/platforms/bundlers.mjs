@@ -7,7 +7,7 @@ import { pathToFileURL } from "node:url";
 import { browserName, closeBrowser, visit } from "./pages.mjs";
 import { ESM, expectRun, expectSeen, folder, NotHere, node, note, scratch, tools, versionOf } from "./trial.mjs";
 
-const page = (script) => `<!doctype html><meta charset="utf-8"><title>proof</title><link rel="icon" href="data:,">${script}\n`;
+const page = (script) => `<!doctype html><meta charset="utf-8"><title>trial</title><link rel="icon" href="data:,">${script}\n`;
 const MODULE = page('<script type="module" src="./app.js"></script>');
 const WORKER =
   'new Worker(new URL("./work.js", import.meta.url), { type: "module" }).onmessage = ({ data }) => { globalThis.seen = data; };\n';

@@ -1,4 +1,4 @@
-// npm run battery [-- --modes raw,tensors,ticks,seeds,purposes] [--gigabytes 4] [--tools practrand,dieharder] [--tests 0,1,...]: batteries of
+// npm run trial:randomness [-- --modes raw,tensors,ticks,seeds,purposes] [--gigabytes 4] [--tools practrand,dieharder] [--tests 0,1,...]: batteries of
 // tests of randomness over the streams of stream.mjs. PractRand (RNG_test, on the path or in PRACTRAND) reads the first gigabytes of each;
 // every test of dieharder (Debian: apt-get install dieharder) reads on from where the one before it may have ended. Minutes to hours.
 // What is not installed is named and left out; results and what they mean: docs/theory/randomness.md.
