@@ -19,7 +19,7 @@ const NODE = {
 /** What `import "brownian"` loads: one file. */
 const MAIN = "index.js";
 /** Other subpaths. They take what lies in the main entry from there, so that classes and state are shared, and load the rest themselves. */
-const BESIDE = { llama: "llama/index.js", learn: "learn/index.js" };
+const BESIDE = { llama: "index.llama.js", learn: "learn/index.js" };
 /** Subpaths that load nothing else, and so serve pages too. */
 const ALONE = { sampling: "sampling/index.js" };
 

@@ -1,12 +1,12 @@
 // The addons that the package brings: node scripts/build/prebuild.mjs [TARGET ...] [--host]. Each is built in build/prebuild/<target>, laid into
 // build/prebuilds/<target>/brownian.node, checked (what it asks of the system, no fused multiply-add), and run where this machine has a way
-// (scripts/proof/hosts.mjs): every kernel must give the bytes of plain JavaScript. --host builds for the machine it runs on with its own tools.
+// (scripts/platforms/hosts.mjs): every kernel must give the bytes of plain JavaScript. --host builds for the machine it runs on with its own tools.
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { disassemble } from "../check/disassembly.mjs";
-import { here, host } from "../proof/hosts.mjs";
+import { here, host } from "../platforms/hosts.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** Of Node's own binaries for Linux: v20 needs glibc 2.28. */

@@ -1,4 +1,4 @@
-// npm run test:sanitize: builds the addon with AddressSanitizer and UndefinedBehaviorSanitizer in a copy of the project and runs the tests
+// npm run trial:sanitize: builds the addon with AddressSanitizer and UndefinedBehaviorSanitizer in a copy of the project and runs the tests
 // of the kernels on it. Linux with GCC or Clang only.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";

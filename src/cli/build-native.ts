@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { BrownianError } from "../errors.js";
 import { nativeTargets } from "../kernels/native.js";
-import type { Invocation } from "./main.js";
+import type { Invocation } from "./command.js";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 /** In the package the sources lie in native/ with all they need; in a checkout binding.gyp lies at its root. */

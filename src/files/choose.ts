@@ -3,7 +3,7 @@
 import { createRequire } from "node:module";
 import { BrownianError } from "../errors.js";
 import { FORMATS, formatNamed } from "../lattice/formats.js";
-import type { ModelFile, Tensor } from "./containers/gguf.js";
+import type { ModelFile, Tensor } from "./tensor.js";
 
 /** A tensor that is left alone, and why. */
 export interface Skipped {
@@ -13,7 +13,7 @@ export interface Skipped {
 
 export interface ChooseOptions {
   /** Globs of tensor names; default all. */
-  readonly only?: readonly string[];
+  readonly only?: readonly string[] | undefined;
   /** Leave tensors of unsupported types alone instead of refusing. */
   readonly skipUnsupported?: boolean;
 }

@@ -7,7 +7,13 @@ import { alias } from "../laws/alias.js";
 import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
 import { FORMAT_FIELDS } from "../laws/numbers.js";
 import { HITS, LAW_TAILS } from "../laws/tables.js";
-import type { CollisionPlan, PreparedCollisions, StepIndex } from "./contract.js";
+
+/** The steps of a tensor's groups, coarsely, and what its last draw moved (native/kernels/indexed.inl.h). */
+export type StepIndex = object;
+/** Tensors and their moves, as `planCollide` read them. */
+export type CollisionPlan = object;
+/** Cells drawn anew that are not yet written. */
+export type PreparedCollisions = object;
 
 /** [k0, k1, blockLo, blockHi, skip, tick, purpose]: from where on a stream fills `out`. */
 type Fill<T> = (target: number, out: T, place: Uint32Array) => void;
@@ -67,14 +73,7 @@ export interface Addon {
     parameters: Float32Array,
     move: MoveRecord,
   ): number;
-  sumSquares(
-    target: number,
-    data: Uint8Array,
-    format: EncodedFormat,
-    rows: Rows | null,
-    index: number,
-    total: number,
-  ): number;
+  sumSquares(target: number, data: Uint8Array, format: EncodedFormat, rows: Rows | null, index: number, total: number): number;
   difference(target: number, a: Uint8Array, b: Uint8Array, format: EncodedFormat): number;
   readonly MappedFile: new (target: number, threads: number, path: string, writable: boolean) => AddonFile;
 }

@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { BrownianError } from "../errors.js";
 import { loadAddon, moveRecord, placeWords, withLaw } from "./addon.js";
 import type { Kernels } from "./contract.js";
-import { NativeFile } from "./native-file.js";
+import { nativeFiles } from "./native-file.js";
 import { offer, setting } from "./select.js";
 
 /** Which instruction sets the addon has, best first, and why some do not run here. Throws when there is no addon. */
@@ -42,7 +42,7 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
     sumSquares: (data, format, steps, rowLength, index, total) =>
       native.sumSquares(target, data, format, steps === null ? null : { steps, rowLength }, index, total),
     difference: (a, b, format) => native.difference(target, a, b, format),
-    map: (path, writable) => new NativeFile(new (withLaw(native).MappedFile)(target, threads, path, writable)),
+    files: nativeFiles(native, target, threads),
   };
 }
 

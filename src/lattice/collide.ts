@@ -1,5 +1,5 @@
 // Collisions: cells of a tensor that are drawn anew from the pristine weights, all others staying as they are. The specification of
-// MappedFile.collide; what backends that cannot map files go through.
+// LiveFile.collide; what backends that cannot map files go through.
 
 import type { Kernels } from "../kernels/contract.js";
 import type { Move } from "../laws/move.js";

@@ -1,9 +1,6 @@
-// brownian/llama: language models that write with moving weights.
+// What the room gives to others: language models that write with moving weights. The subpath brownian/llama is src/index.llama.ts.
 
-export type { Comparison, ComparisonSettings } from "../compare/comparison.js";
-export { type CompareOptions, compare } from "../compare/run.js";
-export { describeEngine, type Seen } from "../engine/node-llama-cpp.js";
-export type { Probe, TensorClass } from "../engine/probe.js";
+export { describeEngine, type EngineName, type Probe, type Seen, type TensorClass } from "../engine/index.js";
 export { type CalibrateOptions, calibrate } from "./calibrate.js";
 export {
   type Expected,
@@ -12,8 +9,10 @@ export {
   type LoadOptions,
   loadModel,
   Model,
+  type SamplingOptions,
   type ScoreOptions,
   type UncertainToken,
   type Uncertainty,
   type UncertaintyOptions,
+  type WindowOptions,
 } from "./model.js";

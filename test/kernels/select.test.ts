@@ -1,6 +1,6 @@
 // The choice of the backend: order, force, and reasons kept.
 import { describe, expect, it, vi } from "vitest";
-import { here } from "../../scripts/proof/hosts.mjs";
+import { here } from "../../scripts/platforms/hosts.mjs";
 import { BrownianError } from "../../src/errors.js";
 import { hostName } from "../../src/kernels/addon.js";
 import { threadCount } from "../../src/kernels/native.js";
@@ -67,6 +67,6 @@ describe("select", () => {
     }
   });
 
-  // From the program's first page; scripts/proof/hosts.mjs asks Node instead.
+  // From the program's first page; scripts/platforms/hosts.mjs asks Node instead.
   it("knows what C library it runs on", () => expect(hostName()).toBe(here));
 });

@@ -1,3 +1,5 @@
+// The WebAssembly modules by themselves: the same as JavaScript with memory that grows and indices at their ends, nothing written beside
+// the view of the caller, and what is said where WebAssembly cannot run.
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Kernels } from "../../src/kernels/contract.js";
 import { WASM as SCALAR } from "../../src/kernels/generated/scalar.wasm.js";
