@@ -22,7 +22,10 @@
     { "target_name": "brownian_scalar", "type": "static_library", "sources": ["native/targets/scalar.cc"] },
     {
       "target_name": "brownian",
-      "sources": ["native/addon.cc", "native/dispatch.cc", "native/mapped_file.cc"],
+      "sources": [
+        "native/addon.cc", "native/arguments.cc", "native/buffers.cc", "native/collisions.cc", "native/dispatch.cc", "native/formats.cc",
+        "native/law_table.cc", "native/mapped_file.cc", "native/mapped_file_object.cc", "native/ranges.cc"
+      ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")"],
       # A worker thread may be ended while its job runs: that there is nobody to tell must not end the process.
       "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],

@@ -1,4 +1,16 @@
 // Moves of float weights: F32, F16, BF16. The counterpart of src/laws/floats.ts, which holds the formulas.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "draws.inl.h"
+#include "float_bits.inl.h"
+#include "laws.inl.h"
+#include "steps.inl.h"
+
+namespace brownian::BROWNIAN_TARGET {
 
 /// The distance from |w| to the next larger value with this many bits of mantissa; below 2^lowest the grid is uniform.
 inline float ulp(float w, int mantissa, int lowest) {
@@ -366,3 +378,5 @@ inline size_t move_half_tile(uint8_t* data, size_t n, const Move& move, Draws& d
   if (changed > 0) memcpy(data, h, 2 * n);
   return size_t(changed);
 }
+
+}  // namespace brownian::BROWNIAN_TARGET

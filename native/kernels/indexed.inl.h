@@ -3,6 +3,19 @@
 //
 // The index has a byte for every group, the class of its step, and two for every tile of kTile weights: the largest class, and the class of
 // what moves on average. Classes are ranges of steps, four to an octave, and rise as steps fall; what a step is exactly is read where a hit falls.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "code_at.inl.h"
+#include "laws.inl.h"
+#include "perturb.inl.h"
+#include "rare_groups.inl.h"
+#include "steps.inl.h"
+
+namespace brownian::BROWNIAN_TARGET {
 
 constexpr int kNoStep = 0, kAnyStep = 255;
 /// The float bits of the smallest step that has a class of its own (2^-40), and how many lower bits a class leaves open.
@@ -221,3 +234,5 @@ inline size_t redraw(uint8_t* live, const uint8_t* pristine, const Indexed& all,
   }
   return changed;
 }
+
+}  // namespace brownian::BROWNIAN_TARGET

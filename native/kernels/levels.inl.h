@@ -1,4 +1,17 @@
 // Codes that stand for the entries of a table: the counterpart of src/laws/levels.ts, which holds the formulas.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "codes.inl.h"
+#include "draws.inl.h"
+#include "float_bits.inl.h"
+#include "laws.inl.h"
+#include "steps.inl.h"
+
+namespace brownian::BROWNIAN_TARGET {
 
 struct Table {
   const int16_t* values;  // ascending, in units of the step
@@ -29,10 +42,6 @@ inline int neighbour(float v, int up, int down, Draws& draws, size_t i) {
   return below(65535 - w, v / float(down * (up + down)) * 65536.0f, draws, i) ? -1 : 0;
 }
 
-/// The most weights of a group.
-constexpr size_t kMostGroup = 64;
-
-inline F load_f(const float* p) { return as_float(load(reinterpret_cast<const uint32_t*>(p))); }
 
 /// What the law of small moves needs of the sixteen codes of a table: thresholds are v times `rise` or `fall` in multiples of 2^-16, as long as
 /// v <= most = up down. The factors are a little too small, by 2^-21 of them, so that a threshold's whole part is that of `neighbour`, which
@@ -140,8 +149,8 @@ class LargeMoves {
   /// to[0, n) from codes[0, n), where the law of small moves does not serve (under other laws than `matched`, it never does), and the code is
   /// at no end; returns how many are others.
   size_t move(uint8_t* to, const uint8_t* codes, size_t n, float s, int rounding, const float* z, const uint32_t* words) const {
-    alignas(64) uint32_t was[kMostGroup], counts[N];
-    alignas(64) int8_t change[kMostGroup];
+    alignas(64) uint32_t was[kMostTableGroup], counts[N];
+    alignas(64) int8_t change[kMostTableGroup];
     // Of each code, the deviation of the noise added.
     alignas(64) float scale[16];
     const bool matched = rounding == kMatched, nearest = rounding == kNearest;
@@ -237,27 +246,33 @@ class TableMover {
     return moving != 0;
   }
 
-  /// The thresholds of the tile's groups. Steps of a byte are few, and those of one byte are made once.
+  /// The thresholds of the tile's pieces: groups, or their halves of 32 weights. Steps of a byte are few, and those of one byte are made once.
   void set_thresholds(const uint8_t* data, size_t groups) {
     const int32_t* format = move_.format;
+    const size_t each = group_ > kMostPiece ? group_ / kMostPiece : 1;
+    const auto put = [&](size_t g, const Thresholds* of) {
+      for (size_t piece = g * each; piece < (g + 1) * each; piece++) at_[piece] = of;
+    };
     if (format[kStep] == kStepE8m0 || format[kStep] == kStepUe4m3) {
-      const size_t each = size_t(format[kWeights]) / group_, bytes = size_t(format[kBytes]);
+      const size_t in_block = size_t(format[kWeights]) / group_, bytes = size_t(format[kBytes]);
       const uint8_t* steps = data + format[kStepOffset];
-      for (size_t first = 0; first < groups; first += each, steps += bytes) {
-        for (size_t g = first; g < first + each; g++) {
+      for (size_t first = 0; first < groups; first += in_block, steps += bytes) {
+        for (size_t g = first; g < first + in_block; g++) {
           Thresholds* const of = thresholds_ + steps[g - first];
           if (!has_[steps[g - first]]) of->set(law_.small, s_[g] * s_[g]);
           has_[steps[g - first]] = true;
-          at_[g] = of;
+          put(g, of);
         }
       }
     } else {
       for (size_t g = 0; g < groups; g++) thresholds_[g].set(law_.small, s_[g] * s_[g]);
-      for (size_t g = 0; g < groups; g++) at_[g] = thresholds_ + g;
+      for (size_t g = 0; g < groups; g++) put(g, thresholds_ + g);
     }
     // Beyond the last, whatever is there means nothing.
-    for (size_t g = groups; g < groups + 4; g++) at_[g] = &law_.none;
+    for (size_t piece = groups * each; piece < groups * each + 4; piece++) at_[piece] = &law_.none;
   }
+  /// Of 16 or so many weights.
+  static constexpr size_t kMostPiece = 32;
 
   size_t small(const uint8_t* data, size_t n, size_t groups) {
     set_thresholds(data, groups);
@@ -284,8 +299,8 @@ class TableMover {
 
   /// A group with such noise: the codes that the law of small moves does not serve. Draws for itself alone where its tile has few such groups.
   size_t large(size_t start, float s, bool alone) {
-    alignas(64) float z[kMostGroup];
-    alignas(64) uint32_t words[kMostGroup];
+    alignas(64) float z[kMostTableGroup];
+    alignas(64) uint32_t words[kMostTableGroup];
     const bool nearest = move_.rounding == kNearest;
     const uint64_t at = draws_.index + start;
     if (alone) {
@@ -308,3 +323,5 @@ class TableMover {
   // Room for what vectors read and write beyond the last.
   alignas(64) uint8_t codes_[kTile + 64], to_[kTile + 64];
 };
+
+}  // namespace brownian::BROWNIAN_TARGET

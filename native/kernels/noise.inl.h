@@ -1,9 +1,20 @@
 // Philox4x32-10 and what is made of it: words, uniforms, normals. Written once over the vectors `U` (uint32) and `F` (float) of the
 // including target; N lanes hold N blocks, word by word. Formulas, sources and the order of operations: src/laws/philox.ts, normal.ts.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "format.h"
+
+namespace brownian::BROWNIAN_TARGET {
 
 struct Words {
   U x0, x1, x2, x3;
 };
+
+inline F load_f(const float* p) { return as_float(load(reinterpret_cast<const uint32_t*>(p))); }
 
 /// Which block each lane holds, so that transposing within 128-bit groups leaves blocks in their order.
 inline U lane_blocks() {
@@ -346,3 +357,5 @@ inline void fill(typename As::Out* out, size_t n, Key key, Position at) {
 inline void bits(uint32_t* out, size_t n, Key key, Position at) { fill<AsBits>(out, n, key, at); }
 inline void uniform(float* out, size_t n, Key key, Position at) { fill<AsUniform>(out, n, key, at); }
 inline void normal(float* out, size_t n, Key key, Position at) { fill<AsNormal>(out, n, key, at); }
+
+}  // namespace brownian::BROWNIAN_TARGET

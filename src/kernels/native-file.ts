@@ -4,7 +4,7 @@
 import type { Evolution } from "../laws/evolution.js";
 import type { EncodedFormat } from "../laws/move.js";
 import { Field, Kind, Levels, StepKind } from "../laws/numbers.js";
-import { type Addon, type AddonFile, type CollisionPlan, moveArguments, type StepIndex, withLaw } from "./addon.js";
+import { type Addon, type AddonFile, type CollisionPlan, keptRecord, moveRecord, type StepIndex, withLaw } from "./addon.js";
 import type { FileKernels, FileWatch, LiveFile, MappedFile, RangeMove, TensorMove, TensorRange } from "./files.js";
 import { type Piece, pieces } from "./pieces.js";
 
@@ -15,18 +15,16 @@ interface Workers {
 }
 
 export function nativeFiles(addon: Addon, workers: Workers): FileKernels {
-  const open = (path: string, writable: boolean) => new (withLaw(addon).MappedFile)(path, writable);
+  const { target, threads } = workers;
+  const open = (path: string, writable: boolean) => new (withLaw(addon).MappedFile)(target, threads, path, writable);
   return {
-    map: (path) => new NativeFile(open(path, false), workers),
-    mapLive: (path, pristine) => new NativeLiveFile(open(path, true), pristine as NativeFile, workers),
+    map: (path) => new NativeFile(open(path, false)),
+    mapLive: (path, pristine) => new NativeLiveFile(open(path, true), pristine as NativeFile),
   };
 }
 
 class NativeFile implements MappedFile {
-  constructor(
-    readonly file: AddonFile,
-    private readonly workers: Workers,
-  ) {}
+  constructor(readonly file: AddonFile) {}
 
   get size(): number {
     return this.file.size;
@@ -34,7 +32,7 @@ class NativeFile implements MappedFile {
 
   sumSquares({ offset, bytes }: TensorRange, format: EncodedFormat): Promise<number> {
     // One call: the order of summation runs over the whole tensor.
-    return this.file.sumSquares(this.workers.target, this.workers.threads, offset, bytes, format, null, 1);
+    return this.file.sumSquares(offset, bytes, format);
   }
 
   close(): void {
@@ -78,7 +76,6 @@ class NativeLiveFile implements LiveFile {
   constructor(
     private readonly file: AddonFile,
     private readonly pristine: NativeFile,
-    private readonly workers: Workers,
   ) {}
 
   async perturb(tensor: TensorRange, move: TensorMove, watch?: FileWatch): Promise<number> {
@@ -100,21 +97,18 @@ class NativeLiveFile implements LiveFile {
 
   async evolve(tensor: TensorRange, move: TensorMove, law: Evolution, strength: number, watch?: FileWatch): Promise<number> {
     this.known.delete(keyOf(tensor));
-    const { target, threads } = this.workers;
     const parameters = law.parameters(strength, move.format);
-    return eachPiece(tensor, move.format, watch, ({ offset, bytes, index }) => {
-      const here = moveArguments({ ...move, index });
-      return this.file.relax(target, threads, offset, bytes, this.pristine.file, parameters, ...here);
-    });
+    return eachPiece(tensor, move.format, watch, ({ offset, bytes, index }) =>
+      this.file.evolve(law.name, offset, bytes, this.pristine.file, parameters, moveRecord({ ...move, index })),
+    );
   }
 
   async collide(moves: readonly RangeMove[], tick: number, threshold: number, watch?: FileWatch): Promise<number> {
-    const { target, threads } = this.workers;
     let changed = 0;
     for (const { plan, keys, bytes } of this.planned(moves)) {
       watch?.signal?.throwIfAborted();
       this.forget(keys);
-      const done = this.file.collide(target, threads, plan, tick, threshold);
+      const done = this.file.collide(plan, tick, threshold);
       changed += typeof done === "number" ? done : await done; // brief work is done already, and a turn of the event loop is long beside it
       watch?.onBytes?.(bytes);
     }
@@ -124,7 +118,7 @@ class NativeLiveFile implements LiveFile {
   prepareCollide(moves: readonly RangeMove[], tick: number, threshold: number): (() => number | undefined) | undefined {
     const [only, ...more] = this.planned(moves);
     if (only === undefined || more.length > 0) return undefined;
-    const prepared = this.file.prepareCollide(this.workers.target, 1, only.plan, tick, threshold);
+    const prepared = this.file.prepareCollide(only.plan, tick, threshold);
     if (prepared === null) return undefined;
     return () => {
       this.forget(only.keys);
@@ -133,7 +127,7 @@ class NativeLiveFile implements LiveFile {
   }
 
   difference({ offset, bytes }: TensorRange, format: EncodedFormat): Promise<number> {
-    return this.file.difference(this.workers.target, this.workers.threads, offset, bytes, format, this.pristine.file);
+    return this.file.difference(offset, bytes, format, this.pristine.file);
   }
 
   async restore(tensor: TensorRange, format: EncodedFormat, watch?: FileWatch): Promise<void> {
@@ -142,9 +136,7 @@ class NativeLiveFile implements LiveFile {
       await this.perturb(tensor, { ...before.last, sigma: 0 }, watch); // undoes by the journal
       return;
     }
-    await eachPiece(tensor, format, watch, ({ offset, bytes }) =>
-      this.file.copyFrom(this.workers.threads, this.pristine.file, offset, bytes),
-    );
+    await eachPiece(tensor, format, watch, ({ offset, bytes }) => this.file.copyFrom(this.pristine.file, offset, bytes));
     this.known.delete(keyOf(tensor));
   }
 
@@ -154,15 +146,12 @@ class NativeLiveFile implements LiveFile {
 
   /** live := source, or live where there is none, moved. */
   private moved({ offset, bytes, index }: Piece, move: TensorMove, source: AddonFile | null): Promise<number> {
-    const { target, threads } = this.workers;
-    return this.file.perturb(target, threads, offset, bytes, source, ...moveArguments({ ...move, index }));
+    return this.file.perturb(offset, bytes, source, moveRecord({ ...move, index }));
   }
 
   /** live := pristine, moved, where live is what the last move by this index made of it, or anything if there was none. */
   private redrawn({ offset, bytes, index }: Piece, move: TensorMove, steps: StepIndex): Promise<number> {
-    const { target, threads } = this.workers;
-    const here = moveArguments({ ...move, index });
-    return this.file.redraw(target, threads, offset, bytes, this.pristine.file, steps, index, ...here);
+    return this.file.redraw(offset, bytes, this.pristine.file, steps, moveRecord({ ...move, index }));
   }
 
   /** The index of a tensor that has one or is worth one, for this move. */
@@ -172,8 +161,7 @@ class NativeLiveFile implements LiveFile {
     const has = format[Field.kind] === Kind.lattice && format[Field.levels] === Levels.uniform;
     if (!has || format[Field.step] === StepKind.external) return undefined;
     if (before.changed >= weightsOf(tensor, format) * RARE) return undefined;
-    const { target, threads } = this.workers;
-    return this.pristine.file.indexSteps(target, threads, tensor.offset, tensor.bytes, format);
+    return this.pristine.file.indexSteps(tensor.offset, tensor.bytes, format);
   }
 
   /** The plans of a list of moves, made once: ticks are to take no time. */
@@ -188,9 +176,11 @@ class NativeLiveFile implements LiveFile {
         some.push(one);
         weights += weightsOf(one.tensor, one.move.format);
       }
-      const parts = some.flatMap(({ tensor, move }) => [tensor.offset, tensor.bytes, ...moveArguments({ ...move, index: 0 })]);
+      const parts = some.map(({ tensor: { offset, bytes }, move }) => {
+        return { offset, length: bytes, move: keptRecord({ ...move, index: 0 }) };
+      });
       plans.push({
-        plan: this.file.planCollide(this.pristine.file, ...parts),
+        plan: this.file.planCollide(this.pristine.file, parts),
         keys: some.map(({ tensor }) => keyOf(tensor)),
         bytes: some.reduce((sum, { tensor }) => sum + tensor.bytes, 0),
       });

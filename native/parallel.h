@@ -1,4 +1,5 @@
-// Threads of the addon: several for one piece of work, and one in the background for work that nobody waits for.
+// Threads of the addon: several for one piece of work, and one in the background for work that nobody waits for. Knows nothing of JavaScript:
+// what is thrown on a thread is thrown again where the work was asked for.
 #pragma once
 
 #if defined(_WIN32)
@@ -20,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -63,30 +65,39 @@ inline void step_back() {
 #endif
 }
 
-/// Runs work(begin, end) on pieces of [0, count), each a multiple of `grain` but the last, on up to `threads` threads.
+/// Runs work(begin, end) on pieces of [0, count), each a multiple of `grain` but the last, on up to `threads` threads. Throws what the first
+/// piece that failed has thrown; the others may be done, or not.
 inline void in_parallel(uint64_t count, uint64_t grain, unsigned threads, const std::function<void(uint64_t, uint64_t)>& work) {
-  const uint64_t pieces = (count + grain - 1) / grain;
+  const uint64_t pieces = count / grain + (count % grain != 0);
   std::atomic<uint64_t> next{0};
+  std::exception_ptr failure;
+  std::mutex failing;
   const auto run = [&] {
-    for (uint64_t piece; (piece = next++) < pieces;) work(piece * grain, std::min(count, (piece + 1) * grain));
+    try {
+      for (uint64_t piece; (piece = next++) < pieces;) work(piece * grain, std::min(count, (piece + 1) * grain));
+    } catch (...) {
+      next = pieces;
+      const std::lock_guard<std::mutex> lock(failing);
+      if (!failure) failure = std::current_exception();
+    }
   };
-  if (threads <= 1 || pieces <= 1) {
-    run();
-    return;
-  }
   const auto behind = [&] {
     step_back();
     run();
   };
   std::vector<Thread> others;
-  others.reserve(threads);
-  try {
-    for (unsigned i = 0; i < threads && i < pieces; i++) others.emplace_back(behind);
-  } catch (const std::system_error&) {
-    // The system gives no more threads: those that there are do all the work, with the same result.
+  if (threads > 1 && pieces > 1) {
+    const size_t wanted = size_t(std::min<uint64_t>(threads, pieces));
+    others.reserve(wanted);
+    try {
+      while (others.size() < wanted) others.emplace_back(behind);
+    } catch (const std::system_error&) {
+      // The system gives no more threads: those that there are do all the work, with the same result.
+    }
   }
   if (others.empty()) run();
   for (auto& other : others) other.join();
+  if (failure) std::rethrow_exception(failure);
 }
 
 /// One thread for work whose result is wanted later, if at all. It takes a processor only while nobody else wants it: an engine that wakes up beside it
@@ -106,7 +117,7 @@ class Background {
     if (thread_) thread_->join();
   }
 
-  /// After what was given before. False where the system gives no thread.
+  /// After what was given before; what throws counts as not done. False where the system gives no thread.
   bool start(std::function<void()> work) {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -133,7 +144,10 @@ class Background {
         work = std::move(work_.front());
         work_.pop_front();
       }
-      work();
+      try {
+        work();
+      } catch (const std::exception&) {
+      }
     }
   }
 
