@@ -8,8 +8,14 @@ import { type Addon, type AddonFile, type CollisionPlan, keptRecord, moveRecord,
 import type { FileKernels, FileWatch, LiveFile, MappedFile, RangeMove, TensorMove, TensorRange } from "./files.js";
 import { type Piece, pieces } from "./pieces.js";
 
-/** By one of the addon's targets, on so many threads. */
-export function nativeFiles(addon: Addon, target: number, threads: number): FileKernels {
+/** Which of the addon's targets computes, on how many threads. */
+interface Workers {
+  readonly target: number;
+  readonly threads: number;
+}
+
+export function nativeFiles(addon: Addon, workers: Workers): FileKernels {
+  const { target, threads } = workers;
   const open = (path: string, writable: boolean) => new (withLaw(addon).MappedFile)(target, threads, path, writable);
   return {
     map: (path) => new NativeFile(open(path, false)),
@@ -92,10 +98,9 @@ class NativeLiveFile implements LiveFile {
   async evolve(tensor: TensorRange, move: TensorMove, law: Evolution, strength: number, watch?: FileWatch): Promise<number> {
     this.known.delete(keyOf(tensor));
     const parameters = law.parameters(strength, move.format);
-    return eachPiece(tensor, move.format, watch, ({ offset, bytes, index }) => {
-      const here = moveRecord({ ...move, index });
-      return this.file.evolve(law.name, offset, bytes, this.pristine.file, parameters, here);
-    });
+    return eachPiece(tensor, move.format, watch, ({ offset, bytes, index }) =>
+      this.file.evolve(law.name, offset, bytes, this.pristine.file, parameters, moveRecord({ ...move, index })),
+    );
   }
 
   async collide(moves: readonly RangeMove[], tick: number, threshold: number, watch?: FileWatch): Promise<number> {
@@ -171,13 +176,11 @@ class NativeLiveFile implements LiveFile {
         some.push(one);
         weights += weightsOf(one.tensor, one.move.format);
       }
-      const tensors = some.map(({ tensor, move }) => ({
-        offset: tensor.offset,
-        length: tensor.bytes,
-        move: keptRecord({ ...move, index: 0 }),
-      }));
+      const parts = some.map(({ tensor: { offset, bytes }, move }) => {
+        return { offset, length: bytes, move: keptRecord({ ...move, index: 0 }) };
+      });
       plans.push({
-        plan: this.file.planCollide(this.pristine.file, tensors),
+        plan: this.file.planCollide(this.pristine.file, parts),
         keys: some.map(({ tensor }) => keyOf(tensor)),
         bytes: some.reduce((sum, { tensor }) => sum + tensor.bytes, 0),
       });

@@ -1,10 +1,10 @@
 // Formats of which no line of the addon knows the shape: planes, groups and blocks unlike those of any type there is have the bytes of plain
-// JavaScript all the same. What lib/formats.ts may grow by, tried before it does.
+// JavaScript all the same. What lattice/formats.ts may grow by, tried before it does.
 import { describe, expect, it } from "vitest";
 import { jsKernels } from "../../src/kernels/js.js";
-import { encodedFormat, type Format, type Lattice, type Plane } from "../../src/lattice/formats.js";
-import type { Move } from "../../src/laws/move.js";
-import { Rounding } from "../../src/laws/numbers.js";
+import type { Format, Lattice, Plane } from "../../src/lattice/formats.js";
+import type { EncodedFormat, Move } from "../../src/laws/move.js";
+import { FORMAT_FIELDS, Kind, Levels, Rounding, StepKind } from "../../src/laws/numbers.js";
 import { relaxation } from "../../src/laws/relaxation.js";
 import { native } from "../support/backends.js";
 
@@ -42,6 +42,15 @@ const ODD: readonly Format[] = [
   odd("a table in two planes", 32, 18, { ...table, planes: [plane(2, 2, 0, 32, 8, 8), plane(10, 2, 2, 32, 8, 8)] }),
   odd("a table of signs, neighbours in one byte", 32, 18, { ...table, levels: "e2m1", hi: 14, planes: [plane(2, 4, 0, 2, 1, 1)] }),
 ];
+
+/** What lattice/formats.ts makes of its own formats. */
+function encodedFormat({ weights, bytes, lattice }: Format): EncodedFormat {
+  const { bias, levels, lo, hi, group, step, stepOffset, scalesOffset, planes } = lattice as Lattice;
+  const fields = [Kind.lattice, weights, bytes, bias, Levels[levels], lo, hi, group, StepKind[step], stepOffset, scalesOffset];
+  const row = new Int32Array(FORMAT_FIELDS);
+  row.set([...fields, planes.length, ...planes.flatMap((p) => [p.offset, p.bits, p.shift, p.group, p.stride, p.run])]);
+  return row;
+}
 
 /** A generator of arguments, not the code under test. */
 function words(seed: number): () => number {
