@@ -14,7 +14,7 @@ const COMPILER = process.env.CXX ?? "g++";
 const HEADERS = join(dirname(dirname(process.execPath)), "include", "node");
 const FLAGS = [
   ..."-std=c++17 -O2 -fPIC -w -ffp-contract=off -fno-strict-aliasing -fno-math-errno -fno-trapping-math".split(" "),
-  ..."-DNAPI_VERSION=8 -DNAPI_CPP_EXCEPTIONS -DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS -DBROWNIAN_EMULATED_AVX512".split(" "),
+  ..."-DNAPI_VERSION=8 -DNAPI_CPP_EXCEPTIONS -DNODE_ADDON_API_CPP_EXCEPTIONS_ALL -DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS -DBROWNIAN_EMULATED_AVX512".split(" "),
 ];
 /** Which flags each file has of its own. */
 const SOURCES = {
