@@ -98,9 +98,10 @@ export async function bundle() {
     writeFileSync(at(`cjs/${name}.js`), code);
   }
   await build({ ...NODE, entryPoints: [at("cli/main.js")], format: "esm", outfile: at("esm/cli.js") });
-  const web = { bundle: true, entryPoints: [at("index.web.js")], target: "es2022", logLevel: "error" };
+  // For browsers: "browser" in package.json says what takes the place of what only Node has.
+  const web = { bundle: true, platform: "browser", entryPoints: [at("index.web.js")], target: "es2022", logLevel: "error" };
   await build({ ...web, format: "esm", outfile: at("esm/web.js") });
-  await build({ ...web, format: "cjs", platform: "neutral", outfile: at("cjs/web.js") });
+  await build({ ...web, format: "cjs", outfile: at("cjs/web.js") });
   // The same declarations, which TypeScript takes for CommonJS here.
   writeFileSync(at("cjs/package.json"), '{ "type": "commonjs" }\n');
   for (const file of readdirSync(DIST, { recursive: true })) {

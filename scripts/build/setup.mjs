@@ -131,7 +131,7 @@ await step(
 );
 await step(
   "typescript",
-  fingerprint(["src", "scripts/build/bundle.mjs", "tsconfig.json", "package-lock.json"]),
+  fingerprint(["src", "scripts/build/bundle.mjs", "tsconfig.json", "package.json", "package-lock.json"]),
   "dist/index.js",
   buildTypeScript,
 );

@@ -13,7 +13,7 @@ import type { Invocation } from "./main.js";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 /** In the package the sources lie in native/ with all they need; in a checkout binding.gyp lies at its root. */
-const SOURCES = [join(ROOT, "native"), ROOT].find((folder) => existsSync(join(folder, "binding.gyp")));
+const sources = () => [join(ROOT, "native"), ROOT].find((folder) => existsSync(join(folder, "binding.gyp")));
 const ADDON = join("build", "Release", "brownian.node");
 
 export function buildNativeCommand(invocation: Invocation): Command {
@@ -23,12 +23,13 @@ export function buildNativeCommand(invocation: Invocation): Command {
 }
 
 async function buildNative({ signal }: Invocation): Promise<void> {
-  if (SOURCES === undefined) throw new BrownianError("file-not-found", `${ROOT} has no native sources: install brownian again.`);
+  const from = sources();
+  if (from === undefined) throw new BrownianError("file-not-found", `${ROOT} has no native sources: install brownian again.`);
   const [command, ...args] = [...nodeGyp(), "rebuild", ...headers()] as [string, ...string[]];
   checkTools();
   const status = await new Promise<number | null>((resolve, reject) => {
     // Compilers are told on stderr: stdout is for results.
-    const child = spawn(command, args, { cwd: SOURCES, stdio: ["ignore", 2, 2], signal });
+    const child = spawn(command, args, { cwd: from, stdio: ["ignore", 2, 2], signal });
     child.on("error", reject);
     child.on("exit", resolve);
   });
@@ -38,13 +39,13 @@ async function buildNative({ signal }: Invocation): Promise<void> {
       `The addon did not compile (node-gyp ended with ${status}; its messages are above). Without it, WebAssembly gives the same results, more slowly.`,
     );
   }
-  const built = join(SOURCES, ADDON);
+  const built = join(from, ADDON);
   const addon = join(ROOT, ADDON);
   if (built !== addon) {
     await mkdir(dirname(addon), { recursive: true });
     await cp(built, `${addon}.new`);
     await rename(`${addon}.new`, addon); // whole or not at all: a process may have the old one mapped
-    await rm(join(SOURCES, "build"), { recursive: true });
+    await rm(join(from, "build"), { recursive: true });
   }
   const best = nativeTargets().find((target) => target.runs);
   process.stdout.write(`${addon}: ${best?.name ?? "nothing of it runs here"}\n`);

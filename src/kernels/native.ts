@@ -6,7 +6,7 @@ import type { Key, Position } from "../laws/move.js";
 import { loadAddon, moveArguments, withLaw } from "./addon.js";
 import type { Kernels } from "./contract.js";
 import { NativeFile } from "./native-file.js";
-import { offer, setting } from "./select.js";
+import { setting } from "./select.js";
 
 /** Which instruction sets the addon has, best first, and why some do not run here. Throws when there is no addon. */
 export function nativeTargets(): { name: string; runs: boolean; reason: string }[] {
@@ -47,5 +47,3 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
     map: (path, writable) => new NativeFile(new (withLaw(native).MappedFile)(path, writable), target, threads),
   };
 }
-
-offer({ backend: "native", isas: ["avx512", "avx2", "neon", "scalar"], attempts: [undefined], load: (isa) => loadNative(isa) });

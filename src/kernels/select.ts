@@ -1,14 +1,13 @@
-// Chooses the backend once, when first asked: environment override, then native where it is offered, WASM SIMD, WASM scalar, JavaScript.
+// Chooses the backend once, when first asked: what the environment forces, else the first candidate that runs.
 // Every step that failed is kept with its reason; a forced backend or ISA that cannot run throws. Knows nothing that only Node has.
 
 import { BrownianError } from "../errors.js";
+import { CANDIDATES, type Candidate } from "./candidates.js";
 import type { Kernels } from "./contract.js";
-import { jsKernels } from "./js.js";
-import { loadWasm, loadWasmAsync } from "./wasm.js";
 
 /** A backend that was tried and not taken. */
 export interface Rejected {
-  readonly backend: "native" | "wasm" | "js";
+  readonly backend: Kernels["backend"];
   readonly isa?: string;
   readonly reason: string;
 }
@@ -22,34 +21,7 @@ export interface Selection {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A backend: what of it can be forced, what is tried of it in turn when nothing is (undefined: it chooses itself), and how it is loaded. */
-export interface Candidate {
-  readonly backend: Rejected["backend"];
-  readonly isas: readonly string[];
-  readonly attempts: readonly (string | undefined)[];
-  readonly load: (isa: string | undefined) => Kernels;
-  readonly loadAsync?: (isa: string | undefined) => Promise<Kernels>;
-}
-
-/** In order of preference. */
-const CANDIDATES: Candidate[] = [
-  {
-    backend: "wasm",
-    isas: ["simd128", "scalar"],
-    attempts: ["simd128", "scalar"],
-    load: loadWasm,
-    loadAsync: loadWasmAsync,
-  },
-  { backend: "js", isas: ["scalar"], attempts: [undefined], load: () => jsKernels },
-];
-
 let selected: Selection | undefined;
-
-/** Puts a backend that only some hosts have before all others: native.ts does, which the web entry never imports. */
-export function offer(candidate: Candidate): void {
-  CANDIDATES.unshift(candidate);
-  selected = undefined;
-}
 
 /** Selects by the environment. Pure in its arguments, so that tests can ask for any. */
 export function select(env: Environment): Selection {

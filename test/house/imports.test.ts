@@ -17,9 +17,10 @@ const scratch = mkdtempSync(join(tmpdir(), "brownian-imports-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 /** What an entry imports when it is loaded: files below dist/, and the names of what lies outside. Dynamic imports come later, or never. */
-async function importsOf(entry: string): Promise<{ files: string[]; outside: string[] }> {
+async function importsOf(entry: string, platform: "node" | "browser" = "node"): Promise<{ files: string[]; outside: string[] }> {
   const { metafile } = await build({
     entryPoints: [join(DIST, entry)],
+    platform,
     bundle: true,
     write: false,
     metafile: true,
@@ -106,7 +107,7 @@ describe("brownian", () => {
 
 describe("brownian/sampling", () => {
   it("imports nothing of Node, as it is published: it is for pages, too", async () => {
-    const { outside } = await importsOf("esm/sampling.js");
+    const { outside } = await importsOf("esm/sampling.js", "browser");
     expect(outside).toEqual([]);
   });
 });
@@ -118,7 +119,7 @@ describe("brownian/web", () => {
   perturb(moved, options);
 
   it("imports nothing outside, and no native backend", async () => {
-    const { files, outside } = await importsOf("index.web.js");
+    const { files, outside } = await importsOf("index.web.js", "browser");
     expect(outside).toEqual([]);
     expect(files.filter((file) => file.includes("native") || file.includes("/files/"))).toEqual([]);
   });

@@ -4,13 +4,12 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { BrownianError } from "../../errors.js";
 import type { CollisionPlan, Kernels, MappedFile, StepIndex } from "../../kernels/contract.js";
-import type { Evolution } from "../../laws/evolution.js";
-import type { EncodedFormat, Move } from "../../laws/move.js";
-import { Field, Kind, Levels, StepKind, SUM_LEAF } from "../../laws/numbers.js";
-import "../../kernels/native.js"; // files are moved by native kernels where there are any
 import { collide } from "../../lattice/collide.js";
 import { encodedFormat } from "../../lattice/formats.js";
 import { supportedFormat } from "../../lattice/perturb.js";
+import type { Evolution } from "../../laws/evolution.js";
+import type { EncodedFormat, Move } from "../../laws/move.js";
+import { Field, Kind, Levels, StepKind, SUM_LEAF } from "../../laws/numbers.js";
 import type { Tensor } from "../containers/gguf.js";
 import { writeFully } from "../copy.js";
 import { asFileError } from "../file-errors.js";
