@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
+import { environment } from "../environment.js";
 import { BrownianError } from "../errors.js";
 import { nativeTargets } from "../kernels/native.js";
 import type { Invocation } from "./main.js";
@@ -55,7 +56,7 @@ async function buildNative({ signal }: Invocation): Promise<void> {
 function nodeGyp(): string[] {
   const script = join("node-gyp", "bin", "node-gyp.js");
   const prefix = dirname(dirname(process.execPath));
-  const npm = process.env.npm_execpath;
+  const npm = environment.npm;
   const places = [
     ...[join(process.cwd(), "package.json"), import.meta.url].map((from) => resolved(from, "node-gyp/bin/node-gyp.js")),
     ...(npm === undefined ? [] : [join(dirname(dirname(npm)), "node_modules", script)]),
@@ -79,7 +80,9 @@ function resolved(from: string, what: string): string | undefined {
 /** @throws BrownianError naming what is missing. On Windows node-gyp itself looks for Visual Studio. */
 function checkTools(): void {
   if (process.platform === "win32") return;
-  const compilers = [process.env.CXX?.split(" ")[0], "c++", "g++", "clang++"].filter((name) => name !== undefined && name !== "");
+  const compilers = [environment.compiler?.split(" ")[0], "c++", "g++", "clang++"].filter(
+    (name) => name !== undefined && name !== "",
+  );
   const missing: string[] = [];
   if (!compilers.some((name) => runs(name as string))) missing.push("a C++ compiler");
   if (!runs("make") && !runs("gmake")) missing.push("make");

@@ -3,9 +3,9 @@
 
 import { EngineModel, type EngineOptions, type Sampling, type Seen } from "../engine/node-llama-cpp.js";
 import { type Probe, probe } from "../engine/probe.js";
+import { environment } from "../environment.js";
 import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
 import type { Tensor } from "../files/index.js";
-import { threadCount } from "../kernels/native.js";
 import { type Seed, seed64 } from "../noise/index.js";
 import { Ensemble, type EnsembleEntropy, softmax } from "../sampling/index.js";
 import { dynamicsNamed } from "../thermostat/dynamics/index.js";
@@ -183,8 +183,7 @@ function engineOptions({ threads, contextSize, gpuLayers }: LoadOptions): Engine
       `gpuLayers must be 0, but is ${gpuLayers}: weights on a GPU are copies, which no move in the file reaches.`,
     );
   }
-  const forced = process.env.BROWNIAN_THREADS ? threadCount() : undefined;
-  const count = threads ?? forced;
+  const count = threads ?? environment.threads;
   return {
     ...(count !== undefined && { threads: checkInteger("threads", count, 1, 1024) }),
     ...(contextSize !== undefined && { contextSize: checkInteger("contextSize", contextSize, 8) }),

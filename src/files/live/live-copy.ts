@@ -4,8 +4,8 @@
 import { chmod, lstat, mkdir } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { basename, join, resolve } from "node:path";
+import { environment } from "../../environment.js";
 import { BrownianError } from "../../errors.js";
-import { setting } from "../../kernels/select.js";
 import type { ModelFile } from "../containers/gguf.js";
 import { copyModel, type Watch } from "../copy.js";
 import { asFileError } from "../file-errors.js";
@@ -49,7 +49,7 @@ export class LiveCopy {
 }
 
 async function scratchFolder(asked: string | undefined): Promise<string> {
-  const named = asked ?? setting("BROWNIAN_SCRATCH");
+  const named = asked ?? environment.scratch;
   if (!named) return ownFolder();
   const folder = resolve(named);
   try {
