@@ -1,12 +1,13 @@
-// One perturbation: which runs of a tile move in which way, and which kind of weights. The counterpart of src/laws/lattice.ts.
+// One perturbation: which runs of a tile move in which way, and which kind of weights. The counterpart of src/laws/perturb.ts,
+// lattice.ts and runs.ts.
 
 import { beginCodes } from "./code-at";
 import { pack, readHalf, readStep, stepSize, unpack } from "./codes";
+import { beginDraws, beginTile, count, index, inSteps, key0, key1, rounding, sigma, tick } from "./draws";
 import { moveFloats, moveHalves } from "./float-moves";
 import {
   BYTES,
   CLASSES,
-  STEP_EXTERNAL,
   F32_KIND,
   field,
   GROUP,
@@ -17,12 +18,14 @@ import {
   LEVELS,
   LO,
   MATCHED,
+  RARE_PIECE,
   RUN_ENDS,
   RUN_SCALES,
   RUN_STEPS,
   RUN_VARIANCES,
   STAGE,
   STEP,
+  STEP_EXTERNAL,
   STEP_F16,
   STEP_F16_ORIGIN,
   STEP_OFFSET,
@@ -31,21 +34,7 @@ import {
   UNIFORM,
   WEIGHTS,
 } from "./memory";
-import {
-  applyMoves,
-  beginDraws,
-  beginTile,
-  count,
-  drawRun,
-  index,
-  inSteps,
-  key0,
-  key1,
-  rounding,
-  scaleInSteps,
-  sigma,
-  tick,
-} from "./moves";
+import { applyMoves, drawRun, scaleInSteps } from "./moves";
 import {
   beginPieces,
   movePiece,
@@ -53,7 +42,6 @@ import {
   notedPieces,
   notePiece,
   pieceBytes,
-  RARE_PIECE,
   SPARSE_VARIANCE,
 } from "./rare-groups";
 import {

@@ -127,7 +127,7 @@ function boxMuller(out: usize, w0: u32, w1: u32): void {
   const c = term(term(term(term(load<f32>(COS), yy, COS + 4), yy, COS + 8), yy, COS + 12), yy, COS + 16);
 
   const quadrant = w1 + load<u32>(EIGHTH_TURN);
-  // Without branches: which quadrant it is cannot be foretold.
+  // Without branches: which quadrant it is cannot be predicted.
   const swap = (reinterpret<u32>(s) ^ reinterpret<u32>(c)) & <u32>(<i32>(quadrant << 1) >> 31);
   const a = r * reinterpret<f32>(reinterpret<u32>(c) ^ swap);
   const b = r * reinterpret<f32>(reinterpret<u32>(s) ^ swap);

@@ -26,7 +26,10 @@ async function numbers() {
   const source = readFileSync(join(ROOT, SOURCE), "utf8");
   const at = ([name]) => source.indexOf(`export const ${name} `);
   all.sort((a, b) => at(a) - at(b));
-  return { groups: all.filter(([, value]) => typeof value === "object"), single: all.filter(([, value]) => typeof value === "number") };
+  return {
+    groups: all.filter(([, value]) => typeof value === "object"),
+    single: all.filter(([, value]) => typeof value === "number"),
+  };
 }
 
 const pascal = (name) => (/^b?f\d+$/.test(name) ? name.toUpperCase() : name[0].toUpperCase() + name.slice(1));

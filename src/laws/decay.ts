@@ -1,6 +1,7 @@
 // What `relax` needs of its factor a, made here once and handed to every backend: 1 - a^2, its square root, and the table of beta
 // (docs/dynamics-langevin.md). Only + - * / and square roots, in float64, rounded to float32 at the end: the same numbers everywhere.
 
+import { floatOf } from "./float-bits.js";
 import { levelsOf } from "./levels.js";
 import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD, Levels } from "./numbers.js";
 
@@ -16,6 +17,7 @@ interface Place {
   readonly added: number;
 }
 
+/** The table made last: it takes longer to make than a small tensor to move, and all tensors of a tick have the same. */
 let last: { keep: number; levels: number; decay: Decay } | undefined;
 
 /** The decay by `keep` (a float32, 0 <= keep < 1) of codes whose values are those of `levels`. */
@@ -45,14 +47,8 @@ function beta(places: readonly Place[], loss: number, square: number): number {
   return most;
 }
 
-const bits = new Uint32Array(1);
-const float = new Float32Array(bits.buffer);
-
-function squareAt(i: number): number {
-  if (i === 0) return 0;
-  bits[0] = (i + DECAY_FIRST) << 20;
-  return float[0] as number;
-}
+/** The s^2 that an entry serves. */
+const squareAt = (i: number): number => (i === 0 ? 0 : floatOf((i + DECAY_FIRST) << 20));
 
 function wholePlaces(keep: number): Place[] {
   return Array.from({ length: FARTHEST }, (_, i) => {

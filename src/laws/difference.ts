@@ -5,8 +5,6 @@ import type { EncodedFormat } from "./move.js";
 import { Field, Kind } from "./numbers.js";
 
 const TILE = 2048;
-const codesA = new Int8Array(TILE);
-const codesB = new Int8Array(TILE);
 
 /** Codes of lattice formats that differ; floats whose bits do. */
 export function difference(a: Uint8Array, b: Uint8Array, format: EncodedFormat): number {
@@ -23,6 +21,8 @@ export function difference(a: Uint8Array, b: Uint8Array, format: EncodedFormat):
   const weights = format[Field.weights] as number;
   const tileBlocks = TILE / weights;
   const blocks = Math.floor(a.length / bytes);
+  const codesA = new Int8Array(TILE);
+  const codesB = new Int8Array(TILE);
   for (let block = 0; block < blocks; block += tileBlocks) {
     const count = Math.min(tileBlocks, blocks - block);
     unpack(codesA, a, block * bytes, count, format);

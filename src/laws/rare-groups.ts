@@ -9,7 +9,8 @@
 // Six more bits a hit are its place and its sign. All draws depend on key, tick and place alone, so work may be split anywhere.
 
 import { readCode, writeCode } from "./codes.js";
-import type { EncodedFormat, Key } from "./move.js";
+import { TILE } from "./draws.js";
+import type { EncodedFormat, Move } from "./move.js";
 import { Field, Purpose, RARE_PIECE } from "./numbers.js";
 import { fillBlocks } from "./philox.js";
 
@@ -47,37 +48,23 @@ export function hitsOf(mu: number, byte: number, word0: number, word1: number): 
 
 /** Moves codes where hits fall. */
 export class RareGroups {
-  private readonly words: Uint32Array;
-  private readonly bytes: Uint8Array;
+  private readonly words = new Uint32Array(TILE / 16 / 4 + 8);
+  private readonly bytes = new Uint8Array(this.words.buffer);
   private readonly block = new Uint32Array(4);
   private readonly before: number[] = [];
 
-  /** For tiles of at most `tile` weights. */
-  constructor(tile: number) {
-    this.words = new Uint32Array(tile / 16 / 4 + 8);
-    this.bytes = new Uint8Array(this.words.buffer);
-  }
-
   /**
-   * Moves the codes of weights [0, weights) at data[from], of which the first is weight `index` of the tensor. variances[g] is that of
-   * group g: one of 0 or less moves nothing here. Returns how many codes changed.
+   * Moves the codes of the `n` weights of a tile at data[from] that begins with weight `index`. variances[g] is that of group g: one of 0
+   * moves nothing here. Returns how many codes changed.
    */
-  move(
-    data: Uint8Array,
-    from: number,
-    weights: number,
-    format: EncodedFormat,
-    variances: Float32Array,
-    index: number,
-    key: Key,
-    tick: number,
-  ): number {
+  move(data: Uint8Array, from: number, move: Move, index: number, n: number, variances: Float32Array): number {
+    const { format, key, tick } = move;
     const group = format[Field.group] as number;
     const length = Math.min(group, RARE_PIECE);
     const first = index / length;
     const block = Math.floor(first / 16);
     const skip = first % 16;
-    const pieces = weights / length;
+    const pieces = n / length;
     fillBlocks(this.words, 0, Math.ceil((skip + pieces) / 16), key, block >>> 0, Math.floor(block / TWO_32), tick, Purpose.Rare);
     let changed = 0;
     for (let piece = 0; piece < pieces; piece++) {

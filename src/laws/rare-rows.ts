@@ -8,9 +8,11 @@
 // By the splitting property of Poisson numbers a code's moves are a difference of two Poisson numbers, independent of all others: mean 0, variance exactly v.
 // Which hits there are depends on key, tick and place alone, so work may be split anywhere.
 
-import type { Key } from "./move.js";
-import { HITS_MOST, Purpose } from "./numbers.js";
+import { bitsOf } from "./float-bits.js";
+import type { Key, Move } from "./move.js";
+import { Field, HITS_MEAN_BITS, HITS_MOST, Purpose } from "./numbers.js";
 import { fillBlocks } from "./philox.js";
+import type { Runs } from "./runs.js";
 import { HITS } from "./tables.js";
 
 /** Variances below 2^-41 count to the class of the lowest level. */
@@ -24,12 +26,9 @@ const SHORT_LEVELS = 25;
 const TILE_BLOCKS = 256;
 const TWO_32 = 2 ** 32;
 
-const bitsOf = new DataView(new ArrayBuffer(4));
-
 /** The class of a variance, 0 < v < SPARSE_VARIANCE: the upper bits of the float32. */
 export function classOf(v: number): number {
-  bitsOf.setFloat32(0, v);
-  return Math.max(bitsOf.getUint32(0) >>> 21, (126 - HIGHEST_LEVEL) << 2);
+  return Math.max(bitsOf(v) >>> 21, (126 - HIGHEST_LEVEL) << 2);
 }
 
 export const levelOf = (rareClass: number): number => 126 - (rareClass >> 2);
@@ -40,7 +39,7 @@ export function shareOf(v: number, rareClass: number): number {
 }
 
 /** Weights a tile of hits. */
-export const tileOf = (rareClass: number): number => 2 ** (6 + levelOf(rareClass));
+export const tileOf = (rareClass: number): number => 2 ** (HITS_MEAN_BITS + levelOf(rareClass));
 
 /** The hits of one tile: place in the tile, the word that decides whether it is taken, and its sign. */
 class HitTile {
@@ -57,10 +56,9 @@ class HitTile {
   }
 }
 
-const words = new Uint32Array(4 * (HITS_MOST + 4));
-
 /** The hits of one call: of each class, the tile that was asked for last. */
-export class Hits {
+class Hits {
+  private readonly words = new Uint32Array(4 * (HITS_MOST + 4));
   private key: Key = { k0: 0, k1: 0 };
   private tick = 0;
   private readonly classes = new Map<number, HitTile>();
@@ -92,6 +90,7 @@ export class Hits {
     }
     if (hits.tile === tile) return hits;
     hits.tile = tile;
+    const { words } = this;
     const purpose = Purpose.Hit + (rareClass << 8);
     const block = tile * TILE_BLOCKS;
     const blockAt = (i: number, count: number) =>
@@ -101,8 +100,8 @@ export class Hits {
     let count = 0;
     while (count < HITS_MOST && (words[0] as number) >= (HITS[row + count] as number)) count++;
     hits.count = count;
-    const bits = 6 + levelOf(rareClass);
-    if (bits - 6 > SHORT_LEVELS) {
+    const bits = HITS_MEAN_BITS + levelOf(rareClass);
+    if (levelOf(rareClass) > SHORT_LEVELS) {
       blockAt(0, count);
       for (let j = 0; j < count; j++) {
         const place = (words[4 * j] as number) * 2 ** (bits - 32) + ((words[4 * j + 1] as number) >>> (64 - bits));
@@ -120,7 +119,7 @@ export class Hits {
 }
 
 /** Codes that were moved in a range, as they were before: a weight that is hit twice counts once, or not at all. */
-export class Moved {
+class Moved {
   private readonly before = new Map<number, number>();
   changed = 0;
 
@@ -137,5 +136,39 @@ export class Moved {
     } else {
       this.changed += (to !== first ? 1 : 0) - (from !== first ? 1 : 0);
     }
+  }
+}
+
+/** Moves the bare codes of rows where hits fall. */
+export class RareRows {
+  private readonly hits = new Hits();
+  private readonly moved = new Moved();
+
+  /** Begins a call: another key or tick. */
+  begin(key: Key, tick: number): void {
+    this.hits.begin(key, tick);
+  }
+
+  /** Moves codes (a byte each) at data[from] of a tile that begins with weight `index`; returns how many changed. */
+  move(data: Uint8Array, from: number, { format }: Move, index: number, runs: Runs): number {
+    const { hits, moved } = this;
+    const lo = format[Field.lo] as number;
+    const hi = format[Field.hi] as number;
+    const n = runs.ends[runs.count - 1] as number;
+    const variances = runs.variances.subarray(0, runs.count);
+    const classes = new Set(variances.filter((v) => v > 0).map(classOf));
+    moved.clear();
+    for (const rareClass of [...classes].sort((a, b) => b - a)) {
+      hits.each(rareClass, index, index + n, (weight, take, sign) => {
+        const i = weight - index;
+        const v = variances[runs.at(i)] as number;
+        if (v === 0 || classOf(v) !== rareClass || take >= shareOf(v, rareClass)) return;
+        const q = ((data[from + i] as number) << 24) >> 24;
+        if (q <= lo || q >= hi) return;
+        data[from + i] = q + sign;
+        moved.note(i, q, q + sign);
+      });
+    }
+    return moved.changed;
   }
 }
