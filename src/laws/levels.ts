@@ -14,12 +14,15 @@ import { Field, Levels, Rounding } from "./numbers.js";
 const f = Math.fround;
 const SIXTH = f(1 / 6);
 
-const IQ4NL = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
-const E2M1 = [-12, -8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8, 12];
+// biome-ignore format: one line a table
+const VALUES: Readonly<Record<number, readonly number[]>> = {
+  [Levels.iq4nl]: [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113],
+  [Levels.e2m1]: [-12, -8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8, 12],
+};
 
 /** The values of a table, in ascending order, in units of the step. */
 export function levelsOf(levels: number): readonly number[] {
-  return levels === Levels.e2m1 ? E2M1 : IQ4NL;
+  return VALUES[levels] as readonly number[];
 }
 
 /** The level of a code: IQ4_NL's are in order; E2M1 has a sign bit, and a second zero. */
@@ -34,12 +37,15 @@ export function codeOfLevel(levels: number, level: number): number {
   return level >= 7 ? level - 7 : 15 - level;
 }
 
-/** Mean distance of neighbouring values: what `inSteps` is in units of. */
-const MEAN_GAP = { [Levels.iq4nl]: 16, [Levels.e2m1]: f(12 / 7) } as Record<number, number>;
+/** Mean distance of neighbouring values, in units of the step: what sigma is in units of where it is in steps. */
+export function meanGap(levels: number): number {
+  const values = levelsOf(levels);
+  return ((values[values.length - 1] as number) - (values[0] as number)) / (values.length - 1);
+}
 
 /** s of a code whose values are `step` > 0 times those of a table. */
 export function scaleOfTable(levels: number, step: number, sigma: number, inSteps: boolean): number {
-  return Math.min(inSteps ? f(sigma * (MEAN_GAP[levels] as number)) : f(sigma / step), MAX_S);
+  return Math.min(inSteps ? f(sigma * f(meanGap(levels))) : f(sigma / step), MAX_S);
 }
 
 /** The last level whose value is at most y. */
