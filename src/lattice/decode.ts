@@ -1,4 +1,5 @@
-// From blocks to weights, with the bits of ggml's own decoding: what tests, inspection and plots look at. Not a hot path.
+// From blocks to weights, with the bits of ggml's own decoding: what tests, inspection and plots look at. Speed does not
+// matter here.
 
 import { stepSize, unpack } from "../laws/codes.js";
 import { ulp } from "../laws/floats.js";

@@ -19,9 +19,11 @@ const NATIVE_PIECE = 256 * SUM_LEAF;
 const PIECE = SUM_LEAF;
 
 /**
- * Like {@link perturb}, asynchronous: the same bytes, whatever the number of threads. The data must not be touched until it is done.
+ * Like {@link perturb}, without holding up the event loop: the same bytes, whatever the number of threads. The data must be left alone until
+ * it is done.
  *
- * @throws BrownianError as `perturb`; the signal's reason when it is aborted
+ * @returns a promise of how many weights `data` has, and how many of them changed
+ * @throws BrownianError as `perturb`, and `usage` where the data's buffer is transferred away meanwhile; the signal's reason when it is aborted
  * @example
  * const bytes = new Uint8Array(34 * 1e6); // 32 million Q8_0 weights
  * await perturbAsync(bytes, { type: "Q8_0", sigma: 1e-3, seed: 42n });
