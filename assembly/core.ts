@@ -1,5 +1,5 @@
-// What a module exports: addresses of the places that JavaScript fills, and the kernels. src/kernels/wasm-stage.ts has the other side's types.
-// A kernel of an evolution (src/laws/evolution.ts) is called evolve_ and the name of its law.
+// What a module exports: addresses of the places that JavaScript fills, and the kernels. src/kernels/wasm-stage.ts has the
+// other side's types. A kernel of an evolution (src/laws/evolution.ts) is called evolve_ and the name of its law.
 
 import { ALIAS, FORMAT, HITS, LAW, PARAMETERS, PRISTINE_STAGE, STAGE, STEPS, TAKEN } from "./memory";
 import { fill } from "./noise";

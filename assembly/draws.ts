@@ -1,4 +1,5 @@
-// A call's arguments, and the random numbers of one tile of weights, each kind made when first asked for: the counterpart of src/laws/draws.ts.
+// A call's arguments, and the random numbers of one tile of weights, each kind made when first asked for: the counterpart of
+// src/laws/draws.ts.
 
 import {
   BYTE_DRAWS,

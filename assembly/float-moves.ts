@@ -43,8 +43,8 @@ export function finite(sigma: f32): f32 {
 }
 
 /**
- * The distance from |w| to the next larger value of a grid: the power of two in |w| times `unit`, 2^-(bits of the mantissa). Below the
- * smallest normal number, `tiny` in bits, the grid is uniform.
+ * The distance from |w| to the next larger value of a grid: the power of two in |w| times `unit`, 2^-(bits of the mantissa).
+ * Below the smallest normal number, `tiny` in bits, the grid is uniform.
  */
 // @ts-ignore: decorator
 @inline
@@ -109,8 +109,8 @@ export function magnitudeBits(y: f32, half: bool, nearest: bool, word: u32): u32
   return half ? kept - (112 << 10) : kept;
 }
 
-// The laws of half floats at one sigma (src/laws/halves.ts): the least step, or, where sigma is in steps, how many of them are one;
-// sigma in those, and their binade; columns of thresholds; and whether any law has bits below the table's grid.
+// The laws of half floats at one sigma (src/laws/halves.ts): the least step, or, where sigma is in steps, how many of them are
+// one; sigma in those, and their binade; columns of thresholds; and whether any law has bits below the table's grid.
 const HALF_BITS: i32 = 6;
 const HALF_BINADES: i32 = 15;
 const MOST_STEP: f32 = 1.7014118346046923e38;

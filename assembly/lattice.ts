@@ -110,7 +110,10 @@ function readSteps(data: usize, blocks: i32): i32 {
   return blocks * groups;
 }
 
-/** Whether no group of the tile is dense, and none has no step: their squares are above what is dense at most, with room for rounding. */
+/**
+ * Whether no group of the tile is dense, and none has no step: their squares are above what is dense at most, with room for
+ * rounding.
+ */
 function allRare(runs: i32): bool {
   if (rounding != MATCHED || inSteps || sigma <= <f32>1e-15) return false;
   let at = RUN_STEPS + (<usize>firstRun << 2);
@@ -256,8 +259,8 @@ function runAt(i: i32, runs: i32): i32 {
 }
 
 /**
- * Moves the first `bytes` bytes of the stage, at most one leaf. For external steps, STEPS holds those of the rows touched: the first
- * has `rowLeft` weights left, the others `rowLength`.
+ * Moves the first `bytes` bytes of the stage, at most one leaf. For external steps, STEPS holds those of the rows touched: the
+ * first has `rowLeft` weights left, the others `rowLength`.
  */
 export function perturb(
   bytes: i32,

@@ -1,5 +1,6 @@
-// The module's memory: fixed places, no allocator. JavaScript writes to the stage, the steps, the format, the parameters and the tables (core.ts has
-// their addresses); kernels own the rest. All lengths follow from the numbers of the contract and those below.
+// The module's memory: fixed places, no allocator. JavaScript writes to the stage, the steps, the format, the parameters and
+// the tables (core.ts has their addresses); kernels own the rest. All lengths follow from the numbers of the contract and those
+// below.
 
 export * from "./contract";
 import {
@@ -77,14 +78,20 @@ export const REFINE_DRAWS: usize = memory.data(SPARE, LINE);
 // Codes of a table (table-moves.ts). Of a group that large noise moves: its normals and rounding words.
 export const GROUP_NORMALS: usize = memory.data(TABLE_GROUP * 4 + SPARE, LINE);
 export const GROUP_ROUNDING: usize = memory.data(TABLE_GROUP * 4 + SPARE, LINE);
-/** What the law of small moves needs of each code: factors of its thresholds, the variance that it serves at most, the bits that change. */
+/**
+ * What the law of small moves needs of each code: factors of its thresholds, the variance that it serves at most, the bits that
+ * change.
+ */
 export const SMALL_RISE: usize = memory.data(MOST_LEVELS * 4, LINE);
 export const SMALL_FALL: usize = memory.data(MOST_LEVELS * 4, LINE);
 export const SMALL_MOST: usize = memory.data(MOST_LEVELS * 4, LINE);
 export const SMALL_UP: usize = memory.data(MOST_LEVELS, LINE);
 export const SMALL_DOWN: usize = memory.data(MOST_LEVELS, LINE);
 
-/** The laws of half floats by the binade of a step (float-moves.ts): upper and lower bytes of thresholds, a row of sixteen a column, and factors 2^bits. */
+/**
+ * The laws of half floats by the binade of a step (float-moves.ts): upper and lower bytes of thresholds, a row of sixteen a
+ * column, and factors 2^bits.
+ */
 export const HALF_HIGH: usize = memory.data(LAW_COLUMNS * 16, LINE);
 export const HALF_LOW: usize = memory.data(LAW_COLUMNS * 16, LINE);
 export const HALF_FACTORS: usize = memory.data(16, LINE);
@@ -93,8 +100,8 @@ export const HALF_FACTORS: usize = memory.data(16, LINE);
 export const LANES: usize = memory.data(16 * 8, LINE);
 
 /**
- * Of each run of a tile of rows, or of a leaf of groups (lattice.ts): its step, its noise in steps (0 where it moves rarely), its variance (0 where it
- * does not), and its end. A group has 16 weights at least.
+ * Of each run of a tile of rows, or of a leaf of groups (lattice.ts): its step, its noise in steps (0 where it moves rarely),
+ * its variance (0 where it does not), and its end. A group has 16 weights at least.
  */
 export const RUN_STEPS: usize = memory.data((SUM_LEAF / 16) * 4 + BEYOND, LINE);
 export const RUN_SCALES: usize = memory.data((SUM_LEAF / 16) * 4, LINE);
@@ -103,7 +110,8 @@ export const RUN_ENDS: usize = memory.data(TILE * 4, LINE);
 /** The float16 numbers that the steps of a tile are made of. */
 export const HALVES: usize = memory.data(TILE * 2 + BEYOND, LINE);
 
-// Rare moves of groups (rare-groups.ts). Of the pieces of a leaf: a byte each, the numbers of those that may have hits, and the block of one.
+// Rare moves of groups (rare-groups.ts). Of the pieces of a leaf: a byte each, the numbers of those that may have hits, and the
+// block of one.
 export const PIECE_BYTES: usize = memory.data(SUM_LEAF / 16 + 16 + SPARE, LINE);
 export const PIECES: usize = memory.data((SUM_LEAF / 16) * 4, LINE);
 export const PIECE_BLOCK: usize = memory.data(SPARE, LINE);
@@ -123,7 +131,10 @@ export const HIT_CLASSES: usize = memory.data(LEVELS_AT_MOST * 4, LINE);
 export const HIT_COUNTS: usize = memory.data(LEVELS_AT_MOST * 4, LINE);
 /** Words of the hits of a tile. */
 export const HIT_WORDS: usize = memory.data(HITS_MOST * 16 + SPARE, LINE);
-/** Hits of a tile that move a code without blocks: which weight (u32), and by how much (i32); one more is written, and not counted. */
+/**
+ * Hits of a tile that move a code without blocks: which weight (u32), and by how much (i32); one more is written, and not
+ * counted.
+ */
 export const TAKEN: usize = memory.data((HITS_MOST + 1) * 8, LINE);
 /** Codes that the hits of a tile moved: which, what they were before, and a set of their last bits. */
 export const MOVED_PLACES: usize = memory.data(HITS_MOST * 4, LINE);

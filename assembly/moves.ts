@@ -1,5 +1,5 @@
-// The laws of moves of runs: the counterpart of src/laws/moves.ts, which holds the formulas. A tile's moves are drawn into an int8 a weight, run by
-// run, and then put on the codes with the symmetric truncation at the rails.
+// The laws of moves of runs: the counterpart of src/laws/moves.ts, which holds the formulas. A tile's moves are drawn into an
+// int8 a weight, run by run, and then put on the codes with the symmetric truncation at the rails.
 
 import {
   count,
@@ -168,7 +168,10 @@ function kickRun(from: i32, to: i32, s: f32, nearest: bool): void {
   }
 }
 
-/** The row that the variance with these bits is rounded to, up or down, so that it is what was asked for on average: where it lies. */
+/**
+ * The row that the variance with these bits is rounded to, up or down, so that it is what was asked for on average: where it
+ * lies.
+ */
 // @ts-ignore: decorator
 @inline
 function aliasRow(bits: u32, word: u32): usize {
@@ -198,7 +201,8 @@ function aliasRun(from: i32, to: i32, v: f32): void {
 }
 
 /**
- * Of a weight's byte, the lowest four bits choose the bucket, the fifth is the sign, and the upper three with five shared ones the outcome.
+ * Of a weight's byte, the lowest four bits choose the bucket, the fifth is the sign, and the upper three with five shared ones
+ * the outcome.
  */
 // @ts-ignore: decorator
 @inline

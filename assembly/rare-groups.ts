@@ -97,7 +97,10 @@ export function movePiece(data: usize, piece: i32, mean: f32, k0: u32, k1: u32, 
   return hits == 0 ? 0 : moveHits(data, piece * length, hits);
 }
 
-/** Puts hits on the codes of a piece that begins at weight `start`; a code that is hit twice counts once, or not at all where it is back. */
+/**
+ * Puts hits on the codes of a piece that begins at weight `start`; a code that is hit twice counts once, or not at all where it
+ * is back.
+ */
 function moveHits(data: usize, start: i32, hits: i32): i32 {
   const lo = field(LO);
   const hi = field(HI);

@@ -63,8 +63,8 @@ export function hitAt(rareClass: i32, j: i32): usize {
 }
 
 /**
- * The hits of one tile of a class that fall on weights [from, to) and below `share`: their places from `from` on and their signs, to TAKEN.
- * Returns how many there are; the caller starts anew, by forgetHits, with another key or tick.
+ * The hits of one tile of a class that fall on weights [from, to) and below `share`: their places from `from` on and their
+ * signs, to TAKEN. Returns how many there are; the caller starts anew, by forgetHits, with another key or tick.
  */
 export function takenHits(rareClass: i32, tile: u64, from: u64, to: u64, share: u32, k0: u32, k1: u32, tick: u32): i32 {
   const hits = hitsOf(rareClass, tile, k0, k1, tick);

@@ -238,8 +238,8 @@ function nextMove(p: f32, w: f32, step: f32, most: f32, i: i32): f32 {
 }
 
 /**
- * Relaxes the first `bytes` bytes of the stage towards those of the pristine stage, at most half a leaf; the table of src/laws/decay.ts is in
- * PARAMETERS, and external steps are as for `perturb`.
+ * Relaxes the first `bytes` bytes of the stage towards those of the pristine stage, at most half a leaf; the table of
+ * src/laws/decay.ts is in PARAMETERS, and external steps are as for `perturb`.
  */
 export function relax(
   bytes: i32,

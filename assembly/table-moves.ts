@@ -115,8 +115,8 @@ function near(low: v128, high: v128): v128 {
 }
 
 /**
- * The law of small moves, sixteen codes at a time: thresholds of a group are those of its sixteen codes, and looked up. What words may not
- * decide, and codes that the law does not serve, are moved one by one.
+ * The law of small moves, sixteen codes at a time: thresholds of a group are those of its sixteen codes, and looked up. What
+ * words may not decide, and codes that the law does not serve, are moved one by one.
  */
 function smallMoves(from: i32, to: i32, s: f32, levels: i32): i32 {
   const square = s * s;

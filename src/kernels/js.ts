@@ -1,5 +1,5 @@
-// The backend that runs anywhere: the laws (src/laws/) put together, in plain JavaScript. They are the specification: native and WASM give its
-// bits.
+// The backend that runs anywhere: the laws (src/laws/) put together, in plain JavaScript. They are the specification: native
+// and WASM give its bits.
 
 import { difference } from "../laws/difference.js";
 import { bits, normal, uniform } from "../laws/noise.js";
@@ -8,7 +8,13 @@ import { sumSquares } from "../laws/sums.js";
 import { Workspace } from "../laws/workspace.js";
 import type { Kernels } from "./contract.js";
 
-const work = new Workspace({ bits, normal });
+let made: Workspace | undefined;
+
+/** Made when it is first needed: most processes import this backend and use another. */
+function work(): Workspace {
+  made ??= new Workspace({ bits, normal });
+  return made;
+}
 
 export const jsKernels: Kernels = {
   backend: "js",
@@ -16,8 +22,9 @@ export const jsKernels: Kernels = {
   bits,
   uniform,
   normal,
-  perturb: (data, move) => perturb(data, move, work),
-  evolve: (live, pristine, move, law, strength) => law.step(live, pristine, move, law.parameters(strength, move.format), work),
-  sumSquares,
-  difference,
+  perturb: (data, move) => perturb(data, move, work()),
+  evolve: (live, pristine, move, law, strength) => law.step(live, pristine, move, law.parameters(strength, move.format), work()),
+  sumSquares: (data, format, steps, rowLength, index, total) =>
+    sumSquares(data, { format, steps, rowLength }, index, total, work().live),
+  difference: (a, b, format) => difference(a, b, format, work()),
 };

@@ -1,5 +1,5 @@
-// Rare moves of bare codes that all have one step: so few that most bytes need not be looked at, so codes are moved where they are, not on the
-// stage. The module makes the hits (assembly/rare-rows.ts).
+// Rare moves of bare codes that all have one step: so few that most bytes need not be looked at, so codes are moved where they
+// are, not on the stage. The module makes the hits (assembly/rare-rows.ts).
 
 import type { Move } from "../laws/move.js";
 import { scaleInSteps } from "../laws/moves.js";

@@ -1,8 +1,8 @@
-// A module's memory, as JavaScript uses it (assembly/memory.ts): the stage, through which data goes one leaf of weights at a time, and the places of
-// formats, steps, parameters and tables. The memory never grows, so views of it stay good.
+// A module's memory, as JavaScript uses it (assembly/memory.ts): the stage, through which data goes one leaf of weights at a
+// time, and the places of formats, steps, parameters and tables. The memory never grows, so views of it stay good.
 
 import { alias } from "../laws/alias.js";
-import type { Key, Move, Position } from "../laws/move.js";
+import type { Key, Position } from "../laws/move.js";
 import {
   DECAY_COLUMNS,
   DECAY_HEAD,
@@ -14,6 +14,7 @@ import {
   StepKind,
   SUM_LEAF,
 } from "../laws/numbers.js";
+import type { Layout } from "../laws/sums.js";
 import { HITS, LAW_TAILS } from "../laws/tables.js";
 
 /** One perturbation, or one step of an evolution, of what is on the stage; returns how many codes changed. */
@@ -64,10 +65,10 @@ export interface Exports {
 /** What noise is made as; the numbers are those of assembly/noise.ts. */
 export const As = { bits: 0, uniform: 1, normal: 2 } as const;
 
-/** How weights lie: their format, and the steps of rows where it has none of its own. */
-export type Layout = Pick<Move, "format" | "steps" | "rowLength">;
-
-/** A leaf on the stage: the caller's bytes that were put there, its first weight, and how many weights its first row and the others have left. */
+/**
+ * A leaf on the stage: the caller's bytes that were put there, its first weight, and how many weights its first row and the
+ * others have left.
+ */
 export interface Leaf {
   readonly bytes: Uint8Array;
   readonly index: number;
@@ -123,7 +124,10 @@ export class Stage {
     }
   }
 
-  /** Puts `data`, which begins with weight `index`, on the stage, `length` weights (at most SUM_LEAF) at a time, with the steps of its rows. */
+  /**
+   * Puts `data`, which begins with weight `index`, on the stage, `length` weights (at most SUM_LEAF) at a time, with the steps
+   * of its rows.
+   */
   eachLeaf(
     length: number,
     data: Uint8Array,

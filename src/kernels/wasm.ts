@@ -1,5 +1,5 @@
-// The WebAssembly backend: two modules from one core (assembly/), with SIMD and without, their bytes inlined. Touches no file and nothing
-// that only Node has.
+// The WebAssembly backend: two modules from one core (assembly/), with SIMD and without, their bytes inlined. Touches no file
+// and nothing that only Node has.
 
 import { difference } from "../laws/difference.js";
 import type { Evolution } from "../laws/evolution.js";
@@ -44,7 +44,6 @@ function validCode(isa: string): Uint8Array<ArrayBuffer> {
 
 class WasmKernels implements Kernels {
   readonly backend = "wasm";
-  readonly difference = difference;
   private readonly stage: Stage;
   private readonly rare: RareMoves;
   private work: Workspace | undefined;
@@ -84,6 +83,10 @@ class WasmKernels implements Kernels {
     if (kernel === undefined) return law.step(live, pristine, move, parameters, this.workspace());
     this.stage.parameters.set(parameters);
     return this.moveLeaves(kernel, live, move, pristine);
+  }
+
+  difference(a: Uint8Array, b: Uint8Array, format: EncodedFormat): number {
+    return difference(a, b, format, this.workspace());
   }
 
   /** What the laws work in where the module does not do their work: on its noise, which is made faster than JavaScript's. */

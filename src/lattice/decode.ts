@@ -12,7 +12,8 @@ import { encodedFormat, type Format } from "./formats.js";
 const f = Math.fround;
 
 /**
- * The weights that are stored in `data`, as float32: step * level + origin, in ggml's order of operations (dequantize_row_* of ggml-quants.c).
+ * The weights that are stored in `data`, as float32: step * level + origin, in ggml's order of operations (dequantize_row_* of
+ * ggml-quants.c).
  *
  * @param format one of {@link FORMATS} that has scales of its own
  * @param data whole blocks
@@ -41,7 +42,8 @@ export function decode(format: Format, data: Uint8Array): Float32Array {
 }
 
 /**
- * The distance between neighbouring codes, one a group for lattice formats (of tables: the mean distance), one a weight for floats.
+ * The distance between neighbouring codes, one a group for lattice formats (of tables: the mean distance), one a weight for
+ * floats.
  *
  * @param data whole blocks
  * @returns steps in weight units; 0 for groups that cannot move

@@ -18,7 +18,8 @@ const MAX_F16 = 65504;
  *
  * @param weights a whole number of blocks of 32: pad every row with zeros
  * @returns 34 bytes a block: d, then 32 codes
- * @throws BrownianError `usage` for another number of weights, and for weights that are not finite or beyond 8.3e6 (d would not fit)
+ * @throws BrownianError `usage` for another number of weights, and for weights that are not finite or beyond 8.3e6 (d would not
+ * fit)
  * @example
  * const bytes = quantizeQ8_0(new Float32Array(32).fill(0.5)); // 34 bytes
  * perturb(bytes, { type: "Q8_0", sigma: 0.01, seed: 1n });

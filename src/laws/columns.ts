@@ -1,18 +1,19 @@
-// Moves whose sigma goes by column (scale "imatrix"): every weight has a variance v = s^2 of its own, so no law can be prepared for a run of
-// them. This one needs no table, and its variance is exactly v (docs/theory.md):
+// Moves whose sigma goes by column (scale "imatrix"): every weight has a variance v = s^2 of its own, so no law can be prepared
+// for a run of them. This one needs no table, and its variance is exactly v (docs/theory.md):
 //
 //   v < 1/4:  k = +-1, each with probability v / 2
 //   else:     k = round(s' z + u1 - u2) with s'^2 = v - 1/4, z normal, u1 and u2 uniform
 //
-// A difference of two uniforms makes the variance of rounding 1/4 whatever is rounded (Lipshitz, Wannamaker & Vanderkooy, J. Audio Eng.
-// Soc. 40, 1992).
+// A difference of two uniforms makes the variance of rounding 1/4 whatever is rounded (Lipshitz, Wannamaker & Vanderkooy, J.
+// Audio Eng. Soc. 40, 1992).
 
-import { type Draws, TILE } from "./draws.js";
+import type { Draws } from "./draws.js";
 import { finite, ulp } from "./floats.js";
 import type { Kicks } from "./kicks.js";
 import type { Columns, Move } from "./move.js";
 import { MAX_S, scaleInSteps } from "./moves.js";
 import { Field } from "./numbers.js";
+import type { Workspace } from "./workspace.js";
 
 const f = Math.fround;
 const TWO_M16 = 2 ** -16;
@@ -23,17 +24,18 @@ const DITHER = 0.25;
 
 /** Kicks of weights with a sigma each. */
 export class ColumnKicks implements Kicks {
-  private readonly sigmas = new Float32Array(TILE);
+  readonly draws: Draws;
+  private readonly sigmas: Float32Array;
   private readonly kind: number;
-  private readonly columns: Columns;
 
   constructor(
-    readonly draws: Draws,
+    work: Workspace,
     private readonly move: Move,
-    columns: Columns,
+    private readonly columns: Columns,
   ) {
+    this.draws = work.draws;
+    this.sigmas = work.sigmas;
     this.kind = move.format[Field.kind] as number;
-    this.columns = columns;
   }
 
   begin(index: number, n: number): void {
@@ -75,7 +77,10 @@ export class ColumnKicks implements Kicks {
     return w < high || (w === high && this.draws.refine(i) < Math.floor((threshold - high) * TWO_32));
   }
 
-  /** Within the binade of w a lattice of step ulp(w). Beyond MAX_S the rounding is too fine to matter, and s no longer tells sigma. */
+  /**
+   * Within the binade of w a lattice of step ulp(w). Beyond MAX_S the rounding is too fine to matter, and s no longer tells
+   * sigma.
+   */
   half(_h: number, w: number, i: number): number {
     const { inSteps } = this.move;
     const sigma = this.sigma(i);

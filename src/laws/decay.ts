@@ -1,5 +1,6 @@
-// What `relax` needs of its factor a, made here once and handed to every backend: 1 - a^2, its square root, and the table of beta
-// (docs/dynamics-langevin.md). Only + - * / and square roots, in float64, rounded to float32 at the end: the same numbers everywhere.
+// What `relax` needs of its factor a, made here once and handed to every backend: 1 - a^2, its square root, and the table of
+// beta (docs/dynamics-langevin.md). Only + - * / and square roots, in float64, rounded to float32 at the end: the same numbers
+// everywhere.
 
 import { floatOf } from "./float-bits.js";
 import { levelsOf } from "./levels.js";
@@ -36,8 +37,8 @@ export function decayOf(keep: number, levels: number): Decay {
 }
 
 /**
- * The smallest beta >= 0 that keeps (1 - a^2) s^2 - beta s^2 + beta x^2 - c(x) >= 0 at every displacement x. It falls as s^2 grows, so that the
- * entry for a smaller s^2 serves as well; and it is at most 1 - a, so that displacements below s do no harm.
+ * The smallest beta >= 0 that keeps (1 - a^2) s^2 - beta s^2 + beta x^2 - c(x) >= 0 at every displacement x. It falls as s^2
+ * grows, so that the entry for a smaller s^2 serves as well; and it is at most 1 - a, so that displacements below s do no harm.
  */
 function beta(places: readonly Place[], loss: number, square: number): number {
   let most = 0;

@@ -1,5 +1,5 @@
-// The random numbers of one tile of weights, each kind made when first asked for. All are functions of key, tick, place and purpose alone, so
-// that a tensor may be cut into tiles anywhere. Which law asks for which: Purpose in numbers.ts.
+// The random numbers of one tile of weights, each kind made when first asked for. All are functions of key, tick, place and
+// purpose alone, so that a tensor may be cut into tiles anywhere. Which law asks for which: Purpose in numbers.ts.
 
 import type { Key, Position } from "./move.js";
 import type { NoiseSource } from "./noise.js";
@@ -9,7 +9,10 @@ import { PIECE, Purpose, SHARED, SHARED_TILE } from "./numbers.js";
 export const TILE = 4096;
 const TWO_32 = 2 ** 32;
 
-/** What runs draw (moves.ts): a byte a weight; of every 2048 weights, 256 bytes of which eight weights share five bits; a word a piece of 32 weights. */
+/**
+ * What runs draw (moves.ts): a byte a weight; of every 2048 weights, 256 bytes of which eight weights share five bits; a word a
+ * piece of 32 weights.
+ */
 export interface RunDraws {
   readonly bytes: Uint8Array;
   readonly shared: Uint8Array;

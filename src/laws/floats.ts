@@ -1,5 +1,5 @@
-// Float weights: the grid of each format, and moves of F32, which adds the noise. F16 and BF16, whose grid is coarse enough to matter, are in
-// halves.ts. No move makes an infinity or a NaN: |move| <= largest finite value - |w|, the same on both sides.
+// Float weights: the grid of each format, and moves of F32, which adds the noise. F16 and BF16, whose grid is coarse enough to
+// matter, are in halves.ts. No move makes an infinity or a NaN: |move| <= largest finite value - |w|, the same on both sides.
 
 import { bitsOf, floatOf } from "./float-bits.js";
 import type { Kicks } from "./kicks.js";

@@ -1,11 +1,11 @@
-// F16 and BF16 weights live on a grid that gets coarser away from zero. `nearest` rounds the sum of weight and noise, `stochastic` rounds it up or
-// down with the right probabilities. `matched` moves w on a lattice of its own step, ulp(w) or, where that is below sigma / 128, the power of two
-// above that, by the law of lattices (moves.ts),
+// F16 and BF16 weights live on a grid that gets coarser away from zero. `nearest` rounds the sum of weight and noise,
+// `stochastic` rounds it up or down with the right probabilities. `matched` moves w on a lattice of its own step, ulp(w) or,
+// where that is below sigma / 128, the power of two above that, by the law of lattices (moves.ts),
 //
 //   k = 2^b k1 + (A - B),  A and B uniform in 0 ... 2^b - 1, b <= 6,
 //
-// and rounds stochastically what ends between the points of a coarser binade. The step is a power of two, so the law depends on its distance
-// from sigma's in binades alone: one row of the table for each.
+// and rounds stochastically what ends between the points of a coarser binade. The step is a power of two, so the law depends on
+// its distance from sigma's in binades alone: one row of the table for each.
 
 import { halfToFloat } from "./codes.js";
 import type { Draws } from "./draws.js";

@@ -1,5 +1,6 @@
-// Kicks: what a weight by itself draws, given a variance. There are two laws: that of weights with one sigma (run-kicks.ts), and that of weights with
-// a sigma each (columns.ts). What moves weights one by one takes either, and so knows neither. Types only.
+// Kicks: what a weight by itself draws, given a variance. There are two laws: that of weights with one sigma (run-kicks.ts),
+// and that of weights with a sigma each (columns.ts). What moves weights one by one takes either, and so knows neither. Types
+// only.
 
 import type { Draws } from "./draws.js";
 

@@ -1,5 +1,6 @@
-// One tile of a lattice: which of its weights move in which way. Dense runs go through all codes (moves.ts); rare moves are drawn one by one, in
-// blocks by group (rare-groups.ts) and in bare codes by class of row (rare-rows.ts); weights with a sigma each move by their kicks.
+// One tile of a lattice: which of its weights move in which way. Dense runs go through all codes (moves.ts); rare moves are
+// drawn one by one, in blocks by group (rare-groups.ts) and in bare codes by class of row (rare-rows.ts); weights with a sigma
+// each move by their kicks.
 
 import { pack, unpack } from "./codes.js";
 import type { Kicks } from "./kicks.js";
@@ -12,7 +13,10 @@ import type { Workspace } from "./workspace.js";
 
 const f = Math.fround;
 
-/** Moves the codes of `blocks` blocks at data[from], of which the first weight is number `index` of the tensor; returns how many changed. */
+/**
+ * Moves the codes of `blocks` blocks at data[from], of which the first weight is number `index` of the tensor; returns how many
+ * changed.
+ */
 export function moveLattice(
   data: Uint8Array,
   from: number,

@@ -1,5 +1,5 @@
-// Codes that stand for the entries of a table, and how they move: neighbouring values lie unevenly, so up and down have probabilities of
-// their own. Walked in the order of values (level 0 is the smallest), not of codes.
+// Codes that stand for the entries of a table, and how they move: neighbouring values lie unevenly, so up and down have
+// probabilities of their own. Walked in the order of values (level 0 is the smallest), not of codes.
 //
 //   p_up = v / (up (up + down)),  p_down = v / (down (up + down)):  mean 0, variance v, while p_up + p_down = v / (up down) <= 1
 //
@@ -69,7 +69,10 @@ function rounded(values: readonly number[], x: number, noise: number, u: number,
   return u < f(f(y - at) / ((values[level + 1] as number) - at)) ? level + 1 : level;
 }
 
-/** The level that a `matched` kick of variance v takes weight i to from `level`, which is not at an end; no farther than it may from `origin`. */
+/**
+ * The level that a `matched` kick of variance v takes weight i to from `level`, which is not at an end; no farther than it may
+ * from `origin`.
+ */
 export function kickLevel(values: readonly number[], level: number, origin: number, v: number, kicks: Kicks, i: number): number {
   const at = values[level] as number;
   const up = (values[level + 1] as number) - at;

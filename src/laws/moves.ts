@@ -1,6 +1,6 @@
-// The laws of whole moves (docs/theory.md): `nearest`, `stochastic`, `matched`, and how far they may go. A move is a number of steps k of mean 0,
-// |k| at most the distance to the nearer rail: the same on both sides, so that the mean stays 0. The arithmetic is float32 and integer, the same
-// in every backend.
+// The laws of whole moves (docs/theory.md): `nearest`, `stochastic`, `matched`, and how far they may go. A move is a number of
+// steps k of mean 0, |k| at most the distance to the nearer rail: the same on both sides, so that the mean stays 0. The
+// arithmetic is float32 and integer, the same in every backend.
 
 import { alias } from "./alias.js";
 import type { Draws } from "./draws.js";
@@ -27,9 +27,9 @@ export const MAX_S = 32768;
 /** Up to here `matched` reads its law from the table alone. */
 export const TABLE_VARIANCE = 4;
 /**
- * Up to here `matched` is k = 2^b k1 + (A - B): k1 from the table, A and B uniform in 0 ... 2^b - 1, of variance (4^b - 1) / 6 together. That is
- * the table's law on a grid of 2^b steps, and between its points what a straight line between their probabilities gives.
- * Above, floor(s' |z| + u) with s'^2 = s^2 - 1/6 is exact to 1e-34.
+ * Up to here `matched` is k = 2^b k1 + (A - B): k1 from the table, A and B uniform in 0 ... 2^b - 1, of variance (4^b - 1) / 6
+ * together. That is the table's law on a grid of 2^b steps, and between its points what a straight line between their
+ * probabilities gives. Above, floor(s' |z| + u) with s'^2 = s^2 - 1/6 is exact to 1e-34.
  */
 export const COARSE_VARIANCE = 1066.5;
 /** Of lattices, 4 bits are enough; half floats take up to 6 (laws/floats.ts). */
@@ -89,7 +89,9 @@ export class Law {
   }
 }
 
-/** The grid of 2^bits steps that the table is put on for a law of variance v, and the table's variance on it: what A - B leaves. */
+/**
+ * The grid of 2^bits steps that the table is put on for a law of variance v, and the table's variance on it: what A - B leaves.
+ */
 export function gridOf(v: number): { bits: number; variance: number } {
   const fine = (bits: number) => (4 ** bits - 1) / 6;
   let bits = 0;

@@ -1,5 +1,5 @@
-// The noise of a stream as bits, uniforms and normals, element by element from any position on: Philox words (philox.ts), of which normals
-// are made pair by pair (normal.ts). All that other laws draw comes through here.
+// The noise of a stream as bits, uniforms and normals, element by element from any position on: Philox words (philox.ts), of
+// which normals are made pair by pair (normal.ts). All that other laws draw comes through here.
 
 import type { Key, Position } from "./move.js";
 import { normalsFromWords } from "./normal.js";
@@ -33,19 +33,19 @@ export function normal(out: Float32Array, key: Key, at: Position): void {
     if (skip % 2 === 0 && n % 2 === 0) return normalsFromWords(out, done, words, skip, n);
     // A pair is cut by an end of what was asked for.
     const first = skip & ~1;
-    const normals = new Float32Array((skip + n + 1 - first) & ~1);
-    normalsFromWords(normals, 0, words, first, normals.length);
+    normalsFromWords(normals, 0, words, first, ((skip + n + 1) & ~1) - first);
     out.set(normals.subarray(skip - first, skip - first + n), done);
   });
 }
 
 const BATCH = 256; // blocks
-/** Of one batch. Shared by all calls, which would spend as long on making their own; none keeps it. */
+// Scratch of one call, which none keeps. Shared: to make it takes longer (10 us) than to fill what most calls ask for.
 const batch = new Uint32Array(4 * BATCH);
+const normals = new Float32Array(4 * BATCH);
 
 /**
- * Makes the words of `total` elements in batches: `use(words, skip, n, done)` gets n of them from words[skip] on, `done` elements after the
- * first, and may look at `words` during the call alone.
+ * Makes the words of `total` elements in batches: `use(words, skip, n, done)` gets n of them from words[skip] on, `done`
+ * elements after the first, and may look at `words` during the call alone.
  */
 function eachBatch(
   total: number,

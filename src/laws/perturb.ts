@@ -12,7 +12,7 @@ import type { Workspace } from "./workspace.js";
 
 /** The law by which single weights move. */
 export function kicksOf(move: Move, work: Workspace): Kicks {
-  return move.columns === undefined ? new RunKicks(work, move) : new ColumnKicks(work.draws, move, move.columns);
+  return move.columns === undefined ? new RunKicks(work, move) : new ColumnKicks(work, move, move.columns);
 }
 
 /** Moves whole blocks in place; returns how many codes (or floats) changed. */

@@ -11,8 +11,9 @@ const M0_SHARE = M0 / 2 ** 32;
 const M1_SHARE = M1 / 2 ** 32;
 
 /**
- * The upper word of x * m, where low = Math.imul(x, m) and share = m / 2^32. In float64 the product is off by at most 2^10 of 2^64, which
- * changes its upper word only where the lower one is within 2^10 of a multiple of 2^32: then, one time in 2^19, halves of words decide.
+ * The upper word of x * m, where low = Math.imul(x, m) and share = m / 2^32. In float64 the product is off by at most 2^10 of
+ * 2^64, which changes its upper word only where the lower one is within 2^10 of a multiple of 2^32: then, one time in 2^19,
+ * halves of words decide.
  */
 function upper(x: number, low: number, m: number, share: number): number {
   return (low + 4096) >>> 0 < 8192 ? upperByHalves(x, m) : ((x >>> 0) * share) | 0;

@@ -1,12 +1,15 @@
-// Rare moves of blocks: what `matched` does to groups whose variance v is below SPARSE_VARIANCE, at the cost of a byte a group and of the moves.
+// Rare moves of blocks: what `matched` does to groups whose variance v is below SPARSE_VARIANCE, at the cost of a byte a group
+// and of the moves.
 //
-// A *piece* is a group, or 32 weights of a longer one. It has N hits, N Poisson with mean mu = n v where n is the number of its weights, each hit
-// on a uniform weight of the piece, and every hit moves its code by +1 or -1 (not at a rail). By the splitting property of Poisson numbers every weight is
-// hit a Poisson number of times of mean v, independently of all others: k is a difference of two Poisson numbers, of mean 0 and variance exactly v.
+// A *piece* is a group, or 32 weights of a longer one. It has N hits, N Poisson with mean mu = n v where n is the number of its
+// weights, each hit on a uniform weight of the piece, and every hit moves its code by +1 or -1 (not at a rail). By the
+// splitting property of Poisson numbers every weight is hit a Poisson number of times of mean v, independently of all others: k
+// is a difference of two Poisson numbers, of mean 0 and variance exactly v.
 //
-// A byte a piece decides most: 1 - e^-mu, the probability of a hit, is below mu, so a piece whose byte is not below 256 mu rests. Any other draws
-// a Philox block, of which 44 bits below the byte make a uniform t of 52 bits, and N is the smallest n with 1 - t <= e^-mu (1 + mu + ... + mu^n / n!).
-// Six more bits a hit are its place and its sign. All draws depend on key, tick and place alone, so work may be split anywhere.
+// A byte a piece decides most: 1 - e^-mu, the probability of a hit, is below mu, so a piece whose byte is not below 256 mu
+// rests. Any other draws a Philox block, of which 44 bits below the byte make a uniform t of 52 bits, and N is the smallest n
+// with 1 - t <= e^-mu (1 + mu + ... + mu^n / n!). Six more bits a hit are its place and its sign. All draws depend on key, tick
+// and place alone, so work may be split anywhere.
 
 import { readCode, writeCode } from "./codes.js";
 import { TILE } from "./draws.js";
@@ -54,8 +57,8 @@ export class RareGroups {
   private readonly before: number[] = [];
 
   /**
-   * Moves the codes of the `n` weights of a tile at data[from] that begins with weight `index`. variances[g] is that of group g: one of 0
-   * moves nothing here. Returns how many codes changed.
+   * Moves the codes of the `n` weights of a tile at data[from] that begins with weight `index`. variances[g] is that of group
+   * g: one of 0 moves nothing here. Returns how many codes changed.
    */
   move(data: Uint8Array, from: number, move: Move, index: number, n: number, variances: Float32Array): number {
     const { format, key, tick } = move;
@@ -79,7 +82,10 @@ export class RareGroups {
     return changed;
   }
 
-  /** Puts hits on the codes of a piece that begins at weight `start`; a code that is hit twice counts once, or not at all where it is back. */
+  /**
+   * Puts hits on the codes of a piece that begins at weight `start`; a code that is hit twice counts once, or not at all where
+   * it is back.
+   */
   private hit(data: Uint8Array, from: number, start: number, length: number, format: EncodedFormat, hits: number): number {
     const { before } = this;
     const lo = format[Field.lo] as number;

@@ -1,12 +1,13 @@
-// Rare moves of rows, whose steps are given and not read: what `matched` does where the variance is below SPARSE_VARIANCE, at the cost of the
-// moves alone.
+// Rare moves of rows, whose steps are given and not read: what `matched` does where the variance is below SPARSE_VARIANCE, at
+// the cost of the moves alone.
 //
-// A *class* is a quarter of a binade of variances: all v with the same exponent and the same two upper bits of mantissa. Each has a fixed random
-// set of hits on the weights of a tensor: in every tile of 64 * 2^L weights (counted from the tensor's first; 2^-(L+1) <= v < 2^-L) there are N hits,
-// N Poisson with such a mean, 40 to 64, that every weight is hit at the rate of the class's upper end u, each hit at a uniform place. A row
-// of variance v takes the hits of its class, each with probability v / u, and every hit that is taken moves its code by +1 or -1 (not at a rail).
-// By the splitting property of Poisson numbers a code's moves are a difference of two Poisson numbers, independent of all others: mean 0, variance exactly v.
-// Which hits there are depends on key, tick and place alone, so work may be split anywhere.
+// A *class* is a quarter of a binade of variances: all v with the same exponent and the same two upper bits of mantissa. Each
+// has a fixed random set of hits on the weights of a tensor: in every tile of 64 * 2^L weights (counted from the tensor's
+// first; 2^-(L+1) <= v < 2^-L) there are N hits, N Poisson with such a mean, 40 to 64, that every weight is hit at the rate of
+// the class's upper end u, each hit at a uniform place. A row of variance v takes the hits of its class, each with probability
+// v / u, and every hit that is taken moves its code by +1 or -1 (not at a rail). By the splitting property of Poisson numbers a
+// code's moves are a difference of two Poisson numbers, independent of all others: mean 0, variance exactly v. Which hits there
+// are depends on key, tick and place alone, so work may be split anywhere.
 
 import { bitsOf } from "./float-bits.js";
 import type { Key, Move } from "./move.js";
@@ -18,8 +19,8 @@ import { HITS } from "./tables.js";
 /** Variances below 2^-41 count to the class of the lowest level. */
 const HIGHEST_LEVEL = 40;
 /**
- * Up to this level a hit has two words: its place in the upper 6 + level bits of the first, its sign in the lowest, and the second decides
- * whether it is taken. Above, it has four: two of place, that one, and one whose upper bit is the sign.
+ * Up to this level a hit has two words: its place in the upper 6 + level bits of the first, its sign in the lowest, and the
+ * second decides whether it is taken. Above, it has four: two of place, that one, and one whose upper bit is the sign.
  */
 const SHORT_LEVELS = 25;
 /** Philox blocks set aside for a tile: for its hits, at most one each, and one for their number. */

@@ -1,13 +1,13 @@
-// The evolution of the dynamics `langevin` (docs/dynamics-langevin.md): an Ornstein-Uhlenbeck process on the lattice. Every weight is pulled towards
-// its pristine value by the factor a = e^(-1/tau), then kicked, so that its stationary standard deviation is sigma. A code that stands k steps from
-// its pristine one goes to
+// The evolution of the dynamics `langevin` (docs/dynamics-langevin.md): an Ornstein-Uhlenbeck process on the lattice. Every
+// weight is pulled towards its pristine value by the factor a = e^(-1/tau), then kicked, so that its stationary standard
+// deviation is sigma. A code that stands k steps from its pristine one goes to
 //
 //   k' = R(a k) + j,  R: stochastic rounding,  Var R = c(k) = f (1 - f), f = frac(a |k|),  j: a kick of variance v(k) = alpha + beta k^2 - c(k)
 //
 // with alpha = (1 - a^2) s^2 - beta s^2 and beta the smallest number that keeps v >= 0 (decay.ts). Then E[k' | k] = a k and
-// Var[k' | k] = alpha + beta k^2, so the stationary variance V = a^2 V + alpha + beta V has the one solution s^2, whatever the shape of the
-// law, and the autocorrelation is a^t. For s -> 0, beta -> a (1 - a): the INAR(1) process of Steutel and van Harn (1979), here for the
-// difference of two Poisson numbers; for large s, beta = 0: the discrete Ornstein-Uhlenbeck process.
+// Var[k' | k] = alpha + beta k^2, so the stationary variance V = a^2 V + alpha + beta V has the one solution s^2, whatever the
+// shape of the law, and the autocorrelation is a^t. For s -> 0, beta -> a (1 - a): the INAR(1) process of Steutel and van Harn
+// (1979), here for the difference of two Poisson numbers; for large s, beta = 0: the discrete Ornstein-Uhlenbeck process.
 
 import { pack, unpack } from "./codes.js";
 import { type Decay, decayOf } from "./decay.js";
@@ -112,7 +112,9 @@ class Relaxing {
     return Math.max(0, f(f(this.alpha + f(this.beta * f(x * x))) - added));
   }
 
-  /** Whether the pull of weight i, `part` of a gap from the lower of two places, goes to the upper one: with probability `part`. */
+  /**
+   * Whether the pull of weight i, `part` of a gap from the lower of two places, goes to the upper one: with probability `part`.
+   */
   private roundsUp(i: number, part: number): boolean {
     return (this.draws.pullWord(i) >>> 8) * TWO_M24 < part;
   }
@@ -234,7 +236,10 @@ class Relaxing {
     return f(drift + f(scale * this.draws.normal(i)));
   }
 
-  /** F16 and BF16: within the binade of p a lattice of step ulp(p); where noise is far above that, as F32, rounded stochastically. */
+  /**
+   * F16 and BF16: within the binade of p a lattice of step ulp(p); where noise is far above that, as F32, rounded
+   * stochastically.
+   */
   private halves(n: number, kind: number): number {
     const live = this.live.halves;
     const most = limitOf(kind);

@@ -1,5 +1,5 @@
-// Runs: weights of a tile that lie one after the other and have one step. In blocks they are the groups of the format, in bare codes what lies of
-// each row in the tile.
+// Runs: weights of a tile that lie one after the other and have one step. In blocks they are the groups of the format, in bare
+// codes what lies of each row in the tile.
 
 import { readGroup, stepSize } from "./codes.js";
 import { TILE } from "./draws.js";
@@ -51,7 +51,10 @@ export class Runs {
   }
 }
 
-/** Calls `use` for every run of the `n` weights at data[from], of which the first is weight `index` of the tensor: with its step, at least 0. */
+/**
+ * Calls `use` for every run of the `n` weights at data[from], of which the first is weight `index` of the tensor: with its
+ * step, at least 0.
+ */
 export function eachRun(
   data: Uint8Array,
   from: number,

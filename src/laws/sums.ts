@@ -1,10 +1,10 @@
-// The sum of the squares of weights, in float64 and in one order, so that it has the same bits everywhere: leaves of SUM_LEAF weights, each summed
-// from zero and then added to the total. Within a leaf of codes, group after group:
+// The sum of the squares of weights, in float64 and in one order, so that it has the same bits everywhere: leaves of SUM_LEAF
+// weights, each summed from zero and then added to the total. Within a leaf of codes, group after group:
 //
 //   a step^2 + b (2 step origin) + n origin^2,  a = sum of q^2 and b = sum of q, both exact
 //
-// (runs of rows are cut every SUM_CUT weights). Within a leaf of floats, 16 accumulators, weight i going to i mod 16, which are then added
-// pairwise, those 8, 4, 2 and 1 apart.
+// (runs of rows are cut every SUM_CUT weights). Within a leaf of floats, 16 accumulators, weight i going to i mod 16, which are
+// then added pairwise, those 8, 4, 2 and 1 apart.
 
 import { unpack } from "./codes.js";
 import { widen } from "./halves.js";
@@ -12,34 +12,26 @@ import { levelOfCode, levelsOf } from "./levels.js";
 import type { EncodedFormat, Move } from "./move.js";
 import { Field, Kind, Levels, StepKind, SUM_CUT, SUM_LEAF } from "./numbers.js";
 import { eachGroup, eachRow } from "./runs.js";
-import { Weights } from "./workspace.js";
+import type { Weights } from "./workspace.js";
 
-/** Kernels.sumSquares. */
-export function sumSquares(
-  data: Uint8Array,
-  format: EncodedFormat,
-  steps: Float32Array | null,
-  rowLength: number,
-  index: number,
-  total: number,
-): number {
+/** How weights lie: their format, and the steps of rows where it has none of its own. */
+export type Layout = Pick<Move, "format" | "steps" | "rowLength">;
+
+/** `total` plus the sum over whole blocks, of which the first weight is number `index` of the tensor. */
+export function sumSquares(data: Uint8Array, layout: Layout, index: number, total: number, room: Weights): number {
+  const { format } = layout;
   const weights = format[Field.weights] as number;
   const bytes = format[Field.bytes] as number;
   const count = Math.floor(data.length / bytes) * weights;
-  const room = new Weights();
   let sum = total;
   for (let leaf = 0; leaf < count; leaf += SUM_LEAF) {
     const n = Math.min(SUM_LEAF, count - leaf);
     const part = data.subarray((leaf / weights) * bytes, ((leaf + n) / weights) * bytes);
     sum +=
-      format[Field.kind] === Kind.lattice
-        ? latticeLeaf(part, n, index + leaf, { format, steps, rowLength }, room)
-        : floatLeaf(part, n, format, room);
+      format[Field.kind] === Kind.lattice ? latticeLeaf(part, n, index + leaf, layout, room) : floatLeaf(part, n, format, room);
   }
   return sum;
 }
-
-type Layout = Pick<Move, "format" | "steps" | "rowLength">;
 
 function latticeLeaf(data: Uint8Array, n: number, index: number, { format, steps, rowLength }: Layout, room: Weights): number {
   const weights = format[Field.weights] as number;

@@ -1,5 +1,5 @@
-// What a backend works in: the draws of a tile of weights, and room for its codes or floats, live and pristine. Each backend has one of its own,
-// and one call at a time uses it.
+// What a backend works in: the draws of a tile of weights, and room for its codes or floats, live and pristine. Each backend
+// has one of its own, and one call at a time uses it.
 
 import { Draws, TILE } from "./draws.js";
 import type { Move } from "./move.js";
@@ -23,7 +23,9 @@ export class Workspace {
   readonly draws: Draws;
   readonly live = new Weights();
   readonly pristine = new Weights();
+  /** For laws of single weights: the one that was set last (run-kicks.ts), and the sigma of each weight of the tile (columns.ts). */
   readonly law = new Law();
+  readonly sigmas = new Float32Array(TILE);
   readonly runs = new Runs();
   readonly rareGroups = new RareGroups();
   readonly rareRows = new RareRows();
@@ -33,8 +35,8 @@ export class Workspace {
   }
 
   /**
-   * Goes through `length` bytes of whole blocks, tile by tile: begins the draws of each and calls `use` with where it lies, how many blocks it
-   * has, and the tensor's number of its first weight. Returns the sum of what `use` returned.
+   * Goes through `length` bytes of whole blocks, tile by tile: begins the draws of each and calls `use` with where it lies, how
+   * many blocks it has, and the tensor's number of its first weight. Returns the sum of what `use` returned.
    */
   eachTile(length: number, move: Move, use: (from: number, blocks: number, index: number) => number): number {
     const weights = move.format[Field.weights] as number;

@@ -1,5 +1,5 @@
-// From a seed to noise: seed -> key of a named stream -> elements of the stream. Pure: nothing is stored, so the noise of any weight at
-// any tick can be made again at any time, in any order, on any backend.
+// From a seed to noise: seed -> key of a named stream -> elements of the stream. Pure: nothing is stored, so the noise of any
+// weight at any tick can be made again at any time, in any order, on any backend.
 
 import { checkInteger } from "../errors.js";
 import type { Kernels } from "../kernels/contract.js";
@@ -29,7 +29,10 @@ export function seed64(seed: Seed): bigint {
   return (typeof seed === "bigint" ? seed : BigInt(checkInteger("seed", seed, Number.MIN_SAFE_INTEGER))) & MASK_64;
 }
 
-/** Keys that were asked for, by name, of the seed that was asked for last: calls on few weights would spend most of their time here. */
+/**
+ * Keys that were asked for, by name, of the seed that was asked for last: calls on few weights would spend most of their time
+ * here.
+ */
 const keys = new Map<string, Key>();
 const KEYS_AT_MOST = 4096;
 let keysSeed: Seed | undefined;
@@ -63,8 +66,9 @@ export interface At {
 /**
  * The noise of one seed: a family of independent streams, one a name.
  *
- * key(name) = the first two words of Philox4x32-10 at counter (h, 0) with the seed for a key, h = 64-bit FNV-1a of the name in UTF-8; Philox:
- * Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11. Equal seeds and names give equal noise on every machine and backend.
+ * key(name) = the first two words of Philox4x32-10 at counter (h, 0) with the seed for a key, h = 64-bit FNV-1a of the name in
+ * UTF-8; Philox: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11. Equal seeds and names give equal noise on
+ * every machine and backend.
  *
  * @example
  * const stream = new Noise(42n).stream("blk.0.attn_q.weight");
@@ -77,7 +81,8 @@ export class Noise {
   /**
    * @param seed any whole number, taken modulo 2^64
    * @param kernels the backend; by default the process's selection
-   * @throws BrownianError `usage` for a number that is no safe integer; `backend-unavailable` where a backend is forced that cannot run
+   * @throws BrownianError `usage` for a number that is no safe integer; `backend-unavailable` where a backend is forced that
+   * cannot run
    */
   constructor(seed: Seed, kernels: Kernels = selection().kernels) {
     this.seed = seed64(seed);
@@ -91,10 +96,11 @@ export class Noise {
 }
 
 /**
- * One stream of noise: bits, uniforms and normals as functions of index and tick, so that any stretch can be made at any time, in any order.
+ * One stream of noise: bits, uniforms and normals as functions of index and tick, so that any stretch can be made at any time,
+ * in any order.
  *
- * Element i of tick t is word i mod 4 of the Philox4x32-10 block with counter (floor(i / 4), t, purpose) and the stream's key. Every method
- * fills all of `out`, from element `at.index` on, and returns it.
+ * Element i of tick t is word i mod 4 of the Philox4x32-10 block with counter (floor(i / 4), t, purpose) and the stream's key.
+ * Every method fills all of `out`, from element `at.index` on, and returns it.
  *
  * @example
  * const stream = new Noise(42n).stream("dice");
@@ -133,7 +139,8 @@ export class Stream {
   /**
    * Standard normals, mean 0 and variance 1, |z| <= 6.67; independent of {@link bits} and {@link uniform}.
    *
-   * z = sqrt(-2 ln u) (cos a, sin a), two from two words (Box & Muller, Ann. Math. Stat. 29, 610, 1958), in float32: src/laws/normal.ts.
+   * z = sqrt(-2 ln u) (cos a, sin a), two from two words (Box & Muller, Ann. Math. Stat. 29, 610, 1958), in float32:
+   * src/laws/normal.ts.
    *
    * @throws BrownianError `usage` for an index or a tick out of range
    * @example
