@@ -96,20 +96,24 @@ export function moveLevels(codes: Int8Array, from: number, to: number, step: num
   const values = levelsOf(levels);
   const last = values.length - 1;
   const { draws } = kicks;
+  const matched = move.rounding === Rounding.matched;
   let sigma = -1;
   let s = 0;
+  let v = 0;
   let changed = 0;
   for (let i = from; i < to; i++) {
     const level = levelOfCode(levels, codes[i] as number);
+    if (level === 0 || level === last) continue;
     if (kicks.sigma(i) !== sigma) {
       sigma = kicks.sigma(i);
       s = scaleOfTable(levels, step, sigma, move.inSteps);
+      v = f(s * s);
     }
-    if (level === 0 || level === last || s === 0) continue;
+    if (s === 0) continue;
     const x = values[level] as number;
     let moved: number;
-    if (move.rounding === Rounding.matched) {
-      moved = kickLevel(values, level, x, f(s * s), kicks, i);
+    if (matched) {
+      moved = kickLevel(values, level, x, v, kicks, i);
     } else {
       const u = move.rounding === Rounding.nearest ? 0.5 : centredUniform(draws.roundingWord(i));
       moved = rounded(values, x, f(s * draws.normal(i)), u, x, roomOf(values, x));
