@@ -14,8 +14,6 @@ namespace {
 enum Record : int { kSigma, kInSteps, kRowLength, kRoundingOf, kKey0, kKey1, kIndex, kTick, kWidth, kMatrix, kFormat };
 constexpr int kRecord = kFormat + kFormatFields;
 
-constexpr double kLargestWord = 4294967295.0;
-
 template <class T>
 constexpr napi_typedarray_type kTypeOf = napi_uint8_array;
 template <>
@@ -43,6 +41,12 @@ void must(const Given& given, napi_status status, const char* what) {
 uint64_t whole_of(const Given& given, double x, double most, const char* what) {
   if (!(x >= 0 && x <= most && x == std::floor(x))) given.refuse(what);
   return uint64_t(x);
+}
+
+/// A word of a record: 32 bits, with a sign or without, as they are the same to JavaScript's operators.
+uint32_t word_of(const Given& given, double x, const char* what) {
+  if (!(x >= -2147483648.0 && x <= 4294967295.0 && x == std::floor(x))) given.refuse(what);
+  return uint32_t(int64_t(x));
 }
 
 }  // namespace
@@ -166,10 +170,10 @@ GivenMove::GivenMove(const Given& of) : given(of) {
   move.in_steps = r[kInSteps] != 0;
   move.row_length = whole_of(given, r[kRowLength], kLargestWhole, "has no length of rows");
   move.rounding = int(whole_of(given, r[kRoundingOf], kMatched, "has no rounding"));
-  move.key.k0 = uint32_t(whole_of(given, r[kKey0], kLargestWord, "has no key"));
-  move.key.k1 = uint32_t(whole_of(given, r[kKey1], kLargestWord, "has no key"));
+  move.key.k0 = word_of(given, r[kKey0], "has no key");
+  move.key.k1 = word_of(given, r[kKey1], "has no key");
   move.index = whole_of(given, r[kIndex], kLargestWhole, "has no index");
-  move.tick = uint32_t(whole_of(given, r[kTick], kLargestWord, "has no tick"));
+  move.tick = word_of(given, r[kTick], "has no tick");
   if (move.index % uint64_t(format.fields[kWeights]) != 0) given.refuse("has an index that begins no block");
 
   const bool external = format.fields[kKind] == kLattice && format.fields[kStep] == kStepExternal;
