@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gypHeaders, withVariables } from "../environment.mjs";
 import { emulated, fetched, qemu } from "../platforms/hosts.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -44,12 +45,9 @@ function buildAddon() {
   const fingerprint = hash.digest("hex");
   const stamp = join(STAGE, "fingerprint");
   if (existsSync(ADDON) && existsSync(stamp) && readFileSync(stamp, "utf8") === fingerprint) return;
-  const prefix = dirname(dirname(process.execPath));
-  const headers =
-    process.env.npm_config_nodedir || !existsSync(join(prefix, "include", "node", "node_api.h")) ? [] : [`--nodedir=${prefix}`];
   const gyp = join(ROOT, "node_modules", "node-gyp", "bin", "node-gyp.js");
-  const env = { ...process.env, CC: "aarch64-linux-gnu-gcc", CXX: COMPILER, LINK: COMPILER, AR: "aarch64-linux-gnu-ar" };
-  const result = spawnSync(process.execPath, [gyp, "rebuild", "--arch=arm64", ...headers], {
+  const env = withVariables({ CC: "aarch64-linux-gnu-gcc", CXX: COMPILER, LINK: COMPILER, AR: "aarch64-linux-gnu-ar" });
+  const result = spawnSync(process.execPath, [gyp, "rebuild", "--arch=arm64", ...gypHeaders], {
     cwd: STAGE,
     env,
     encoding: "utf8",

@@ -6,12 +6,13 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, write
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { cxxCompiler, headersPrefix } from "../environment.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const STAGE = join(ROOT, "build", "avx512");
 const ADDON = join(STAGE, "build", "Release", "brownian.node");
-const COMPILER = process.env.CXX ?? "g++";
-const HEADERS = join(dirname(dirname(process.execPath)), "include", "node");
+const COMPILER = cxxCompiler ?? "g++";
+const HEADERS = join(headersPrefix ?? "", "include", "node");
 const FLAGS = [
   ..."-std=c++17 -O2 -fPIC -w -ffp-contract=off -fno-strict-aliasing -fno-math-errno -fno-trapping-math".split(" "),
   ..."-DNAPI_VERSION=8 -DNAPI_CPP_EXCEPTIONS -DNODE_ADDON_API_CPP_EXCEPTIONS_ALL -DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS -DBROWNIAN_EMULATED_AVX512".split(" "),

@@ -5,6 +5,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { practrand } from "../environment.mjs";
 
 const STREAM = fileURLToPath(new URL("./stream.mjs", import.meta.url));
 
@@ -29,7 +30,6 @@ const { values } = parseArgs({
   },
 });
 
-const practrand = process.env.PRACTRAND ?? "RNG_test";
 const TOOLS = {
   practrand: {
     wayOut: "build RNG_test of PractRand (pracrand.sourceforge.net) and put it on the path, or name it in PRACTRAND",

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { npm } from "../environment.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** Outside build/, which node-gyp empties. */
@@ -28,13 +29,8 @@ export function fetched(wanted) {
   mkdirSync(CACHE, { recursive: true });
   const scratch = mkdtempSync(join(CACHE, "fetch-"));
   try {
-    const npm = process.env.npm_execpath;
     const args = ["pack", "--silent", "--pack-destination", scratch, wanted];
-    const options = { cwd: scratch, encoding: "utf8", timeout: 240_000, shell: process.platform === "win32" };
-    const packed = npm?.endsWith(".js")
-      ? spawnSync(process.execPath, [npm, ...args], { ...options, shell: false })
-      : spawnSync("npm", args, options);
-    const tarball = succeed(`npm pack ${wanted}`, packed).trim();
+    const tarball = succeed(`npm pack ${wanted}`, npm(args, { cwd: scratch, timeout: 240_000 })).trim();
     succeed("tar", spawnSync("tar", ["-xzf", tarball], { cwd: scratch, encoding: "utf8" }));
     renameSync(join(scratch, "package"), folder);
   } finally {

@@ -1,10 +1,11 @@
 // What every trial of a platform uses: the folder it lies in, how it runs a program, what it computes, and the table of what was seen.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { npmProgram, withVariables } from "../environment.mjs";
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const scratch = mkdtempSync(join(realpathSync(tmpdir()), "brownian-platforms-"));
@@ -14,7 +15,7 @@ process.on("exit", () => rmSync(scratch, { recursive: true, force: true, maxRetr
 export const bin = (name) => join(ROOT, "node_modules", name);
 
 export function run(command, args, options = {}) {
-  const env = { ...process.env, ...options.env };
+  const env = withVariables(options.env);
   for (const name of Object.keys(env)) if (/^(BROWNIAN_|NODE_PATH$|NODE_OPTIONS$|npm_)/.test(name)) delete env[name];
   const result = spawnSync(command, args, { encoding: "utf8", maxBuffer: 1 << 26, timeout: 300_000, ...options, env });
   return { ...result, text: `${result.error?.message ?? ""}${result.stdout ?? ""}${result.stderr ?? ""}` };
@@ -112,14 +113,7 @@ export function folder(name, from) {
 
 // --- npm
 
-const npmScript = [
-  process.env.npm_execpath,
-  join(dirname(dirname(process.execPath)), "lib/node_modules/npm/bin/npm-cli.js"),
-  join(dirname(process.execPath), "node_modules/npm/bin/npm-cli.js"), // Windows
-  "/usr/share/nodejs/npm/bin/npm-cli.js",
-].find((place) => place?.endsWith(".js") && existsSync(place));
-
-export const npm = (cwd, args, options = {}) => run(process.execPath, [npmScript, ...args], { cwd, ...options });
+export const npm = (cwd, args, options = {}) => run(process.execPath, [npmProgram, ...args], { cwd, ...options });
 
 /** Where npm is told to find packages: other managers must ask there too. */
 export const registry = () => npm(scratch, ["config", "get", "registry"]).stdout.trim();

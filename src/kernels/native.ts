@@ -1,24 +1,18 @@
 // The native backend: gives the addon's calls the shape of the contract.
 
 import { availableParallelism } from "node:os";
-import { BrownianError } from "../errors.js";
+import { environment } from "../environment.js";
 import { loadAddon, moveRecord, placeWords, withLaw } from "./addon.js";
 import type { Kernels } from "./contract.js";
 import { nativeFiles } from "./native-file.js";
-import { offer, setting } from "./select.js";
 
 /** Which instruction sets the addon has, best first, and why some do not run here. Throws when there is no addon. */
 export function nativeTargets(): { name: string; runs: boolean; reason: string }[] {
   return loadAddon().targets();
 }
 
-/** Threads for work on files: BROWNIAN_THREADS, or the cores that this process may use. */
-export function threadCount(wanted = setting("BROWNIAN_THREADS")): number {
-  if (wanted === undefined || wanted === "") return availableParallelism();
-  const threads = Number(wanted);
-  if (Number.isInteger(threads) && threads >= 1 && threads <= 1024) return threads;
-  throw new BrownianError("usage", `BROWNIAN_THREADS must be a whole number from 1 to 1024, but is "${wanted}".`);
-}
+/** Threads for work on files: what the environment says, or the cores that this process may use. */
+export const threadCount = (): number => environment.threads ?? availableParallelism();
 
 /** The native kernels for this ISA, or for the best one. Throws with the reason when they cannot run. */
 export function loadNative(isa: string | undefined, threads = threadCount()): Kernels {
@@ -45,5 +39,3 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
     files: nativeFiles(native, { target, threads }),
   };
 }
-
-offer({ backend: "native", isas: ["avx512", "avx2", "neon", "scalar"], attempts: [undefined], load: (isa) => loadNative(isa) });

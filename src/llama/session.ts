@@ -10,9 +10,9 @@ import {
   type Probe,
   probe,
 } from "../engine/index.js";
+import { environment } from "../environment.js";
 import { BrownianError, checkInteger } from "../errors.js";
 import type { Tensor, Watch } from "../files/index.js";
-import { threadCount } from "../kernels/native.js";
 import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
 import { Thermostat } from "../thermostat/thermostat.js";
 
@@ -246,7 +246,7 @@ function checkEngine({ threads, contextSize, gpuLayers }: LoadOptions): EngineOp
       `gpuLayers must be 0, but is ${gpuLayers}: weights on a GPU are copies, which no move in the file reaches.`,
     );
   }
-  const count = threads ?? (process.env.BROWNIAN_THREADS ? threadCount() : undefined);
+  const count = threads ?? environment.threads;
   return {
     threads: count === undefined ? undefined : checkInteger("threads", count, 1, 1024),
     contextSize: contextSize === undefined ? undefined : checkInteger("contextSize", contextSize, 8),

@@ -4,9 +4,9 @@
 import { chmod, lstat, mkdir } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { basename, join, resolve } from "node:path";
+import { environment } from "../../environment.js";
 import { BrownianError } from "../../errors.js";
 import type { FileWatch } from "../../kernels/files.js";
-import { setting } from "../../kernels/select.js";
 import { copyModel } from "../copy.js";
 import { asFileError } from "../file-errors.js";
 import { claim, discard, sweep } from "../owned.js";
@@ -50,7 +50,7 @@ export class LiveCopy {
 }
 
 async function scratchFolder(asked: string | undefined): Promise<string> {
-  const named = asked ?? setting("BROWNIAN_SCRATCH");
+  const named = asked ?? environment.scratch;
   if (!named) return ownFolder();
   const folder = resolve(named);
   try {

@@ -4,7 +4,6 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { BrownianError } from "../../errors.js";
 import type { Kernels } from "../../kernels/contract.js";
-import "../../kernels/native.js"; // files are moved by native kernels where there are any
 import { asFileError } from "../file-errors.js";
 import { MappedMover, MappedReader } from "./mapped.js";
 import type { Mover, Reader } from "./mover.js";

@@ -1,15 +1,27 @@
-// One step of the dynamics `langevin`: the counterpart of src/laws/langevin.ts, which holds the formulas.
+// One step of the evolution `relax`: the counterpart of src/laws/relaxation.ts, which holds the formulas.
 
 import { halfToFloat, pack, readStep, stepSize, unpack } from "./codes";
+import { beginDraws, beginTile, inSteps, normals, pullWords, roundingWords, sigma } from "./draws";
+import {
+  finite,
+  magnitudeBits,
+  MAX_BF16,
+  MAX_F16,
+  MAX_F32,
+  TINY,
+  TINY_F16,
+  TWO_M10,
+  TWO_M23,
+  TWO_M7,
+  ulp,
+} from "./float-moves";
 import { codeOfLevel, lastLevel, levelOfCode, meanGap, valueAt } from "./levels";
 import {
   BYTES,
   CODES,
-  DECAY,
   DECAY_COLUMNS,
   DECAY_FIRST,
   DECAY_HEAD,
-  STEP_EXTERNAL,
   F16_KIND,
   F32_KIND,
   field,
@@ -19,48 +31,19 @@ import {
   LATTICE_KIND,
   LEVELS,
   LO,
+  PARAMETERS,
   PRISTINE_CODES,
   PRISTINE_STAGE,
   STAGE,
   STEP,
+  STEP_EXTERNAL,
   STEPS,
   TILE,
   UNIFORM,
   WEIGHTS,
 } from "./memory";
-import {
-  magnitudeBits,
-  ulp,
-} from "./float-moves";
-import {
-  beginDraws,
-  beginTile,
-  centredUniform,
-  clamp,
-  COARSE_VARIANCE,
-  finite,
-  kick,
-  lawMove,
-  matchedScale,
-  MAX_BF16,
-  MAX_F16,
-  MAX_F32,
-  MAX_S,
-  normals,
-  pullWords,
-  roundingWords,
-  scaleInSteps,
-  setLaw,
-  SIXTH,
-  TINY,
-  TINY_F16,
-  TWO_M10,
-  TWO_M23,
-  TWO_M7,
-} from "./moves";
-import {
-  neighbour,
-} from "./table-moves";
+import { centredUniform, clamp, COARSE_VARIANCE, kick, lawMove, matchedScale, MAX_S, scaleInSteps, setLaw, SIXTH } from "./moves";
+import { neighbour } from "./table-moves";
 
 /** Displacements of half floats are cut here, in steps. */
 const FARTHEST: f32 = 4194304;
@@ -71,14 +54,12 @@ let loss: f32 = 0;
 let lossRoot: f32 = 0;
 let alpha: f32 = 0;
 let beta: f32 = 0;
-let sigma: f32 = 0;
-let inSteps: bool = false;
 
 /** Sets alpha and beta for noise of s steps, by a row of betas. */
 function setKick(row: i32, s: f32): void {
   const square = s * s;
   const i = max<i32>(0, min<i32>(DECAY_COLUMNS - 1, (reinterpret<i32>(square) >> 20) - DECAY_FIRST));
-  beta = load<f32>(DECAY + (<usize>(DECAY_HEAD + row * DECAY_COLUMNS + i) << 2));
+  beta = load<f32>(PARAMETERS + (<usize>(DECAY_HEAD + row * DECAY_COLUMNS + i) << 2));
   alpha = loss * square - beta * square;
 }
 
@@ -257,8 +238,8 @@ function nextMove(p: f32, w: f32, step: f32, most: f32, i: i32): f32 {
 }
 
 /**
- * Relaxes the first `bytes` bytes of the stage towards those of the pristine stage, at most half a leaf; the decay is in DECAY, and external
- * steps are as for `perturb`.
+ * Relaxes the first `bytes` bytes of the stage towards those of the pristine stage, at most half a leaf; the table of
+ * src/laws/decay.ts is in PARAMETERS, and external steps are as for `perturb`.
  */
 export function relax(
   bytes: i32,
@@ -274,11 +255,9 @@ export function relax(
   tick: u32,
 ): i32 {
   beginDraws(sigma_, inSteps_, rounding, k0, k1, tick);
-  sigma = sigma_;
-  inSteps = inSteps_;
-  keep = load<f32>(DECAY);
-  loss = load<f32>(DECAY, 4);
-  lossRoot = load<f32>(DECAY, 8);
+  keep = load<f32>(PARAMETERS);
+  loss = load<f32>(PARAMETERS, 4);
+  lossRoot = load<f32>(PARAMETERS, 8);
   const kind = field(KIND);
   const weights = field(WEIGHTS);
   const blockBytes = field(BYTES);
