@@ -412,15 +412,13 @@ await file.redraw(0, LENGTH, source, index, record(format));
 
 // A getter that takes memory away while arguments are read.
 const stolen = bytes(1024);
-await attempt("an element that detaches the data", () =>
-  addon.perturb(
-    best,
-    stolen,
-    Object.defineProperty([record(format), null, null], 1, {
-      get: () => (structuredClone(stolen.buffer, { transfer: [stolen.buffer] }), null),
-    }),
-  ),
-);
+const stealing = Object.defineProperty([record(format), null, null], 1, {
+  get() {
+    structuredClone(stolen.buffer, { transfer: [stolen.buffer] });
+    return null;
+  },
+});
+await attempt("an element that detaches the data", () => addon.perturb(best, stolen, stealing));
 
 // Random calls: whatever they are given, and whether they throw or not, the process lives and nothing outside of the data is written.
 let state = Number(seed) >>> 0;
