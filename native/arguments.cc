@@ -27,7 +27,7 @@ constexpr napi_typedarray_type kTypeOf<float> = napi_float32_array;
 template <>
 constexpr napi_typedarray_type kTypeOf<double> = napi_float64_array;
 
-const char* const kTypeNames[] = {"an Int8Array", "a Uint8Array", "a Uint8ClampedArray", "an Int16Array", "a Uint16Array",
+const char* const kTypeNames[] = {"an Int8Array",  "a Uint8Array",  "a Uint8ClampedArray", "an Int16Array", "a Uint16Array",
                                   "an Int32Array", "a Uint32Array", "a Float32Array",      "a Float64Array"};
 
 /// Throws an error that JavaScript has thrown, if a call failed for one, else says that this is not so.
@@ -213,7 +213,10 @@ uint64_t GivenMove::check(uint64_t bytes) const {
 }
 
 OwnedMove::OwnedMove(const GivenMove& given)
-    : format(given.format), steps(given.move.steps, given.move.steps + given.steps), factors(given.move.columns, given.move.columns + given.factors), move(given.move) {
+    : format(given.format),
+      steps(given.move.steps, given.move.steps + given.steps),
+      factors(given.move.columns, given.move.columns + given.factors),
+      move(given.move) {
   move.format = format.fields;
   move.steps = given.move.steps == nullptr ? nullptr : steps.data();
   move.columns = given.move.columns == nullptr ? nullptr : factors.data();
