@@ -27,7 +27,18 @@ if (reason !== null) console.warn(`SKIPPED compiling each header of the addon al
 
 function compile(...headers: string[]): string {
   const napi = createRequire(import.meta.url)("node-addon-api").include_dir;
-  const flags = ["-std=c++17", "-fsyntax-only", "-DNAPI_VERSION=8", "-DNAPI_CPP_EXCEPTIONS", "-I", NATIVE, "-I", NODE_HEADERS, "-I", napi];
+  const flags = [
+    "-std=c++17",
+    "-fsyntax-only",
+    "-DNAPI_VERSION=8",
+    "-DNAPI_CPP_EXCEPTIONS",
+    "-I",
+    NATIVE,
+    "-I",
+    NODE_HEADERS,
+    "-I",
+    napi,
+  ];
   const input = headers.map((header) => `#include "${header}"\n`).join("");
   return spawnSync(COMPILER, [...flags, "-x", "c++", "-"], { input, encoding: "utf8" }).stderr;
 }

@@ -19,7 +19,16 @@ const plane = (offset: number, bits: number, shift: number, group: number, strid
 
 /** A format with a half float for its step, at byte 0. */
 function odd(name: string, weights: number, bytes: number, lattice: Partial<Lattice> & Pick<Lattice, "planes">): Format {
-  const common = { bias: 4, levels: "uniform", lo: -4, hi: 3, group: weights, step: "f16", stepOffset: 0, scalesOffset: 0 } as const;
+  const common = {
+    bias: 4,
+    levels: "uniform",
+    lo: -4,
+    hi: 3,
+    group: weights,
+    step: "f16",
+    stepOffset: 0,
+    scalesOffset: 0,
+  } as const;
   return { name, ggml: -1, kind: "lattice", weights, bytes, lattice: { ...common, ...lattice } };
 }
 
@@ -31,16 +40,26 @@ const ODD: readonly Format[] = [
   odd("3 bits, each run half a byte unused", 32, 34, { planes: [plane(2, 3, 0, 32, 32, 16)] }),
   odd("the lower halves of bytes", 32, 34, { ...nibble, planes: [plane(2, 4, 0, 16, 16, 16)] }),
   odd("neighbours in one byte", 32, 18, { ...nibble, planes: [plane(2, 4, 0, 2, 1, 1)] }),
-  odd("nibbles shifted up", 32, 18, { bias: 0, lo: 0, hi: 240, planes: [plane(2, 4, 4, 32, 16, 16)] }),
+  odd("nibbles shifted up", 32, 18, { bias: 0, lo: 0, hi: 120, planes: [plane(2, 4, 3, 32, 16, 16)] }),
   odd("6 bits a byte", 32, 34, { bias: 32, lo: -32, hi: 31, planes: [plane(2, 6, 0, 16, 16, 16)] }),
   odd("bytes with gaps", 32, 42, { bias: 0, lo: -127, hi: 127, planes: [plane(2, 8, 0, 16, 20, 16)] }),
-  odd("8 bits in two planes", 32, 34, { bias: 128, lo: -127, hi: 127, planes: [plane(2, 4, 0, 32, 16, 16), plane(18, 4, 4, 32, 16, 16)] }),
+  odd("8 bits in two planes", 32, 34, {
+    bias: 128,
+    lo: -127,
+    hi: 127,
+    planes: [plane(2, 4, 0, 32, 16, 16), plane(18, 4, 4, 32, 16, 16)],
+  }),
   odd("groups of 64", 64, 34, { ...nibble, planes: [plane(2, 4, 0, 64, 32, 32)] }),
   odd("groups of 128", 128, 34, { bias: 2, lo: -2, hi: 1, planes: [plane(2, 2, 0, 128, 32, 32)] }),
   odd("blocks of 16", 16, 10, { ...nibble, planes: [plane(2, 4, 0, 16, 8, 8)] }),
   odd("a table by groups of 64", 64, 34, { ...table, planes: [plane(2, 4, 0, 64, 32, 32)] }),
   odd("a table in two planes", 32, 18, { ...table, planes: [plane(2, 2, 0, 32, 8, 8), plane(10, 2, 2, 32, 8, 8)] }),
-  odd("a table of signs, neighbours in one byte", 32, 18, { ...table, levels: "e2m1", hi: 14, planes: [plane(2, 4, 0, 2, 1, 1)] }),
+  odd("a table of signs, neighbours in one byte", 32, 18, {
+    ...table,
+    levels: "e2m1",
+    hi: 14,
+    planes: [plane(2, 4, 0, 2, 1, 1)],
+  }),
 ];
 
 /** What lattice/formats.ts makes of its own formats. */
