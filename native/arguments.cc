@@ -28,13 +28,14 @@ constexpr napi_typedarray_type kTypeOf<float> = napi_float32_array;
 template <>
 constexpr napi_typedarray_type kTypeOf<double> = napi_float64_array;
 
-const char* const kTypeNames[] = {"an Int8Array", "a Uint8Array", "a Uint8ClampedArray", "an Int16Array", "a Uint16Array",
+const char* const kTypeNames[] = {"an Int8Array",  "a Uint8Array",  "a Uint8ClampedArray", "an Int16Array", "a Uint16Array",
                                   "an Int32Array", "a Uint32Array", "a Float32Array",      "a Float64Array"};
 
 /// Throws an error that JavaScript has thrown, if a call failed for one, else says that this is not so.
 void must(const Given& given, napi_status status, const char* what) {
   if (status == napi_ok) return;
-  if (status == napi_pending_exception) throw Napi::Error::New(given.env);
+  bool thrown = false;
+  if (napi_is_exception_pending(given.env, &thrown) == napi_ok && thrown) throw Napi::Error::New(given.env);
   given.refuse(what);
 }
 
@@ -140,6 +141,8 @@ const Target& target_of(const Given& given) {
 
 unsigned threads_of(const Given& given) { return unsigned(given.number(1, kMostThreads)); }
 
+bool steps_are_given(const Format& format) { return format.fields[kKind] == kLattice && format.fields[kStep] == kStepExternal; }
+
 Format format_of(const Given& given) {
   const Elements<int32_t> numbers = elements<int32_t>(given);
   if (numbers.length != size_t(kFormatFields)) given.refuse("is not an encoded format");
@@ -177,17 +180,18 @@ GivenMove::GivenMove(const Given& of) : given(of) {
   move.tick = word_of(given, r[kTick], "has no tick");
   if (move.index % uint64_t(format.fields[kWeights]) != 0) given.refuse("has an index that begins no block");
 
-  const bool external = format.fields[kKind] == kLattice && format.fields[kStep] == kStepExternal;
-  if (external) {
+  by_row = steps_are_given(format);
+  if (by_row) {
     if (!more) given.refuse("has no steps");
     const Elements<float> array = elements<float>(steps_of);
     if (move.row_length == 0) given.refuse("has no length of rows");
     move.steps = array.data;
     steps = array.length;
   }
-  if (more && !factors_of.null()) {
+  by_column = more && !factors_of.null();
+  if (by_column) {
     const Elements<float> array = elements<float>(factors_of);
-    if (external) given.refuse("has steps and factors");
+    if (by_row) given.refuse("has steps and factors");
     move.columns_width = whole_of(given, r[kWidth], kLargestWhole, "has no width");
     move.columns_matrix = whole_of(given, r[kMatrix], kLargestWhole, "has no matrix");
     if (move.columns_width == 0 || move.columns_matrix == 0 || move.columns_matrix % move.columns_width != 0) given.refuse("has no columns");
@@ -204,20 +208,24 @@ uint64_t GivenMove::check(uint64_t bytes) const {
   const uint64_t weights = format.weights(bytes), end = move.index + weights;
   if (end > uint64_t(kLargestWhole)) given.refuse("has an index that is too large");
   if (weights == 0) return 0;
-  if (move.steps != nullptr && (end - 1) / move.row_length >= steps) given.refuse("has too few steps");
-  if (move.columns != nullptr && (end - 1) / move.columns_matrix >= factors / move.columns_width) given.refuse("has too few factors");
+  if (by_row && (end - 1) / move.row_length >= steps) given.refuse("has too few steps");
+  if (by_column && (end - 1) / move.columns_matrix >= factors / move.columns_width) given.refuse("has too few factors");
   return weights;
 }
 
 OwnedMove::OwnedMove(const GivenMove& given)
-    : format(given.format), steps(given.move.steps, given.move.steps + given.steps), factors(given.move.columns, given.move.columns + given.factors), move(given.move) {
+    : format(given.format),
+      steps(given.move.steps, given.move.steps + given.steps),
+      factors(given.move.columns, given.move.columns + given.factors),
+      move(given.move) {
   move.format = format.fields;
   move.steps = given.move.steps == nullptr ? nullptr : steps.data();
   move.columns = given.move.columns == nullptr ? nullptr : factors.data();
 }
 
 GivenRows::GivenRows(const Given& of, const Format& format) : given(of) {
-  if (format.fields[kKind] != kLattice || format.fields[kStep] != kStepExternal) return;
+  by_row = steps_are_given(format);
+  if (!by_row) return;
   const Given steps_of = given.property("steps"), length = given.property("rowLength");
   row_length = length.whole();
   if (row_length == 0) given.refuse("has no length of rows");
@@ -227,7 +235,7 @@ GivenRows::GivenRows(const Given& of, const Format& format) : given(of) {
 }
 
 void GivenRows::check(uint64_t end) const {
-  if (steps != nullptr && end > 0 && (end - 1) / row_length >= count) given.refuse("has too few steps");
+  if (by_row && end > 0 && (end - 1) / row_length >= count) given.refuse("has too few steps");
 }
 
 const Evolution& evolution_of(const Target& target, const Given& name, const Elements<float>& parameters, const Format& format) {

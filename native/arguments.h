@@ -66,6 +66,9 @@ struct Format {
   /// How many weights these bytes are.
   uint64_t weights(uint64_t bytes) const { return bytes / uint64_t(fields[kBytes]) * uint64_t(fields[kWeights]); }
 };
+/// Whether its weights have steps by row, which a call brings along.
+bool steps_are_given(const Format& format);
+
 /// From an Int32Array of kFormatFields.
 Format format_of(const Given& given);
 
@@ -82,7 +85,8 @@ struct GivenMove {
   Given given;
   Format format;
   Move move{};
-  size_t steps = 0, factors = 0;  // how many
+  bool by_row = false, by_column = false;  // whether there are steps, or factors; their arrays may be empty all the same
+  size_t steps = 0, factors = 0;           // how many
 };
 
 /// The same with memory of its own, so that it outlives the call.
@@ -103,6 +107,7 @@ struct GivenRows {
   void check(uint64_t end) const;
 
   Given given;
+  bool by_row = false;
   const float* steps = nullptr;
   size_t count = 0;
   uint64_t row_length = 1;

@@ -60,7 +60,7 @@ const char* wrong_with(const int32_t* format) {
   if (whole_bytes && planes != 1) return "codes that are bytes have one plane";
   const int64_t least = whole_bytes ? -128 : 0, most = whole_bytes ? 127 : (1 << code_bits) - 1, bias = format[kBias];
   const int64_t lo = format[kLo], hi = format[kHi];
-  if (bias < -255 || bias > 255 || lo > hi || lo + bias < least || hi + bias > most) return "its rails are no codes";
+  if (bias < -255 || bias > 255 || lo < -128 || lo > hi || hi > 127 || lo + bias < least || hi + bias > most) return "its rails are no codes";
 
   if (step == kStepExternal) {
     const bool bare = weights == 1 && bytes == 1 && whole_bytes && levels == kUniform && bias == 0;

@@ -183,7 +183,7 @@ Napi::Value MappedFile::sum_squares(const Napi::CallbackInfo& info) {
   const Range range = range_at(info, 0, *file);
   const Given given = argument(info, 2, "format");
   const Format format = format_of(given);
-  if (format.fields[kKind] == kLattice && format.fields[kStep] == kStepExternal) given.refuse("has no steps");
+  if (steps_are_given(format)) given.refuse("has no steps");
   check_blocks(range.given, format, range.length);
   return Job::start(info.Env(), [=, workers = workers_] {
     return sum_squares_range(workers, file->data() + range.offset, range.length, format.fields, nullptr, 1);
@@ -227,7 +227,7 @@ Napi::Value MappedFile::redraw(const Napi::CallbackInfo& info) {
   const Given given = argument(info, 3, "index");
   const auto index = held<StepIndex>(given);
   const uint64_t first = move.move.index, end = first + move.check(range.length);
-  if (move.move.columns != nullptr) move.given.refuse("has factors, which no index serves");
+  if (move.by_column) move.given.refuse("has factors, which no index serves");
   if (!index->stretches(first, end) || memcmp(move.format.fields, index->format, sizeof(index->format)) != 0) given.refuse("is not of this tensor");
   if (!index->take(first, end)) given.refuse("is in use for these weights");
   // Given back when the job is destroyed, on this thread.

@@ -153,7 +153,9 @@ class Background {
 
   static void yield_to_all() {
 #if defined(__linux__)
-    const struct { int priority; } none = {0};
+    const struct {
+      int priority;
+    } none = {0};
     syscall(SYS_sched_setscheduler, 0, 5 /* SCHED_IDLE */, &none);  // of this thread; musl's function of that name does nothing
 #elif defined(__APPLE__)
     pthread_set_qos_class_self_np(QOS_CLASS_UTILITY, 0);

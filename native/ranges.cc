@@ -53,8 +53,8 @@ double sum_squares_range(Workers workers, const uint8_t* data, uint64_t bytes, c
   const uint64_t weights = bytes / block_bytes * block_weights;
   std::vector<double> leaves(size_t((weights + kSumLeaf - 1) / kSumLeaf));
   in_parallel(weights, kSumLeaf, workers.threads, [&](uint64_t begin, uint64_t end) {
-    leaves[size_t(begin / kSumLeaf)] = workers.target->sum_squares(data + begin / block_weights * block_bytes, size_t((end - begin) / block_weights * block_bytes),
-                                                                   format, steps, row_length, begin, 0.0);
+    leaves[size_t(begin / kSumLeaf)] = workers.target->sum_squares(
+        data + begin / block_weights * block_bytes, size_t((end - begin) / block_weights * block_bytes), format, steps, row_length, begin, 0.0);
   });
   double total = 0;
   for (const double leaf : leaves) total += leaf;

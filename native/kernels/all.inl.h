@@ -13,7 +13,8 @@
 namespace brownian::BROWNIAN_TARGET {
 
 constexpr Target target(const char* name) {
-  return {name, bits, uniform, normal, perturb, sum_squares, index_steps, redraw, difference, kEvolutions, sizeof(kEvolutions) / sizeof(*kEvolutions)};
+  return {
+      name, bits, uniform, normal, perturb, sum_squares, index_steps, redraw, difference, kEvolutions, sizeof(kEvolutions) / sizeof(*kEvolutions)};
 }
 
 }  // namespace brownian::BROWNIAN_TARGET

@@ -39,11 +39,12 @@ struct Shape {
 template <class Work>
 inline void with_shape(const Plane& p, Work work) {
   const auto is = [&](auto shape) {
-    const bool same = p.bits == shape.bits && p.run == shape.run && p.shift == shape.shift && p.group == shape.run * shape.fields && p.first == shape.first;
+    const bool same =
+        p.bits == shape.bits && p.run == shape.run && p.shift == shape.shift && p.group == shape.run * shape.fields && p.first == shape.first;
     return same && (work(shape), true);
   };
-  is(Shape<8, 32, 0>()) || is(Shape<4, 8, 0>()) || is(Shape<4, 16, 0>()) || is(Shape<4, 32, 0>()) || is(Shape<4, 64, 0>()) ||
-      is(Shape<2, 32, 0>()) || is(Shape<2, 32, 4>()) || is(Shape<1, 32, 2>()) || is(Shape<1, 32, 4>()) || is(Shape<1, 1, 4>()) || (work(p), true);
+  is(Shape<8, 32, 0>()) || is(Shape<4, 8, 0>()) || is(Shape<4, 16, 0>()) || is(Shape<4, 32, 0>()) || is(Shape<4, 64, 0>()) || is(Shape<2, 32, 0>()) ||
+      is(Shape<2, 32, 4>()) || is(Shape<1, 32, 2>()) || is(Shape<1, 32, 4>()) || is(Shape<1, 1, 4>()) || (work(p), true);
 }
 
 /// Calls use(byte, code) for every stretch of bytes whose codes are consecutive.
@@ -74,11 +75,20 @@ struct Wide {
 #else
   struct Vector {
     uint64_t w[kBytes / 8];
-    Vector operator>>(int n) const { return each([n](uint64_t x, uint64_t) { return x >> n; }, *this); }
-    Vector operator<<(int n) const { return each([n](uint64_t x, uint64_t) { return x << n; }, *this); }
-    Vector operator&(uint64_t m) const { return each([m](uint64_t x, uint64_t) { return x & m; }, *this); }
-    Vector operator|(const Vector& b) const { return each([](uint64_t x, uint64_t y) { return x | y; }, b); }
-    template <class Of> Vector each(Of of, const Vector& b) const {
+    Vector operator>>(int n) const {
+      return each([n](uint64_t x, uint64_t) { return x >> n; }, *this);
+    }
+    Vector operator<<(int n) const {
+      return each([n](uint64_t x, uint64_t) { return x << n; }, *this);
+    }
+    Vector operator&(uint64_t m) const {
+      return each([m](uint64_t x, uint64_t) { return x & m; }, *this);
+    }
+    Vector operator|(const Vector& b) const {
+      return each([](uint64_t x, uint64_t y) { return x | y; }, b);
+    }
+    template <class Of>
+    Vector each(Of of, const Vector& b) const {
       Vector r;
       for (int i = 0; i < kBytes / 8; i++) r.w[i] = of(w[i], b.w[i]);
       return r;
@@ -165,9 +175,8 @@ inline void unpack(uint8_t* codes, const uint8_t* data, size_t blocks, const int
   }
   for (int which = 0; which < format[kPlanes]; which++) {
     const Plane p(format, which);
-    with_shape(p, [&](auto shape) {
-      each_stretch(format, p, blocks, [&](size_t byte, size_t code) { unpack_stretch(codes + code, data + byte, shape); });
-    });
+    with_shape(
+        p, [&](auto shape) { each_stretch(format, p, blocks, [&](size_t byte, size_t code) { unpack_stretch(codes + code, data + byte, shape); }); });
   }
 }
 
@@ -179,9 +188,8 @@ inline void pack(const uint8_t* codes, uint8_t* data, size_t blocks, const int32
   }
   for (int which = 0; which < format[kPlanes]; which++) {
     const Plane p(format, which);
-    with_shape(p, [&](auto shape) {
-      each_stretch(format, p, blocks, [&](size_t byte, size_t code) { pack_stretch(data + byte, codes + code, shape); });
-    });
+    with_shape(
+        p, [&](auto shape) { each_stretch(format, p, blocks, [&](size_t byte, size_t code) { pack_stretch(data + byte, codes + code, shape); }); });
   }
 }
 

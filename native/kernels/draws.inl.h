@@ -15,7 +15,8 @@ struct Draws {
   uint32_t tick;
   uint64_t index;
   size_t count;
-  bool has_normals = false, has_moves = false, has_rounding = false, has_pulls = false, has_columns = false, has_fine = false, has_runs = false, has_halves = false;
+  bool has_normals = false, has_moves = false, has_rounding = false, has_pulls = false, has_columns = false, has_fine = false, has_runs = false,
+       has_halves = false;
   // Room for what vectors read beyond the last weight.
   alignas(64) float normal_store[kTile + 4 + N];
   alignas(64) uint32_t rounding_store[kTile + 4 + N];

@@ -75,7 +75,8 @@ struct Indexed {
   /// The stretch that begins `from` weights after the first.
   Indexed part(uint64_t from) const {
     const uint64_t left = weights - from;
-    return {classes + from / uint64_t(format[kGroup]), tiles + from / kTile * 2, journal + from / kStretch, format, index + from, size_t(left < kStretch ? left : kStretch)};
+    return {classes + from / uint64_t(format[kGroup]), tiles + from / kTile * 2, journal + from / kStretch, format, index + from,
+            size_t(left < kStretch ? left : kStretch)};
   }
   size_t blocks() const { return weights / format[kWeights]; }
   size_t tile_count() const { return (weights + kTile - 1) / kTile; }
@@ -131,8 +132,8 @@ struct Target {
   void (*uniform)(float* out, size_t n, Key key, Position at);
   void (*normal)(float* out, size_t n, Key key, Position at);
   size_t (*perturb)(uint8_t* data, size_t bytes, const Move& move, const LawTable& law);
-  double (*sum_squares)(const uint8_t* data, size_t bytes, const int32_t* format, const float* steps, uint64_t row_length,
-                        uint64_t index, double total);
+  double (*sum_squares)(const uint8_t* data, size_t bytes, const int32_t* format, const float* steps, uint64_t row_length, uint64_t index,
+                        double total);
   void (*index_steps)(uint8_t* classes, uint8_t* tiles, const uint8_t* data, size_t blocks, const int32_t* format);
   size_t (*redraw)(uint8_t* live, const uint8_t* pristine, const Indexed& at, const Move& move, const LawTable& law);
   size_t (*difference)(const uint8_t* a, const uint8_t* b, size_t bytes, const int32_t* format);

@@ -146,7 +146,8 @@ inline void undo(uint8_t* live, const uint8_t* pristine, const Indexed& at) {
 
 /// live := pristine, moved; live is pristine. The same bytes as `perturb`; returns how many codes changed.
 template <class CodeAtFormat>
-inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& law, const Move& move, const LawTable& table, const CodeAtFormat& code) {
+inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& law, const Move& move, const LawTable& table,
+                              const CodeAtFormat& code) {
   const int32_t* format = at.format;
   const size_t block_bytes = format[kBytes], length = rare_piece(format);
   const int group_log = log2(int(size_t(format[kGroup]) / length)), groups_log = log2(format[kWeights]) - log2(format[kGroup]);
@@ -197,16 +198,17 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
         for (size_t p = 0; p < n; p += 64) rare.note(piece + p, law.may_have_hits(of + p, rare.bytes() + piece + p, largest));
       }
     }
-    rare.each([&](size_t piece) { return law.mean(classes[piece >> group_log]); }, found[now ^ 1], [&](RareBatch& next) -> RareBatch& {
-      now ^= 1;
-      for (size_t j = 0; j < next.n; j++) {
-        next.piece[j] += uint32_t(first);
-        prefetch<true>(block_of(next.piece[j]) + format[kStepOffset]);
-        mover.prefetch(next.piece[j], next.places[j]);
-      }
-      apply(found[now ^ 1]);
-      return found[now ^ 1];
-    });
+    rare.each([&](size_t piece) { return law.mean(classes[piece >> group_log]); }, found[now ^ 1],
+              [&](RareBatch& next) -> RareBatch& {
+                now ^= 1;
+                for (size_t j = 0; j < next.n; j++) {
+                  next.piece[j] += uint32_t(first);
+                  prefetch<true>(block_of(next.piece[j]) + format[kStepOffset]);
+                  mover.prefetch(next.piece[j], next.places[j]);
+                }
+                apply(found[now ^ 1]);
+                return found[now ^ 1];
+              });
   }
   apply(found[now]);
   return changed + mover.changed;

@@ -99,7 +99,11 @@ inline uint64_t set_bits(const uint8_t* bytes) {
 class GroupMover {
  public:
   GroupMover(const Move& move, const LawTable& table, Draws& draws)
-      : move_(move), table_(table), draws_(draws), rare_(move.key, move.tick), length_(rare_piece(move.format)),
+      : move_(move),
+        table_(table),
+        draws_(draws),
+        rare_(move.key, move.tick),
+        length_(rare_piece(move.format)),
         group_log_(log2(int(size_t(move.format[kGroup]) / length_))) {
     // What a byte times the square of a step is below where a piece may have hits, and what that square is above where no group is dense, with
     // room for rounding. Where sigma is in steps, every step counts as 1.
@@ -147,7 +151,8 @@ class GroupMover {
         const Kinds kinds = part(move_, s, variances_ + run, runs);
         if (kinds.rare) {
           any_rare = true;
-          flag_pieces(run, runs, [&](size_t r) { return variances_[r] * 256.0f * float(length_); }, [](float byte, float limit) { return byte < limit; });
+          flag_pieces(
+              run, runs, [&](size_t r) { return variances_[r] * 256.0f * float(length_); }, [](float byte, float limit) { return byte < limit; });
         }
         if (kinds.dense) {
           draws_.begin(index + uint64_t(block) * weights, count * weights);

@@ -101,9 +101,7 @@ inline float matched_scale(float v) { return std::sqrt(v - (1.0f / 6.0f)); }
 inline void kicks(int8_t* k, size_t n, float s, const float* z, const uint32_t* words) {
   for (size_t i = 0; i < n; i += N) {
     const U zb = load(reinterpret_cast<const uint32_t*>(z + i));
-    const F u = words == nullptr
-                    ? set1f(0.5f)
-                    : mul(add(from_int(shr<9>(load(words + i))), set1f(0.5f)), set1f(1.1920928955078125e-7f));
+    const F u = words == nullptr ? set1f(0.5f) : mul(add(from_int(shr<9>(load(words + i))), set1f(0.5f)), set1f(1.1920928955078125e-7f));
     const U size = to_int(add(mul(set1f(s), as_float(band(zb, set1(0x7fffffffu)))), u));
     const U sign = sar<31>(zb);
     store_i8(k + i, sub(bxor(size, sign), sign));

@@ -42,7 +42,6 @@ inline int neighbour(float v, int up, int down, Draws& draws, size_t i) {
   return below(65535 - w, v / float(down * (up + down)) * 65536.0f, draws, i) ? -1 : 0;
 }
 
-
 /// What the law of small moves needs of the sixteen codes of a table: thresholds are v times `rise` or `fall` in multiples of 2^-16, as long as
 /// v <= most = up down. The factors are a little too small, by 2^-21 of them, so that a threshold's whole part is that of `neighbour`, which
 /// divides, or one less.
@@ -93,8 +92,8 @@ struct alignas(64) Thresholds {
 /// decide(i) of the few weights that the thresholds' whole parts may not decide, and of some others. Returns how many codes changed without
 /// those calls. Whole vectors.
 template <int kGroup, class Decide>
-inline size_t small_moves(uint8_t* to, const uint8_t* codes, const uint16_t* words, size_t n, const Thresholds* const* thresholds,
-                          const CodeLaw& law, Decide decide) {
+inline size_t small_moves(uint8_t* to, const uint8_t* codes, const uint16_t* words, size_t n, const Thresholds* const* thresholds, const CodeLaw& law,
+                          Decide decide) {
   const B flip = set1_b(0x80), one = set1_b(1);
   const auto near = [one](B apart) { return equal_b(min_b(apart, one), apart); };  // 0 or 1
   size_t changed = 0;
@@ -103,9 +102,7 @@ inline size_t small_moves(uint8_t* to, const uint8_t* codes, const uint16_t* wor
     const B code = load_b(codes + i);
     B low, high;
     load_halves(words + i, low, high);
-    const auto of = [&](auto bytes) {
-      return lookup_lanes(load_lanes<kGroup>([&](size_t g) { return bytes(*at[g]); }), code);
-    };
+    const auto of = [&](auto bytes) { return lookup_lanes(load_lanes<kGroup>([&](size_t g) { return bytes(*at[g]); }), code); };
     low = xor_b(low, flip);
     high = xor_b(high, flip);
     const B rise_low = of([](const Thresholds& t) -> const uint8_t* { return t.rise_low; });
@@ -114,7 +111,8 @@ inline size_t small_moves(uint8_t* to, const uint8_t* codes, const uint16_t* wor
     const B fall_high = of([](const Thresholds& t) -> const uint8_t* { return t.fall_high; });
     const B rises = or_b(less_b(high, rise_high), and_b(equal_b(high, rise_high), less_b(low, rise_low)));
     const B falls = or_b(less_b(fall_high, high), and_b(equal_b(high, fall_high), less_b(fall_low, low)));
-    const B open = or_b(and_b(near(sub_b(high, rise_high)), near(sub_b(low, rise_low))), and_b(near(sub_b(fall_high, high)), near(sub_b(fall_low, low))));
+    const B open =
+        or_b(and_b(near(sub_b(high, rise_high)), near(sub_b(low, rise_low))), and_b(near(sub_b(fall_high, high)), near(sub_b(fall_low, low))));
     const B change = or_b(and_b(lookup_b(law.to_up, code), rises), and_b(lookup_b(law.to_down, code), falls));
     store_b(to + i, xor_b(code, change));
     changed += count_nonzero_b(change);
@@ -308,7 +306,8 @@ class TableMover {
       if (!nearest) bits(words, group_, draws_.key, {at >> 2, 0, draws_.tick, kRoundingPurpose});
       return law_.large.move(to_ + start, codes_ + start, group_, s, move_.rounding, z, words);
     }
-    return law_.large.move(to_ + start, codes_ + start, group_, s, move_.rounding, draws_.normals() + start, nearest ? nullptr : draws_.rounding() + start);
+    return law_.large.move(to_ + start, codes_ + start, group_, s, move_.rounding, draws_.normals() + start,
+                           nearest ? nullptr : draws_.rounding() + start);
   }
 
   const Move& move_;

@@ -61,8 +61,7 @@ class RowMover {
         const Grid grid(row.s * row.s);
         alias_run(k, start, length, table_, grid.variance, draws_);
         if (grid.bits > 0) refine_moves(k + start, length, grid.bits, draws_.fine() + start);
-      }
-      else kick_run(k, start, length, row.s, move_, draws_, 4 * length < n);
+      } else kick_run(k, start, length, row.s, move_, draws_, 4 * length < n);
     });
     return put_moves(data, n, n, k, move_.format);
   }

@@ -283,8 +283,8 @@ inline double float_leaf(const uint8_t* data, size_t n) {
   return lanes[0];
 }
 
-inline double sum_squares(const uint8_t* data, size_t bytes, const int32_t* format, const float* steps, uint64_t row_length,
-                          uint64_t index, double total) {
+inline double sum_squares(const uint8_t* data, size_t bytes, const int32_t* format, const float* steps, uint64_t row_length, uint64_t index,
+                          double total) {
   GroupLeaves group_leaves;
   const size_t weights = format[kWeights], block_bytes = format[kBytes];
   const size_t count = bytes / block_bytes * weights;

@@ -36,9 +36,18 @@ inline U band(U a, U b) { return {_mm256_and_si256(a.v, b.v)}; }
 inline U bor(U a, U b) { return {_mm256_or_si256(a.v, b.v)}; }
 inline U bxor(U a, U b) { return {_mm256_xor_si256(a.v, b.v)}; }
 inline void store(uint32_t* p, U a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.v); }
-template <int n> inline U shl(U a) { return {_mm256_slli_epi32(a.v, n)}; }
-template <int n> inline U shr(U a) { return {_mm256_srli_epi32(a.v, n)}; }
-template <int n> inline U sar(U a) { return {_mm256_srai_epi32(a.v, n)}; }
+template <int n>
+inline U shl(U a) {
+  return {_mm256_slli_epi32(a.v, n)};
+}
+template <int n>
+inline U shr(U a) {
+  return {_mm256_srli_epi32(a.v, n)};
+}
+template <int n>
+inline U sar(U a) {
+  return {_mm256_srai_epi32(a.v, n)};
+}
 /// high + 1 where sum < addend (unsigned): where sum = addend + something wrapped around.
 inline U add_carry(U high, U sum, U addend) {
   const __m256i flip = _mm256_set1_epi32(int(0x80000000u));
@@ -94,7 +103,8 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
 struct Mask {
   __m256i top;
 };
-template <int bit> inline Mask has_bit(U a) {
+template <int bit>
+inline Mask has_bit(U a) {
   U top = shl<31 - bit>(a);
   here(top);  // or GCC compares with 0, though choosing looks at top bits only
   return {top.v};
@@ -134,14 +144,16 @@ inline B and_b(B a, B b) { return {_mm256_and_si256(a.v, b.v)}; }
 /// Each byte's upper half comes down; what is above it is not defined.
 inline B shr4_b(B a) { return {_mm256_srli_epi16(a.v, 4)}; }
 /// Pieces of kBytes, 16 or 32, that lie `stride` apart.
-template <int kBytes> inline B load_pieces(const uint8_t* p, size_t stride) {
+template <int kBytes>
+inline B load_pieces(const uint8_t* p, size_t stride) {
   if (kBytes == 32) return load_b(p);
   const auto at = [&](size_t i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i * stride)); };
   return {_mm256_inserti128_si256(_mm256_castsi128_si256(at(0)), at(1), 1)};
 }
 inline void store_pieces_32(uint8_t* p, size_t, B a) { store_b(p, a); }
 /// Lane g holds the sum of kTerms words, 4 or 8, from in[g * kTerms] on.
-template <int kTerms> inline U sums_of_words(const uint32_t* in) {
+template <int kTerms>
+inline U sums_of_words(const uint32_t* in) {
   const auto pair = [&](int i) { return _mm256_hadd_epi32(load(in + 16 * i).v, load(in + 16 * i + 8).v); };
   const __m256i a = _mm256_hadd_epi32(pair(0), pair(1));
   if constexpr (kTerms == 4) return {_mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))};
@@ -162,21 +174,25 @@ inline size_t count_nonzero_b(B a) { return size_t(_mm_popcnt_u32(nonzero_b(a)))
 inline B multiply_add(B a, B factor, B b) {
   const auto low = [](B x) { return _mm256_srai_epi16(_mm256_unpacklo_epi8(x.v, x.v), 8); };
   const auto high = [](B x) { return _mm256_srai_epi16(_mm256_unpackhi_epi8(x.v, x.v), 8); };
-  return {_mm256_packs_epi16(_mm256_add_epi16(_mm256_mullo_epi16(low(a), factor.v), low(b)), _mm256_add_epi16(_mm256_mullo_epi16(high(a), factor.v), high(b)))};
+  return {_mm256_packs_epi16(_mm256_add_epi16(_mm256_mullo_epi16(low(a), factor.v), low(b)),
+                             _mm256_add_epi16(_mm256_mullo_epi16(high(a), factor.v), high(b)))};
 }
 inline B shl4_b(B a) { return {_mm256_slli_epi16(a.v, 4)}; }
 /// kRun bytes, and the same shifted down by four.
-template <int kRun> inline B load_nibbles(const uint8_t* p, size_t) {
+template <int kRun>
+inline B load_nibbles(const uint8_t* p, size_t) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {_mm256_inserti128_si256(_mm256_castsi128_si256(bytes), _mm_srli_epi16(bytes, 4), 1)};
 }
-template <int kRun> inline void store_nibbles(uint8_t* p, size_t, B a) {
+template <int kRun>
+inline void store_nibbles(uint8_t* p, size_t, B a) {
   const __m128i low = _mm256_castsi256_si128(a.v), high = _mm256_extracti128_si256(a.v, 1);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_or_si128(low, _mm_slli_epi16(high, 4)));
 }
 using LaneTable = B;
 /// The sixteen bytes at each of at(0), at(1), ...: one of them for every kGroup lanes, 16 or 32.
-template <int kGroup, class At> inline B load_lanes(At at) {
+template <int kGroup, class At>
+inline B load_lanes(At at) {
   const auto two = [](const uint8_t* p) { return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); };
   if constexpr (kGroup == 32) return {two(at(0))};
   else return {_mm256_blend_epi32(two(at(0)), two(at(1)), 0xf0)};
@@ -186,9 +202,7 @@ inline B lookup_lanes(B tables, B a) { return {_mm256_shuffle_epi8(tables.v, a.v
 /// x < limit (signed) ? first : second.
 inline B choose_less(B x, B limit, B first, B second) { return {_mm256_blendv_epi8(second.v, first.v, _mm256_cmpgt_epi8(limit.v, x.v))}; }
 /// -a where the fifth bit of `bits` is set.
-inline B negate_at_16(B a, B bits) {
-  return {_mm256_sign_epi8(a.v, _mm256_or_si256(_mm256_slli_epi16(bits.v, 3), _mm256_set1_epi8(1)))};
-}
+inline B negate_at_16(B a, B bits) { return {_mm256_sign_epi8(a.v, _mm256_or_si256(_mm256_slli_epi16(bits.v, 3), _mm256_set1_epi8(1)))}; }
 inline B or_b(B a, B b) { return {_mm256_or_si256(a.v, b.v)}; }
 /// All ones where a < b (signed), or a = b.
 inline B less_b(B a, B b) { return {_mm256_cmpgt_epi8(b.v, a.v)}; }

@@ -36,9 +36,18 @@ inline U band(U a, U b) { return {_mm512_and_si512(a.v, b.v)}; }
 inline U bor(U a, U b) { return {_mm512_or_si512(a.v, b.v)}; }
 inline U bxor(U a, U b) { return {_mm512_xor_si512(a.v, b.v)}; }
 inline void store(uint32_t* p, U a) { _mm512_storeu_si512(p, a.v); }
-template <int n> inline U shl(U a) { return {_mm512_slli_epi32(a.v, n)}; }
-template <int n> inline U shr(U a) { return {_mm512_srli_epi32(a.v, n)}; }
-template <int n> inline U sar(U a) { return {_mm512_srai_epi32(a.v, n)}; }
+template <int n>
+inline U shl(U a) {
+  return {_mm512_slli_epi32(a.v, n)};
+}
+template <int n>
+inline U shr(U a) {
+  return {_mm512_srli_epi32(a.v, n)};
+}
+template <int n>
+inline U sar(U a) {
+  return {_mm512_srai_epi32(a.v, n)};
+}
 /// high + 1 where sum < addend (unsigned): where sum = addend + something wrapped around.
 inline U add_carry(U high, U sum, U addend) {
   return {_mm512_mask_add_epi32(high.v, _mm512_cmplt_epu32_mask(sum.v, addend.v), high.v, _mm512_set1_epi32(1))};
@@ -85,7 +94,10 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
 struct Mask {
   __mmask16 at;
 };
-template <int bit> inline Mask has_bit(U a) { return {_mm512_test_epi32_mask(a.v, _mm512_set1_epi32(int(1u << bit)))}; }
+template <int bit>
+inline Mask has_bit(U a) {
+  return {_mm512_test_epi32_mask(a.v, _mm512_set1_epi32(int(1u << bit)))};
+}
 inline F choose(Mask where, F yes, F no) { return {_mm512_mask_blend_ps(where.at, no.v, yes.v)}; }
 /// -a where the top bit of `by` is set.
 inline F turned(F a, U by) {
@@ -117,7 +129,8 @@ inline B and_b(B a, B b) { return {_mm512_and_si512(a.v, b.v)}; }
 /// Each byte's upper half comes down; what is above it is not defined.
 inline B shr4_b(B a) { return {_mm512_srli_epi16(a.v, 4)}; }
 /// Pieces of kBytes, 16 or 32, that lie `stride` apart.
-template <int kBytes> inline B load_pieces(const uint8_t* p, size_t stride) {
+template <int kBytes>
+inline B load_pieces(const uint8_t* p, size_t stride) {
   if constexpr (kBytes == 32) {
     const __m256i* a = reinterpret_cast<const __m256i*>(p);
     const __m256i* b = reinterpret_cast<const __m256i*>(p + stride);
@@ -134,7 +147,8 @@ inline void store_pieces_32(uint8_t* p, size_t stride, B a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + stride), _mm512_extracti64x4_epi64(a.v, 1));
 }
 /// Lane g holds the sum of kTerms words, 4 or 8, from in[g * kTerms] on.
-template <int kTerms> inline U sums_of_words(const uint32_t* in) {
+template <int kTerms>
+inline U sums_of_words(const uint32_t* in) {
   const auto eight = [](const uint32_t* from) {
     const auto at = [&](int i) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 8 * i)); };
     const auto pair = [&](int i) { return _mm256_hadd_epi32(at(2 * i), at(2 * i + 1)); };
@@ -159,11 +173,13 @@ inline size_t count_nonzero_b(B a) { return size_t(_mm_popcnt_u64(_mm512_test_ep
 inline B multiply_add(B a, B factor, B b) {
   const auto low = [](B x) { return _mm512_srai_epi16(_mm512_unpacklo_epi8(x.v, x.v), 8); };
   const auto high = [](B x) { return _mm512_srai_epi16(_mm512_unpackhi_epi8(x.v, x.v), 8); };
-  return {_mm512_packs_epi16(_mm512_add_epi16(_mm512_mullo_epi16(low(a), factor.v), low(b)), _mm512_add_epi16(_mm512_mullo_epi16(high(a), factor.v), high(b)))};
+  return {_mm512_packs_epi16(_mm512_add_epi16(_mm512_mullo_epi16(low(a), factor.v), low(b)),
+                             _mm512_add_epi16(_mm512_mullo_epi16(high(a), factor.v), high(b)))};
 }
 inline B shl4_b(B a) { return {_mm512_slli_epi16(a.v, 4)}; }
 /// Stretches of kRun bytes, 32 or two of 16, each followed by the same shifted down by four.
-template <int kRun> inline B load_nibbles(const uint8_t* p, size_t stride) {
+template <int kRun>
+inline B load_nibbles(const uint8_t* p, size_t stride) {
   if constexpr (kRun == 32) {
     const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     return {_mm512_inserti64x4(_mm512_castsi256_si512(bytes), _mm256_srli_epi16(bytes, 4), 1)};
@@ -175,7 +191,8 @@ template <int kRun> inline B load_nibbles(const uint8_t* p, size_t stride) {
     return {_mm512_inserti64x4(_mm512_castsi256_si512(half(p)), half(p + stride), 1)};
   }
 }
-template <int kRun> inline void store_nibbles(uint8_t* p, size_t stride, B a) {
+template <int kRun>
+inline void store_nibbles(uint8_t* p, size_t stride, B a) {
   const __m256i low = _mm512_castsi512_si256(a.v), high = _mm512_extracti64x4_epi64(a.v, 1);
   if constexpr (kRun == 32) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_or_si256(low, _mm256_slli_epi16(high, 4)));
@@ -190,7 +207,8 @@ template <int kRun> inline void store_nibbles(uint8_t* p, size_t stride, B a) {
 }
 using LaneTable = B;
 /// The sixteen bytes at each of at(0), at(1), ...: one of them for every kGroup lanes, 16 or 32.
-template <int kGroup, class At> inline B load_lanes(At at) {
+template <int kGroup, class At>
+inline B load_lanes(At at) {
   const auto four = [](const uint8_t* p) { return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); };
   const auto lanes = [](__m512i into, __mmask16 where, const uint8_t* p) {
     return _mm512_mask_broadcast_i32x4(into, where, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
@@ -201,9 +219,7 @@ template <int kGroup, class At> inline B load_lanes(At at) {
 /// tables[a] of every lane's sixteen, a < 16.
 inline B lookup_lanes(B tables, B a) { return {_mm512_shuffle_epi8(tables.v, a.v)}; }
 /// x < limit (signed) ? first : second.
-inline B choose_less(B x, B limit, B first, B second) {
-  return {_mm512_mask_blend_epi8(_mm512_cmplt_epi8_mask(x.v, limit.v), second.v, first.v)};
-}
+inline B choose_less(B x, B limit, B first, B second) { return {_mm512_mask_blend_epi8(_mm512_cmplt_epi8_mask(x.v, limit.v), second.v, first.v)}; }
 /// -a where the fifth bit of `bits` is set.
 inline B negate_at_16(B a, B bits) {
   return {_mm512_mask_sub_epi8(a.v, _mm512_test_epi8_mask(bits.v, _mm512_set1_epi8(16)), _mm512_setzero_si512(), a.v)};

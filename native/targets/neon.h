@@ -45,9 +45,18 @@ BROWNIAN_INLINE void here(F& a) { __asm__("" : "+w"(a.v)); }
 BROWNIAN_INLINE void here(U&) {}
 BROWNIAN_INLINE void here(F&) {}
 #endif
-template <int n> inline U shl(U a) { return {vshlq_n_u32(a.v, n)}; }
-template <int n> inline U shr(U a) { return {vshrq_n_u32(a.v, n)}; }
-template <int n> inline U sar(U a) { return {vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_u32(a.v), n))}; }
+template <int n>
+inline U shl(U a) {
+  return {vshlq_n_u32(a.v, n)};
+}
+template <int n>
+inline U shr(U a) {
+  return {vshrq_n_u32(a.v, n)};
+}
+template <int n>
+inline U sar(U a) {
+  return {vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_u32(a.v), n))};
+}
 /// high + 1 where sum < addend (unsigned): where sum = addend + something wrapped around.
 inline U add_carry(U high, U sum, U addend) { return {vsubq_u32(high.v, vcltq_u32(sum.v, addend.v))}; }
 /// Words as multiplication takes them.
@@ -76,7 +85,10 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) { vst4q_u32(out, (ui
 struct Mask {
   uint32x4_t all;
 };
-template <int bit> inline Mask has_bit(U a) { return {vtstq_u32(a.v, vdupq_n_u32(1u << bit))}; }
+template <int bit>
+inline Mask has_bit(U a) {
+  return {vtstq_u32(a.v, vdupq_n_u32(1u << bit))};
+}
 inline F choose(Mask at, F yes, F no) { return {vbslq_f32(at.all, yes.v, no.v)}; }
 /// -a where the top bit of `by` is set.
 inline F turned(F a, U by) { return as_float(bxor(as_uint(a), band(by, set1(0x80000000)))); }
@@ -112,10 +124,14 @@ inline B and_b(B a, B b) { return {vandq_u8(a.v, b.v)}; }
 /// Each byte's upper half comes down.
 inline B shr4_b(B a) { return {vshrq_n_u8(a.v, 4)}; }
 /// Pieces of kBytes, 16 or 32, that lie `stride` apart: here one, or the half of one.
-template <int kBytes> inline B load_pieces(const uint8_t* p, size_t) { return load_b(p); }
+template <int kBytes>
+inline B load_pieces(const uint8_t* p, size_t) {
+  return load_b(p);
+}
 inline void store_pieces_32(uint8_t* p, size_t, B a) { store_b(p, a); }
 /// Lane g holds the sum of kTerms words, 4 or 8, from in[g * kTerms] on.
-template <int kTerms> inline U sums_of_words(const uint32_t* in) {
+template <int kTerms>
+inline U sums_of_words(const uint32_t* in) {
   const auto four = [&](int g) { return kTerms == 4 ? vld1q_u32(in + 4 * g) : vaddq_u32(vld1q_u32(in + 8 * g), vld1q_u32(in + 8 * g + 4)); };
   return {vpaddq_u32(vpaddq_u32(four(0), four(1)), vpaddq_u32(four(2), four(3)))};
 }
@@ -144,12 +160,17 @@ inline B multiply_add(B a, B factor, B b) {
   return {vreinterpretq_u8_s8(vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)))};
 }
 /// No stretch of bytes is shorter than a vector.
-template <int kRun> B load_nibbles(const uint8_t* p, size_t stride);
-template <int kRun> void store_nibbles(uint8_t* p, size_t stride, B a);
+template <int kRun>
+B load_nibbles(const uint8_t* p, size_t stride);
+template <int kRun>
+void store_nibbles(uint8_t* p, size_t stride, B a);
 inline B shl4_b(B a) { return {vshlq_n_u8(a.v, 4)}; }
 using LaneTable = B;
 /// The sixteen bytes at at(0): of groups of kGroup lanes, 16 or 32, a vector is one, or half of one.
-template <int kGroup, class At> inline B load_lanes(At at) { return {vld1q_u8(at(0))}; }
+template <int kGroup, class At>
+inline B load_lanes(At at) {
+  return {vld1q_u8(at(0))};
+}
 /// tables[a] of every lane's sixteen, a < 16.
 inline B lookup_lanes(B tables, B a) { return {vqtbl1q_u8(tables.v, a.v)}; }
 /// x < limit (signed) ? first : second.

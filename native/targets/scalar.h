@@ -46,9 +46,18 @@ inline U band(U a, U b) { return a & b; }
 inline U bor(U a, U b) { return a | b; }
 inline U bxor(U a, U b) { return a ^ b; }
 inline U xor3(U a, U b, U c) { return a ^ b ^ c; }
-template <int n> inline U shl(U a) { return a << n; }
-template <int n> inline U shr(U a) { return a >> n; }
-template <int n> inline U sar(U a) { return U(int32_t(a) >> n); }
+template <int n>
+inline U shl(U a) {
+  return a << n;
+}
+template <int n>
+inline U shr(U a) {
+  return a >> n;
+}
+template <int n>
+inline U sar(U a) {
+  return U(int32_t(a) >> n);
+}
 inline U add_carry(U high, U sum, U addend) { return high + (sum < addend); }
 /// Words as multiplication takes them.
 using W = U;
@@ -79,7 +88,10 @@ BROWNIAN_INLINE void here(U&) {}
 BROWNIAN_INLINE void here(F&) {}
 /// All bits, or none: a branch could not be foretold.
 using Mask = uint32_t;
-template <int bit> inline Mask has_bit(U a) { return 0 - (a >> bit & 1); }
+template <int bit>
+inline Mask has_bit(U a) {
+  return 0 - (a >> bit & 1);
+}
 inline F choose(Mask at, F yes, F no) { return as_float(as_uint(no) ^ ((as_uint(yes) ^ as_uint(no)) & at)); }
 /// -a where the top bit of `by` is set.
 inline F turned(F a, U by) { return as_float(as_uint(a) ^ (by & 0x80000000)); }
@@ -109,7 +121,10 @@ inline size_t count_nonzero_b(B a) { return a != 0; }
 struct LaneTable {
   const uint8_t* at;
 };
-template <int kGroup, class At> inline LaneTable load_lanes(At at) { return {at(0)}; }
+template <int kGroup, class At>
+inline LaneTable load_lanes(At at) {
+  return {at(0)};
+}
 inline B lookup_lanes(LaneTable table, B a) { return table.at[a]; }
 inline B choose_less(B x, B limit, B first, B second) { return int8_t(x) < int8_t(limit) ? first : second; }
 inline B negate_at_16(B a, B bits) {

@@ -58,7 +58,7 @@ function buildAddon() {
 }
 
 /**
- * Makes what is needed and returns `run(script, args)`, which runs a script of scripts/ (on dist/) in a Node for AArch64, with its addon.
+ * Makes what is needed and returns `run(script, args)`, which runs a script of scripts/check/ (on dist/) in a Node for AArch64, with its addon.
  * Throws where something is missing or fails.
  */
 export function prepare() {
@@ -73,7 +73,7 @@ export function prepare() {
     cpSync(join(ROOT, part), join(STAGE, part), { recursive: true });
   }
   return (script, args, options = {}) =>
-    spawnSync(qemu, [...emulated(node).slice(1), join(STAGE, "scripts", script), ...args], {
+    spawnSync(qemu, [...emulated(node).slice(1), join(STAGE, "scripts", "check", script), ...args], {
       encoding: "utf8",
       maxBuffer: 1 << 26,
       ...options,
