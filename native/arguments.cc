@@ -1,3 +1,4 @@
+// Moves and other arguments as JavaScript hands them over: read and checked. The header says what each is.
 #include "arguments.h"
 
 #include <cfloat>

@@ -1,3 +1,4 @@
+// The calls on bytes in memory: noise, moves, evolutions, sums, differences. Each checks what it is given before a kernel sees it.
 #include "buffers.h"
 
 #include <memory>

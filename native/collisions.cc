@@ -1,3 +1,4 @@
+// Which cells collide at a tick, and drawing them anew at once or ahead of time.
 #include "collisions.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// An encoded format is believed only when every number in it makes sense: kernels index memory by them.
 #include "formats.h"
 
 namespace brownian {

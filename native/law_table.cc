@@ -1,3 +1,4 @@
+// The tables of the law, handed over once by JavaScript and shared by all threads.
 #include "law_table.h"
 
 #include <atomic>

@@ -1,3 +1,4 @@
+// Mapping a file: POSIX and Windows.
 #include "mapped_file.h"
 
 #include <stdexcept>

@@ -1,3 +1,4 @@
+// A mapped file as JavaScript holds it: each method checks its arguments and starts work on threads.
 #include "mapped_file_object.h"
 
 #include <cstring>

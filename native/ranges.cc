@@ -1,3 +1,4 @@
+// Work on byte ranges of whole blocks, spread over threads: what ranges.h declares.
 #include "ranges.h"
 
 #include <atomic>

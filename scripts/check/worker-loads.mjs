@@ -38,7 +38,7 @@ async function work({ bare, file, endMe }) {
   }
   perturb(data, options, native);
   await perturbAsync(data, options, native);
-  native.map(file, true);
+  native.files.mapLive(file, native.files.map(file));
   if (!endMe) return;
   const much = new Uint8Array(34 * BLOCKS * 64).fill(0x2c);
   perturbAsync(much, options, native);
