@@ -40,7 +40,6 @@ const ODD: readonly Format[] = [
   odd("3 bits, each run half a byte unused", 32, 34, { planes: [plane(2, 3, 0, 32, 32, 16)] }),
   odd("the lower halves of bytes", 32, 34, { ...nibble, planes: [plane(2, 4, 0, 16, 16, 16)] }),
   odd("neighbours in one byte", 32, 18, { ...nibble, planes: [plane(2, 4, 0, 2, 1, 1)] }),
-  odd("nibbles shifted up", 32, 18, { bias: 0, lo: 0, hi: 120, planes: [plane(2, 4, 3, 32, 16, 16)] }),
   odd("6 bits a byte", 32, 34, { bias: 32, lo: -32, hi: 31, planes: [plane(2, 6, 0, 16, 16, 16)] }),
   odd("bytes with gaps", 32, 42, { bias: 0, lo: -127, hi: 127, planes: [plane(2, 8, 0, 16, 20, 16)] }),
   odd("8 bits in two planes", 32, 34, {
