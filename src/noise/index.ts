@@ -52,9 +52,11 @@ function makeKey(seed: bigint, hash: bigint): Key {
   return { k0: words[0] as number, k1: words[1] as number };
 }
 
-/** Where to begin: element `index` (default 0) of tick `tick` (default 0; 0 to 2^32 - 1). */
+/** Where in a stream to begin. */
 export interface At {
+  /** The first element, a whole number from 0 on; default 0. */
   readonly index?: number;
+  /** The step of time, 0 to 2^32 - 1; default 0. */
   readonly tick?: number;
 }
 
@@ -84,6 +86,7 @@ export class Noise {
 /** One stream of noise: three views (bits, uniform, normal) of a function of index and tick. Every method fills `out` and returns it. */
 export class Stream {
   constructor(
+    /** The stream's own two words, made of seed and name. */
     readonly key: Key,
     private readonly kernels: Kernels,
   ) {}
