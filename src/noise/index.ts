@@ -108,6 +108,7 @@ export class Noise {
  */
 export class Stream {
   constructor(
+    /** The stream's own two words, made of seed and name. */
     readonly key: Key,
     private readonly kernels: Kernels,
   ) {}
