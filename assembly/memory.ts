@@ -123,7 +123,7 @@ export const CODE_PLANES: usize = memory.data(MOST_PLANES * PLANE_NOTES, LINE);
 
 // Rare moves of rows (rare-rows.ts): which classes the rows of a tile have, a byte each.
 export const CLASSES: usize = memory.data(512, LINE);
-/** Of each level, the hits of the tile that was asked for last: place (u64), take (u32), sign (i32). */
+/** Of each level, the hits of the tile that was asked for last: place (u64), the word that decides (u32), sign (i32). */
 export const HIT_TILES: usize = memory.data(LEVELS_AT_MOST * HITS_MOST * 16, LINE);
 /** Of each level, that tile's number (u64), its class, and how many hits it has (i32). */
 export const HIT_TILE_NUMBERS: usize = memory.data(LEVELS_AT_MOST * 8, LINE);
@@ -135,7 +135,7 @@ export const HIT_WORDS: usize = memory.data(HITS_MOST * 16 + SPARE, LINE);
  * Hits of a tile that move a code without blocks: which weight (u32), and by how much (i32); one more is written, and not
  * counted.
  */
-export const TAKEN: usize = memory.data((HITS_MOST + 1) * 8, LINE);
+export const ACCEPTED: usize = memory.data((HITS_MOST + 1) * 8, LINE);
 /** Codes that the hits of a tile moved: which, what they were before, and a set of their last bits. */
 export const MOVED_PLACES: usize = memory.data(HITS_MOST * 4, LINE);
 export const MOVED_BEFORE: usize = memory.data(HITS_MOST, LINE);

@@ -16,7 +16,7 @@ import {
   MOVED_PLACES,
   MOVED_SEEN,
   SEEN_WORDS,
-  TAKEN,
+  ACCEPTED,
 } from "./memory";
 import { AS_BITS, fill } from "./noise";
 
@@ -37,7 +37,7 @@ function levelOf(rareClass: i32): i32 {
   return 126 - (rareClass >> 2);
 }
 
-/** The share of its class's hits that a row of variance v takes, floor(2^32 v / u) with u the upper end of the class. */
+/** The share of its class's hits that a row of variance v accepts, floor(2^32 v / u) with u the upper end of the class. */
 export function shareOf(v: f32, rareClass: i32): u32 {
   const bits = reinterpret<u32>(v);
   const mantissa = <u64>((bits & 0x7fffff) | 0x800000);
@@ -64,22 +64,22 @@ export function hitAt(rareClass: i32, j: i32): usize {
 
 /**
  * The hits of one tile of a class that fall on weights [from, to) and below `share`: their places from `from` on and their
- * signs, to TAKEN. Returns how many there are; the caller starts anew, by forgetHits, with another key or tick.
+ * signs, to ACCEPTED. Returns how many there are; the caller starts anew, by forgetHits, with another key or tick.
  */
-export function takenHits(rareClass: i32, tile: u64, from: u64, to: u64, share: u32, k0: u32, k1: u32, tick: u32): i32 {
+export function acceptedHits(rareClass: i32, tile: u64, from: u64, to: u64, share: u32, k0: u32, k1: u32, tick: u32): i32 {
   const hits = hitsOf(rareClass, tile, k0, k1, tick);
   const start = (tile << placeBits(rareClass)) - from;
   const n = to - from;
-  let taken = 0;
+  let accepted = 0;
   for (let j = 0; j < hits; j++) {
     const hit = hitAt(rareClass, j);
     const place = start + load<u64>(hit);
-    const at = TAKEN + (<usize>taken << 3);
+    const at = ACCEPTED + (<usize>accepted << 3);
     store<u32>(at, <u32>place);
     store<i32>(at, load<i32>(hit, 12), 4);
-    taken += <i32>(place < n && load<u32>(hit, 8) < share);
+    accepted += <i32>(place < n && load<u32>(hit, 8) < share);
   }
-  return taken;
+  return accepted;
 }
 
 /** Makes sure of the hits of a tile; returns how many there are. */

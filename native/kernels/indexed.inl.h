@@ -155,8 +155,8 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
   PieceMover<CodeAtFormat> mover(live, length, format, code);
   RareSpan rare(move.key, move.tick);
   size_t changed = 0;
-  // Pieces, by their numbers in the stretch, that have hits if their step is the smallest of its class. All that will be looked at is brought
-  // near as they are found, and looked at when the next ones have been.
+  // Pieces, by their numbers in the stretch, that have hits if their step is the smallest of its class. All that will be looked at is
+  // prefetched as they are found, and looked at when the next ones have been.
   RareBatch found[2];
   int now = 0;
   const auto block_of = [&](size_t piece) { return live + (piece >> group_log >> groups_log) * block_bytes; };

@@ -210,7 +210,7 @@ class GroupMover {
     });
   }
 
-  /// Bytes that are brought near before their turn comes.
+  /// Bytes that are prefetched before their turn comes.
   static constexpr size_t kAhead = 16384;
 
   const Move& move_;

@@ -49,7 +49,7 @@ inline int hits_of(double rest, double x) {
   return n;
 }
 
-/// Pieces that may have hits, and what they drew. Which of them do is found out without branches, which could not be foretold.
+/// Pieces that may have hits, and what they drew. Which of them do is found out without branches, which could not be predicted.
 struct RareBatch {
   static constexpr size_t kMost = 64;
   size_t n = 0;
@@ -112,7 +112,7 @@ class RareSpan {
 
   /// Notes those of the 64 pieces from `from` on whose bit is set.
   void note(size_t from, uint64_t set) {
-    // Most have few, and how many cannot be foretold: four are written in any case.
+    // Most have few, and how many cannot be predicted: four are written in any case.
     const size_t all = n_ + size_t(count_bits(set));
     uint32_t* to = pieces_ + n_;
     for (int k = 0; k < 4; k++) {
@@ -185,7 +185,7 @@ class PieceMover {
     changed++;
   }
 
-  /// Brings near what the piece's first hit is on.
+  /// Prefetches what the piece's first hit is on.
   void prefetch(size_t piece, const uint32_t* places) const { at_.prefetch(data_, place(piece, places[0])); }
 
   size_t changed = 0;
