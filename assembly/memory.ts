@@ -14,7 +14,7 @@ import {
   LAW_COLUMNS,
   LAW_ROWS,
   MOST_LEVELS,
-  PIECE,
+  ROW_SPAN,
   SHARED,
   SHARED_TILE,
   SUM_LEAF,
@@ -24,7 +24,7 @@ import {
 export const TILE: i32 = 4096;
 /** The most weights that share a step, among formats whose codes stand for entries of a table. */
 const TABLE_GROUP: i32 = 64;
-/** The most hits of a piece (rare-groups.ts), and the highest level of rare moves of rows (rare-rows.ts). */
+/** The most hits of a hit group (rare-groups.ts), and the highest level of rare moves of rows (rare-rows.ts). */
 export const MOST_HITS: i32 = 10;
 export const HIGHEST_LEVEL: i32 = 40;
 /** Words of 64 bits in the set of codes that were moved (rare-rows.ts). */
@@ -71,8 +71,8 @@ export const FINE_DRAWS: usize = memory.data(TILE + 16 + SPARE, LINE);
 export const BYTE_DRAWS: usize = memory.data(TILE + 16 + SPARE, LINE);
 /** Five bits that eight weights of SHARED_TILE share: of every such tile that a tile touches. */
 export const SHARED_DRAWS: usize = memory.data((TILE / SHARED_TILE + 1) * SHARED + SPARE, LINE);
-/** A word a piece. */
-export const ROW_DRAWS: usize = memory.data((TILE / PIECE) * 4 + 16 + SPARE, LINE);
+/** A word a row span. */
+export const ROW_DRAWS: usize = memory.data((TILE / ROW_SPAN) * 4 + 16 + SPARE, LINE);
 export const REFINE_DRAWS: usize = memory.data(SPARE, LINE);
 
 // Codes of a table (table-moves.ts). Of a group that large noise moves: its normals and rounding words.
@@ -110,12 +110,12 @@ export const RUN_ENDS: usize = memory.data(TILE * 4, LINE);
 /** The float16 numbers that the steps of a tile are made of. */
 export const HALVES: usize = memory.data(TILE * 2 + BEYOND, LINE);
 
-// Rare moves of groups (rare-groups.ts). Of the pieces of a leaf: a byte each, the numbers of those that may have hits, and the
+// Rare moves of groups (rare-groups.ts). Of the hit groups of a leaf: a byte each, the numbers of those that may have hits, and the
 // block of one.
-export const PIECE_BYTES: usize = memory.data(SUM_LEAF / 16 + 16 + SPARE, LINE);
-export const PIECES: usize = memory.data((SUM_LEAF / 16) * 4, LINE);
-export const PIECE_BLOCK: usize = memory.data(SPARE, LINE);
-/** Of a piece with more hits than one: which weights, and their codes before. */
+export const HIT_GROUP_BYTES: usize = memory.data(SUM_LEAF / 16 + 16 + SPARE, LINE);
+export const HIT_GROUPS: usize = memory.data((SUM_LEAF / 16) * 4, LINE);
+export const HIT_GROUP_BLOCK: usize = memory.data(SPARE, LINE);
+/** Of a hit group with more hits than one: which weights, and their codes before. */
 export const HIT_WEIGHTS: usize = memory.data(MOST_HITS * 4, LINE);
 export const HIT_BEFORE: usize = memory.data(MOST_HITS, LINE);
 /** Where single codes lie, plane by plane (code-at.ts). */

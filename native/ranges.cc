@@ -10,7 +10,7 @@
 namespace brownian {
 namespace {
 
-/// Calls work(first weight, first byte, bytes) for pieces of so many bytes, and adds up what comes back.
+/// Calls work(first weight, first byte, bytes) for chunks of so many bytes, and adds up what comes back.
 template <class Work>
 double sum_over(uint64_t bytes, const int32_t* format, unsigned threads, Work work) {
   const uint64_t block_bytes = uint64_t(format[kBytes]), block_weights = uint64_t(format[kWeights]);

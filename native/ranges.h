@@ -1,4 +1,4 @@
-// Work on long ranges of weights, on threads: cut into pieces that are whole blocks, whose results do not depend on how many threads there are.
+// Work on long ranges of weights, on threads: cut into chunks that are whole blocks, whose results do not depend on how many threads there are.
 // Knows nothing of JavaScript; arguments are checked (arguments.h).
 #pragma once
 #include <cstdint>

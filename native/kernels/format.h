@@ -12,8 +12,8 @@ namespace brownian {
 /// Weights that are moved at a time; a multiple of every block.
 constexpr size_t kTile = 2048;
 
-/// Weights of a piece, which rare moves of blocks are drawn for.
-inline size_t rare_piece(const int32_t* format) { return size_t(format[kGroup]) < kRarePiece ? size_t(format[kGroup]) : kRarePiece; }
+/// Weights of a hit group, which rare moves of blocks are drawn for.
+inline size_t hit_group_length(const int32_t* format) { return size_t(format[kGroup]) < kHitGroup ? size_t(format[kGroup]) : kHitGroup; }
 
 /// The most weights of a group of codes that stand for the entries of a table.
 constexpr size_t kMostTableGroup = 64;

@@ -65,7 +65,7 @@ inline size_t apply_moves_32(uint8_t* codes, size_t stride, const int8_t* k, siz
 #if BROWNIAN_VECTORS
   if constexpr (B_LANES == 64) {
     for (; run + 2 <= runs; run += 2, codes += 2 * stride, from += 64)
-      store_pieces_32(codes, stride, mover(load_pieces<32>(codes, stride), load_b(from)));
+      store_strided_32(codes, stride, mover(load_strided<32>(codes, stride), load_b(from)));
     if (run < runs) return mover.changed + apply_moves(codes, reinterpret_cast<const int8_t*>(from), 32, rails);
   }
 #endif

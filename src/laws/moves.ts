@@ -13,7 +13,7 @@ import {
   Field,
   LAW_COLUMNS,
   LAW_ROWS,
-  PIECE,
+  ROW_SPAN,
   Rounding,
   SHARED,
   SHARED_TILE,
@@ -146,7 +146,7 @@ export function moveRun(codes: Int8Array, from: number, to: number, s: number, {
   return changed;
 }
 
-const PIECE_LOG = Math.log2(PIECE);
+const ROW_SPAN_LOG = Math.log2(ROW_SPAN);
 const SHARED_TILE_LOG = Math.log2(SHARED_TILE);
 /** Rows of the table: first outcomes, second outcomes, thresholds of eight variants; one of each a bucket. */
 const BUCKETS = 16;
@@ -160,14 +160,14 @@ function moveByTable(codes: Int8Array, from: number, to: number, v: number, form
   const float = bitsOf(variance);
   const table = alias();
   let changed = 0;
-  let piece = -1;
+  let span = -1;
   let row = 0;
   let thresholds = 0;
   for (let i = from; i < to; i++) {
-    if ((rowAt + i) >> PIECE_LOG !== piece) {
-      piece = (rowAt + i) >> PIECE_LOG;
-      // A piece's row is the variance rounded to four bits of mantissa, up or down, so that it is what was asked for on average.
-      const word = rowWords[piece] as number;
+    if ((rowAt + i) >> ROW_SPAN_LOG !== span) {
+      span = (rowAt + i) >> ROW_SPAN_LOG;
+      // A span's row is the variance rounded to four bits of mantissa, up or down, so that it is what was asked for on average.
+      const word = rowWords[span] as number;
       row = (((float + (word & ((1 << ALIAS_SHIFT) - 1))) >>> ALIAS_SHIFT) - ALIAS_FIRST) * ALIAS_ROW;
       thresholds = row + BUCKETS * (2 + (word >>> 29));
     }

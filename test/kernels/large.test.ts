@@ -31,7 +31,7 @@ function philox(block: bigint, tick: bigint, purpose: bigint, key: { k0: number;
   return [x0, x1, x2, x3].map(Number);
 }
 
-/** Where 32 bits end: of the weight's number, of its block of four (noise), of its block of eight (moves), of its piece of 16 or 32 (rare moves), and of the tiles of their hits. */
+/** Where 32 bits end: of the weight's number, of its block of four (noise), of its block of eight (moves), of its hit group of 16 or 32 (rare moves), and of the tiles of their hits. */
 const BORDERS = [32, 34, 35, 36, 37, 38, 46].map((bits) => 2 ** bits);
 const RUN = 1024;
 

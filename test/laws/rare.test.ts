@@ -30,7 +30,7 @@ function blocks(n: number): Uint8Array {
   return data;
 }
 
-describe("the number of hits of a piece", () => {
+describe("the number of hits of a hit group", () => {
   // The 52 bits of t as byte and words, for t = P(N < n) and its neighbours.
   const draw = (t: number) => {
     const bits = BigInt(Math.round(t * 2 ** 52));

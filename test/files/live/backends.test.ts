@@ -19,7 +19,7 @@ describe.each(variants)("moving in place on $name", ({ name, kernels }) => {
   const live = file(`live ${name}.gguf`);
 
   beforeAll(() => {
-    // Larger than a piece of either mover, and with an end that fills no whole piece.
+    // Larger than a chunk of either mover, and with an end that fills no whole chunk.
     const random = (n: number, scale: (i: number) => number | undefined) =>
       Uint8Array.from({ length: n }, (_, i) => scale(i) ?? (i * 73 + (i >> 8)) & 255);
     const rows = 9000;
@@ -97,7 +97,7 @@ describe.each(variants)("moving in place on $name", ({ name, kernels }) => {
     await mover.close();
   });
 
-  it("stops between pieces", async () => {
+  it("stops between chunks", async () => {
     const model = await readModel(pristine);
     const mover = await openMover(live, pristine, kernels);
     await expect(mover.restore(model.tensors[0]!, { signal: AbortSignal.abort() })).rejects.toThrow(/abort/i);

@@ -123,7 +123,7 @@ let model: ModelFile;
 let before: Buffer;
 
 beforeAll(async () => {
-  const rows = 9000; // 288,000 weights: more than a piece of the positioned mover, and the last one is not full
+  const rows = 9000; // 288,000 weights: more than a chunk of the positioned mover, and the last one is not full
   writeGguf(pristine, [
     { name: "a", type: "Q8_0", shape: [32, rows], data: blocks(rows, 34) },
     { name: "still", type: "F16", shape: [64], data: new Uint8Array(128).fill(0x30) },
