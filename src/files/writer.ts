@@ -1,5 +1,5 @@
 // A new file made of a model and its moves, in one pass: every byte is read once, moved where it belongs to a moved tensor, and written once.
-// For outputs that nobody looks at before they are whole; what is looked at while it moves is a live copy with a Mover.
+// For outputs that nobody looks at before they are whole; what is looked at while it moves is a live copy, through LiveTensors.
 
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -9,7 +9,7 @@ import type { Kernels } from "../kernels/contract.js";
 import type { FileWatch, TensorMove, TensorRange } from "../kernels/files.js";
 import { takePermissions } from "./copy.js";
 import { asFileError } from "./file-errors.js";
-import { formatOf, type Mover, type Reader } from "./live/mover.js";
+import { formatOf, type LiveTensors, type Reader } from "./live/live-tensors.js";
 import { openReader } from "./live/open.js";
 import { checkRoom, isFull, type Needed, noSpace } from "./room.js";
 import type { ModelFile, Tensor } from "./tensor.js";
@@ -21,7 +21,7 @@ const UNDER_WAY = 3;
 const LEAVES = { threads: 64, eventLoop: 4 } as const;
 const COPIED = 4 << 20;
 
-export interface Writer extends Pick<Mover, "sumSquares" | "perturb" | "restore" | "close"> {
+export interface Writer extends Pick<LiveTensors, "sumSquares" | "perturb" | "restore" | "close"> {
   /** Copies all bytes of the model but those of these tensors. */
   copyRest(tensors: readonly Tensor[], watch?: FileWatch): Promise<void>;
 }

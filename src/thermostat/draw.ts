@@ -4,8 +4,8 @@ import { BrownianError } from "../errors.js";
 import {
   chooseTensors,
   type FileWatch,
+  type LiveTensors,
   type ModelFile,
-  type Mover,
   type Reader,
   type Skipped,
   type Tensor,
@@ -32,12 +32,12 @@ export interface TensorDrawn {
 export class Measures {
   private readonly known = new Map<string, Promise<unknown>>();
   constructor(
-    private readonly mover: Pick<Reader, "sumSquares">,
+    private readonly reader: Pick<Reader, "sumSquares">,
     private readonly model: ModelFile,
   ) {}
 
   rms(tensor: Tensor): Promise<number> {
-    return this.once(`rms ${tensor.name}`, () => tensorRms(this.mover, tensor));
+    return this.once(`rms ${tensor.name}`, () => tensorRms(this.reader, tensor));
   }
 
   /** How sigma becomes a tensor's, by the noise's scale. */
@@ -100,7 +100,7 @@ export async function planMove(
 
 /** live := pristine + noise(seed, tick) for every given tensor; yields each as it is done. */
 export async function* drawTensors(
-  mover: Pick<Mover, "perturb" | "restore">,
+  liveTensors: Pick<LiveTensors, "perturb" | "restore">,
   tensors: readonly Tensor[],
   noise: CheckedNoise,
   tick: number,
@@ -111,10 +111,10 @@ export async function* drawTensors(
     watch.signal?.throwIfAborted();
     const { sigma, move } = await planMove(tensor, noise, noise.at(tick), tick, measures);
     if (sigma.sigma === 0) {
-      await mover.restore(tensor, watch);
+      await liveTensors.restore(tensor, watch);
       yield { tensor, sigma, changed: 0 };
     } else {
-      yield { tensor, sigma, changed: await mover.perturb(tensor, move, watch) };
+      yield { tensor, sigma, changed: await liveTensors.perturb(tensor, move, watch) };
     }
   }
 }

@@ -3,7 +3,7 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { openMover, readModel, type Tensor } from "../../src/files/index.js";
+import { openLiveTensors, readModel, type Tensor } from "../../src/files/index.js";
 import type { Kernels } from "../../src/kernels/contract.js";
 import { jsKernels } from "../../src/kernels/js.js";
 import { encodedFormat, FORMATS } from "../../src/lattice/formats.js";
@@ -153,15 +153,15 @@ describe("a file of more than 2^32 bytes", () => {
     const expected = ARMED.slice();
     const { move } = checkedMove(expected, Q4_0);
     const changed = jsKernels.perturb(expected, move);
-    const mover = await openMover(live, pristine, kernels);
+    const liveTensors = await openLiveTensors(live, pristine, kernels);
     try {
-      expect(await mover.perturb(tensor, move)).toBe(changed);
-      expect(await mover.sumSquares(tensor)).toBe(jsKernels.sumSquares(ARMED, move.format, null, 1, 0, 0)); // of the pristine file
+      expect(await liveTensors.perturb(tensor, move)).toBe(changed);
+      expect(await liveTensors.sumSquares(tensor)).toBe(jsKernels.sumSquares(ARMED, move.format, null, 1, 0, 0)); // of the pristine file
       expect(readAt(live, tensor)).toEqual(Buffer.from(expected));
-      await mover.restore(tensor);
+      await liveTensors.restore(tensor);
       expect(readAt(live, tensor)).toEqual(Buffer.from(ARMED));
     } finally {
-      await mover.close();
+      await liveTensors.close();
     }
   });
 });

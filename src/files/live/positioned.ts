@@ -1,4 +1,4 @@
-// Readers and movers through positioned reads and writes, a chunk at a time, for backends that cannot map files: memory does not grow with the
+// Readers and live tensors through positioned reads and writes, a chunk at a time, for backends that cannot map files: memory does not grow with the
 // tensor. The kernels run between reads, on the event loop.
 
 import type { FileHandle } from "node:fs/promises";
@@ -10,7 +10,7 @@ import type { Evolution } from "../../laws/evolution.js";
 import { asFileError } from "../file-errors.js";
 import type { Tensor } from "../tensor.js";
 import { readFully, writeFully } from "../transfer.js";
-import { becameShorter, formatOf, type Mover, type Reader, type TensorToMove } from "./mover.js";
+import { becameShorter, formatOf, type LiveTensors, type Reader, type TensorToMove } from "./live-tensors.js";
 
 export class PositionedReader implements Reader {
   /** Leaves a chunk: a millisecond to a few of the event loop's time. */
@@ -65,7 +65,7 @@ async function readChunk(file: FileHandle, path: string, data: Uint8Array, offse
   }
 }
 
-export class PositionedMover extends PositionedReader implements Mover {
+export class PositionedTensors extends PositionedReader implements LiveTensors {
   constructor(
     private readonly live: FileHandle,
     private readonly livePath: string,
