@@ -61,7 +61,7 @@ inline float variance_at(const Move& move, float step) {
 /// What a move does to hit groups, by the classes of their steps.
 class ClassLaw {
  public:
-  ClassLaw(size_t hit_group, const Move& move) : moves_(move.sigma > 0.0f), length_(float(hit_group)) {
+  ClassLaw(size_t length, const Move& move) : moves_(move.sigma > 0.0f), length_(float(length)) {
     float steps[256];
     for (int c = 0; c < 256; c++) steps[c] = step_of_class(c);
     scales_in_steps(move, steps, 256);
@@ -155,7 +155,7 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
   HitGroupMover<CodeAtFormat> mover(live, length, format, code);
   RareSpan rare(move.key, move.tick);
   size_t changed = 0;
-  // Hit groups, by their numbers in the stretch, that have hits if their step is the smallest of its class. All that will be looked at is
+  // Hit groups, by their numbers in the span, that have hits if their step is the smallest of its class. All that will be looked at is
   // prefetched as they are found, and looked at when the next ones have been.
   RareBatch found[2];
   int now = 0;
@@ -170,7 +170,8 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
     scales_in_steps(move, batch.mean, batch.n);
     for (size_t j = 0; j < batch.n; j++) batch.mean[j] = float(length) * (batch.mean[j] * batch.mean[j]);
     batch.each_hit([&](size_t j, int hits) {
-      mover(batch.hit_group[j], hits, batch.places[j], [&](size_t weight, int was) { journal.moves.push_back(uint32_t(weight) << 8 | uint8_t(was)); });
+      mover(batch.hit_group[j], hits, batch.places[j],
+            [&](size_t weight, int was) { journal.moves.push_back(uint32_t(weight) << 8 | uint8_t(was)); });
     });
     batch.n = 0;
   };
@@ -214,11 +215,11 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
   return changed + mover.changed;
 }
 
-/// live := pristine, moved. live is pristine moved as its journals say. Goes, stretch by stretch, the way that takes less time.
+/// live := pristine, moved. live is pristine moved as its journals say. Goes, span by span, the way that takes less time.
 inline size_t redraw(uint8_t* live, const uint8_t* pristine, const Indexed& all, const Move& move, const LawTable& table) {
   const ClassLaw law(hit_group_length(all.format), move);
   size_t changed = 0;
-  for (uint64_t from = 0; from < all.weights; from += kStretch) {
+  for (uint64_t from = 0; from < all.weights; from += kJournalSpan) {
     const Indexed at = all.part(from);
     uint8_t* const here = live + all.byte_of(size_t(from / kTile));
     const uint8_t* const there = pristine + all.byte_of(size_t(from / kTile));

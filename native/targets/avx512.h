@@ -177,7 +177,7 @@ inline B multiply_add(B a, B factor, B b) {
                              _mm512_add_epi16(_mm512_mullo_epi16(high(a), factor.v), high(b)))};
 }
 inline B shl4_b(B a) { return {_mm512_slli_epi16(a.v, 4)}; }
-/// Stretches of kRun bytes, 32 or two of 16, each followed by the same shifted down by four.
+/// Runs of kRun bytes, 32 or two of 16, each followed by the same shifted down by four.
 template <int kRun>
 inline B load_nibbles(const uint8_t* p, size_t stride) {
   if constexpr (kRun == 32) {

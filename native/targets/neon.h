@@ -159,7 +159,7 @@ inline B multiply_add(B a, B factor, B b) {
   const int16x8_t high = vaddw_high_s8(vmulq_s16(vmovl_high_s8(x), by), y);
   return {vreinterpretq_u8_s8(vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)))};
 }
-/// No stretch of bytes is shorter than a vector.
+/// No run of bytes is shorter than a vector.
 template <int kRun>
 B load_nibbles(const uint8_t* p, size_t stride);
 template <int kRun>

@@ -93,7 +93,7 @@ class StreamingWriter implements Writer {
   }
 
   async restore(tensor: Tensor, watch?: FileWatch): Promise<void> {
-    await this.each(stretches(tensor.offset, tensor.offset + tensor.bytes), watch);
+    await this.each(rangesOf(tensor.offset, tensor.offset + tensor.bytes), watch);
   }
 
   async copyRest(tensors: readonly Tensor[], watch?: FileWatch): Promise<void> {
@@ -109,10 +109,10 @@ class StreamingWriter implements Writer {
   private *rest(tensors: readonly Tensor[]): Generator<TensorRange> {
     let done = 0;
     for (const { offset, bytes } of [...tensors].sort((a, b) => a.offset - b.offset)) {
-      yield* stretches(done, offset);
+      yield* rangesOf(done, offset);
       done = offset + bytes;
     }
-    yield* stretches(done, this.model.size);
+    yield* rangesOf(done, this.model.size);
   }
 
   /** Reads each chunk, hands it to `work`, and writes it; several are under way at a time. Ends when none is, also after an error. */
@@ -165,6 +165,6 @@ class StreamingWriter implements Writer {
   }
 }
 
-function* stretches(from: number, to: number): Generator<TensorRange> {
+function* rangesOf(from: number, to: number): Generator<TensorRange> {
   for (let offset = from; offset < to; offset += COPIED) yield { offset, bytes: Math.min(COPIED, to - offset) };
 }

@@ -40,7 +40,7 @@ class NativeFile implements MappedFile {
   }
 }
 
-/** Leaves of a chunk: 16.8 million weights, tens of milliseconds of one thread. Whole stretches of an index (2^18 weights). */
+/** Leaves of a chunk: 16.8 million weights, tens of milliseconds of one thread. A whole number of journals (of 2^18 weights each). */
 const LEAVES = 256;
 
 /** Weights that collide in one call: of a larger model, several, between which work can be stopped. */
