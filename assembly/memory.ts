@@ -59,7 +59,7 @@ export const PRISTINE_CODES: usize = memory.data(TILE, LINE);
 /** Moves of a tile, an int8 each. */
 export const MOVES: usize = memory.data(TILE, LINE);
 /** Moves of sixteen weights of which not all belong to a run. */
-export const ROOM: usize = memory.data(16, LINE);
+export const SCRATCH: usize = memory.data(16, LINE);
 
 // Draws of a tile (draws.ts): a number a weight, of 32, 16 or 8 bits.
 export const NORMAL_DRAWS: usize = memory.data(TILE * 4 + SPARE, LINE);

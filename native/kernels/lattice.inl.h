@@ -118,8 +118,8 @@ class GroupMover {
     size_t changed = 0;
     for (size_t block = 0; block < blocks;) {
       const uint64_t index = move_.index + uint64_t(block) * weights;
-      const size_t room = size_t((kSpan - index % kSpan + weights - 1) / weights);
-      const size_t count = room < blocks - block ? room : blocks - block;
+      const size_t left = size_t((kSpan - index % kSpan + weights - 1) / weights);
+      const size_t count = left < blocks - block ? left : blocks - block;
       changed += span(data + block * bytes, count, index);
       block += count;
     }
@@ -133,7 +133,7 @@ class GroupMover {
     bool any_rare = false;
     rare_.begin(index / length_, blocks * weights / length_);
     for (size_t block = 0, run = 0; block < blocks;) {
-      const size_t room = tile_blocks - size_t((index / weights + block) % tile_blocks), count = room < blocks - block ? room : blocks - block;
+      const size_t left = tile_blocks - size_t((index / weights + block) % tile_blocks), count = left < blocks - block ? left : blocks - block;
       uint8_t* const at = data + block * bytes;
       float* const steps = steps_ + run;
       for (const uint8_t* line = at + kAhead; line < at + kAhead + count * bytes; line += 64) prefetch<false>(line);

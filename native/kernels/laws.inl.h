@@ -169,9 +169,9 @@ inline void alias_run(int8_t* k, size_t from, size_t n, const LawTable& table, f
     alias_groups<kRowSpan>(k + from, start, n, rows, table, draws);
     return;
   }
-  alignas(64) int8_t room[kTile + kRowSpan + 64];
-  alias_groups<kRowSpan>(room, start, all, rows, table, draws);
-  memcpy(k + from, room + before, n);
+  alignas(64) int8_t scratch[kTile + kRowSpan + 64];
+  alias_groups<kRowSpan>(scratch, start, all, rows, table, draws);
+  memcpy(k + from, scratch + before, n);
 }
 
 /// k[0, n) of weights with a variance each: v[i] <= kTableVariance, or more where the table does not serve and k[i] means nothing.

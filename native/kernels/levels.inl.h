@@ -163,10 +163,10 @@ class LargeMoves {
     for (size_t i = 0; i < n; i++) was[i] = codes[i];
     for (size_t i = 0; i < n; i += N) {
       const U code = load(was + i), of_code = as_uint(lookup(code_, code));
-      const F x = from_int(sar<24>(of_code)), room = from_int(band(shr<16>(of_code), byte)), product = from_int(band(of_code, set1(0xfff)));
+      const F x = from_int(sar<24>(of_code)), reach = from_int(band(shr<16>(of_code), byte)), product = from_int(band(of_code, set1(0xfff)));
       const U level = band(shr<12>(of_code), set1(15));
       const F u = nearest ? half : mul(add(from_int(shr<9>(load(words + i))), half), set1f(1.1920928955078125e-7f));
-      const F y = add(x, max(min(mul(lookup(scale, code), load_f(z + i)), room), sub(zero, room)));
+      const F y = add(x, max(min(mul(lookup(scale, code), load_f(z + i)), reach), sub(zero, reach)));
       U lower = set1(16);
       for (int level = 1; level < 16; level += 2) lower = add(lower, add(less(y, at_[level]), less(y, at_[level + 1])));
       const U of_level = as_uint(lookup(level_, lower));

@@ -25,16 +25,16 @@ class Mover {
 
   B operator()(B code, B k) {
     const B at = xor_b(code, flip_);
-    const B room = min_b(sub_floor_b(at, lo_), sub_floor_b(hi_, at));
-    const B d = min_signed_b(max_signed_b(k, sub_b(zero_, room)), room);
+    const B reach = min_b(sub_floor_b(at, lo_), sub_floor_b(hi_, at));
+    const B d = min_signed_b(max_signed_b(k, sub_b(zero_, reach)), reach);
     changed += count_nonzero_b(d);
     return add_b(code, d);
   }
 
   uint8_t operator()(uint8_t code, int8_t k) {
     const int at = code ^ rails_.flip, low = at - rails_.lo, high = rails_.hi - at;
-    const int nearer = low < high ? low : high, room = nearer > 0 ? nearer : 0;
-    const int d = k < -room ? -room : k > room ? room : k;
+    const int nearer = low < high ? low : high, reach = nearer > 0 ? nearer : 0;
+    const int d = k < -reach ? -reach : k > reach ? reach : k;
     changed += d != 0;
     return uint8_t(code + d);
   }

@@ -123,8 +123,8 @@ class RareSpan {
     n_ = all;
   }
 
-  /// Calls use(batch) for those of the hit groups noted that may have hits where their mean is mean(hit group), in the order of hit groups. It returns the batch
-  /// to fill next; `first` is the first one.
+  /// Calls use(batch) for those of the hit groups noted that may have hits where their mean is mean(hit group), in their order. It returns the
+  /// batch to fill next; `first` is the first one.
   template <class Mean, class Use>
   void each(Mean mean, RareBatch& first, Use use) {
     RareBatch* batch = &first;

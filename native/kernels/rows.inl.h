@@ -38,7 +38,7 @@ class RowMover {
     });
     size_t changed = 0;
     for (size_t tile = 0; dense && tile < n;) {
-      const size_t room = kTile - size_t((move_.index + tile) % kTile), count = n - tile < room ? n - tile : room;
+      const size_t left = kTile - size_t((move_.index + tile) % kTile), count = n - tile < left ? n - tile : left;
       draws_.begin(move_.index + tile, count);
       changed += dense_tile(data + tile, count);
       tile += count;

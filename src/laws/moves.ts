@@ -123,8 +123,8 @@ export function matchedScale(v: number): number {
 /** Moves codes[i] by k, at most as far as the nearer rail; whether it changed, as 0 or 1. */
 export function moveCode(codes: Int8Array, i: number, k: number, lo: number, hi: number): number {
   const q = codes[i] as number;
-  const room = Math.max(Math.min(q - lo, hi - q), 0);
-  const moved = Math.max(-room, Math.min(room, k));
+  const reach = Math.max(Math.min(q - lo, hi - q), 0);
+  const moved = Math.max(-reach, Math.min(reach, k));
   if (moved === 0) return 0;
   codes[i] = q + moved;
   return 1;
