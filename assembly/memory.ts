@@ -24,9 +24,9 @@ import {
 export const TILE: i32 = 4096;
 /** The most weights that share a step, among formats whose codes stand for entries of a table. */
 const TABLE_GROUP: i32 = 64;
-/** The most hits of a hit group (rare-groups.ts), and the highest level of rare moves of rows (rare-rows.ts). */
+/** The most hits of a hit group (rare-groups.ts), and the highest octave of rare moves of rows (rare-rows.ts). */
 export const MOST_HITS: i32 = 10;
-export const HIGHEST_LEVEL: i32 = 40;
+export const HIGHEST_OCTAVE: i32 = 40;
 /** Words of 64 bits in the set of codes that were moved (rare-rows.ts). */
 export const SEEN_WORDS: i32 = 64;
 /** Bytes of what code-at.ts notes of a plane, and the most planes of a format. */
@@ -38,7 +38,7 @@ const SPARE: i32 = 8 * 16;
 /** Room for what SIMD loads beyond the last number. */
 const BEYOND: i32 = 64;
 const LINE: i32 = 64; // bytes of a cache line
-const LEVELS_AT_MOST: i32 = HIGHEST_LEVEL + 1;
+const OCTAVES: i32 = HIGHEST_OCTAVE + 1;
 
 /** Bytes in and out, at most one leaf of weights. */
 export const STAGE: usize = memory.data(SUM_LEAF * 4 + SPARE, LINE);
@@ -123,12 +123,12 @@ export const CODE_PLANES: usize = memory.data(MOST_PLANES * PLANE_NOTES, LINE);
 
 // Rare moves of rows (rare-rows.ts): which classes the rows of a tile have, a byte each.
 export const CLASSES: usize = memory.data(512, LINE);
-/** Of each level, the hits of the tile that was asked for last: place (u64), the word that decides (u32), sign (i32). */
-export const HIT_TILES: usize = memory.data(LEVELS_AT_MOST * HITS_MOST * 16, LINE);
-/** Of each level, that tile's number (u64), its class, and how many hits it has (i32). */
-export const HIT_TILE_NUMBERS: usize = memory.data(LEVELS_AT_MOST * 8, LINE);
-export const HIT_CLASSES: usize = memory.data(LEVELS_AT_MOST * 4, LINE);
-export const HIT_COUNTS: usize = memory.data(LEVELS_AT_MOST * 4, LINE);
+/** Of each octave, the hits of the tile that was asked for last: place (u64), the word that decides (u32), sign (i32). */
+export const HIT_TILES: usize = memory.data(OCTAVES * HITS_MOST * 16, LINE);
+/** Of each octave, that tile's number (u64), its class, and how many hits it has (i32). */
+export const HIT_TILE_NUMBERS: usize = memory.data(OCTAVES * 8, LINE);
+export const HIT_CLASSES: usize = memory.data(OCTAVES * 4, LINE);
+export const HIT_COUNTS: usize = memory.data(OCTAVES * 4, LINE);
 /** Words of the hits of a tile. */
 export const HIT_WORDS: usize = memory.data(HITS_MOST * 16 + SPARE, LINE);
 /**

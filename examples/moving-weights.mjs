@@ -100,7 +100,7 @@ export async function run(size, progress) {
       ),
     );
     const moved = (sigma) => (inputs) => movedEnsemble(still, inputs, { members, sigma, seed: BigInt(seed) });
-    // The dial is set on held-out digits: the sigma with the least negative log-likelihood.
+    // Sigma is chosen on held-out digits: the one with the least negative log-likelihood.
     const nlls = sigmas.map((sigma) => nll(moved(sigma)(held.inputs), held.labels, classes));
     const best = sigmas[nlls.indexOf(Math.min(...nlls))];
     for (const [s, sigma] of sigmas.entries()) {

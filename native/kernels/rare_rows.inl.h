@@ -11,10 +11,10 @@
 
 namespace brownian::BROWNIAN_TARGET {
 
-constexpr int kHighestLevel = 40;
+constexpr int kHighestOctave = 40;
 constexpr uint32_t kTileBlocks = 256;
 /// Classes are the upper bits of a variance's float32, from this one to kLastClass.
-constexpr int kFirstClass = (126 - kHighestLevel) << 2;
+constexpr int kFirstClass = (126 - kHighestOctave) << 2;
 constexpr int kLastClass = (int(126 - 6) << 2) + 3;
 
 /// The class of a variance, 0 < v < kSparseVariance.
@@ -22,7 +22,7 @@ inline int class_of(float v) {
   const int c = int(float_bits(v) >> 21);
   return c > kFirstClass ? c : kFirstClass;
 }
-inline int level_of(int rare_class) { return 126 - (rare_class >> 2); }
+inline int octave_of(int rare_class) { return 126 - (rare_class >> 2); }
 
 /// The share of its class's hits that a row of variance v accepts, floor(2^32 v / u) with u the upper end of the class.
 inline uint32_t share_of(float v, int rare_class) {
@@ -32,9 +32,9 @@ inline uint32_t share_of(float v, int rare_class) {
   return below < 32 ? uint32_t((mantissa << 11) / uint64_t(5 + (rare_class & 3)) >> below) : 0;
 }
 
-/// Up to this level a hit has two words: its place in the upper bits of the first, its sign in the lowest, and the second decides whether it is
+/// Up to this octave a hit has two words: its place in the upper bits of the first, its sign in the lowest, and the second decides whether it is
 /// accepted. Above, it has four: two of place, that one, and one whose upper bit is the sign.
-constexpr int kShortLevels = 25;
+constexpr int kShortOctaves = 25;
 
 /// The hits of one tile of one class, in the order of their numbers.
 struct HitTile {
@@ -63,7 +63,7 @@ class Hits {
   /// tile, all hits of a weight in one call and in the order of their numbers. ahead(accepted, count) has been called a tile earlier.
   template <class ShareOf, class Ahead, class Use>
   void each(int rare_class, uint64_t from, uint64_t to, ShareOf share, Ahead ahead, Use use) {
-    const int level = level_of(rare_class), bits_of_place = kHitsMeanBits + level;
+    const int octave = octave_of(rare_class), bits_of_place = kHitsMeanBits + octave;
     Accepted accepted[2][kHitsMost + 1];
     size_t counts[2] = {0, 0};
     int now = 0;
@@ -71,9 +71,9 @@ class Hits {
       const uint64_t start = tile << bits_of_place, end = start + (uint64_t(1) << bits_of_place);
       const bool whole = start >= from && end <= to;
       const HitTile& hits = tile_of(rare_class, tile);
-      counts[now] = level > kShortLevels ? accept_long(accepted[now], hits, level, from, to, share)
-                    : whole              ? accept<true>(accepted[now], hits, level, from, to, share)
-                                         : accept<false>(accepted[now], hits, level, from, to, share);
+      counts[now] = octave > kShortOctaves ? accept_long(accepted[now], hits, octave, from, to, share)
+                    : whole              ? accept<true>(accepted[now], hits, octave, from, to, share)
+                                         : accept<false>(accepted[now], hits, octave, from, to, share);
       ahead(accepted[now], counts[now]);
       now ^= 1;
       use(accepted[now], counts[now]);
@@ -93,9 +93,9 @@ class Hits {
 
   /// The hits of a tile that are accepted, those that lie in [from, to): `whole` says that all do.
   template <bool whole, class ShareOf>
-  static size_t accept(Accepted* accepted, const HitTile& hits, int level, uint64_t from, uint64_t to, ShareOf share) {
-    const uint64_t start = hits.tile << (kHitsMeanBits + level);
-    const int shift = 32 - kHitsMeanBits - level;
+  static size_t accept(Accepted* accepted, const HitTile& hits, int octave, uint64_t from, uint64_t to, ShareOf share) {
+    const uint64_t start = hits.tile << (kHitsMeanBits + octave);
+    const int shift = 32 - kHitsMeanBits - octave;
     size_t count = 0;
     for (size_t j = 0; j < hits.count; j++) {
       const uint32_t word = hits.words[2 * j], decides = hits.words[2 * j + 1];
@@ -108,12 +108,12 @@ class Hits {
   }
 
   template <class ShareOf>
-  static size_t accept_long(Accepted* accepted, const HitTile& hits, int level, uint64_t from, uint64_t to, ShareOf share) {
-    const uint64_t start = hits.tile << (kHitsMeanBits + level);
+  static size_t accept_long(Accepted* accepted, const HitTile& hits, int octave, uint64_t from, uint64_t to, ShareOf share) {
+    const uint64_t start = hits.tile << (kHitsMeanBits + octave);
     size_t count = 0;
     for (size_t j = 0; j < hits.count; j++) {
       const uint32_t* const w = hits.words + 4 * j;
-      const uint64_t weight = start + (((uint64_t(w[0]) << 32) | w[1]) >> (64 - kHitsMeanBits - level));
+      const uint64_t weight = start + (((uint64_t(w[0]) << 32) | w[1]) >> (64 - kHitsMeanBits - octave));
       if (weight < from || weight >= to) continue;
       accepted[count] = {weight, 1 - 2 * int(w[3] >> 31)};
       count += w[2] < share(weight);
@@ -135,7 +135,7 @@ class Hits {
     const uint32_t purpose = kHitPurpose + (uint32_t(rare_class) << 8);
     if (!slot->counted || tile < slot->first || tile - slot->first >= N) count_hits(*slot, tile, purpose, law_.hits + (rare_class & 3) * kHitsMost);
     found.count = slot->counts[tile - slot->first];
-    const size_t words = (level_of(rare_class) > kShortLevels ? 4 : 2) * found.count, most = 4 * N;
+    const size_t words = (octave_of(rare_class) > kShortOctaves ? 4 : 2) * found.count, most = 4 * N;
     bits(found.words, (words + most - 1) / most * most, key_, {tile * uint64_t(kTileBlocks), 0, tick_, purpose});
     return found;
   }

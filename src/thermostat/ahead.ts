@@ -38,7 +38,7 @@ export class Ahead {
   async take(tick: number, { threshold, noise }: Colliding): Promise<Apply | undefined> {
     const next = this.queue.shift();
     if (next?.tick === tick && next.threshold === threshold && next.noise === noise) return next.begun;
-    this.queue = []; // of another time, or by other dials
+    this.queue = []; // of another time, or by other settings
     return undefined;
   }
 

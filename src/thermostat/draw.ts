@@ -68,23 +68,23 @@ export interface PlannedMove {
 }
 
 /**
- * The move of a tensor at a tick at which the noise's dial stands at `dial`.
+ * The move of a tensor at a tick at which the noise's sigma is `given`, in units of its scale.
  * @throws BrownianError usage where that is beyond float32
  */
 export async function planMove(
   tensor: Tensor,
   noise: CheckedNoise,
-  dial: number,
+  given: number,
   tick: number,
   measures: Measures,
 ): Promise<PlannedMove> {
   const sigmaOf = await measures.sigmaOf(noise);
-  const exact = await sigmaOf(dial, { tensor, rms: () => measures.rms(tensor) });
+  const exact = await sigmaOf(given, { tensor, rms: () => measures.rms(tensor) });
   const sigma = { ...exact, sigma: Math.fround(exact.sigma) };
   if (!Number.isFinite(sigma.sigma))
     throw new BrownianError(
       "usage",
-      `sigma ${dial} (${noise.scale}) is beyond float32 on tensor ${tensor.name}: take a smaller one.`,
+      `sigma ${given} (${noise.scale}) is beyond float32 on tensor ${tensor.name}: take a smaller one.`,
     );
   const move = makeMove(supportedFormat(tensor.type, `tensor ${tensor.name}: `), {
     ...sigma,

@@ -113,7 +113,7 @@ export class Thermostat {
     return this.noise.dynamics;
   }
 
-  /** Sets the dials for the draws and ticks that follow; nothing is written. Settings not given stay. */
+  /** Sets the parameters for the draws and ticks that follow; nothing is written. Settings not given stay. */
   configure(settings: CheckedNoise | Partial<ThermostatSettings>): void {
     const noise = settings instanceof CheckedNoise ? settings : this.noise.with(settings);
     const { chosen, skipped } = choose(this.model, noise);
