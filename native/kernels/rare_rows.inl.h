@@ -72,8 +72,8 @@ class Hits {
       const bool whole = start >= from && end <= to;
       const HitTile& hits = tile_of(rare_class, tile);
       counts[now] = octave > kShortOctaves ? accept_long(accepted[now], hits, octave, from, to, share)
-                    : whole              ? accept<true>(accepted[now], hits, octave, from, to, share)
-                                         : accept<false>(accepted[now], hits, octave, from, to, share);
+                    : whole                ? accept<true>(accepted[now], hits, octave, from, to, share)
+                                           : accept<false>(accepted[now], hits, octave, from, to, share);
       ahead(accepted[now], counts[now]);
       now ^= 1;
       use(accepted[now], counts[now]);
