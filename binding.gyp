@@ -22,7 +22,7 @@
     { "target_name": "brownian_scalar", "type": "static_library", "sources": ["native/targets/scalar.cc"] },
     {
       "target_name": "brownian",
-      "sources": ["native/addon.cc", "native/dispatch.cc", "native/mapped_file.cc"],
+      "sources": ["native/addon.cc", "native/dispatch.cc", "native/mapped_file.cc", "native/engine/library.cc", "native/engine/model_object.cc", "native/engine/context_object.cc", "native/engine/sampler_object.cc"],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")"],
       # A worker thread may be ended while its job runs: that there is nobody to tell must not end the process.
       "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],

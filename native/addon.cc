@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "engine/model_object.h"
 #include "mapped_file.h"
 #include "threads.h"
 
@@ -651,6 +652,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("sumSquares", Napi::Function::New<sum_squares>(env));
   exports.Set("difference", Napi::Function::New<difference>(env));
   exports.Set("MappedFile", MappedFile::Define(env));
+  engine::define(env, exports);
   return exports;
 }
 
