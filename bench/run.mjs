@@ -1,6 +1,6 @@
 // npm run bench: every kernel on every backend and instruction set that runs here, the machine's own limits, and the peers that are
 // installed, in one run. Each measurement is a process of its own, pinned to one core where the system can; rounds go through all of them in
-// turn, so that a noisy minute falls on all alike; medians of the rounds, with their spread. Prints the Markdown of docs/performance.md.
+// turn, so that a noisy minute falls on all alike; medians of the rounds, with their spread. Prints the Markdown of docs/results/performance-raw.md.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";

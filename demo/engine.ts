@@ -2,7 +2,7 @@
 //
 // Where the engine maps the model's file, as it does on hosts without JSPI, tensors lie in its copy of the file, and bytes written there are
 // what it multiplies with at its next token: the memory map of the library, in a page. Loading a moved file anew takes a second, writing
-// it into place some milliseconds (docs/demo.md). wllama has no public call for that; its messages to its worker are used, and where they are not as
+// it into place some milliseconds (docs/guides/demo.md). wllama has no public call for that; its messages to its worker are used, and where they are not as
 // expected, every moved file is loaded anew.
 
 import { LoggerWithoutDebug, type RawCompletionResponse, Wllama } from "@wllama/wllama";

@@ -5,6 +5,7 @@ import { selection } from "../src/kernels/select.js";
 import { encodedFormat, type Format } from "../src/lattice/formats.js";
 import { makeMove, perturb, supportedFormat } from "../src/lattice/perturb.js";
 import { unpack } from "../src/laws/codes.js";
+import { relaxation } from "../src/laws/relaxation.js";
 import { streamKey } from "../src/noise/index.js";
 import type { Sample } from "./protocol.js";
 
@@ -192,7 +193,7 @@ class Weights {
       steps: null,
       rowLength: 1,
     });
-    selection().kernels.relax(live, sample.bytes, move, Math.fround(Math.exp(-1 / TAU)));
+    selection().kernels.evolve(live, sample.bytes, move, relaxation, Math.exp(-1 / TAU));
     const oldest = this.past.pop() as Int8Array;
     oldest.set(this.codes(live));
     this.past.unshift(oldest);

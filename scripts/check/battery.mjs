@@ -1,7 +1,7 @@
 // npm run battery [-- --modes raw,tensors,ticks,seeds,purposes] [--gigabytes 4] [--tools practrand,dieharder] [--tests 0,1,...]: batteries of
 // tests of randomness over the streams of stream.mjs. PractRand (RNG_test, on the path or in PRACTRAND) reads the first gigabytes of each;
 // every test of dieharder (Debian: apt-get install dieharder) reads on from where the one before it may have ended. Minutes to hours.
-// What is not installed is named and left out; results and what they mean: docs/randomness.md.
+// What is not installed is named and left out; results and what they mean: docs/theory/randomness.md.
 import { spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";

@@ -1,4 +1,4 @@
-// node scripts/check/stream.mjs MODE [--gigabytes 4] [--skip 0]: random bits on stdout, for batteries of tests (docs/randomness.md).
+// node scripts/check/stream.mjs MODE [--gigabytes 4] [--skip 0]: random bits on stdout, for batteries of tests (docs/theory/randomness.md).
 //   raw       one stream, word after word
 //   tensors   64 tensors whose names differ in a number, in turn: the first word of each, the second of each, ...
 //   ticks     one tensor at ticks 0...63, in turn

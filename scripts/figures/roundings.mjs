@@ -1,4 +1,4 @@
-// Draws docs/roundings.svg from the library's own moves: the variance of a move, relative to what was asked for, under the three roundings.
+// Draws docs/figures/roundings.svg from the library's own moves: the variance of a move, relative to what was asked for, under the three roundings.
 // Run by hand after `npm run setup`: node scripts/figures/roundings.mjs
 import { writeFileSync } from "node:fs";
 import * as Plot from "@observablehq/plot";
@@ -68,4 +68,4 @@ const plot = Plot.plot({
   ],
 });
 plot.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-writeFileSync(new URL("../../docs/roundings.svg", import.meta.url), `${plot.outerHTML}\n`);
+writeFileSync(new URL("../../docs/figures/roundings.svg", import.meta.url), `${plot.outerHTML}\n`);

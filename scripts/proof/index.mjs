@@ -1,6 +1,6 @@
 // npm run proof [-- --quick]: packs the tarball and tries it as strangers would, in fresh folders: with each package manager, without network or
 // compiler, without the addon, without WebAssembly, on other runtimes, systems and processors, in bundles, in a browser, from TypeScript.
-// Everything must give the same bytes. Writes what it saw into docs/platforms.md; what cannot be had on this machine is a row that says so.
+// Everything must give the same bytes. Writes what it saw into docs/guides/platforms.md; what cannot be had on this machine is a row that says so.
 // --quick compiles nothing (it takes the prebuilds that are there) and changes nothing.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -46,7 +46,7 @@ await tryTypeScript(plain);
 
 const cell = (text) => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
 const table = ["| tried | seen |", "|---|---|", ...rows.map(({ what, seen }) => `| ${cell(what)} | ${cell(seen)} |`)].join("\n");
-const page = join(ROOT, "docs", "platforms.md");
+const page = join(ROOT, "docs", "guides", "platforms.md");
 const marks = /(<!-- proof -->\n)[\s\S]*(<!-- \/proof -->)/;
 const text = readFileSync(page, "utf8");
 if (!marks.test(text)) throw new Error(`${page} has no place for the table`);

@@ -1,22 +1,21 @@
 // brownian calibrate: measures which sigma is as surprising as which softmax temperature, and keeps the answer beside the model.
 
 import { constants } from "node:fs";
-import { access, readFile } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import chalk from "chalk";
 import { Argument, Command, Option } from "commander";
 import { asFileError } from "../files/file-errors.js";
-import { calibrate, loadModel } from "../llama/index.js";
+import { calibrate } from "../llama/index.js";
 import { percent, significant, table } from "../report/table.js";
-import { type Profile, weightSigma, weightSigmaInterval } from "../sampling/index.js";
+import { type Profile, weightSigma, weightSigmaInterval } from "../statistics/calibration.js";
+import { given, readText, withModel } from "./inputs.js";
 import type { Invocation } from "./main.js";
 import { EMBEDDED_MODEL, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
+import { printResult, remark } from "./print.js";
 import { profilePath, writeProfile } from "./profile.js";
 import { withSteps } from "./progress.js";
 
-/** A text that the embedded model has not seen. */
-const TEXT = fileURLToPath(new URL("../../models/fairytales-heldout.txt", import.meta.url));
+/** The temperatures whose sigmas are printed. */
 const SHOWN = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1];
 
 interface Options {
@@ -55,29 +54,19 @@ export function calibrateCommand({ signal }: Invocation): Command {
 }
 
 async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {
-  const { threads, scratch, sigmas, draws, maxTokens, breakingNats, seed } = options;
-  const source = options.text ?? TEXT;
-  const text = await readFile(source, "utf8").catch((error) => Promise.reject(asFileError(error, source)));
+  const { sigmas, draws, maxTokens, breakingNats, seed } = options;
+  const text = await readText(options.text);
   const output = options.output ?? profilePath(path);
   const folder = dirname(resolve(output));
   // Before minutes of work, not after.
   await access(folder, constants.W_OK).catch((error) => Promise.reject(asFileError(error, folder)));
-  const model = await loadModel(path, {
-    signal,
-    ...(threads !== undefined && { threads }),
-    ...(scratch !== undefined && { scratch }),
-  });
-  let profile: Profile;
-  try {
-    profile = await withSteps("reading", (onProgress) =>
-      calibrate(model, text, { draws, maxTokens, breakingNats, seed, signal, onProgress, ...(sigmas && { sigmas }) }),
-    );
-  } finally {
-    await model.dispose();
-  }
+  const asked = { draws, maxTokens, breakingNats, seed, signal, ...given({ sigmas }) };
+  const profile = await withModel(path, options, signal, (model) =>
+    withSteps("reading", (onProgress) => calibrate(model, text, { ...asked, onProgress })),
+  );
   await writeProfile(profile, output, path);
-  process.stderr.write(chalk.dim(`${output} keeps this for generate --weight-temperature\n`));
-  process.stdout.write(options.json ? `${JSON.stringify(profile, null, 2)}\n` : `${summary(profile)}\n`);
+  remark(`${output} keeps this for generate --weight-temperature`);
+  printResult(options.json, profile, () => summary(profile));
 }
 
 function summary(profile: Profile): string {
@@ -95,6 +84,8 @@ function summary(profile: Profile): string {
     significant(weightSigma(profile, temperature)),
     weightSigmaInterval(profile, temperature).map(significant).join(" to "),
   ]);
+  const { sigma, nats } = breaking;
+  const reached = `sigma ${significant(sigma)} (T = ${significant(breaking.temperature)})`;
   return [
     `${profile.text.tokens} tokens, ${profile.settings.draws} draws a sigma; the clean model: ${profile.nll.toFixed(3)} nats a token`,
     "",
@@ -102,8 +93,8 @@ function summary(profile: Profile): string {
     "",
     table([["T", "sigma as surprising", "95 %"], ...map], [0, 1, 2]),
     "",
-    breaking.sigma < (profile.noise.at(-1)?.sigma ?? 0)
-      ? `From sigma ${significant(breaking.sigma)} (T = ${significant(breaking.temperature)}) on, moving weights cost more than ${breaking.nats} nats a token.`
-      : `Up to sigma ${significant(breaking.sigma)} (T = ${significant(breaking.temperature)}), the largest measured, moving weights cost no more than ${breaking.nats} nats a token.`,
+    sigma < (profile.noise.at(-1)?.sigma ?? 0)
+      ? `From ${reached} on, moving weights cost more than ${nats} nats a token.`
+      : `Up to ${reached}, the largest measured, moving weights cost no more than ${nats} nats a token.`,
   ].join("\n");
 }

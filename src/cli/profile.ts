@@ -3,15 +3,16 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
 import { asFileError } from "../files/file-errors.js";
+import { identity } from "../files/identity.js";
 import { writeWhole } from "../files/index.js";
-import { identity } from "../llama/calibrate.js";
-import type { Profile } from "../sampling/calibration.js";
+import type { Profile } from "../statistics/calibration.js";
 
 /** Where the profile of a model lies unless told otherwise: model.gguf has model.calibration.json. */
 export function profilePath(model: string): string {
   return `${model.replace(/\.gguf$/i, "")}.calibration.json`;
 }
 
+/** Writes the profile of the model file `model`, whole or not at all. */
 export async function writeProfile(profile: Profile, path: string, model: string): Promise<void> {
   await writeWhole(path, model, (partial) => writeFile(partial, `${JSON.stringify(profile, null, 2)}\n`));
 }
@@ -25,33 +26,34 @@ export async function readProfile(path: string, model: string): Promise<Profile>
       `${model} has no calibration yet (${path}), so nobody knows which sigma is as surprising as a temperature: run brownian calibrate ${model} first, or give --sigma.`,
     );
   });
-  const profile = parse(text, path);
-  const bytes = (await stat(model).catch((error) => Promise.reject(asFileError(error, model)))).size;
-  if (bytes !== profile.model.bytes || (await identity(model)).sha256 !== profile.model.sha256) {
+  const profile = parsed(text);
+  if (profile === undefined)
+    throw new BrownianError("usage", `${path} is no calibration that this version reads: make it anew with brownian calibrate.`);
+  const { file, bytes, sha256 } = profile.model;
+  // The size first: to hash a model takes a while.
+  const { size } = await stat(model).catch((error) => Promise.reject(asFileError(error, model)));
+  if (bytes !== size || sha256 !== (await identity(model)).sha256) {
     throw new BrownianError(
       "usage",
-      `The calibration ${path} is of another model (${profile.model.file}, ${profile.model.bytes} bytes), not of ${model}: calibrate this one.`,
+      `The calibration ${path} is of another model (${file}, ${bytes} bytes), not of ${model}: calibrate this one.`,
     );
   }
   return profile;
 }
 
-function parse(text: string, path: string): Profile {
+/** The profile, if the text is one of this version, with numbers where it needs them. */
+function parsed(text: string): Profile | undefined {
   try {
     const profile = JSON.parse(text) as Profile;
     const { format, version, model, noise, softmax, breaking } = profile;
-    const points = [...noise.flatMap((p) => [p.sigma, p.flipRate, p.smoothed, p.error]), ...softmax.map((p) => p.temperature)];
-    const numbers = [...points, ...softmax.map((p) => p.flipRate), breaking.sigma, breaking.temperature, model.bytes];
-    if (
-      format === "brownian-calibration" &&
-      version === 2 &&
-      noise.length > 1 &&
-      softmax.length > 1 &&
-      numbers.every(Number.isFinite)
-    )
-      return profile;
+    const numbers = [
+      ...noise.flatMap((point) => [point.sigma, point.flipRate, point.smoothed, point.error]),
+      ...softmax.flatMap((point) => [point.temperature, point.flipRate]),
+      ...[breaking.sigma, breaking.temperature, model.bytes],
+    ];
+    const known = format === "brownian-calibration" && version === 2;
+    return known && noise.length > 1 && softmax.length > 1 && numbers.every(Number.isFinite) ? profile : undefined;
   } catch {
-    // said below
+    return undefined; // no JSON, or of another shape
   }
-  throw new BrownianError("usage", `${path} is no calibration that this version reads: make it anew with brownian calibrate.`);
 }

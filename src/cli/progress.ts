@@ -1,4 +1,4 @@
-// A progress bar on stderr for work on files that takes a while; silent for small files and where nobody looks.
+// A progress bar on stderr for work that takes a while; silent for small files and where nobody looks.
 
 import { Presets, SingleBar } from "cli-progress";
 import { bytes } from "../report/table.js";
@@ -6,51 +6,41 @@ import { bytes } from "../report/table.js";
 /** Files from this size on are worth a bar. */
 const WORTH_A_BAR = 100e6;
 
+/** Work that tells how much of it is done, in units of its own. */
+type Work<T> = (onProgress: (done: number, total: number) => void) => Promise<T>;
+
 /** Runs `work` with a callback for (steps done, steps in all), each of which takes a while. */
-export async function withSteps<T>(
-  label: string,
-  work: (onProgress: (done: number, total: number) => void) => Promise<T>,
-): Promise<T> {
-  const options = { format: `${label} {bar} {percentage}%, {eta_formatted} left`, stream: process.stderr, noTTYOutput: false };
-  const bar = new SingleBar({ ...options, hideCursor: true, clearOnComplete: true }, Presets.shades_classic);
-  let started = false;
-  try {
-    return await work((done, total) => {
-      if (!started) bar.start(total, done);
-      started = true;
-      bar.update(done);
-    });
-  } finally {
-    bar.stop();
-  }
+export function withSteps<T>(label: string, work: Work<T>): Promise<T> {
+  return withBar(work, 0, () => `${label} {bar} {percentage}%, {eta_formatted} left`);
 }
 
 /** Runs `work` with a callback for (bytes done, bytes in all). */
-export async function withProgress<T>(
-  label: string,
-  work: (onProgress: (done: number, total: number) => void) => Promise<T>,
-): Promise<T> {
+export function withProgress<T>(label: string, work: Work<T>): Promise<T> {
+  return withBar(work, WORTH_A_BAR, (total) => `${label} {bar} {percentage}% of ${bytes(total)}, {eta_formatted} left`);
+}
+
+/** A bar from the first that is heard of the work, where there is at least `least` of it. */
+async function withBar<T>(work: Work<T>, least: number, format: (total: number) => string): Promise<T> {
   let bar: SingleBar | undefined;
-  const onProgress = (done: number, total: number) => {
-    if (total < WORTH_A_BAR) return;
-    if (bar === undefined) {
-      bar = new SingleBar(
-        {
-          format: `${label} {bar} {percentage}% of ${bytes(total)}, {eta_formatted} left`,
-          stream: process.stderr,
-          noTTYOutput: false,
-          hideCursor: true,
-          clearOnComplete: true,
-        },
-        Presets.shades_classic,
-      );
-      bar.start(total, done);
-    }
-    bar.setTotal(total);
-    bar.update(done);
+  const begun = (total: number, done: number): SingleBar => {
+    const options = {
+      format: format(total),
+      stream: process.stderr,
+      noTTYOutput: false,
+      hideCursor: true,
+      clearOnComplete: true,
+    };
+    const made = new SingleBar(options, Presets.shades_classic);
+    made.start(total, done);
+    return made;
   };
   try {
-    return await work(onProgress);
+    return await work((done, total) => {
+      if (total < least) return;
+      bar ??= begun(total, done);
+      bar.setTotal(total);
+      bar.update(done);
+    });
   } finally {
     bar?.stop();
   }

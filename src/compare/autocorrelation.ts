@@ -1,4 +1,5 @@
-// How moving weights remember, measured on a live file: the moves of real weights at tick t beside those at tick 0, and what theory says.
+// How moving weights remember, measured on a live file: the moves of real weights at tick t beside those at the first tick that is looked at, and
+// what the dynamics itself says. Knows no dynamics by name.
 //   C(t) = sum k(0) k(t) / sqrt(sum k(0)^2 sum k(t)^2),  V(t) = sum k(t)^2 / sum s^2,  k = live - pristine in weight units
 
 import { open } from "node:fs/promises";
@@ -6,47 +7,48 @@ import { checkInteger } from "../errors.js";
 import type { Tensor } from "../files/index.js";
 import { decode } from "../lattice/decode.js";
 import { supportedFormat } from "../lattice/perturb.js";
-import { dynamicsNamed } from "../thermostat/dynamics/index.js";
 import { DEFAULT_TAU, Thermostat, type ThermostatOptions } from "../thermostat/thermostat.js";
 
+/** What was seen at one tick. */
 export interface Remembered {
   readonly tick: number;
-  /** Correlation of the moves with those of tick 0. Of `wiener`, which is at rest then: 0. */
+  /** Correlation of the moves with those of the first tick, between -1 and 1; 0 where weights are at rest in either. */
   readonly correlation: number;
   /** Mean square of the moves, by that of the last draw's sigma: 1 where the variance is what was asked for. */
   readonly variance: number;
-  /** What the dynamics says of both, far from rails. */
+  /** What the dynamics says of both (`Dynamics.theory`), far from rails. */
   readonly theory: { readonly correlation: number; readonly variance: number };
 }
 
 export interface AutocorrelationOptions extends ThermostatOptions {
   readonly sigma: number;
-  /** To be looked at, rising, from 0 on. */
+  /** To be looked at: whole numbers, rising, from 0 on. */
   readonly ticks: readonly number[];
   /** Weights to look at, at least; tensors are taken whole, the largest first. Default a million. */
   readonly weights?: number;
 }
 
 /**
- * The autocorrelation and variance of the weights of `path` in motion, beside theory: e^(-t/tau) and 1 for andersen and langevin, 0 and 1 for white,
- * 1 and 1 for quenched; wiener's variance t / tau. The tensors looked at are the only ones that move. sigma is in units of their RMS.
- * @throws BrownianError as `Thermostat.open`
+ * The autocorrelation and variance of the weights of `path` in motion, beside what the dynamics says of them. The tensors looked at are the only
+ * ones that move. sigma is in units of their RMS, ticks and tau are tokens.
+ * @throws BrownianError usage for ticks that do not rise, and as `Thermostat.open`
  *
  * @example
  * const curve = await autocorrelation("model.gguf", { sigma: 0.05, dynamics: "langevin", tau: 8, ticks: [0, 4, 8, 16] });
  */
 export async function autocorrelation(path: string, options: AutocorrelationOptions): Promise<Remembered[]> {
   const { ticks, sigma, tau = DEFAULT_TAU, signal } = options;
-  const { name } = dynamicsNamed(options.dynamics ?? "quenched");
   for (const [i, tick] of ticks.entries()) checkInteger("ticks", tick, i === 0 ? 0 : (ticks[i - 1] as number) + 1);
   const bath = await Thermostat.open(path, { ...options, scale: "rms", skipUnsupported: true, sigma: 0 });
   try {
+    const { theory } = bath.dynamics;
     const looked = largest(bath.tensors, options.weights ?? 1e6);
     const pristine = await weightsOf(bath.livePath, looked);
     let asked = 0;
-    for (const tensor of pristine) asked += sigma ** 2 * squares(tensor, tensor);
+    for (const tensor of pristine) asked += sigma ** 2 * product(tensor, tensor);
     bath.configure({ sigma, only: looked.map((tensor) => tensor.name) });
     await bath.start({ signal });
+    const from = ticks[0] ?? 0;
     let first: Float32Array[] | undefined;
     let now = 0;
     const curve: Remembered[] = [];
@@ -57,27 +59,12 @@ export async function autocorrelation(path: string, options: AutocorrelationOpti
       const own = total(moves, moves);
       const size = Math.sqrt(total(first, first) * own);
       const correlation = size === 0 ? 0 : total(first, moves) / size;
-      curve.push({ tick, correlation, variance: own / asked, theory: theory(name, tick - (ticks[0] as number), tick, tau) });
+      const expected = { correlation: theory.correlation(tick - from, tau, from), variance: theory.variance(tick, tau) };
+      curve.push({ tick, correlation, variance: own / asked, theory: expected });
     }
     return curve;
   } finally {
     await bath.close();
-  }
-}
-
-function theory(dynamics: string, lag: number, tick: number, tau: number): Remembered["theory"] {
-  switch (dynamics) {
-    case "quenched":
-      return { correlation: 1, variance: 1 };
-    case "white":
-      return { correlation: lag === 0 ? 1 : 0, variance: 1 };
-    case "wiener": {
-      // Kicks are independent: Cov(k(a), k(b)) = s^2 min(a, b) / tau.
-      const from = tick - lag;
-      return { correlation: from === 0 ? 0 : Math.sqrt(from / tick), variance: tick / tau };
-    }
-    default:
-      return { correlation: Math.exp(-lag / tau), variance: 1 };
   }
 }
 
@@ -111,12 +98,12 @@ function minus(a: Float32Array, b: Float32Array): Float32Array {
   return a.map((x, i) => x - (b[i] as number));
 }
 
-function squares(a: Float32Array, b: Float32Array): number {
+function product(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
   return sum;
 }
 
 function total(a: readonly Float32Array[], b: readonly Float32Array[]): number {
-  return a.reduce((sum, tensor, i) => sum + squares(tensor, b[i] as Float32Array), 0);
+  return a.reduce((sum, tensor, i) => sum + product(tensor, b[i] as Float32Array), 0);
 }

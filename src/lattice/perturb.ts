@@ -45,7 +45,7 @@ export interface Moved {
 /**
  * Moves the weights in `data` in place by noise of standard deviation sigma, rounded onto their own grid.
  *
- * w' = w + step * k with E[k] = 0 and, for `matched`, Var[k] = (sigma / step)^2 (docs/theory.md), |k| at most the distance to the nearer rail.
+ * w' = w + step * k with E[k] = 0 and, for `matched`, Var[k] = (sigma / step)^2 (docs/theory/moves.md), |k| at most the distance to the nearer rail.
  *
  * @param data whole blocks of one tensor; bytes that are no codes stay as they are.
  * @throws BrownianError `usage` for arguments out of range, `unsupported-type` for types that are no lattice.

@@ -1,5 +1,5 @@
 // Moves whose sigma goes by column (scale "imatrix"): every weight has a variance v = s^2 of its own, so no law can be prepared for a run of
-// them. This one needs no table, and its variance is exactly v (docs/theory.md):
+// them. This one needs no table, and its variance is exactly v (docs/theory/moves.md):
 //
 //   v < 1/4:  k = +-1, each with probability v / 2
 //   else:     k = round(s' z + u1 - u2) with s'^2 = v - 1/4, z normal, u1 and u2 uniform

@@ -1,5 +1,5 @@
 // What `relax` needs of its factor a, made here once and handed to every backend: 1 - a^2, its square root, and the table of beta
-// (docs/dynamics-langevin.md). Only + - * / and square roots, in float64, rounded to float32 at the end: the same numbers everywhere.
+// (docs/theory/langevin.md). Only + - * / and square roots, in float64, rounded to float32 at the end: the same numbers everywhere.
 
 import { levelsOf } from "./levels.js";
 import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD, Levels } from "./numbers.js";

@@ -1,4 +1,4 @@
-// One step of the dynamics `langevin` (docs/dynamics-langevin.md): an Ornstein-Uhlenbeck process on the lattice. A code that stands k steps
+// One step of the dynamics `langevin` (docs/theory/langevin.md): an Ornstein-Uhlenbeck process on the lattice. A code that stands k steps
 // from its pristine one is pulled back and kicked,
 //
 //   k' = R(a k) + j,  R: stochastic rounding,  Var R = c(k) = f (1 - f), f = frac(a |k|),  j: `matched` of variance v(k) = alpha + beta k^2 - c(k)

@@ -1,4 +1,4 @@
-// The laws of moves on a lattice (docs/theory.md): `nearest`, `stochastic`, `matched`, and the symmetric truncation at the rails.
+// The laws of moves on a lattice (docs/theory/moves.md): `nearest`, `stochastic`, `matched`, and the symmetric truncation at the rails.
 // Works on a tile of int8 codes with one step a run; the arithmetic is float32 and integer, the same in every backend.
 
 import { alias } from "./alias.js";

@@ -1,7 +1,7 @@
 // The one file that knows the autodiff library, @jax-js/jax: loaded when it is first needed, an optional peer. The rest of src/learn takes
 // its functions and types from here, so that another library could take its place.
 //
-// Its arrays are owned: a function takes those it is given, and `x.ref` lends one more (docs/methods.md).
+// Its arrays are owned: a function takes those it is given, and `x.ref` lends one more (docs/guides/methods.md).
 
 import type { JsTree, Array as Tensor } from "@jax-js/jax";
 import { BrownianError } from "../errors.js";

@@ -29,7 +29,7 @@ export type NoNoise = Record<string, never>;
 
 /**
  * A source of noise: a seed and a name, below which further names can be had. Equal seeds and names give equal noise on every machine;
- * different names give independent noise (Philox4x32-10, docs/theory.md).
+ * different names give independent noise (Philox4x32-10, docs/theory/moves.md).
  *
  * @example
  * const key = new Key(42n);

@@ -1,22 +1,21 @@
-// Measures what sigma means for a model: flip rates of moving weights and of softmax on a text, teacher-forced. src/sampling/calibration.ts has
-// the profile and what is done with it.
+// Measures what sigma means for a model: flip rates of moving weights and of softmax on a text that it reads, teacher-forced.
+// src/statistics/calibration.ts has the profile and what is done with it; nothing is written to disk here.
 
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
-import { basename } from "node:path";
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
+import { identity } from "../files/identity.js";
 import { type Seed, seed64 } from "../noise/index.js";
-import { interpolate, monotone, type NoisePoint, type Profile } from "../sampling/calibration.js";
-import { argmax, kl, softmax } from "../sampling/index.js";
+import { argmax, kl, probabilityOf, softmax } from "../sampling/softmax.js";
+import { breakingPoint, type NoisePoint, type Profile } from "../statistics/calibration.js";
 import { average, meanInterval, type Smoothed, smooth } from "../statistics/rates.js";
 import type { Model, ScoreOptions } from "./model.js";
 
 export interface CalibrateOptions {
   /** Tokens of the text to read; default 2048, and fewer for large vocabularies. */
   readonly maxTokens?: number;
-  /** Draws of the weights for each sigma, at least 2; default 6. */
+  /** Draws of the weights for each sigma, 2 to 1000; default 6. */
   readonly draws?: number;
+  /** The sigmas to measure at, two or more above 0, in units of each tensor's RMS; default nine from 0.01 to 0.4. */
   readonly sigmas?: readonly number[];
   /** Of the draws; default 0. */
   readonly seed?: Seed;
@@ -31,21 +30,17 @@ const SIGMAS = [0.01, 0.02, 0.04, 0.07, 0.1, 0.14, 0.2, 0.28, 0.4];
 const TEMPERATURES = Array.from({ length: 40 }, (_, i) => (i + 1) / 20);
 /** Probabilities of the clean model that are kept in memory: 256 MB of them at most. */
 const MOST_KEPT = 64e6;
-
-/** One reading of the text: per token. */
-interface Reading {
-  readonly flips: number;
-  readonly kl: number;
-  readonly nll: number;
-}
+/** 2^64 over the golden ratio: seeds that far apart are those of different draws. */
+const SEED_STEP = 0x9e3779b97f4a7c15n;
 
 /**
  * Measures the profile of a model on a text: how often moved weights, and softmax sampling, pick another token than the clean model's likeliest.
- * The same seed gives the same numbers.
+ * Flip rates are shares of the tokens read, 0 to 1; KL and NLL nats a token. The same seed gives the same numbers.
  * @throws BrownianError usage, and as `Model.score`; the signal's reason when aborted
  *
  * @example
  * const profile = await calibrate(model, text, { seed: 1n });
+ * weightSigma(profile, 0.3); // the sigma that is as surprising as softmax at T = 0.3
  */
 export async function calibrate(model: Model, text: string, options: CalibrateOptions = {}): Promise<Profile> {
   const { signal, onProgress } = options;
@@ -58,103 +53,80 @@ export async function calibrate(model: Model, text: string, options: CalibrateOp
 
   // Whole windows, each read as far as the others.
   const asked = checkInteger("maxTokens", options.maxTokens ?? 2048, 1);
-  const most = Math.max(1, Math.floor(asked / model.windowLength)) * Math.min(asked, model.windowLength);
-  const clean = await readClean(model, text, most, signal);
+  const maxTokens = Math.max(1, Math.floor(asked / model.windowLength)) * Math.min(asked, model.windowLength);
+  const reading: ScoreOptions = { maxTokens, ...(signal && { signal }) };
+  const clean = await readClean(model, text, reading);
 
-  const measured: Reading[][] = [];
-  for (const [which, sigma] of sigmas.entries()) {
-    const readings: Reading[] = [];
-    for (let draw = 0; draw < draws; draw++) {
-      signal?.throwIfAborted();
-      const own = BigInt.asUintN(64, seed + BigInt(1 + which * draws + draw) * 0x9e3779b97f4a7c15n);
-      readings.push(await readMoved(model, text, clean, { sigma, seed: own, ...(signal && { signal }) }));
-      onProgress?.(1 + which * draws + draw + 1, 1 + sigmas.length * draws);
-    }
-    measured.push(readings);
+  const readings: Reading[][] = sigmas.map(() => []);
+  const total = 1 + sigmas.length * draws;
+  for (let done = 1; done < total; done++) {
+    signal?.throwIfAborted();
+    const which = Math.floor((done - 1) / draws);
+    const own = BigInt.asUintN(64, seed + BigInt(done) * SEED_STEP);
+    readings[which]?.push(await readMoved(model, text, clean, { ...reading, sigma: sigmas[which] as number, seed: own }));
+    onProgress?.(done + 1, total);
   }
-  const curve = smooth(
-    sigmas,
-    measured.map((readings) => readings.map((reading) => reading.flips)),
-  );
-  const noise = measured.map((readings, i): NoisePoint => {
-    const { mean: flipRate, low, high } = meanInterval(readings.map((reading) => reading.flips));
-    const { rate: smoothed, error } = curve[i] as Smoothed;
-    const mean = (of: (reading: Reading) => number) => average(readings.map(of));
-    return { sigma: sigmas[i] as number, flipRate, low, high, smoothed, error, kl: mean((r) => r.kl), nll: mean((r) => r.nll) };
-  });
 
-  const softmaxPoints = TEMPERATURES.map((temperature, i) => ({ temperature, flipRate: clean.softmaxFlips[i] as number }));
-  const costs = monotone(noise.map((point) => point.nll - clean.nll));
-  const breakingSigma =
-    nats >= (costs.at(-1) as number) ? (sigmas.at(-1) as number) : interpolate([0, ...costs], [0, ...sigmas], nats);
-  const breakingRate = interpolate([0, ...sigmas], [0, ...monotone(noise.map((p) => p.smoothed))], breakingSigma);
-  const breakingTemperature = interpolate([0, ...clean.softmaxFlips], [0, ...TEMPERATURES], breakingRate);
+  const { nll, softmaxFlips } = clean;
+  const noise = noisePoints(sigmas, readings);
+  const softmaxPoints = TEMPERATURES.map((temperature, i) => ({ temperature, flipRate: softmaxFlips[i] as number }));
   return {
     format: "brownian-calibration",
     version: 2,
     model: await identity(model.path),
     text: { sha256: createHash("sha256").update(text).digest("hex"), tokens: clean.likeliest.length },
     settings: { scale: "rms", rounding: "matched", dynamics: "quenched", seed: String(seed), draws },
-    nll: clean.nll,
+    nll,
     noise,
     softmax: softmaxPoints,
-    breaking: { nats, sigma: breakingSigma, temperature: breakingTemperature },
+    breaking: breakingPoint({ nll, noise, softmax: softmaxPoints }, nats),
   };
 }
 
-/** What a profile says of the model that it is of; the whole file is read. */
-export async function identity(path: string): Promise<Profile["model"]> {
-  const hash = createHash("sha256");
-  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece as Buffer);
-  return { file: basename(path), bytes: (await stat(path)).size, sha256: hash.digest("hex") };
-}
-
+/** What the clean model says of the text. */
 interface Clean {
-  /** Tokens of the text that were asked for: the same windows again. */
-  readonly maxTokens: number;
   readonly likeliest: number[];
   readonly probabilities: Float32Array[];
+  /** At each of {@link TEMPERATURES}. */
   readonly softmaxFlips: number[];
   readonly nll: number;
 }
 
-async function readClean(model: Model, text: string, most: number, signal: AbortSignal | undefined): Promise<Clean> {
+/** Reads until the end, or until no more probabilities can be kept. */
+async function readClean(model: Model, text: string, reading: ScoreOptions): Promise<Clean> {
   const likeliest: number[] = [];
   const probabilities: Float32Array[] = [];
   const flips = TEMPERATURES.map(() => 0);
   let nll = 0;
   let full = false;
-  await model.score(text, { maxTokens: most, ...(signal && { signal }) }, ({ token, logits }) => {
-    if (full || (probabilities.length + 1) * logits.length > MOST_KEPT) {
-      full = true;
-      return;
-    }
+  await model.score(text, reading, ({ token, logits }) => {
+    full ||= (probabilities.length + 1) * logits.length > MOST_KEPT;
+    if (full) return;
     const best = argmax(logits);
     const p = softmax(logits);
     likeliest.push(best);
     probabilities.push(Float32Array.from(p));
     nll -= Math.log(p[token] as number);
     for (const [i, temperature] of TEMPERATURES.entries())
-      flips[i] = (flips[i] as number) + 1 - atHeat(logits, best, temperature);
+      flips[i] = (flips[i] as number) + 1 - probabilityOf(best, logits, temperature);
   });
   const count = likeliest.length;
-  return { maxTokens: most, likeliest, probabilities, softmaxFlips: flips.map((sum) => sum / count), nll: nll / count };
+  return { likeliest, probabilities, softmaxFlips: flips.map((sum) => sum / count), nll: nll / count };
 }
 
-/** p_T of the likeliest token. */
-function atHeat(logits: Float32Array, best: number, temperature: number): number {
-  const max = logits[best] as number;
-  let sum = 0;
-  for (const z of logits) sum += Math.exp((z - max) / temperature);
-  return 1 / sum;
+/** One reading of the text with moved weights: per token. */
+interface Reading {
+  readonly flips: number;
+  readonly kl: number;
+  readonly nll: number;
 }
 
-async function readMoved(model: Model, text: string, clean: Clean, options: ScoreOptions): Promise<Reading> {
+async function readMoved(model: Model, text: string, clean: Clean, reading: ScoreOptions): Promise<Reading> {
   let flips = 0;
   let divergence = 0;
   let nll = 0;
   const count = clean.likeliest.length;
-  await model.score(text, { ...options, maxTokens: clean.maxTokens }, ({ position, token, logits }) => {
+  await model.score(text, reading, ({ position, token, logits }) => {
     const best = clean.likeliest[position];
     if (best === undefined) return;
     if (argmax(logits) !== best) flips++;
@@ -163,4 +135,16 @@ async function readMoved(model: Model, text: string, clean: Clean, options: Scor
     divergence += kl(clean.probabilities[position] as Float32Array, p);
   });
   return { flips: flips / count, kl: divergence / count, nll: nll / count };
+}
+
+/** The readings at each sigma as a point with its interval, and the curve through all of them. */
+function noisePoints(sigmas: readonly number[], readings: readonly (readonly Reading[])[]): NoisePoint[] {
+  const flips = readings.map((own) => own.map((reading) => reading.flips));
+  const curve = smooth(sigmas, flips);
+  return sigmas.map((sigma, i) => {
+    const { mean: flipRate, low, high } = meanInterval(flips[i] as number[]);
+    const { rate: smoothed, error } = curve[i] as Smoothed;
+    const mean = (of: "kl" | "nll") => average((readings[i] as Reading[]).map((reading) => reading[of]));
+    return { sigma, flipRate, low, high, smoothed, error, kl: mean("kl"), nll: mean("nll") };
+  });
 }

@@ -1,7 +1,6 @@
 // brownian/llama: language models that write with moving weights.
 
-export type { Comparison, ComparisonSettings } from "../compare/comparison.js";
-export { type CompareOptions, compare } from "../compare/run.js";
+export { type CompareOptions, type Comparison, type ComparisonSettings, compare } from "../compare/index.js";
 export { describeEngine, type Seen } from "../engine/node-llama-cpp.js";
 export type { Probe, TensorClass } from "../engine/probe.js";
 export { type CalibrateOptions, calibrate } from "./calibrate.js";

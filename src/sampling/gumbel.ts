@@ -1,4 +1,4 @@
-// Sampling by noise on the logits: the bridge between softmax and moving weights. docs/sampling.md derives it.
+// Sampling by noise on the logits: the bridge between softmax and moving weights. docs/guides/sampling.md derives it.
 //   softmax at T:      argmax_i (z_i + T g_i), g_i independent standard Gumbel numbers
 //   moving weights:    argmax_i (z_i + e_i),   e_i Gaussian and correlated: what the moved weights make of them
 
@@ -24,8 +24,8 @@ export function gumbel(out: Float64Array, stream: Stream, at: At = {}): Float64A
 }
 
 /**
- * One draw from softmax(logits / T) as argmax(logits + T g) (Gumbel 1954; Maddison, Tarlow & Minka 2014). Outcome i uses element i of the stream at this tick,
- * so the same noise can be put beside other logits: how often the argmax differs then is what moved.
+ * One draw from softmax(logits / T) as argmax(logits + T g) (Gumbel 1954; Maddison, Tarlow & Minka 2014). Outcome i uses element i of the stream
+ * at this tick, so the same noise can be put beside other logits: how often the argmax differs then is what moved.
  * @throws BrownianError usage as `logSoftmax`
  *
  * @example

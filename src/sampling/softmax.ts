@@ -19,6 +19,9 @@ export type Heat =
 /**
  * The inverse temperature beta of a heat: 1 / (k T), itself, or ln b. T = 0 gives Infinity (the argmax), T = Infinity gives 0 (uniform).
  * @throws BrownianError usage for a temperature or beta below 0, k not above 0, a base below 1, or two ways at once
+ *
+ * @example
+ * inverseTemperature({ temperature: 0.5 }); // 2
  */
 export function inverseTemperature(heat: Heat = {}): number {
   const { temperature, k, beta, base } = heat;
@@ -67,7 +70,13 @@ export function softmax(logits: Logits, heat: Heat = {}): Float64Array {
   return logSoftmax(logits, heat).map(Math.exp);
 }
 
-/** H(p) = -sum p ln p, in nats: 0 where one outcome is sure, ln n where n are equally likely. */
+/**
+ * Shannon's entropy H(p) = -sum p ln p, in nats: 0 where one outcome is sure, ln n where n are equally likely.
+ * @throws BrownianError usage for what is no probability
+ *
+ * @example
+ * entropy([0.5, 0.5]); // 0.693
+ */
 export function entropy(probabilities: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < probabilities.length; i++) {
@@ -77,7 +86,13 @@ export function entropy(probabilities: ArrayLike<number>): number {
   return sum;
 }
 
-/** H(p, q) = -sum p ln q, in nats; Infinity where q excludes what p allows. */
+/**
+ * The cross-entropy H(p, q) = -sum p ln q = H(p) + KL(p || q), in nats; Infinity where q excludes what p allows.
+ * @throws BrownianError usage for what is no probability, and for laws over different numbers of outcomes
+ *
+ * @example
+ * crossEntropy([1, 0], [0.5, 0.5]); // 0.693
+ */
 export function crossEntropy(p: ArrayLike<number>, q: ArrayLike<number>): number {
   sameLength(p, q);
   let sum = 0;
@@ -85,7 +100,13 @@ export function crossEntropy(p: ArrayLike<number>, q: ArrayLike<number>): number
   return sum;
 }
 
-/** KL(p || q) = sum p ln (p / q) (Kullback & Leibler 1951), in nats: at least 0; Infinity where q excludes what p allows. */
+/**
+ * KL(p || q) = sum p ln (p / q) (Kullback & Leibler 1951), in nats: at least 0; Infinity where q excludes what p allows.
+ * @throws BrownianError usage as {@link crossEntropy}
+ *
+ * @example
+ * kl([0.5, 0.5], [0.25, 0.75]); // 0.144
+ */
 export function kl(p: ArrayLike<number>, q: ArrayLike<number>): number {
   sameLength(p, q);
   let sum = 0;
@@ -96,12 +117,29 @@ export function kl(p: ArrayLike<number>, q: ArrayLike<number>): number {
   return Math.max(sum, 0); // rounding may leave a little less
 }
 
-/** The first of the largest logits. @throws BrownianError usage as {@link logSoftmax} */
+/**
+ * The number of the largest logit: the first of them where several are.
+ * @throws BrownianError usage as {@link logSoftmax}
+ *
+ * @example
+ * argmax([0, 3, 3]); // 1
+ */
 export function argmax(logits: Logits): number {
   const max = largest(logits);
   let i = 0;
   while (logits[i] !== max) i++;
   return i;
+}
+
+/**
+ * p_T(top) = 1 / sum_j e^((z_j - z_top) / T) alone, for T above 0, without the other probabilities or any check: how often a draw at T is `top`.
+ * For loops over whole texts.
+ */
+export function probabilityOf(top: number, logits: Float32Array, temperature: number): number {
+  const z = logits[top] as number;
+  let sum = 0;
+  for (const other of logits) sum += Math.exp((other - z) / temperature);
+  return 1 / sum;
 }
 
 function largest(logits: Logits): number {

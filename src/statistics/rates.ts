@@ -15,6 +15,7 @@ export function student95(dof: number): number {
   return z + (z ** 3 + z) / (4 * dof) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * dof ** 2) + third / dof ** 3;
 }
 
+/** The arithmetic mean; NaN of nothing. */
 export function average(values: readonly number[]): number {
   return values.reduce((sum, x) => sum + x, 0) / values.length;
 }
@@ -40,8 +41,10 @@ export interface Smoothed {
 
 /**
  * A smooth curve through rates: ln p is a polynomial in ln x, cubic or, where the misfit of that is larger than chance makes it (99 %), of the
- * next degree that will do; by least squares with weights n p / (1 - p). Lower degrees would pass such a test with a bias as large as the error. `rates[i]` are the measurements at `x[i]`, two or more of each, which tell how large
- * chance is. Points where nothing ever happened are left out, and stay 0.
+ * next degree that will do; by least squares with weights n p / (1 - p). Lower degrees would pass such a test with a bias as large as the error.
+ * Points where nothing ever happened are left out, and stay 0.
+ * @param x above 0
+ * @param rates the measurements at each x, two or more, between 0 and 1: their scatter tells how large chance is
  */
 export function smooth(x: readonly number[], rates: readonly (readonly number[])[]): Smoothed[] {
   const used = x.map((_, i) => i).filter((i) => average(rates[i] as number[]) > 0);

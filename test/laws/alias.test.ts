@@ -1,5 +1,5 @@
 // The table that runs draw from (src/laws/alias.ts), by counting: variances are exact, probabilities those of the law to its resolution,
-// and what weights share (a row, five bits) ties their moves together as little as docs/theory.md says.
+// and what weights share (a row, five bits) ties their moves together as little as docs/theory/moves.md says.
 
 import { describe, expect, it } from "vitest";
 import { alias } from "../../src/laws/alias.js";

@@ -1,4 +1,4 @@
-// The laws of moves (docs/theory.md): mean 0 at every code, variance s^2 for `matched`, the inflated variance of `stochastic`,
+// The laws of moves (docs/theory/moves.md): mean 0 at every code, variance s^2 for `matched`, the inflated variance of `stochastic`,
 // the dead zone of `nearest`. Fixed seeds; every bound is five standard errors of the draws made.
 import { describe, expect, it } from "vitest";
 import { perturb } from "../../src/lattice/perturb.js";

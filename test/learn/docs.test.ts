@@ -1,11 +1,11 @@
-// The lines of code in docs/methods.md run as they stand, in one program, on the built package.
+// The lines of code in docs/guides/methods.md run as they stand, in one program, on the built package.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 
-it("docs/methods.md: every example runs", () => {
+it("docs/guides/methods.md: every example runs", () => {
   const root = new URL("../../", import.meta.url).pathname;
-  const text = readFileSync(`${root}docs/methods.md`, "utf8");
+  const text = readFileSync(`${root}docs/guides/methods.md`, "utf8");
   const blocks = [...text.matchAll(/^```js\n(.*?)^```/gms)].map((match) => match[1]!);
   expect(blocks.length).toBeGreaterThan(6);
   // The first block is what the others go on from; each of those has its own names. Imports stand at the top.

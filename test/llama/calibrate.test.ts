@@ -1,69 +1,13 @@
-// The map between sigma and softmax temperature: the arithmetic on a profile, a small measurement, and what is refused.
-import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+// The map between sigma and softmax temperature, measured: a small calibration, fresh seeds that confirm it, and what is refused.
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { profilePath, readProfile, writeProfile } from "../../src/cli/profile.js";
 import { calibrate, loadModel, type Model } from "../../src/llama/index.js";
-import { monotone } from "../../src/sampling/calibration.js";
-import { argmax, logSoftmax, noiseFlipRate, type Profile, softmaxFlipRate, weightSigma } from "../../src/sampling/index.js";
+import { argmax, logSoftmax, softmaxFlipRate, weightSigma } from "../../src/sampling/index.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
 const folder = scratchFolder();
 const MODEL = "models/fairytales-3M-Q8_0.gguf";
 const text = readFileSync("models/fairytales-heldout.txt", "utf8");
-
-const point = (sigma: number, flipRate: number) => ({
-  sigma,
-  flipRate,
-  low: flipRate,
-  high: flipRate,
-  smoothed: flipRate,
-  error: 0.02,
-  kl: 0,
-  nll: 3,
-});
-const profile: Profile = {
-  format: "brownian-calibration",
-  version: 2,
-  model: { file: "m.gguf", bytes: 1, sha256: "" },
-  text: { sha256: "", tokens: 100 },
-  settings: { scale: "rms", rounding: "matched", dynamics: "quenched", seed: "0", draws: 1 },
-  nll: 3,
-  noise: [point(0.05, 0.1), point(0.1, 0.2), point(0.2, 0.4)],
-  softmax: [
-    { temperature: 0.1, flipRate: 0.1 },
-    { temperature: 0.2, flipRate: 0.3 },
-    { temperature: 0.4, flipRate: 0.5 },
-  ],
-  breaking: { nats: 0.25, sigma: 0.15, temperature: 0.2 },
-};
-
-describe("a profile", () => {
-  it("goes from temperature to sigma by equal flip rates", () => {
-    expect(softmaxFlipRate(profile, 0.15)).toBeCloseTo(0.2, 12);
-    expect(weightSigma(profile, 0.15)).toBeCloseTo(0.1, 12);
-    expect(weightSigma(profile, 0.05)).toBeCloseTo(0.025, 12);
-    expect(weightSigma(profile, 0)).toBe(0);
-    expect(noiseFlipRate(profile, 0.15)).toBeCloseTo(0.3, 12);
-    for (const temperature of [0.02, 0.1, 0.17, 0.2])
-      expect(noiseFlipRate(profile, weightSigma(profile, temperature))).toBeCloseTo(softmaxFlipRate(profile, temperature), 12);
-  });
-
-  it("ends where the model breaks, unless forced, and where nothing was measured", () => {
-    expect(() => weightSigma(profile, 0.25)).toThrow(/T = 0.25 without breaking this model: from T = 0.2 \(sigma 0.15\)/);
-    expect(weightSigma(profile, 0.25, true)).toBeGreaterThan(0.1);
-    expect(() => weightSigma(profile, 0.4, true)).toThrow(/flip rates of 0.4, but softmax at T = 0.4 has 0.5/);
-    expect(() => weightSigma(profile, 0.5)).toThrow(/from 0 to 0.4, but is 0.5/);
-    expect(() => weightSigma(profile, Number.NaN)).toThrow(/NaN/);
-    expect(() => weightSigma(profile, -1)).toThrow(/-1/);
-  });
-
-  it("pools what falls", () => {
-    expect(monotone([1, 3, 2, 4])).toEqual([1, 2.5, 2.5, 4]);
-    expect(monotone([3, 2, 1])).toEqual([2, 2, 2]);
-    expect(monotone([])).toEqual([]);
-  });
-});
 
 describe("on the embedded model", () => {
   let model: Model;
@@ -117,32 +61,5 @@ describe("on the embedded model", () => {
     const control = new AbortController();
     const stopped = calibrate(model, text, { maxTokens: 100, signal: control.signal, onProgress: () => control.abort() });
     await expect(stopped).rejects.toThrow(/abort/);
-  });
-});
-
-describe("profiles on disk", () => {
-  it("lie beside the model, and are of it alone", async () => {
-    const path = join(folder, "m.gguf");
-    copyFileSync(MODEL, path);
-    await expect(readProfile(profilePath(path), path)).rejects.toMatchObject({
-      code: "usage",
-      message: expect.stringMatching(/m\.gguf has no calibration yet .*m\.calibration\.json.*brownian calibrate/),
-    });
-    const own = JSON.parse(readFileSync(profilePath(MODEL), "utf8")) as Profile;
-    await writeProfile(own, profilePath(path), path);
-    expect(await readProfile(profilePath(path), path)).toEqual(own);
-    const data = readFileSync(path);
-    data[data.length - 1] = (data[data.length - 1] as number) ^ 1;
-    writeFileSync(path, data);
-    await expect(readProfile(profilePath(path), path)).rejects.toMatchObject({
-      code: "usage",
-      message: expect.stringMatching(/of another model \(fairytales-3M-Q8_0\.gguf/),
-    });
-    for (const broken of ["", "{}", JSON.stringify({ ...own, version: 1 }), JSON.stringify({ ...own, noise: [] })]) {
-      writeFileSync(profilePath(path), broken);
-      await expect(readProfile(profilePath(path), path)).rejects.toMatchObject({
-        message: expect.stringMatching(/no calibration/),
-      });
-    }
   });
 });

@@ -5,10 +5,21 @@
 
 import type { Dynamics } from "./dynamics.js";
 
+/** p: with which probability a cell collides at a tick. */
+const collisions = (tau: number): number => -Math.expm1(-1 / tau);
+
 export const andersen: Dynamics = {
   name: "andersen",
+  label: "andersen weights",
   summary: "at every token 1 in tau cells of 256 weights is drawn anew",
+  theory: {
+    stationary: true,
+    correlation: (t, tau) => Math.exp(-t / tau),
+    variance: () => 1,
+    words: { correlation: "e^(−t/τ)", variance: "1" },
+  },
+  cost: { words: "a draw of 1 − e^(−1/τ) of the cells", share: collisions, pace: 1 },
   moves: true,
   start: (bath) => bath.draw(0),
-  step: (bath, tick, tau) => bath.collide(tick, -Math.expm1(-1 / tau)),
+  step: (bath, tick, tau) => bath.collide(tick, collisions(tau)),
 };

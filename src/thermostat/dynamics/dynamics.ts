@@ -1,4 +1,5 @@
-// What a dynamics is: the rule by which the noise goes from one tick to the next. Each is one file beside this one and one line in index.ts.
+// What a dynamics is: the rule by which the noise goes from one tick to the next, what theory says of it, and what it costs. Each is one file
+// beside this one and one line in index.ts; comparisons and reports take all that they say of it from here.
 
 import type { Evolution } from "../../laws/evolution.js";
 
@@ -26,10 +27,37 @@ export interface Bath {
   readonly drawn: Drawn;
 }
 
+/** What a dynamics does to k = live - pristine of a weight that is far from the ends of its format's range. tau is the correlation time in ticks. */
+export interface Theory {
+  /** Whether every tick has the law of a draw: variance s^2. If not, no one flip rate belongs to a sigma. */
+  readonly stationary: boolean;
+  /** Corr(k(from), k(from + t)) for t >= 0, between 0 and 1; 0 where weights are at rest at `from`, t > 0 or not. */
+  correlation(t: number, tau: number, from: number): number;
+  /** Var[k(t)] in units of s^2, the variance of a draw. */
+  variance(t: number, tau: number): number;
+  /** Both as a report says them. */
+  readonly words: { readonly correlation: string; readonly variance: string };
+}
+
+/** What a tick costs. */
+export interface Cost {
+  /** As a report says it. */
+  readonly words: string;
+  /** The share of the weights that a tick looks at, between 0 and 1. */
+  share(tau: number): number;
+  /** The time that each of these takes, in units of drawing it anew; roughly, for the time left of long work. */
+  readonly pace: number;
+}
+
+/** A dynamics: all that thermostats, comparisons and reports know of it. */
 export interface Dynamics {
   readonly name: string;
+  /** What reports call the weights that it moves. */
+  readonly label: string;
   /** One line for help texts. */
   readonly summary: string;
+  readonly theory: Theory;
+  readonly cost: Cost;
   /** Whether the weights change between ticks (if not, an engine that does not see writes can be used all the same). */
   readonly moves: boolean;
   /** Takes the bath to tick 0. */

@@ -1,4 +1,4 @@
-// The table of dynamics.
+// The table of dynamics: one line each. Whoever lists dynamics, in help, in reports or in tests, lists these.
 
 import { BrownianError } from "../../errors.js";
 import { andersen } from "./andersen.js";
@@ -8,14 +8,28 @@ import { quenched } from "./quenched.js";
 import { white } from "./white.js";
 import { wiener } from "./wiener.js";
 
+/**
+ * How noise evolves over ticks, by name.
+ *
+ * @example
+ * const half = DYNAMICS.andersen.theory.correlation(22, 32, 0); // e^(-22/32) = 0.503: half is forgotten after tau ln 2 ticks
+ */
 export const DYNAMICS = { quenched, white, andersen, langevin, wiener } as const satisfies Record<string, Dynamics>;
 
+/** A name of the table {@link DYNAMICS}. */
 export type DynamicsName = keyof typeof DYNAMICS;
 
-/** The dynamics called `name`; throws `usage` with the list of those that there are. */
+export const dynamicsNames = Object.keys(DYNAMICS) as DynamicsName[];
+
+/** The dynamics called `name`. @throws BrownianError usage with the list of those that there are */
 export function dynamicsNamed(name: string): Dynamics {
   if (Object.hasOwn(DYNAMICS, name)) return DYNAMICS[name as DynamicsName];
-  throw new BrownianError("usage", `dynamics must be one of ${Object.keys(DYNAMICS).join(", ")}, but is "${name}".`);
+  throw new BrownianError("usage", `dynamics must be one of ${dynamicsNames.join(", ")}, but is "${name}".`);
 }
 
-export type { Bath, Drawn, Dynamics } from "./dynamics.js";
+/** Whether tau is a dial of this dynamics' memory: how long it correlates. */
+export function hasCorrelationTime({ theory }: Dynamics): boolean {
+  return theory.stationary && theory.correlation(1, 1, 0) !== theory.correlation(1, 2, 0);
+}
+
+export type { Bath, Cost, Drawn, Dynamics, Theory } from "./dynamics.js";

@@ -7,7 +7,15 @@ import type { Dynamics } from "./dynamics.js";
 
 export const langevin: Dynamics = {
   name: "langevin",
+  label: "langevin weights",
   summary: "every weight is pulled back and kicked at every token: an Ornstein-Uhlenbeck process",
+  theory: {
+    stationary: true,
+    correlation: (t, tau) => Math.exp(-t / tau),
+    variance: () => 1,
+    words: { correlation: "e^(−t/τ)", variance: "1" },
+  },
+  cost: { words: "a pull and a kick of all weights", share: () => 1, pace: 2.6 },
   moves: true,
   start: (bath) => bath.draw(0),
   step: (bath, tick, tau) => bath.evolve(tick, relaxation, Math.exp(-1 / tau)),

@@ -6,7 +6,15 @@ import type { Dynamics } from "./dynamics.js";
 
 export const quenched: Dynamics = {
   name: "quenched",
+  label: "quenched weights",
   summary: "one draw per sample, frozen while it is written",
+  theory: {
+    stationary: true,
+    correlation: () => 1,
+    variance: () => 1,
+    words: { correlation: "1", variance: "1" },
+  },
+  cost: { words: "nothing", share: () => 0, pace: 1 },
   moves: false,
   start: (bath) => bath.draw(0),
   step: async (bath) => bath.drawn,

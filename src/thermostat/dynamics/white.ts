@@ -6,7 +6,15 @@ import type { Dynamics } from "./dynamics.js";
 
 export const white: Dynamics = {
   name: "white",
+  label: "white weights",
   summary: "every weight is drawn anew at every token",
+  theory: {
+    stationary: true,
+    correlation: (t) => (t === 0 ? 1 : 0),
+    variance: () => 1,
+    words: { correlation: "nothing", variance: "1" },
+  },
+  cost: { words: "a draw of all weights", share: () => 1, pace: 1 },
   moves: true,
   start: (bath) => bath.draw(0),
   step: (bath, tick) => bath.draw(tick),

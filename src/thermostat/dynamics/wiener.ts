@@ -6,7 +6,16 @@ import type { Dynamics } from "./dynamics.js";
 
 export const wiener: Dynamics = {
   name: "wiener",
+  label: "wiener weights",
   summary: "free Brownian motion: the variance grows by sigma^2 / tau at every token",
+  theory: {
+    stationary: false,
+    // Cov(k(a), k(b)) = s^2 min(a, b) / tau.
+    correlation: (t, _tau, from) => (from === 0 ? 0 : Math.sqrt(from / (from + t))),
+    variance: (t, tau) => t / tau,
+    words: { correlation: "√(from/(from + t))", variance: "t/τ" },
+  },
+  cost: { words: "a kick of all weights; where σ²/τ is small, of those that move", share: () => 1, pace: 1 },
   moves: true,
   start: (bath) => bath.restore(),
   step: (bath, tick, tau) => bath.diffuse(tick, Math.sqrt(1 / tau)),

@@ -1,7 +1,7 @@
 // Equipartition: every direction in weight space gets the same share of energy, as particles in a bath do. To second order, moving the weights
 // of input column j by dw costs (1/2) kappa_j dw^2, with a stiffness kappa_j that grows with how strong the column's inputs are:
 //   kappa_j ~ E[x_j^2] + lambda,   sigma_j ~ 1 / sqrt(kappa_j)
-// Invariant: the mean of the squared factors over a tensor is 1, so its total variance is that of `rms` (docs/theory.md).
+// Invariant: the mean of the squared factors over a tensor is 1, so its total variance is that of `rms` (docs/theory/moves.md).
 
 import type { Importance } from "../../files/index.js";
 import type { Columns } from "../../laws/move.js";

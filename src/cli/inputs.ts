@@ -1,0 +1,34 @@
+// What commands that read a text with a model have in common: the text, the model, and options that were given or not.
+
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { asFileError } from "../files/file-errors.js";
+import { loadModel, type Model } from "../llama/index.js";
+
+/** Fairy tales that the embedded model has not seen. */
+const HELD_OUT = fileURLToPath(new URL("../../models/fairytales-heldout.txt", import.meta.url));
+
+/** The text in a file; unless one is named, one that the embedded model has not seen. @throws BrownianError file-not-found, file-access */
+export async function readText(path = HELD_OUT): Promise<string> {
+  return readFile(path, "utf8").catch((error) => Promise.reject(asFileError(error, path)));
+}
+
+/** Options without those that were not given: what the library has defaults for is left out, not undefined. */
+export function given<T extends object>(options: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
+}
+
+/** Loads a model for as long as `work` takes. */
+export async function withModel<T>(
+  path: string,
+  { threads, scratch }: { readonly threads?: number; readonly scratch?: string },
+  signal: AbortSignal,
+  work: (model: Model) => Promise<T>,
+): Promise<T> {
+  const model = await loadModel(path, { signal, ...given({ threads, scratch }) });
+  try {
+    return await work(model);
+  } finally {
+    await model.dispose();
+  }
+}

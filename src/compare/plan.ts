@@ -1,0 +1,170 @@
+// What is to be done: the settings that decide every number of a comparison, checked before minutes of work; the windows of the text that are
+// read; and how long all of it takes, roughly.
+
+import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
+import type { Model } from "../llama/model.js";
+import { type Seed, seed64 } from "../noise/index.js";
+import { type Profile, weightSigma } from "../statistics/calibration.js";
+import { dynamicsNamed } from "../thermostat/dynamics/index.js";
+import { DEFAULT_TAU } from "../thermostat/thermostat.js";
+import { METHODS, methodNames, remembering, tickCost } from "./methods.js";
+import { type ComparisonSettings, levelsOf } from "./records.js";
+
+export interface CompareOptions {
+  /** The model's calibration: which sigma to begin with, and where moving weights break the model. */
+  readonly profile: Profile;
+  /** Default all. Softmax is always among them. */
+  readonly methods?: readonly string[];
+  /** Temperatures of softmax at whose flip rates methods are compared, up to the breaking point; default four up to there. */
+  readonly levels?: readonly number[];
+  /** Further temperatures for the frontier, beyond the breaking point; default 0.7 and 1 where the calibration reaches so far. */
+  readonly beyond?: readonly number[];
+  /** Beginnings of texts; default two of fairy tales. */
+  readonly prompts?: readonly string[];
+  /** Texts a prompt, method and level, at least 4; default 12. */
+  readonly samples?: number;
+  /** Tokens of every text, at least 8; default 64. */
+  readonly maxTokens?: number;
+  /** Tokens of the text to tune dials on, and twice as many to check them; default 512. */
+  readonly tuneTokens?: number;
+  /** Correlation time in tokens, of the dynamics that have one; default 32. */
+  readonly tau?: number;
+  /** Default 0. */
+  readonly seed?: Seed;
+  readonly signal?: AbortSignal;
+  /** Folder of live copies. */
+  readonly scratch?: string;
+  /** What an interrupted comparison with these settings had finished, by name. */
+  readonly finished?: ReadonlyMap<string, unknown>;
+  /** Called with every step that is finished, to be kept. */
+  readonly onFinished?: (name: string, outcome: unknown) => Promise<void>;
+  /** Called with milliseconds' worth of work done and in all, roughly. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+const PROMPTS = ["Once upon a time", "The King said to his daughter"];
+const BEYOND = [0.7, 1];
+/** What memory is measured over, in correlation times: at these shares of tau. */
+const REMEMBERED = [0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1, 1.5, 2];
+
+/** What decides the numbers of a comparison; checked. @throws BrownianError usage */
+export function comparisonSettings(model: Model, text: string, options: CompareOptions): ComparisonSettings {
+  const { profile, prompts = PROMPTS } = options;
+  const asked = (options.methods ?? methodNames).map((name) => checkChoice("methods", name, methodNames));
+  const methods = methodNames.filter((name) => name === "softmax" || asked.includes(name));
+  const levels = distinctRising(options.levels ?? defaultLevels(profile));
+  if (levels.length === 0) throw new BrownianError("usage", "levels must be at least one temperature.");
+  for (const level of levels) checkNumber("levels", level, Number.MIN_VALUE);
+  for (const level of levels) weightSigma(profile, level); // refuses those beyond the breaking point
+  const further = (options.beyond ?? BEYOND.filter((level) => reaches(profile, level))).filter(
+    (level) => !levels.includes(level),
+  );
+  for (const level of further) checkNumber("beyond", level, Number.MIN_VALUE);
+  for (const level of further) weightSigma(profile, level, true); // refuses those that were not measured
+  if (prompts.length === 0 || prompts.some((prompt) => prompt.trim() === ""))
+    throw new BrownianError("usage", "A prompt is empty: every text has to begin with something.");
+  const maxTokens = checkInteger("maxTokens", options.maxTokens ?? 64, 8, model.windowLength);
+  for (const prompt of prompts) {
+    const { length } = model.tokens(prompt);
+    if (length + maxTokens > model.contextSize)
+      throw new BrownianError(
+        "usage",
+        `The prompt ${JSON.stringify(prompt)} has ${length} tokens, and ${maxTokens} are to follow, but the context holds ${model.contextSize}: texts would not be equally long.`,
+      );
+  }
+  const tau = options.tau ?? DEFAULT_TAU;
+  if (!(tau > 0 && tau <= Number.MAX_VALUE))
+    throw new BrownianError("usage", `tau must be a number of tokens above 0, but is ${tau}.`);
+  const tuneTokens = checkInteger("tuneTokens", options.tuneTokens ?? 512, maxTokens);
+  const tuneWindows = Math.floor(tuneTokens / maxTokens);
+  if (text.trim() === "") throw new BrownianError("usage", "The text to read is empty.");
+  return {
+    methods,
+    levels,
+    beyond: distinctRising(further),
+    prompts,
+    samples: checkInteger("samples", options.samples ?? 12, 4, 10_000),
+    maxTokens,
+    tau,
+    seed: String(seed64(options.seed ?? 0)),
+    tuneWindows,
+    checkWindows: 2 * tuneWindows,
+  };
+}
+
+/** What to ask for, to be given these settings again. */
+export function optionsOf(settings: ComparisonSettings): Omit<CompareOptions, "profile"> {
+  const { tuneWindows, checkWindows: _, seed, ...rest } = settings;
+  return { ...rest, tuneTokens: tuneWindows * settings.maxTokens, seed: BigInt(seed) };
+}
+
+/** Four temperatures up to nine tenths of the breaking point, rounded down. */
+function defaultLevels({ breaking }: Profile): number[] {
+  const grid = breaking.temperature >= 0.2 ? 20 : 1000;
+  return [0.3, 0.5, 0.7, 0.9].map((share) => Math.floor(share * breaking.temperature * grid) / grid);
+}
+
+function reaches(profile: Profile, level: number): boolean {
+  try {
+    return weightSigma(profile, level, true) > 0;
+  } catch {
+    return false;
+  }
+}
+
+function distinctRising(values: readonly number[]): number[] {
+  return [...new Set(values)].sort((a, b) => a - b);
+}
+
+/** Dynamics that move what the engine does not see are refused at once, not after minutes. @throws BrownianError not-live */
+export async function refuseUnseen(model: Model, { methods, prompts, tau }: ComparisonSettings): Promise<void> {
+  for (const { dynamics } of methods.map((name) => METHODS[name])) {
+    if (dynamics !== undefined && dynamicsNamed(dynamics).moves)
+      await model.complete(prompts[0] as string, { sigma: 1e-3, dynamics, tau, maxTokens: 1 });
+  }
+}
+
+/** Stretches of the text that are each read for themselves, as tokens. */
+export type Windows = readonly (readonly number[])[];
+
+/** Windows of equal length from all over the text: every third to tune dials on, the others to check them. */
+export function chooseWindows(
+  model: Model,
+  text: string,
+  { maxTokens, tuneWindows, checkWindows }: ComparisonSettings,
+): { readonly tune: Windows; readonly check: Windows } {
+  const all = model.windows(text, { length: maxTokens });
+  const whole = all.filter((window) => window.length === (all[0]?.length ?? 0));
+  const wanted = tuneWindows + checkWindows;
+  if (whole.length < wanted)
+    throw new BrownianError(
+      "usage",
+      `The text to read has ${whole.length} windows of ${maxTokens} tokens, but ${wanted} are needed: give a longer text, or fewer tokens to tune on.`,
+    );
+  const chosen = Array.from({ length: wanted }, (_, i) => whole[Math.floor((i * whole.length) / wanted)] as number[]);
+  return { tune: chosen.filter((_, i) => i % 3 === 0), check: chosen.filter((_, i) => i % 3 !== 0) };
+}
+
+/** The ticks at which memory is looked at, rising from 0. */
+export function rememberedTicks(tau: number): number[] {
+  return distinctRising(REMEMBERED.map((share) => Math.round(share * tau)));
+}
+
+/** Milliseconds' worth of all steps, roughly. */
+export function workOf(settings: ComparisonSettings): number {
+  const { methods, levels, samples, prompts, maxTokens, tau, tuneWindows, checkWindows } = settings;
+  let sum = 0;
+  for (const dynamics of remembering) sum += rememberingWork(settings, tickCost(dynamics, tau));
+  for (const name of methods) {
+    const { cost, dynamics } = METHODS[name];
+    const windows = dynamics === undefined ? 0 : levels.length * (tuneWindows + checkWindows);
+    const texts = levelsOf(name, settings).length * prompts.length * (name === "greedy" ? 1 : samples);
+    sum += maxTokens * cost(tau) * (windows + texts);
+  }
+  return sum;
+}
+
+/** Of the ticks that memory is measured over. */
+export function rememberingWork({ tau }: ComparisonSettings, tick: number): number {
+  return (rememberedTicks(tau).at(-1) as number) * tick;
+}

@@ -1,0 +1,154 @@
+// What sigma means: weight noise is put beside softmax sampling by how often each picks another token than the clean model's likeliest, given
+// the same text so far (the flip rate). Pure functions over a profile that src/llama/calibrate.ts measures.
+
+import { BrownianError } from "../errors.js";
+import { interpolate, interpolatePowers, monotone } from "./curves.js";
+
+/** What was measured at one sigma. Rates are per token of this text; intervals are 95 %, over draws of the weights (Student's t). */
+export interface NoisePoint {
+  readonly sigma: number;
+  readonly flipRate: number;
+  readonly low: number;
+  readonly high: number;
+  /** The curve through all sigmas (`smooth`), which the map goes by, and the standard error of its logarithm. */
+  readonly smoothed: number;
+  readonly error: number;
+  /** Mean KL(clean || moved), nats a token. */
+  readonly kl: number;
+  /** Negative log-likelihood of the text under the moved model, nats a token. */
+  readonly nll: number;
+}
+
+/** Softmax sampling at one temperature: the mean of 1 - p_T(likeliest token), which needs no sampling. */
+export interface SoftmaxPoint {
+  readonly temperature: number;
+  readonly flipRate: number;
+}
+
+/** The map between sigma and temperature of one model on one text. */
+export interface Profile {
+  readonly format: "brownian-calibration";
+  readonly version: 2;
+  readonly model: { readonly file: string; readonly bytes: number; readonly sha256: string };
+  readonly text: { readonly sha256: string; readonly tokens: number };
+  readonly settings: {
+    readonly scale: string;
+    readonly rounding: string;
+    readonly dynamics: string;
+    readonly seed: string;
+    readonly draws: number;
+  };
+  /** Of the clean model, nats a token. */
+  readonly nll: number;
+  /** Rising in sigma. */
+  readonly noise: readonly NoisePoint[];
+  /** Rising in temperature. */
+  readonly softmax: readonly SoftmaxPoint[];
+  /** From where on the noise costs more than `nats` a token on the text: beyond, the model is not made different but worse. */
+  readonly breaking: { readonly nats: number; readonly sigma: number; readonly temperature: number };
+}
+
+/**
+ * The flip rate of softmax at a temperature: the mean of 1 - p_T(likeliest), linear between the measured temperatures; 0 at 0.
+ * @throws BrownianError usage for a temperature below 0 or beyond the last measured one
+ *
+ * @example
+ * const profile = JSON.parse(await readFile("model.calibration.json", "utf8"));
+ * softmaxFlipRate(profile, 0.3); // 0.209: about one token in five is not the likeliest
+ */
+export function softmaxFlipRate(profile: Profile, temperature: number): number {
+  const points = profile.softmax;
+  const [first, last] = [points[0] as SoftmaxPoint, points[points.length - 1] as SoftmaxPoint];
+  if (!(temperature >= 0 && temperature <= last.temperature))
+    throw new BrownianError(
+      "usage",
+      `The weights' temperature must be a number from 0 to ${last.temperature}, but is ${temperature}.`,
+    );
+  if (temperature <= first.temperature) return (first.flipRate * temperature) / first.temperature;
+  return interpolate(
+    points.map((p) => p.temperature),
+    points.map((p) => p.flipRate),
+    temperature,
+  );
+}
+
+/**
+ * The sigma whose flip rate is that of softmax at `temperature`: the inverse of the smoothed flip rates, made monotone (pool adjacent violators)
+ * where they are not, and interpolated as powers of sigma. 0 at 0.
+ * @throws BrownianError usage beyond the breaking point, unless `force`d; or beyond what was measured
+ *
+ * @example
+ * const sigma = weightSigma(profile, 0.3); // "as surprising as softmax at T = 0.3"
+ */
+export function weightSigma(profile: Profile, temperature: number, force = false): number {
+  const target = softmaxFlipRate(profile, temperature);
+  const { breaking } = profile;
+  if (!force && temperature > breaking.temperature) {
+    throw new BrownianError(
+      "usage",
+      `Moving weights cannot be as surprising as softmax at T = ${temperature} without breaking this model: from T = ${round(breaking.temperature)} ` +
+        `(sigma ${round(breaking.sigma)}) on they cost it more than ${breaking.nats} nats a token. Take a lower one, or force it (generate: --force; compare goes --beyond).`,
+    );
+  }
+  const last = ratesOf(profile).at(-1) as number;
+  if (target > last) {
+    throw new BrownianError(
+      "usage",
+      `Moving weights were measured up to flip rates of ${round(last)}, but softmax at T = ${temperature} has ${round(target)}: take a lower one.`,
+    );
+  }
+  return interpolatePowers(ratesOf(profile), sigmasOf(profile), target);
+}
+
+/**
+ * The flip rate that is expected at a sigma (at least 0, in units of RMS): a power of sigma between the measured ones, in proportion to it below
+ * the first, and beyond the last that of the last.
+ *
+ * @example
+ * noiseFlipRate(profile, weightSigma(profile, 0.3)) - softmaxFlipRate(profile, 0.3); // 0, within rounding
+ */
+export function noiseFlipRate(profile: Profile, sigma: number): number {
+  return interpolatePowers(sigmasOf(profile), ratesOf(profile), sigma);
+}
+
+/**
+ * 95 % of where {@link weightSigma} would be if more draws had been taken: where the curve reaches the flip rate times e^(-+1.96 error), with the
+ * standard error of its logarithm. About the text of the profile; another text is another question.
+ * @throws BrownianError usage as {@link weightSigma}
+ *
+ * @example
+ * const [low, high] = weightSigmaInterval(profile, 0.3); // 0.112 to 0.117
+ */
+export function weightSigmaInterval(profile: Profile, temperature: number, force = false): [number, number] {
+  const sigma = weightSigma(profile, temperature, force);
+  const target = softmaxFlipRate(profile, temperature);
+  const error = interpolate(
+    sigmasOf(profile),
+    profile.noise.map((p) => p.error),
+    sigma,
+  );
+  const at = (rate: number) => interpolatePowers(ratesOf(profile), sigmasOf(profile), rate);
+  return [at(target * Math.exp(-1.96 * error)), at(target * Math.exp(1.96 * error))];
+}
+
+/**
+ * Where the noise begins to cost more than `nats` a token on the text (at least 0), as sigma in units of RMS and as the temperature that is as
+ * surprising; the last sigma where none does.
+ */
+export function breakingPoint(
+  { nll, noise, softmax }: Pick<Profile, "nll" | "noise" | "softmax">,
+  nats: number,
+): Profile["breaking"] {
+  const sigmas = noise.map((p) => p.sigma);
+  const costs = monotone(noise.map((p) => p.nll - nll));
+  const sigma = nats >= (costs.at(-1) as number) ? (sigmas.at(-1) as number) : interpolate([0, ...costs], [0, ...sigmas], nats);
+  const rate = interpolate([0, ...sigmas], [0, ...monotone(noise.map((p) => p.smoothed))], sigma);
+  const rates = softmax.map((p) => p.flipRate);
+  const temperature = interpolate([0, ...rates], [0, ...softmax.map((p) => p.temperature)], rate);
+  return { nats, sigma, temperature };
+}
+
+const sigmasOf = (profile: Profile): number[] => profile.noise.map((p) => p.sigma);
+const ratesOf = (profile: Profile): number[] => monotone(profile.noise.map((p) => p.smoothed));
+
+const round = (x: number) => Number(x.toPrecision(3));
