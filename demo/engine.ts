@@ -6,6 +6,7 @@
 // expected, every moved file is loaded anew.
 
 import { LoggerWithoutDebug, type RawCompletionResponse, Wllama } from "@wllama/wllama";
+import type { Dice, WritingEngine } from "../src/engine/interface.js";
 import { BrownianError } from "../src/index.web.js";
 import type { Likely } from "./protocol.js";
 
@@ -13,10 +14,9 @@ import type { Likely } from "./protocol.js";
 const CONTEXT = 256;
 const LIKELIEST = 12;
 
-export interface Sampling {
-  readonly temperature: number;
-  readonly seed: number;
+export interface Writing extends Dice {
   readonly maxTokens: number;
+  readonly signal: AbortSignal;
 }
 
 export interface EngineOptions {
@@ -41,7 +41,7 @@ interface Mailbox {
 /** The only file of an engine: the model. */
 const MODEL_FILE = 0;
 
-export class Engine {
+export class Engine implements WritingEngine<string, string, Writing> {
   private constructor(
     private wllama: Wllama,
     private readonly options: EngineOptions,
@@ -75,8 +75,8 @@ export class Engine {
   }
 
   /** Continues the prompt, piece by piece. Returns whether the text came to its end. */
-  async *write(prompt: string, sampling: Sampling, signal: AbortSignal): AsyncGenerator<string, boolean> {
-    const request = this.request(prompt, sampling);
+  async *continue(prompt: string, { signal, maxTokens, ...dice }: Writing): AsyncGenerator<string, boolean> {
+    const request = this.request(prompt, dice, maxTokens);
     const chunks = await this.wllama.createCompletion({ ...request, stream: true, abortSignal: signal });
     let ended = false;
     for await (const { choices } of chunks) {
@@ -88,8 +88,8 @@ export class Engine {
   }
 
   /** The next token; "" at the end of a text. */
-  async next(prompt: string, sampling: Omit<Sampling, "maxTokens">, signal: AbortSignal): Promise<string> {
-    const { choices } = await this.one(prompt, sampling, {}, signal);
+  async next(prompt: string, dice: Dice, signal: AbortSignal): Promise<string> {
+    const { choices } = await this.one(prompt, dice, {}, signal);
     return choices[0]?.text ?? "";
   }
 
@@ -105,18 +105,13 @@ export class Engine {
     return (this.wllama as unknown as { readonly proxy?: Mailbox }).proxy;
   }
 
-  private one(
-    prompt: string,
-    sampling: Omit<Sampling, "maxTokens">,
-    more: object,
-    signal: AbortSignal,
-  ): Promise<RawCompletionResponse> {
-    const request = this.request(prompt, { ...sampling, maxTokens: 1 });
+  private one(prompt: string, dice: Dice, more: object, signal: AbortSignal): Promise<RawCompletionResponse> {
+    const request = this.request(prompt, dice, 1);
     return this.wllama.createCompletion({ ...request, ...more, stream: false, abortSignal: signal });
   }
 
   /** Softmax over the whole vocabulary and nothing else; greedy at temperature 0. The cache would hold what earlier weights computed. */
-  private request(prompt: string, { temperature, seed, maxTokens }: Sampling) {
+  private request(prompt: string, { temperature, seed }: Dice, maxTokens: number) {
     return {
       prompt,
       temperature,

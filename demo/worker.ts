@@ -77,7 +77,7 @@ async function writeText(
 ) {
   const began = performance.now();
   let tokens = 0;
-  const pieces = engine.write(prompt, { ...sampling, maxTokens: TOKENS }, signal);
+  const pieces = engine.continue(prompt, { ...sampling, maxTokens: TOKENS, signal });
   let next = await pieces.next();
   for (; !next.done; next = await pieces.next()) {
     tokens++;

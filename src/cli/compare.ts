@@ -20,7 +20,7 @@ import { checkOutputFolder, writeFolderWhole } from "../files/index.js";
 import { loadPlot, renderFigure, renderPage } from "../report/page.js";
 import { table } from "../report/table.js";
 import { DYNAMICS, dynamicsNames, hasCorrelationTime } from "../thermostat/dynamics/index.js";
-import { DEFAULT_TAU } from "../thermostat/thermostat.js";
+import { DEFAULT_TAU } from "../thermostat/noise.js";
 import { given, readText, withModel } from "./inputs.js";
 import type { Invocation } from "./main.js";
 import { EMBEDDED_MODEL, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";

@@ -3,7 +3,8 @@
 import { fileURLToPath } from "node:url";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { Rounding } from "../laws/numbers.js";
-import { SCALES } from "../thermostat/scales/index.js";
+import type { NoiseSettings } from "../thermostat/noise.js";
+import { SCALES, type Scale, type ScaleOptions, type ScaleRule, scaleOptions } from "../thermostat/scales/index.js";
 
 /** The small language model that ships with brownian. */
 export const EMBEDDED_MODEL = fileURLToPath(new URL("../../models/fairytales-3M-Q8_0.gguf", import.meta.url));
@@ -38,18 +39,18 @@ function collect(glob: string, before: string[] | undefined): string[] {
 }
 
 /** The dials of the noise that `generate` and `perturb` have in common. */
-export interface NoiseOptions {
-  readonly scale: keyof typeof SCALES;
-  readonly imatrix?: string;
+export interface NoiseOptions extends ScaleOptions {
+  readonly scale: Scale;
   readonly rounding: Rounding;
   readonly only?: string[];
   readonly skipUnsupported?: boolean;
 }
 
 export function addNoiseOptions(command: Command): Command {
+  command.addOption(new Option("--scale <scale>", "what sigma is relative to").choices(Object.keys(SCALES)).default("rms"));
+  for (const [scale, { file }] of Object.entries<ScaleRule>(SCALES))
+    if (file !== undefined) command.option(`--${file.option} <file>`, `with --scale ${scale}: ${file.summary}`);
   return command
-    .addOption(new Option("--scale <scale>", "what sigma is relative to").choices(Object.keys(SCALES)).default("rms"))
-    .option("--imatrix <file>", "with --scale imatrix: the model's importance matrix (GGUF, by llama-imatrix)")
     .addOption(
       new Option("--rounding <rounding>", "how a move is put on the grid of codes")
         .choices(Object.keys(Rounding))
@@ -59,13 +60,18 @@ export function addNoiseOptions(command: Command): Command {
     .option("--skip-unsupported", "leave tensors of types that cannot move alone instead of refusing");
 }
 
-export function noiseSettings(options: NoiseOptions) {
-  const { scale, imatrix, rounding, only, skipUnsupported } = options;
-  return { scale, imatrix, rounding, only, skipUnsupported: skipUnsupported ?? false };
+/** What the library is told of these dials. */
+export function noiseSettings(options: NoiseOptions): Omit<NoiseSettings, "sigma" | "seed"> {
+  const { scale, rounding, only, skipUnsupported } = options;
+  return { ...scaleOptions(options), scale, rounding, only, skipUnsupported };
 }
 
-/** What of a model moves by column, in a line. @param byRms the tensors that the importance matrix lacks */
-export function byColumn(tensors: number, byRms: readonly string[]): string {
-  const some = byRms.slice(0, 4).join(", ") + (byRms.length > 4 ? ", ..." : "");
-  return `imatrix: ${tensors - byRms.length} of ${tensors} tensors by column${byRms.length > 0 ? `; by RMS: ${some}` : ""}\n`;
+/** What of a scale's file moves by column, in a line; empty where the scale has none. @param byColumn of each tensor, whether its sigma does */
+export function columnsRemark(scale: Scale, byColumn: ReadonlyMap<string, boolean>): string {
+  const { file }: ScaleRule = SCALES[scale];
+  if (file === undefined) return "";
+  const others = [...byColumn].filter(([, does]) => !does).map(([name]) => name);
+  const some = others.slice(0, 4).join(", ") + (others.length > 4 ? ", ..." : "");
+  const rest = others.length > 0 ? `; ${file.otherwise}: ${some}` : "";
+  return `${scale}: ${byColumn.size - others.length} of ${byColumn.size} tensors by column${rest}\n`;
 }

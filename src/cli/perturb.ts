@@ -5,7 +5,15 @@ import { Command, Option } from "commander";
 import { grouped, percent } from "../report/table.js";
 import { perturbFile } from "../thermostat/perturb-file.js";
 import type { Invocation } from "./main.js";
-import { addNoiseOptions, byColumn, type NoiseOptions, noiseSettings, parseNumber, parseSeed, parseWhole } from "./options.js";
+import {
+  addNoiseOptions,
+  columnsRemark,
+  type NoiseOptions,
+  noiseSettings,
+  parseNumber,
+  parseSeed,
+  parseWhole,
+} from "./options.js";
 import { withProgress } from "./progress.js";
 
 interface Options extends NoiseOptions {
@@ -53,9 +61,7 @@ async function perturb(model: string, options: Options, signal: AbortSignal): Pr
   process.stdout.write(
     `${output}: ${grouped(done.changed)} of ${grouped(done.weights)} weights moved (${percent(done.changed / done.weights)})\n`,
   );
-  if (options.imatrix !== undefined) {
-    const byRms = done.tensors.filter(({ sigma: own }) => own.columns === undefined).map(({ tensor }) => tensor.name);
-    process.stderr.write(chalk.dim(byColumn(done.tensors.length, byRms)));
-  }
+  const byColumn = new Map(done.tensors.map(({ tensor, sigma: own }) => [tensor.name, own.columns !== undefined]));
+  process.stderr.write(chalk.dim(columnsRemark(options.scale, byColumn)));
   for (const { name, type, reason } of skipped) process.stderr.write(chalk.dim(`left alone: ${name} (${type}): ${reason}\n`));
 }

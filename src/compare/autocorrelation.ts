@@ -7,7 +7,8 @@ import { checkInteger } from "../errors.js";
 import type { Tensor } from "../files/index.js";
 import { decode } from "../lattice/decode.js";
 import { supportedFormat } from "../lattice/perturb.js";
-import { DEFAULT_TAU, Thermostat, type ThermostatOptions } from "../thermostat/thermostat.js";
+import { DEFAULT_TAU } from "../thermostat/noise.js";
+import { Thermostat, type ThermostatOptions } from "../thermostat/thermostat.js";
 
 /** What was seen at one tick. */
 export interface Remembered {

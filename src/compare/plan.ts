@@ -6,7 +6,7 @@ import type { Model } from "../llama/model.js";
 import { type Seed, seed64 } from "../noise/index.js";
 import { type Profile, weightSigma } from "../statistics/calibration.js";
 import { dynamicsNamed } from "../thermostat/dynamics/index.js";
-import { DEFAULT_TAU } from "../thermostat/thermostat.js";
+import { DEFAULT_TAU } from "../thermostat/noise.js";
 import { METHODS, methodNames, remembering, tickCost } from "./methods.js";
 import { type ComparisonSettings, levelsOf } from "./records.js";
 

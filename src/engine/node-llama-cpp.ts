@@ -1,44 +1,11 @@
-// The inference engine: node-llama-cpp, loaded only when a model is. Everything that knows its API is in this file.
+// node-llama-cpp as an engine, loaded only when a model is. Everything that knows its API is in this file.
 // It maps the live file (useMmap, no GPU layers) and so multiplies with the bytes that the thermostat writes.
 
 import { setImmediate } from "node:timers/promises";
 import type { Llama, LlamaContext, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
 import { BrownianError } from "../errors.js";
+import { DEFAULT_CONTEXT, type Engine, type EngineKind, type EngineOptions, type Sampling, type Seen } from "./interface.js";
 import { engineThreads } from "./threads.js";
-
-export interface EngineOptions {
-  /** Default: {@link engineThreads}. The engine's threads spin: one too many, and writing is ten times slower. */
-  readonly threads?: number;
-  /** Tokens of context; default: what the model was trained on, at most {@link DEFAULT_CONTEXT}. */
-  readonly contextSize?: number;
-  readonly signal?: AbortSignal;
-}
-
-/** The engine's own sampling, at the output. */
-export interface Sampling {
-  /** 0: greedy. */
-  readonly temperature: number;
-  /** 0: all tokens. */
-  readonly topK: number;
-  /** 1: all tokens. */
-  readonly topP: number;
-  /** 0: all tokens. */
-  readonly minP: number;
-  /** 32 bits. */
-  readonly seed: number;
-  /** A token that ends texts is written like any other. */
-  readonly yieldEogToken: boolean;
-}
-
-/** What the engine thought of one token. */
-export interface Seen {
-  /** ln p of the token, given those before it. */
-  readonly logProbability: number;
-  /** Whether no token was likelier. */
-  readonly likeliest: boolean;
-}
-
-export const DEFAULT_CONTEXT = 4096;
 
 type EngineModule = typeof import("node-llama-cpp");
 
@@ -86,43 +53,29 @@ function sharedLlama(): Promise<Llama> {
   return llama;
 }
 
-/** Name, version and build of the engine, for `brownian info`. Throws `engine-missing` or `engine-failed`. */
-export async function describeEngine(): Promise<{ name: string; llamaCpp: string; build: string; cores: number }> {
-  const engine = await sharedLlama();
-  return {
-    name: "node-llama-cpp",
-    llamaCpp: engine.llamaCppRelease.release,
-    build: engine.buildType,
-    cores: engine.cpuMathCores,
-  };
-}
+export const nodeLlamaCpp: EngineKind = {
+  async describe() {
+    const engine = await sharedLlama();
+    return {
+      name: "node-llama-cpp",
+      llamaCpp: engine.llamaCppRelease.release,
+      build: engine.buildType,
+      cores: engine.cpuMathCores,
+    };
+  },
 
-/** A model as the engine has it loaded: tokens in, tokens out, one sequence. */
-export class EngineModel {
-  /** @throws BrownianError engine-missing, engine-failed (with the engine's message), usage (context size) */
-  static async load(path: string, name: string, options: EngineOptions): Promise<EngineModel> {
+  async load(path, name, options) {
     const engine = await sharedLlama();
     let model: LlamaModel | undefined;
     complaints = [];
     try {
-      model = await engine.loadModel({
-        modelPath: path,
-        useMmap: true,
-        gpuLayers: 0,
-        ...(options.signal !== undefined && { loadSignal: options.signal }),
-      });
-      const trained = model.trainContextSize;
-      const contextSize = options.contextSize ?? Math.min(trained, DEFAULT_CONTEXT);
-      if (contextSize > trained) {
-        throw new BrownianError(
-          "usage",
-          `contextSize is ${contextSize}, but ${name} was trained on ${trained} tokens of context.`,
-        );
-      }
+      const { signal: loadSignal } = options;
+      model = await engine.loadModel({ modelPath: path, useMmap: true, gpuLayers: 0, ...(loadSignal && { loadSignal }) });
+      const contextSize = contextSizeOf(model, name, options);
       const threads = options.threads ?? engineThreads(engine.cpuMathCores);
       engine.maxThreads = Math.max(engine.maxThreads, threads);
       const context = await model.createContext({ contextSize, sequences: 1, threads });
-      return new EngineModel(name, model, context, context.getSequence(), contextSize);
+      return new Loaded(name, model, context, context.getSequence(), contextSize);
     } catch (error) {
       await model?.dispose();
       if (error instanceof BrownianError || options.signal?.aborted) throw error;
@@ -130,10 +83,17 @@ export class EngineModel {
       const why = complaints[0] ?? (error as Error).message;
       throw new BrownianError("engine-failed", `The engine (llama.cpp) does not load ${name}: ${why}`, { cause: error });
     }
-  }
+  },
+};
 
-  private constructor(
-    /** What the user calls it: the engine has the live file. */
+function contextSizeOf({ trainContextSize: trained }: LlamaModel, name: string, { contextSize }: EngineOptions): number {
+  if (contextSize === undefined) return Math.min(trained, DEFAULT_CONTEXT);
+  if (contextSize <= trained) return contextSize;
+  throw new BrownianError("usage", `contextSize is ${contextSize}, but ${name} was trained on ${trained} tokens of context.`);
+}
+
+class Loaded implements Engine {
+  constructor(
     readonly name: string,
     private readonly model: LlamaModel,
     private readonly context: LlamaContext,
@@ -143,24 +103,20 @@ export class EngineModel {
 
   private logitsAfter: Float32Array | undefined;
 
-  /** The tokens of a text, with the token that begins every text where the model has one; none for "" where it has not. */
   tokenize(text: string): number[] {
     const { bos, shouldPrependBosToken } = this.model.tokens;
     const tokens: Token[] = this.model.tokenize(text);
     return bos !== null && (shouldPrependBosToken || tokens.length === 0) ? [bos, ...tokens] : tokens;
   }
 
-  /** The text of `tokens` as it reads on after `preceding`: with the spaces that the tokenizer puts between them. */
   text(tokens: readonly number[], preceding: readonly number[]): string {
     return this.model.detokenize(tokens as Token[], false, preceding as Token[]);
   }
 
-  /** Forgets every token: the key/value cache holds what earlier weights computed. */
   async reset(): Promise<void> {
     await this.sequence.clearHistory();
   }
 
-  /** The continuation of `tokens`, computed one token at a time and nothing ahead: a write between two is seen by the next. Ends at the end of text. */
   async *continue(tokens: readonly number[], sampling: Sampling): AsyncGenerator<number, void> {
     try {
       yield* this.sequence.evaluate(tokens as Token[], { ...sampling });
@@ -175,10 +131,6 @@ export class EngineModel {
     }
   }
 
-  /**
-   * The continuation of `tokens` where `pick` chooses: it is given the logits of the whole vocabulary, in an array that is used again for the
-   * next token. A token that ends texts ends this one unless sampling lets it be written.
-   */
   async *choose(
     tokens: readonly number[],
     pick: (logits: Float32Array) => number,
@@ -198,7 +150,6 @@ export class EngineModel {
     }
   }
 
-  /** Evaluates tokens with the present weights, and writes none: the context that `continue` then goes on from. */
   async read(tokens: readonly number[]): Promise<void> {
     try {
       await this.sequence.evaluateWithoutGeneratingNewTokens(tokens as Token[]);
@@ -207,10 +158,6 @@ export class EngineModel {
     }
   }
 
-  /**
-   * The logits after each of `tokens`, no more than the context holds, evaluated afresh: visit(i, logits) with the logits of all tokens of the
-   * vocabulary after token i. The array is used again for the next. In one go, unless there is something to do between two tokens.
-   */
   async score(
     tokens: readonly number[],
     visit: (i: number, logits: Float32Array) => void,
@@ -249,9 +196,6 @@ export class EngineModel {
     }
   }
 
-  /**
-   * What the engine thinks of every token but the first, evaluated afresh. Without handing over logits, which takes several times as long.
-   */
   async follow(tokens: readonly number[]): Promise<Seen[]> {
     await this.reset();
     try {
@@ -280,13 +224,11 @@ export class EngineModel {
     return new BrownianError("engine-failed", message, { cause: error });
   }
 
-  /** The token that every text begins with, where the model has one. */
   get beginning(): number | null {
     const { bos, shouldPrependBosToken } = this.model.tokens;
     return shouldPrependBosToken ? bos : null;
   }
 
-  /** The logit of every token after `tokens`, evaluated afresh. */
   async logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>> {
     await this.reset();
     const last = tokens[tokens.length - 1] as Token;

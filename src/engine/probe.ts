@@ -4,8 +4,9 @@
 import { open } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
 import type { Tensor } from "../files/index.js";
-import type { Thermostat, ThermostatSettings } from "../thermostat/thermostat.js";
-import type { EngineModel } from "./node-llama-cpp.js";
+import { noiseOf, type ThermostatSettings } from "../thermostat/noise.js";
+import type { Thermostat } from "../thermostat/thermostat.js";
+import type { Engine } from "./interface.js";
 
 /** Tensors that the engine treats alike: one type, one role, one shape. */
 export interface TensorClass {
@@ -29,8 +30,8 @@ const CONTEXT = { text: "Once upon a time", tokens: 4 };
  * to take it relative to: those are moved by a tenth.
  */
 const STRONG: readonly ThermostatSettings[] = [
-  { sigma: 1, scale: "rms", imatrix: undefined, rounding: "matched", dynamics: "quenched", seed: 1n },
-  { sigma: 0.1, scale: "absolute", imatrix: undefined, rounding: "matched", dynamics: "quenched", seed: 1n },
+  { sigma: 1, scale: "rms", seed: 1n },
+  { sigma: 0.1, scale: "absolute", seed: 1n },
 ];
 
 type Logits = ReadonlyMap<number, number>;
@@ -54,12 +55,7 @@ export function classesOf(tensors: readonly Tensor[]): TensorClass[] {
  *
  * @throws BrownianError engine-failed when the engine does not give equal logits for equal weights
  */
-export async function probe(
-  engine: EngineModel,
-  bath: Thermostat,
-  tensors: readonly Tensor[],
-  signal?: AbortSignal,
-): Promise<Probe> {
+export async function probe(engine: Engine, bath: Thermostat, tensors: readonly Tensor[], signal?: AbortSignal): Promise<Probe> {
   const context = engine.tokenize(CONTEXT.text).slice(0, CONTEXT.tokens);
   const live: TensorClass[] = [];
   const dead: TensorClass[] = [];
@@ -91,7 +87,7 @@ export async function probe(
 /** Moves these tensors strongly and no others; resolves to the number of weights that changed. */
 async function move(bath: Thermostat, tensors: readonly Tensor[]): Promise<number> {
   for (const settings of STRONG) {
-    bath.configure({ ...settings, only: tensors.map((tensor) => tensor.name) });
+    bath.configure(noiseOf({ ...settings, only: tensors.map((tensor) => tensor.name) }));
     const { changed } = await bath.draw();
     if (changed > 0) return changed;
   }
@@ -99,7 +95,7 @@ async function move(bath: Thermostat, tensors: readonly Tensor[]): Promise<numbe
 }
 
 /** Whether the engine computes with these tensors as they are now, in every place where it uses them. */
-async function sees(engine: EngineModel, bath: Thermostat, moved: readonly Tensor[], context: readonly number[], clean: Logits) {
+async function sees(engine: Engine, bath: Thermostat, moved: readonly Tensor[], context: readonly number[], clean: Logits) {
   const now = await engine.logits(context);
   if (equal(clean, now)) return false;
   const embedding = moved.find((tensor) => tensor.name === "token_embd.weight");

@@ -13,7 +13,7 @@ export interface Skipped {
 
 export interface ChooseOptions {
   /** Globs of tensor names; default all. */
-  readonly only?: readonly string[];
+  readonly only?: readonly string[] | undefined;
   /** Leave tensors of unsupported types alone instead of refusing. */
   readonly skipUnsupported?: boolean;
 }

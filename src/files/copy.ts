@@ -5,10 +5,11 @@ import { chmod, copyFile, type FileHandle, open, statfs } from "node:fs/promises
 import { BrownianError } from "../errors.js";
 import { asFileError } from "./file-errors.js";
 
+/** How long work is watched and stopped. */
 export interface Watch {
-  readonly signal?: AbortSignal;
-  /** Called with bytes done and bytes in all. */
-  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal | undefined;
+  /** Called with bytes done and bytes in all, now and then. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 const PIECE = 4 << 20;

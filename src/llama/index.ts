@@ -1,8 +1,7 @@
 // brownian/llama: language models that write with moving weights.
 
 export { type CompareOptions, type Comparison, type ComparisonSettings, compare } from "../compare/index.js";
-export { describeEngine, type Seen } from "../engine/node-llama-cpp.js";
-export type { Probe, TensorClass } from "../engine/probe.js";
+export { describeEngine, type EngineName, type Probe, type Seen, type TensorClass } from "../engine/index.js";
 export { type CalibrateOptions, calibrate } from "./calibrate.js";
 export {
   type Expected,
@@ -11,8 +10,10 @@ export {
   type LoadOptions,
   loadModel,
   Model,
+  type SamplingOptions,
   type ScoreOptions,
   type UncertainToken,
   type Uncertainty,
   type UncertaintyOptions,
+  type WindowOptions,
 } from "./model.js";

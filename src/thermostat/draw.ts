@@ -1,22 +1,22 @@
 // One draw over the tensors of a model: what Thermostat does at every draw and perturbFile does once.
 
+import { BrownianError } from "../errors.js";
 import {
   chooseTensors,
-  type Importance,
   type ModelFile,
   type Mover,
   type MoverWatch,
   type Reader,
-  readImatrix,
   type Skipped,
   type Tensor,
   type TensorMove,
   tensorRms,
+  type Watch,
 } from "../files/index.js";
 import { makeMove, supportedFormat } from "../lattice/perturb.js";
 import { streamKey } from "../noise/index.js";
-import { type TensorSigma, tensorSigma } from "./scales/index.js";
-import type { CheckedSettings, Watch } from "./settings.js";
+import type { CheckedNoise } from "./noise.js";
+import type { SigmaOf, TensorSigma } from "./scales/index.js";
 
 /** What a draw did to one tensor. */
 export interface TensorDrawn {
@@ -26,7 +26,7 @@ export interface TensorDrawn {
   readonly changed: number;
 }
 
-/** What is measured of the tensors of a model: their RMS, which never changes (it is the pristine model's), and importance matrices. */
+/** What is found out once of a model: the RMS of its tensors, which never changes (it is the pristine model's), and the rules of scales. */
 export class Measures {
   private readonly known = new Map<string, Promise<unknown>>();
   constructor(
@@ -38,9 +38,9 @@ export class Measures {
     return this.once(`rms ${tensor.name}`, () => tensorRms(this.mover, tensor));
   }
 
-  /** The importance matrix at a path, by tensor name. */
-  imatrix(path: string): Promise<ReadonlyMap<string, Importance>> {
-    return this.once(`imatrix ${path}`, () => readImatrix(path, this.model));
+  /** How sigma becomes a tensor's, by the noise's scale. */
+  sigmaOf(noise: CheckedNoise): Promise<SigmaOf> {
+    return this.once(`scale ${noise.scale} ${noise.file}`, () => noise.open(this.model));
   }
 
   private once<T>(what: string, measure: () => Promise<T>): Promise<T> {
@@ -53,12 +53,9 @@ export class Measures {
   }
 }
 
-/** The tensors that these settings move, and those left alone with the reason. */
-export function choose(model: ModelFile, settings: CheckedSettings): { chosen: readonly Tensor[]; skipped: readonly Skipped[] } {
-  return chooseTensors(model, {
-    ...(settings.only !== undefined && { only: settings.only }),
-    skipUnsupported: settings.skipUnsupported,
-  });
+/** The tensors that this noise moves, and those left alone with the reason. */
+export function choose(model: ModelFile, noise: CheckedNoise): { chosen: readonly Tensor[]; skipped: readonly Skipped[] } {
+  return chooseTensors(model, noise);
 }
 
 /** How a tensor is to move; its sigma may be 0. */
@@ -68,24 +65,27 @@ export interface PlannedMove {
   readonly move: TensorMove;
 }
 
-/** The moves of a tensor at a tick, by these settings. */
+/** The move of a tensor at a tick at which the noise's dial stands at `dial`. @throws BrownianError usage where that is beyond float32 */
 export async function planMove(
   tensor: Tensor,
-  settings: CheckedSettings,
+  noise: CheckedNoise,
+  dial: number,
   tick: number,
   measures: Measures,
 ): Promise<PlannedMove> {
-  const { scale, imatrix } = settings;
-  const sigma = await tensorSigma(scale, settings.sigma, {
-    tensor,
-    rms: () => measures.rms(tensor),
-    importance: async () => (imatrix === undefined ? undefined : (await measures.imatrix(imatrix)).get(tensor.name)),
-  });
+  const sigmaOf = await measures.sigmaOf(noise);
+  const exact = await sigmaOf(dial, { tensor, rms: () => measures.rms(tensor) });
+  const sigma = { ...exact, sigma: Math.fround(exact.sigma) };
+  if (!Number.isFinite(sigma.sigma))
+    throw new BrownianError(
+      "usage",
+      `sigma ${dial} (${noise.scale}) is beyond float32 on tensor ${tensor.name}: take a smaller one.`,
+    );
   const move = makeMove(supportedFormat(tensor.type, `tensor ${tensor.name}: `), {
     ...sigma,
-    key: streamKey(settings.seed, tensor.name),
+    key: streamKey(noise.seed, tensor.name),
     tick,
-    rounding: settings.rounding,
+    rounding: noise.rounding,
     index: 0,
     steps: null,
     rowLength: 1,
@@ -97,7 +97,7 @@ export async function planMove(
 export async function* drawTensors(
   mover: Pick<Mover, "perturb" | "restore">,
   tensors: readonly Tensor[],
-  settings: CheckedSettings,
+  noise: CheckedNoise,
   tick: number,
   measures: Measures,
   watch: Watch = {},
@@ -105,7 +105,7 @@ export async function* drawTensors(
   const moverWatch = watchOver(tensors, watch);
   for (const tensor of tensors) {
     watch.signal?.throwIfAborted();
-    const { sigma, move } = await planMove(tensor, settings, tick, measures);
+    const { sigma, move } = await planMove(tensor, noise, noise.at(tick), tick, measures);
     if (sigma.sigma === 0) {
       await mover.restore(tensor, moverWatch);
       yield { tensor, sigma, changed: 0 };

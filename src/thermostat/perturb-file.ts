@@ -1,13 +1,13 @@
 // A moved copy of a model file, once: what `brownian perturb` does.
 
-import { openWriter, readImatrix, readModel, type Skipped, writeWhole } from "../files/index.js";
+import { openWriter, readModel, type Skipped, type Watch, writeWhole } from "../files/index.js";
 import { selection } from "../kernels/select.js";
 import { choose, drawTensors, Measures, type TensorDrawn } from "./draw.js";
-import { checkSettings, type NoiseSettings, type Watch } from "./settings.js";
+import { type NoiseSettings, noiseOf } from "./noise.js";
 
 export interface PerturbFileOptions extends NoiseSettings, Watch {
   /** Default 0. */
-  readonly tick?: number;
+  readonly tick?: number | undefined;
 }
 
 export interface FilePerturbed {
@@ -25,19 +25,19 @@ export interface FilePerturbed {
  * const { weights, changed } = await perturbFile("model.gguf", "moved.gguf", { sigma: 0.05, seed: 7n });
  */
 export async function perturbFile(input: string, output: string, options: PerturbFileOptions): Promise<FilePerturbed> {
-  const settings = checkSettings(options);
+  const noise = noiseOf(options);
   const model = await readModel(input);
-  const { chosen, skipped } = choose(model, settings);
-  if (settings.imatrix !== undefined) await readImatrix(settings.imatrix, model); // before the work of a copy
+  const { chosen, skipped } = choose(model, noise);
+  await noise.open(model); // before the work of a copy
   const resting = model.size - chosen.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const report = (done: number) => options.onProgress?.(done, model.size);
-  const signal = options.signal && { signal: options.signal };
+  const { signal } = options;
   return writeWhole(output, input, async (partial) => {
     const writer = await openWriter(partial, model, selection().kernels);
     try {
       let copied = 0;
       await writer.copyRest(chosen, {
-        ...signal,
+        signal,
         onBytes: (bytes) => {
           copied += bytes;
           report(copied);
@@ -45,8 +45,8 @@ export async function perturbFile(input: string, output: string, options: Pertur
       });
       const measures = new Measures(writer, model);
       const tensors: TensorDrawn[] = [];
-      const watch = { ...signal, onProgress: (done: number) => report(resting + done) };
-      for await (const drawn of drawTensors(writer, chosen, settings, options.tick ?? 0, measures, watch)) tensors.push(drawn);
+      const watch = { signal, onProgress: (done: number) => report(resting + done) };
+      for await (const drawn of drawTensors(writer, chosen, noise, options.tick ?? 0, measures, watch)) tensors.push(drawn);
       return {
         tensors,
         skipped,

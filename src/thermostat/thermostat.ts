@@ -7,34 +7,22 @@ import {
   type ModelFile,
   type Mover,
   openMover,
-  readImatrix,
   readModel,
   type Skipped,
   type Tensor,
+  type Watch,
 } from "../files/index.js";
 import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
 import { collisionThreshold } from "../lattice/collide.js";
+import { Ahead } from "./ahead.js";
 import { choose, Measures, type PlannedMove, planMove, watchOver } from "./draw.js";
-import { type Bath, type Drawn, type Dynamics, dynamicsNamed } from "./dynamics/index.js";
-import { type Schedule, sigmaAt } from "./schedule.js";
-import { type CheckedSettings, checkSettings, type NoiseSettings, type Watch } from "./settings.js";
-
-export interface ThermostatSettings extends Omit<NoiseSettings, "sigma"> {
-  /** Standard deviation of the noise on a weight, in units of `scale`, at least 0: a number, or a function of the tick. */
-  readonly sigma: number | Schedule;
-  /** How the noise evolves over ticks; default "quenched". */
-  readonly dynamics?: string;
-  /** Correlation time in ticks, above 0; default 32. */
-  readonly tau?: number;
-}
-
-/** Correlation time in ticks, unless told otherwise. */
-export const DEFAULT_TAU = 32;
+import type { Bath, Drawn, Dynamics } from "./dynamics/index.js";
+import { CheckedNoise, noiseOf, type ThermostatSettings } from "./noise.js";
 
 export interface ThermostatOptions extends ThermostatSettings, Watch {
   /** Folder of the live copy; default: BROWNIAN_SCRATCH, or a folder of our own in the system's temporary directory. */
-  readonly scratch?: string;
+  readonly scratch?: string | undefined;
 }
 
 /**
@@ -51,20 +39,16 @@ export class Thermostat {
    * @throws BrownianError for anything wrong with the file, the settings or the disk; no copy is left then.
    */
   static async open(path: string, options: ThermostatOptions, kernels: Kernels = selection().kernels): Promise<Thermostat> {
-    const { settings, rule } = checked(options);
+    const noise = noiseOf(options);
     const model = await readModel(path);
-    const { chosen, skipped } = choose(model, settings);
-    if (settings.imatrix !== undefined) await readImatrix(settings.imatrix, model); // before the work of a copy
-    const copy = await LiveCopy.create(model, {
-      ...(options.scratch !== undefined && { dir: options.scratch }),
-      ...(options.signal !== undefined && { signal: options.signal }),
-      ...(options.onProgress !== undefined && { onProgress: options.onProgress }),
-    });
+    choose(model, noise); // before the work of a copy, as what the scale's file says
+    await noise.open(model);
+    const copy = await LiveCopy.create(model, { dir: options.scratch, signal: options.signal, onProgress: options.onProgress });
     let mover: Mover | undefined;
     try {
       mover = await openMover(copy.path, model.path, kernels);
-      const bath = new Thermostat(model, copy, mover, options, settings, rule, chosen, skipped);
-      if (settings.sigma > 0) await bath.start(options);
+      const bath = new Thermostat(model, copy, mover, noise);
+      if (noise.at(0) > 0) await bath.start(options);
       return bath;
     } catch (error) {
       await mover?.close();
@@ -81,9 +65,10 @@ export class Thermostat {
   private last: Drawn = { weights: 0, changed: 0 };
   /** The live weights are no draw: how many differ has to be counted. */
   private free = false;
-  /** Ticks that are being made ready, in their order. */
-  private ahead: Ahead[] = [];
-  private planned: { settings: CheckedSettings; sigma: number; moves: readonly PlannedMove[] } | undefined;
+  private readonly ahead: Ahead;
+  private planned: { noise: CheckedNoise; sigma: number; moves: readonly PlannedMove[] } | undefined;
+  private chosen: readonly Tensor[];
+  private leftAlone: readonly Skipped[];
   private closed = false;
   /** The end of the last operation: one writes at a time. */
   private turn: Promise<unknown> = Promise.resolve();
@@ -92,13 +77,13 @@ export class Thermostat {
     readonly model: ModelFile,
     private readonly copy: LiveCopy,
     private readonly mover: Mover,
-    private options: ThermostatSettings,
-    private settings: CheckedSettings,
-    private rule: Dynamics,
-    private chosen: readonly Tensor[],
-    private leftAlone: readonly Skipped[],
+    private noise: CheckedNoise,
   ) {
     this.measures = new Measures(mover, model);
+    this.ahead = new Ahead(mover);
+    const { chosen, skipped } = choose(model, noise);
+    this.chosen = chosen;
+    this.leftAlone = skipped;
   }
 
   /** The file that moves; what an engine is to map. */
@@ -123,17 +108,14 @@ export class Thermostat {
 
   /** How the noise evolves over ticks. */
   get dynamics(): Dynamics {
-    return this.rule;
+    return this.noise.dynamics;
   }
 
   /** Sets the dials for the draws and ticks that follow; nothing is written. Settings not given stay. */
-  configure(settings: Partial<ThermostatSettings>): void {
-    const options = { ...this.options, ...settings };
-    const { settings: checkedNow, rule } = checked(options);
-    const { chosen, skipped } = choose(this.model, checkedNow);
-    this.options = options;
-    this.settings = checkedNow;
-    this.rule = rule;
+  configure(settings: CheckedNoise | Partial<ThermostatSettings>): void {
+    const noise = settings instanceof CheckedNoise ? settings : this.noise.with(settings);
+    const { chosen, skipped } = choose(this.model, noise);
+    this.noise = noise;
     this.chosen = chosen;
     this.leftAlone = skipped;
   }
@@ -167,14 +149,14 @@ export class Thermostat {
 
   /** Takes the bath to tick 0, by its dynamics. */
   async start(watch: Watch = {}): Promise<void> {
-    await this.rule.start(this.bath(watch));
+    await this.noise.dynamics.start(this.bath(watch));
     this.now = 0;
   }
 
   /** One step of time, by the dynamics. After an aborted one, start anew or restore. */
   async tick(watch: Watch = {}): Promise<Drawn> {
     const next = this.now + 1;
-    const drawn = await this.rule.step(this.bath(watch), next, this.options.tau ?? DEFAULT_TAU);
+    const drawn = await this.noise.dynamics.step(this.bath(watch), next, this.noise.tau);
     this.now = next;
     return drawn;
   }
@@ -200,10 +182,11 @@ export class Thermostat {
       draw: (tick) => this.draw(tick, watch),
       collide: (tick, probability) =>
         this.step(tick, async (moves) => {
-          const threshold = collisionThreshold(probability);
-          const apply = await this.takeAhead(tick, threshold);
-          const changed = apply?.() ?? (await this.mover.collide(moves, tick, threshold, watchOver(this.chosen, watch)));
-          this.prepare(tick, threshold);
+          const colliding = { threshold: collisionThreshold(probability), noise: this.noise };
+          const apply = await this.ahead.take(tick, colliding);
+          const changed =
+            apply?.() ?? (await this.mover.collide(moves, tick, colliding.threshold, watchOver(this.chosen, watch)));
+          this.ahead.goOn(tick, colliding, this.weights, (next) => this.plan(next));
           return changed;
         }),
       diffuse: (tick, factor) =>
@@ -216,10 +199,11 @@ export class Thermostat {
         }),
       evolve: (tick, law, strength) =>
         this.step(tick, async (moves) => {
-          if (this.settings.rounding !== "matched")
+          const { rounding, dynamics } = this.noise;
+          if (rounding !== "matched")
             throw new BrownianError(
               "usage",
-              `The dynamics ${this.rule.name} has its own rounding: leave out rounding ${this.settings.rounding}.`,
+              `The dynamics ${dynamics.name} has its own rounding: leave out rounding ${rounding}.`,
             );
           const over = watchOver(this.chosen, watch);
           return changesIn(moves, watch, ({ tensor, move }) => this.mover.evolve(tensor, { ...move, tick }, law, strength, over));
@@ -240,35 +224,13 @@ export class Thermostat {
     });
   }
 
-  /** Has the collisions of the ticks after `tick` made ready while whoever looks at the weights is busy with these. */
-  private prepare(tick: number, threshold: number): void {
-    if (this.mover.prepareCollide === undefined) return;
-    const { settings } = this;
-    const colliding = (this.weights * threshold) / 2 ** 32;
-    const most = typeof this.options.sigma === "function" || colliding > FEW_WEIGHTS ? 1 : TICKS_AHEAD;
-    if (this.ahead.length > most / 2) return; // several at a time: to wake the background takes time too
-    for (let next = (this.ahead.at(-1)?.tick ?? tick) + 1; next <= tick + most; next++) {
-      const ready = this.plan(next).then((moves) => this.mover.prepareCollide?.(moves, next, threshold));
-      ready.catch(() => undefined); // said when it is asked for, if it is
-      this.ahead.push({ tick: next, threshold, settings, ready });
-    }
-  }
-
-  /** What was made ready for this tick, if it was. */
-  private async takeAhead(tick: number, threshold: number): Promise<(() => number | undefined) | undefined> {
-    const next = this.ahead.shift();
-    if (next?.tick === tick && next.threshold === threshold && next.settings === this.settings) return next.ready;
-    this.ahead = []; // of another time, or by other dials
-    return undefined;
-  }
-
-  /** The moves of a tick, but for the tick. Made anew only when sigma or the settings changed: ticks are to take no time. */
+  /** The moves of a tick, but for the tick. Made anew only when sigma or the noise changed: ticks are to take no time. */
   private async plan(tick: number): Promise<readonly PlannedMove[]> {
-    const sigma = sigmaAt(this.options.sigma, tick);
-    if (this.planned?.settings !== this.settings || this.planned.sigma !== sigma) {
-      const settings = { ...this.settings, sigma };
-      const moves = await Promise.all(this.chosen.map((tensor) => planMove(tensor, settings, tick, this.measures)));
-      this.planned = { settings: this.settings, sigma, moves };
+    const { noise } = this;
+    const sigma = noise.at(tick);
+    if (this.planned?.noise !== noise || this.planned.sigma !== sigma) {
+      const moves = await Promise.all(this.chosen.map((tensor) => planMove(tensor, noise, sigma, tick, this.measures)));
+      this.planned = { noise, sigma, moves };
     }
     return this.planned.moves;
   }
@@ -291,7 +253,7 @@ export class Thermostat {
     if (this.closed) return;
     this.closed = true;
     await this.turn.catch(() => undefined);
-    for (const { ready } of this.ahead) await ready.catch(() => undefined);
+    await this.ahead.settled();
     await this.mover.close();
     await this.copy.dispose();
   }
@@ -330,25 +292,4 @@ async function changesIn(
     }
   }
   return changed;
-}
-
-/** A tick whose collisions are being made ready, by these dials; `ready` resolves when that has begun. */
-interface Ahead {
-  readonly tick: number;
-  readonly threshold: number;
-  readonly settings: CheckedSettings;
-  readonly ready: Promise<(() => number | undefined) | undefined>;
-}
-
-/** Ticks that are made ready ahead where little collides in each: an engine's next token may come sooner than one of them is done. */
-const TICKS_AHEAD = 8;
-const FEW_WEIGHTS = 1e6;
-
-/** The settings at tick 0, and the dynamics. @throws BrownianError usage */
-function checked(options: ThermostatSettings): { settings: CheckedSettings; rule: Dynamics } {
-  const { tau } = options;
-  if (tau !== undefined && !(typeof tau === "number" && tau > 0 && tau <= Number.MAX_VALUE))
-    throw new BrownianError("usage", `tau must be a number of ticks above 0, but is ${String(tau)}.`);
-  const settings = checkSettings({ ...options, sigma: sigmaAt(options.sigma, 0) });
-  return { settings, rule: dynamicsNamed(options.dynamics ?? "quenched") };
 }

@@ -4,7 +4,7 @@ import { copyFile, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { EngineModel } from "../../src/engine/node-llama-cpp.js";
+import type { Engine } from "../../src/engine/interface.js";
 import { probe } from "../../src/engine/probe.js";
 import { readModel, type Tensor } from "../../src/files/index.js";
 import { loadModel } from "../../src/llama/index.js";
@@ -25,13 +25,13 @@ function engineThat(
   bath: Thermostat,
 ) {
   const tensors = new Map(bath.model.tensors.map((tensor) => [tensor.name, tensor]));
-  const engine: Pick<EngineModel, "name" | "tokenize" | "logits"> = {
+  const engine: Pick<Engine, "name" | "tokenize" | "logits"> = {
     name: "a model",
     tokenize: () => [1, 5, 6, 7, 8],
     logits: async (context) =>
       new Map(reads(await readFile(bath.livePath), tensors, context).map((bytes, i) => [i, checksum(bytes)])),
   };
-  return engine as EngineModel;
+  return engine as Engine;
 }
 const checksum = (bytes: Buffer) => createHash("md5").update(bytes).digest().readUInt32LE();
 /** Whether the live file is the model, byte for byte. */

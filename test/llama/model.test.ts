@@ -261,6 +261,7 @@ describe("refusals", () => {
     [{ threads: 0 }, /threads/],
     [{ contextSize: 1.5 }, /contextSize/],
     [{ contextSize: 512 }, /contextSize is 512.* trained on 256/],
+    [{ engine: "abacus" as "node-llama-cpp" }, /engine must be one of node-llama-cpp, but is "abacus"/],
   ])("of loading with %o", async (options, message) => {
     await expect(loadModel(file("Q8_0"), { threads: 1, scratch, ...options })).rejects.toMatchObject({
       code: "usage",

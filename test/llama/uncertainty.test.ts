@@ -123,6 +123,14 @@ describe("the embedded model", () => {
     expect(alone.tokens.slice(-read.tokens.length)).toEqual(read.tokens);
   });
 
+  it("reads with members that the engine has to load", async () => {
+    const dead = await loadModel("models/fairytales-3M-Q4_0.gguf", { threads: 1, scratch });
+    const { text, tokens } = await dead.uncertainty(PROMPT, { ...few, sigma: 0.1, skipUnsupported: true });
+    expect(text).toBe((await dead.complete(PROMPT, { maxTokens: 12 })).text);
+    expect(tokens.every(({ information }) => information > 0)).toBe(true);
+    await dead.dispose();
+  });
+
   it("refuses what it cannot read, and stops when told to", async () => {
     for (const wrong of [{ members: 0 }, { members: 1.5 }, { sigma: Number.NaN }, { maxTokens: 0 }, { text: "" }])
       await expect(model.uncertainty(PROMPT, wrong)).rejects.toMatchObject({ code: "usage" });

@@ -16,7 +16,7 @@ const ELSEWHERE = "name another folder with --scratch (or BROWNIAN_SCRATCH).";
 
 export interface LiveCopyOptions extends Watch {
   /** The scratch folder; default: BROWNIAN_SCRATCH, else a folder of our own in the system's temporary directory. */
-  readonly dir?: string;
+  readonly dir?: string | undefined;
 }
 
 /**

@@ -16,9 +16,9 @@ import { writeFully } from "../copy.js";
 import { asFileError } from "../file-errors.js";
 
 export interface MoverWatch {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called with the bytes done since the last call. */
-  readonly onBytes?: (bytes: number) => void;
+  readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
 /** The move of a whole tensor. */

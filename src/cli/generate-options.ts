@@ -1,0 +1,89 @@
+// The flags of brownian generate.
+
+import { type Command, Option } from "commander";
+import { DYNAMICS } from "../thermostat/dynamics/index.js";
+import { exponential, linear } from "../thermostat/schedule.js";
+import { addNoiseOptions, type NoiseOptions, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
+
+export interface Options extends NoiseOptions {
+  readonly model?: string;
+  readonly sigma?: number[];
+  readonly weightTemperature?: number;
+  readonly force?: boolean;
+  readonly dynamics: string;
+  readonly tau?: number;
+  readonly anneal?: "linear" | "exponential";
+  readonly sigmaEnd?: number;
+  readonly recompute?: boolean;
+  readonly promptWeights: "moving" | "clean";
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly seed?: bigint;
+  readonly samples: number;
+  readonly maxTokens: number;
+  readonly sideBySide?: boolean;
+  readonly uncertainty?: boolean;
+  readonly members?: number;
+  readonly threads?: number;
+  readonly context?: number;
+  readonly gpuLayers?: number;
+  readonly scratch?: string;
+  readonly json?: boolean;
+}
+
+export const DEFAULT_SIGMA = 0.05;
+/** How sigma goes to its end. */
+export const ANNEALING = { linear, exponential };
+
+export function addGenerateOptions(command: Command): Command {
+  command
+    .option("-m, --model <file>", "GGUF model (default: the one that ships with brownian)")
+    .option(
+      "-s, --sigma <numbers>",
+      `noise on the weights, in units of --scale; several with commas (default: ${DEFAULT_SIGMA})`,
+      parseNumbers,
+    )
+    .option(
+      "--weight-temperature <T>",
+      "instead of sigma: as surprising as softmax at T, by the model's calibration",
+      parseNumber,
+    )
+    .option("--force", "with --weight-temperature, also where moving weights break the model")
+    .addOption(
+      new Option("-d, --dynamics <name>", "how the noise evolves over tokens").choices(Object.keys(DYNAMICS)).default("quenched"),
+    )
+    .option("--tau <tokens>", "correlation time of the noise (default: 32)", parseNumber)
+    .addOption(
+      new Option("--anneal <how>", "let sigma go to --sigma-end while the text is written").choices(Object.keys(ANNEALING)),
+    )
+    .option("--sigma-end <number>", "where --anneal ends, at --max-tokens (default: a tenth of sigma)", parseNumber)
+    .option("--recompute", "evaluate the whole context anew for every token, with the weights as they are then")
+    .addOption(
+      new Option("--prompt-weights <which>", "the weights that read the prompt").choices(["moving", "clean"]).default("moving"),
+    )
+    .option("-t, --temperature <number>", "softmax temperature at the output (default: 0, greedy)", parseNumber)
+    .option("--top-k <n>", "sample from the k likeliest tokens only", parseWhole)
+    .option("--top-p <p>", "sample from the likeliest tokens of total probability p only", parseNumber)
+    .option("--min-p <p>", "sample from tokens at least p times as likely as the likeliest only", parseNumber)
+    .option("--seed <n>", "of the weights and of softmax sampling (default: another one every time)", parseSeed)
+    .option("-n, --samples <n>", "texts to write for each sigma, with seeds counting up", parseWhole, 1)
+    .option("--max-tokens <n>", "tokens to write at most", parseWhole, 100)
+    .option("--side-by-side", "compare in columns: clean and greedy, softmax, and each sigma")
+    .option(
+      "--uncertainty",
+      "write with the clean weights, and underline what an ensemble of moved ones disagrees about; numbers with --json",
+    )
+    .option("--members <n>", "with --uncertainty: draws of the weights (default: 8)", parseWhole)
+    .option(
+      "--threads <n>",
+      "engine threads; no more than there are free cores (default: all physical cores but one)",
+      parseWhole,
+    )
+    .option("--context <n>", "tokens of context (default: the model's, at most 4096)", parseWhole)
+    .addOption(new Option("--gpu-layers <n>", "must be 0: weights on a GPU do not move").argParser(parseWhole).hideHelp())
+    .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
+    .option("--json", "print one JSON document");
+  return addNoiseOptions(command);
+}

@@ -1,0 +1,105 @@
+// How the texts of brownian generate are printed: one after the other as they are written, side by side, underlined, or as JSON.
+
+import chalk from "chalk";
+import { BrownianError } from "../errors.js";
+import type { GenerateOptions, Generation, Model, UncertainToken } from "../llama/index.js";
+import { type Column, sideBySide } from "../report/columns.js";
+import { percent, significant } from "../report/table.js";
+import { DISAGREEMENT, underlined } from "../report/underline.js";
+import { scaleOptions } from "../thermostat/scales/index.js";
+import type { Run } from "./generate-runs.js";
+
+/** What all texts have in common. */
+export type Common = Pick<GenerateOptions, "maxTokens"> & { readonly signal: AbortSignal };
+
+/** Writes the texts and prints them. */
+export type Print = (model: Model, prompt: string, runs: readonly Run[], common: Common) => Promise<void>;
+
+function summary({ tokens, tokensPerSecond, weights, changed, reloaded, stop }: Generation): string {
+  const speed = tokens > 1 ? `${Math.round(tokensPerSecond)} tokens/s` : `${tokens} token`;
+  const moved =
+    changed > 0 ? `${percent(changed / weights)} of ${significant(weights / 1e6)} M weights moved` : "no weight moved";
+  return [
+    speed,
+    moved,
+    ...(reloaded && changed > 0 ? ["model loaded again"] : []),
+    ...(stop === "context" ? ["context full"] : []),
+  ].join(", ");
+}
+
+export const printOneByOne: Print = async (model, prompt, runs, common) => {
+  for (const run of runs) {
+    if (common.signal.aborted) return;
+    if (runs.length > 1) process.stderr.write(`${chalk.bold(run.label)}\n`);
+    const pieces = model.generate(prompt, { ...run.options, ...common });
+    let next = await pieces.next(); // refusals come before the prompt is printed
+    process.stdout.write(chalk.dim(prompt));
+    for (; !next.done; next = await pieces.next()) process.stdout.write(next.value);
+    process.stdout.write("\n");
+    process.stderr.write(chalk.dim(`${summary(next.value)}\n${runs.length > 1 ? "\n" : ""}`));
+  }
+};
+
+export const printSideBySide: Print = async (model, prompt, runs, common) => {
+  const columns: Column[] = [];
+  for (const run of runs) {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${chalk.dim(`writing: ${run.label}`)}`);
+    const generation = await model.complete(prompt, { ...run.options, ...common });
+    if (common.signal.aborted) break;
+    columns.push({
+      head: chalk.bold(run.label),
+      body: chalk.dim(prompt) + generation.text,
+      foot: chalk.cyan(summary(generation)),
+    });
+  }
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  process.stdout.write(`${sideBySide(columns, process.stdout.columns ?? 150)}\n`);
+};
+
+export const printJson: Print = async (model, prompt, runs, common) => {
+  const texts = [];
+  for (const run of runs) {
+    if (common.signal.aborted) break;
+    const { ids: _, ...generation } = await model.complete(prompt, { ...run.options, ...common });
+    const { sigma, label } = run;
+    const { scale, rounding, dynamics, tau, temperature = 0, seed } = run.options;
+    const noise = { label, sigma, scale, ...scaleOptions(run.options), rounding, dynamics, tau };
+    texts.push({ ...noise, temperature, seed: String(seed), ...generation });
+  }
+  process.stdout.write(`${JSON.stringify({ model: model.path, prompt, texts }, null, 2)}\n`);
+  if (texts.length === 0) throw new BrownianError("aborted", "Interrupted before the first text.");
+};
+
+/** The clean model's texts, with what `members` moved ones disagree about underlined. */
+export function printUncertainty(members: number | undefined): Print {
+  return async (model, prompt, runs, common) => {
+    for (const { label, sigma, options } of runs) {
+      const { members: drawn, tokens } = await model.uncertainty(prompt, { ...options, sigma, members, ...common });
+      if (runs.length > 1) process.stderr.write(`${chalk.bold(label)}\n`);
+      process.stdout.write(`${chalk.dim(prompt)}${underlined(tokens)}\n`);
+      const nats = (of: (token: UncertainToken) => number) =>
+        significant(tokens.reduce((sum, token) => sum + of(token), 0) / Math.max(1, tokens.length));
+      const most = tokens.reduce<UncertainToken | undefined>((a, b) => (a && a.information >= b.information ? a : b), undefined);
+      process.stderr.write(
+        chalk.dim(
+          `${drawn} members, a token: ${nats((t) => t.information)} nats of disagreement within ${nats((t) => t.total)} of uncertainty` +
+            `${most ? `; most at "${most.text.trim()}" (${significant(most.information)})` : ""}; underlined from ${DISAGREEMENT.more} times the mean on\n`,
+        ),
+      );
+    }
+  };
+}
+
+/** The same in numbers. */
+export function printUncertaintyJson(members: number | undefined): Print {
+  return async (model, prompt, runs, common) => {
+    const texts = [];
+    for (const { label, sigma, options } of runs) {
+      const read = await model.uncertainty(prompt, { ...options, sigma, members, ...common });
+      const { scale, rounding, temperature = 0, seed } = options;
+      const noise = { label, sigma, scale, ...scaleOptions(options), rounding };
+      texts.push({ ...noise, temperature, seed: String(seed), ...read });
+    }
+    process.stdout.write(`${JSON.stringify({ model: model.path, prompt, texts }, null, 2)}\n`);
+  };
+}

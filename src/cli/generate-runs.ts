@@ -1,0 +1,66 @@
+// The texts that brownian generate is to write: with which sigma, which seed, and what each is called.
+
+import type { GenerateOptions, SamplingOptions } from "../llama/index.js";
+import { significant } from "../report/table.js";
+import { SCALES } from "../thermostat/scales/index.js";
+import { ANNEALING, DEFAULT_SIGMA, type Options } from "./generate-options.js";
+import { noiseSettings } from "./options.js";
+
+/** One text to write. */
+export interface Run {
+  readonly label: string;
+  /** At the beginning. */
+  readonly sigma: number;
+  readonly options: GenerateOptions;
+}
+
+/** What is put side by side unless told otherwise: about one token in ten, five and three differs (models/README.md). */
+const SIDE_BY_SIDE_SIGMAS = [0.05, 0.1, 0.2];
+const SIDE_BY_SIDE_TEMPERATURE = 0.8;
+
+/** The texts of a plain run: each sigma with each seed. */
+export function samples(options: Options, seed: bigint): Run[] {
+  const sigmas = options.sigma ?? [DEFAULT_SIGMA];
+  return sigmas.flatMap((sigma) => seeds(seed, options.samples).map((one) => moving(options, sigma, one, samplingOf(options))));
+}
+
+/** The texts of a side-by-side run: without noise, with dice at the output, with moving weights. */
+export function comparison(options: Options, seed: bigint): Run[] {
+  const temperature = options.temperature ?? SIDE_BY_SIDE_TEMPERATURE;
+  const clean: Run = { label: "greedy", sigma: 0, options: { seed } };
+  const softmax = seeds(seed, options.samples).map(
+    (one): Run => ({
+      label: `T = ${significant(temperature)}, seed ${one}`,
+      sigma: 0,
+      options: { ...samplingOf(options), temperature, seed: one },
+    }),
+  );
+  const sigmas = options.sigma ?? SIDE_BY_SIDE_SIGMAS;
+  const weights = sigmas.flatMap((sigma, i) =>
+    seeds(seed + BigInt(i * options.samples), options.samples).map((one) => moving(options, sigma, one, {})),
+  );
+  return [clean, ...softmax, ...weights];
+}
+
+function moving(options: Options, sigma: number, seed: bigint, sampling: SamplingOptions): Run {
+  const { dynamics, promptWeights, tau, recompute } = options;
+  const times = tau === undefined ? "" : `(${significant(tau)})`;
+  const how = dynamics === "quenched" ? "" : `, ${dynamics}${times}`;
+  const end = options.sigmaEnd ?? sigma / 10;
+  const anneal = options.anneal && ANNEALING[options.anneal](sigma, end, options.maxTokens);
+  const dice = sampling.temperature ? `, T = ${significant(sampling.temperature)}` : "";
+  const { unit } = SCALES[options.scale];
+  return {
+    label: `σ = ${significant(sigma)}${anneal ? ` to ${significant(end)}` : ""}${unit}${how}${dice}, seed ${seed}`,
+    sigma,
+    options: { ...sampling, ...noiseSettings(options), sigma: anneal ?? sigma, dynamics, promptWeights, tau, recompute, seed },
+  };
+}
+
+function samplingOf({ temperature, topK, topP, minP }: Options): SamplingOptions {
+  return { temperature, topK, topP, minP };
+}
+
+function seeds(first: bigint, count: number): bigint[] {
+  return Array.from({ length: count }, (_, i) => first + BigInt(i));
+}

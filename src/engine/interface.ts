@@ -1,0 +1,95 @@
+// What an engine is: it multiplies with the weights as they lie in a file that others write to, and turns tokens into tokens. Each is one file
+// beside this one and one line in index.ts. Types alone: pages take them from here, too.
+
+/** An engine that continues texts. `Text` is what it goes on from and `Piece` what it hands over: tokens, or text where it keeps those to itself. */
+export interface WritingEngine<Text, Piece, How extends Dice> {
+  /** The continuation, computed one piece at a time and nothing ahead: a write to the weights between two is seen by the next. Ends at the end of text. */
+  continue(text: Text, how: How): AsyncGenerator<Piece, unknown>;
+}
+
+/** What every engine samples by, at the output. */
+export interface Dice {
+  /** 0: greedy. */
+  readonly temperature: number;
+  /** 32 bits. */
+  readonly seed: number;
+}
+
+/** The engine's own sampling. */
+export interface Sampling extends Dice {
+  /** 0: all tokens. */
+  readonly topK: number;
+  /** 1: all tokens. */
+  readonly topP: number;
+  /** 0: all tokens. */
+  readonly minP: number;
+  /** A token that ends texts is written like any other. */
+  readonly yieldEogToken: boolean;
+}
+
+/** What the engine thought of one token. */
+export interface Seen {
+  /** ln p of the token, given those before it. */
+  readonly logProbability: number;
+  /** Whether no token was likelier. */
+  readonly likeliest: boolean;
+}
+
+/** A model as an engine has it loaded: tokens in, tokens and logits out, one sequence. All errors are engine-failed unless said otherwise. */
+export interface Engine extends WritingEngine<readonly number[], number, Sampling> {
+  /** What the user calls the model: the engine has the live file. */
+  readonly name: string;
+  /** Tokens. */
+  readonly contextSize: number;
+  /** The token that every text begins with, where the model has one. */
+  readonly beginning: number | null;
+  /** The tokens of a text, with the token that begins every text where the model has one; none for "" where it has not. */
+  tokenize(text: string): number[];
+  /** The text of `tokens` as it reads on after `preceding`: with the spaces that the tokenizer puts between them. */
+  text(tokens: readonly number[], preceding: readonly number[]): string;
+  /** Forgets every token: the key/value cache holds what earlier weights computed. */
+  reset(): Promise<void>;
+  /**
+   * The continuation of `tokens` where `pick` chooses: it is given the logits of the whole vocabulary, in an array that is used again for the
+   * next token. A token that ends texts ends this one unless sampling lets it be written.
+   */
+  choose(tokens: readonly number[], pick: (logits: Float32Array) => number, sampling: Sampling): AsyncGenerator<number, unknown>;
+  /** Evaluates tokens with the present weights, and writes none: the context that `continue` then goes on from. */
+  read(tokens: readonly number[]): Promise<void>;
+  /**
+   * The logits after each of `tokens`, no more than the context holds, evaluated afresh: visit(i, logits) with the logits of all tokens of the
+   * vocabulary after token i. The array is used again for the next. In one go, unless there is something to do between two tokens.
+   */
+  score(
+    tokens: readonly number[],
+    visit: (i: number, logits: Float32Array) => void,
+    between?: () => Promise<unknown>,
+  ): Promise<void>;
+  /** What the engine thinks of every token but the first, evaluated afresh. Without handing over logits, which takes several times as long. */
+  follow(tokens: readonly number[]): Promise<Seen[]>;
+  /** The logit of every token after `tokens`, evaluated afresh. */
+  logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>>;
+  dispose(): Promise<void>;
+}
+
+export interface EngineOptions {
+  /** Default: as many as may spin here (threads.ts): with one too many, writing is ten times slower. */
+  readonly threads?: number | undefined;
+  /** Tokens of context; default: what the model was trained on, at most {@link DEFAULT_CONTEXT}. */
+  readonly contextSize?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export const DEFAULT_CONTEXT = 4096;
+
+/** An engine before it has a model. */
+export interface EngineKind {
+  /**
+   * Loads the model file `path`, mapped into memory, so that it multiplies with what is written there.
+   * @param name what the user calls the model
+   * @throws BrownianError engine-missing, engine-failed (with the engine's message), usage (context size)
+   */
+  load(path: string, name: string, options: EngineOptions): Promise<Engine>;
+  /** Name, version and build. @throws BrownianError engine-missing, engine-failed */
+  describe(): Promise<{ name: string; llamaCpp: string; build: string; cores: number }>;
+}

@@ -1,0 +1,111 @@
+// The noise on the weights as one value: how strong, on which tensors, how it is put on the grid and how it evolves. Options are checked here,
+// once, where they enter; from then on the value travels whole. It never changes.
+
+import { BrownianError, checkChoice } from "../errors.js";
+import type { ModelFile } from "../files/index.js";
+import { Rounding } from "../laws/numbers.js";
+import { type Seed, seed64 } from "../noise/index.js";
+import { type Dynamics, dynamicsNamed } from "./dynamics/index.js";
+import { SCALES, type Scale, type ScaleOptions, type ScaleRule, type SigmaOf, scaleFile, scaleOptions } from "./scales/index.js";
+import { type Schedule, sigmaAt } from "./schedule.js";
+
+export interface NoiseSettings extends ScaleOptions {
+  /** Standard deviation of the noise on a weight, in units of `scale`; at least 0. */
+  readonly sigma: number;
+  /**
+   * What sigma is relative to: "rms" (default), the tensor's root mean square; "absolute", weight units; "step", the step of each block;
+   * "imatrix", the RMS again, shared among a tensor's input columns by how much activation comes through them.
+   */
+  readonly scale?: Scale | undefined;
+  /** How a move is put on the grid of codes; default "matched". */
+  readonly rounding?: Rounding | undefined;
+  /** Default 0. */
+  readonly seed?: Seed | undefined;
+  /** Globs of tensor names; default all. */
+  readonly only?: readonly string[] | undefined;
+  /** Leave tensors of unsupported types alone instead of refusing; they are reported. */
+  readonly skipUnsupported?: boolean | undefined;
+}
+
+export interface ThermostatSettings extends Omit<NoiseSettings, "sigma"> {
+  /** Standard deviation of the noise on a weight, in units of `scale`, at least 0: a number, or a function of the tick. */
+  readonly sigma: number | Schedule;
+  /** How the noise evolves over ticks; default "quenched". */
+  readonly dynamics?: string | undefined;
+  /** Correlation time in ticks, above 0; default 32. */
+  readonly tau?: number | undefined;
+}
+
+/** Correlation time in ticks, unless told otherwise. */
+export const DEFAULT_TAU = 32;
+
+/** The noise that these options ask for: defaults filled in, everything checked. @throws BrownianError usage */
+export function noiseOf(options: ThermostatSettings): CheckedNoise {
+  return new CheckedNoise(options);
+}
+
+/** Made by {@link noiseOf}. */
+export class CheckedNoise {
+  readonly sigma: number | Schedule;
+  readonly scale: Scale;
+  /** What the scale rests on, if on a file. */
+  readonly file: string | undefined;
+  readonly rounding: Rounding;
+  readonly seed: bigint;
+  readonly only: readonly string[] | undefined;
+  readonly skipUnsupported: boolean;
+  readonly dynamics: Dynamics;
+  /** Ticks. */
+  readonly tau: number;
+  private readonly files: ScaleOptions;
+
+  constructor(options: ThermostatSettings) {
+    const { only, tau = DEFAULT_TAU } = options;
+    if (!(typeof tau === "number" && tau > 0 && tau <= Number.MAX_VALUE))
+      throw new BrownianError("usage", `tau must be a number of ticks above 0, but is ${String(tau)}.`);
+    if (only !== undefined && (!Array.isArray(only) || only.length === 0))
+      throw new BrownianError("usage", "only must be a list of at least one glob; leave it out to move every tensor.");
+    this.scale = checkChoice("scale", options.scale ?? "rms", Object.keys(SCALES) as Scale[]);
+    this.rounding = checkChoice("rounding", options.rounding ?? "matched", Object.keys(Rounding) as Rounding[]);
+    this.files = scaleOptions(options);
+    this.file = scaleFile(this.scale, this.files);
+    this.rule.check?.(this.rounding);
+    sigmaAt(options.sigma, 0); // what is no sigma is refused now
+    this.sigma = options.sigma;
+    this.seed = seed64(options.seed ?? 0);
+    this.only = only && [...only];
+    this.skipUnsupported = options.skipUnsupported ?? false;
+    this.dynamics = dynamicsNamed(options.dynamics ?? "quenched");
+    this.tau = tau;
+    Object.freeze(this);
+  }
+
+  /** There is none: weights stay where they are. */
+  get off(): boolean {
+    return this.sigma === 0;
+  }
+
+  /** Sigma at a tick. @throws BrownianError usage where a schedule gives what is no sigma */
+  at(tick: number): number {
+    return sigmaAt(this.sigma, tick);
+  }
+
+  /** Equal where the draws of tick 0 are, on equal tensors. */
+  get key(): string {
+    return [this.at(0), this.scale, this.file, this.rounding, this.seed].join(" ");
+  }
+
+  /** How sigma becomes a tensor's; reads the file that the scale rests on. @throws BrownianError where that is wrong, or another model's */
+  open(model: ModelFile): Promise<SigmaOf> {
+    return this.rule.open(model, this.file ?? "");
+  }
+
+  /** This noise but for what is given. @throws BrownianError usage */
+  with(changes: Partial<ThermostatSettings>): CheckedNoise {
+    return new CheckedNoise({ ...this, ...this.files, dynamics: this.dynamics.name, ...changes });
+  }
+
+  private get rule(): ScaleRule {
+    return SCALES[this.scale];
+  }
+}
