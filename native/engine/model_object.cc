@@ -66,7 +66,8 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
     char description[256] = "";
     l.model_desc(m.model, description, sizeof(description));
     facts.Set("description", description);
-    facts.Set("bos", l.vocab_bos(m.vocabulary));
+    const Token bos = l.vocab_bos(m.vocabulary);
+    facts.Set("bos", m.has(bos) && l.vocab_is_control(m.vocabulary, bos) ? bos : -1);
     facts.Set("eos", l.vocab_eos(m.vocabulary));
     facts.Set("eot", l.vocab_eot(m.vocabulary));
     facts.Set("nl", l.vocab_nl(m.vocabulary));

@@ -77,6 +77,8 @@ export interface EngineOptions {
   readonly threads?: number | undefined;
   /** Tokens of context; default: what the model was trained on, at most {@link DEFAULT_CONTEXT}. */
   readonly contextSize?: number | undefined;
+  /** Whether llama.cpp may rearrange weights for speed, and then multiply with a copy that no write reaches; default true. */
+  readonly repack?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
