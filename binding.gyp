@@ -22,10 +22,15 @@
     { "target_name": "brownian_scalar", "type": "static_library", "sources": ["native/targets/scalar.cc"] },
     {
       "target_name": "brownian",
-      "sources": ["native/addon.cc", "native/dispatch.cc", "native/mapped_file.cc", "native/engine/library.cc", "native/engine/model_object.cc", "native/engine/context_object.cc", "native/engine/sampler_object.cc"],
+      "sources": [
+        "native/addon.cc", "native/arguments.cc", "native/buffers.cc", "native/collisions.cc", "native/dispatch.cc", "native/formats.cc",
+        "native/law_table.cc", "native/mapped_file.cc", "native/mapped_file_object.cc", "native/ranges.cc",
+        "native/engine/library.cc", "native/engine/model_object.cc", "native/engine/context_object.cc", "native/engine/sampler_object.cc"
+      ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")"],
+      # What C++ itself throws, for want of memory, becomes an error of JavaScript's too.
       # A worker thread may be ended while its job runs: that there is nobody to tell must not end the process.
-      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
+      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "dependencies": ["brownian_scalar"],
       "conditions": [
         ["target_arch=='x64'", { "dependencies": ["brownian_avx2", "brownian_avx512"] }],

@@ -8,6 +8,7 @@ import {
   PLANE_BITS,
   PLANE_FIELDS,
   PLANE_GROUP,
+  PLANE_NOTES,
   PLANE_OFFSET,
   PLANE_RUN,
   PLANE_SHIFT,
@@ -21,7 +22,6 @@ let weightsLog: i32 = 0;
 let blockBytes: i32 = 0;
 let planes: i32 = 0;
 let bias: i32 = 0;
-const PLANE_SIZE: usize = 40;
 
 /** Prepares readCode and writeCode for the format. */
 export function beginCodes(): void {
@@ -31,7 +31,7 @@ export function beginCodes(): void {
   bias = field(BIAS);
   for (let plane = 0; plane < planes; plane++) {
     const f = plane * PLANE_FIELDS;
-    const at = CODE_PLANES + <usize>plane * PLANE_SIZE;
+    const at = CODE_PLANES + <usize>plane * PLANE_NOTES;
     const group = field(f + PLANE_GROUP);
     const run = field(f + PLANE_RUN);
     store<i32>(at, field(f + PLANE_OFFSET));
@@ -62,7 +62,7 @@ export function readCode(data: usize, i: i32): i32 {
   const e = i & ((1 << weightsLog) - 1);
   let code = 0;
   for (let p = 0; p < planes; p++) {
-    const plane = CODE_PLANES + <usize>p * PLANE_SIZE;
+    const plane = CODE_PLANES + <usize>p * PLANE_NOTES;
     const byte = fieldByte(block, e, plane);
     code |= ((<i32>load<u8>(byte) >> fieldBit) & load<i32>(plane, 28)) << load<i32>(plane, 32);
   }
@@ -74,7 +74,7 @@ export function writeCode(data: usize, i: i32, code: i32): void {
   const e = i & ((1 << weightsLog) - 1);
   const raw = code + bias;
   for (let p = 0; p < planes; p++) {
-    const plane = CODE_PLANES + <usize>p * PLANE_SIZE;
+    const plane = CODE_PLANES + <usize>p * PLANE_NOTES;
     const byte = fieldByte(block, e, plane);
     const mask = load<i32>(plane, 28);
     store<u8>(byte, (<i32>load<u8>(byte) & ~(mask << fieldBit)) | (((raw >> load<i32>(plane, 32)) & mask) << fieldBit));

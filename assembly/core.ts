@@ -1,12 +1,13 @@
-// What a module exports: addresses of the places that JavaScript fills, and the kernels. src/kernels/wasm.ts is the only caller.
+// What a module exports: addresses of the places that JavaScript fills, and the kernels. src/kernels/wasm-stage.ts has the
+// other side's types. A kernel of an evolution (src/laws/evolution.ts) is called evolve_ and the name of its law.
 
-import { ALIAS, DECAY, FORMAT, HITS, LAW, PRISTINE_STAGE, STAGE, STEPS, TAKEN } from "./memory";
+import { ALIAS, FORMAT, HITS, LAW, PARAMETERS, PRISTINE_STAGE, STAGE, STEPS, TAKEN } from "./memory";
 import { fill } from "./noise";
 import { takenHits } from "./rare-rows";
 
-export { relax } from "./langevin";
 export { perturb } from "./lattice";
 export { forgetHits } from "./rare-rows";
+export { relax as evolve_relax } from "./relaxation";
 export { sumSquares } from "./sums";
 
 export function stage(): usize {
@@ -15,8 +16,8 @@ export function stage(): usize {
 export function pristineStage(): usize {
   return PRISTINE_STAGE;
 }
-export function decay(): usize {
-  return DECAY;
+export function parameters(): usize {
+  return PARAMETERS;
 }
 export function steps(): usize {
   return STEPS;

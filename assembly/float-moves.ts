@@ -1,6 +1,16 @@
-// Moves of F32, F16 and BF16 weights: the counterpart of src/laws/floats.ts, which holds the formulas.
+// Moves of F32, F16 and BF16 weights: the counterpart of src/laws/floats.ts and halves.ts, which hold the formulas.
 
 import { halfToFloat } from "./codes";
+import {
+  halfWords,
+  inSteps,
+  moveWords,
+  normals,
+  rounding,
+  roundingWords,
+  sigma,
+  singleWord,
+} from "./draws";
 import {
   F16_KIND,
   field,
@@ -13,39 +23,28 @@ import {
   NEAREST,
   ROUNDING_PURPOSE,
 } from "./memory";
-import {
-  centredUniform,
-  clamp,
-  finite,
-  halfWords,
-  highBytes,
-  inSteps,
-  lawBits,
-  lowBytes,
-  MAX_BF16,
-  MAX_F16,
-  MAX_F32,
-  moveSize,
-  moveWords,
-  normals,
-  rounding,
-  roundingWords,
-  setLaw,
-  sigma,
-  singleWord,
-  threshold,
-  TINY,
-  TINY_F16,
-  TWO_M10,
-  TWO_M23,
-  TWO_M7,
-  withSign,
-} from "./moves";
-import { fill } from "./noise";
+import { centredUniform, clamp, highBytes, lawBits, lowBytes, moveSize, setLaw, threshold, withSign } from "./moves";
+
+/** The largest finite values. */
+export const MAX_F32: f32 = 3.4028234663852886e38;
+export const MAX_F16: f32 = 65504;
+export const MAX_BF16: f32 = 3.3895313892515355e38;
+/** The smallest normal numbers, as float32 bits. */
+export const TINY: i32 = 1 << 23;
+export const TINY_F16: i32 = (127 - 14) << 23;
+/** The distance of neighbours at 1: of BF16, F16 and F32. */
+export const TWO_M7: f32 = 0.0078125;
+export const TWO_M10: f32 = 0.0009765625;
+export const TWO_M23: f32 = 1.1920928955078125e-7;
+
+/** An overflowing sigma is cut, or infinity times a normal of 0 would be NaN. */
+export function finite(sigma: f32): f32 {
+  return sigma < MAX_F32 ? sigma : MAX_F32;
+}
 
 /**
- * The distance from |w| to the next larger value of a grid: the power of two in |w| times `unit`, 2^-(bits of the mantissa). Below the
- * smallest normal number, `tiny` in bits, the grid is uniform.
+ * The distance from |w| to the next larger value of a grid: the power of two in |w| times `unit`, 2^-(bits of the mantissa).
+ * Below the smallest normal number, `tiny` in bits, the grid is uniform.
  */
 // @ts-ignore: decorator
 @inline
@@ -110,8 +109,8 @@ export function magnitudeBits(y: f32, half: bool, nearest: bool, word: u32): u32
   return half ? kept - (112 << 10) : kept;
 }
 
-// The laws of half floats at one sigma (src/laws/floats.ts): the least step, or, where sigma is in steps, how many of them are one;
-// sigma in those, and their binade; columns of thresholds; and whether any law has bits below the table's grid.
+// The laws of half floats at one sigma (src/laws/halves.ts): the least step, or, where sigma is in steps, how many of them are
+// one; sigma in those, and their binade; columns of thresholds; and whether any law has bits below the table's grid.
 const HALF_BITS: i32 = 6;
 const HALF_BINADES: i32 = 15;
 const MOST_STEP: f32 = 1.7014118346046923e38;

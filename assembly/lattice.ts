@@ -1,12 +1,13 @@
-// One perturbation: which runs of a tile move in which way, and which kind of weights. The counterpart of src/laws/lattice.ts.
+// One perturbation: which runs of a tile move in which way, and which kind of weights. The counterpart of src/laws/perturb.ts,
+// lattice.ts and runs.ts.
 
 import { beginCodes } from "./code-at";
 import { pack, readHalf, readStep, stepSize, unpack } from "./codes";
+import { beginDraws, beginTile, count, index, inSteps, key0, key1, rounding, sigma, tick } from "./draws";
 import { moveFloats, moveHalves } from "./float-moves";
 import {
   BYTES,
   CLASSES,
-  STEP_EXTERNAL,
   F32_KIND,
   field,
   GROUP,
@@ -17,12 +18,14 @@ import {
   LEVELS,
   LO,
   MATCHED,
+  RARE_PIECE,
   RUN_ENDS,
   RUN_SCALES,
   RUN_STEPS,
   RUN_VARIANCES,
   STAGE,
   STEP,
+  STEP_EXTERNAL,
   STEP_F16,
   STEP_F16_ORIGIN,
   STEP_OFFSET,
@@ -31,21 +34,7 @@ import {
   UNIFORM,
   WEIGHTS,
 } from "./memory";
-import {
-  applyMoves,
-  beginDraws,
-  beginTile,
-  count,
-  drawRun,
-  index,
-  inSteps,
-  key0,
-  key1,
-  rounding,
-  scaleInSteps,
-  sigma,
-  tick,
-} from "./moves";
+import { applyMoves, drawRun, scaleInSteps } from "./moves";
 import {
   beginPieces,
   movePiece,
@@ -53,7 +42,6 @@ import {
   notedPieces,
   notePiece,
   pieceBytes,
-  RARE_PIECE,
   SPARSE_VARIANCE,
 } from "./rare-groups";
 import {
@@ -122,7 +110,10 @@ function readSteps(data: usize, blocks: i32): i32 {
   return blocks * groups;
 }
 
-/** Whether no group of the tile is dense, and none has no step: their squares are above what is dense at most, with room for rounding. */
+/**
+ * Whether no group of the tile is dense, and none has no step: their squares are above what is dense at most, with room for
+ * rounding.
+ */
 function allRare(runs: i32): bool {
   if (rounding != MATCHED || inSteps || sigma <= <f32>1e-15) return false;
   let at = RUN_STEPS + (<usize>firstRun << 2);
@@ -268,8 +259,8 @@ function runAt(i: i32, runs: i32): i32 {
 }
 
 /**
- * Moves the first `bytes` bytes of the stage, at most one leaf. For external steps, STEPS holds those of the rows touched: the first
- * has `rowLeft` weights left, the others `rowLength`.
+ * Moves the first `bytes` bytes of the stage, at most one leaf. For external steps, STEPS holds those of the rows touched: the
+ * first has `rowLeft` weights left, the others `rowLength`.
  */
 export function perturb(
   bytes: i32,

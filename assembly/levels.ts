@@ -1,4 +1,5 @@
-// Codes that stand for the entries of a table: values and their order. The counterpart of src/laws/levels.ts; how they move is in moves.ts.
+// Codes that stand for the entries of a table: values and their order. The counterpart of src/laws/levels.ts; how they move is
+// in table-moves.ts.
 
 import { E2M1, SMALL_DOWN, SMALL_FALL, SMALL_MOST, SMALL_RISE, SMALL_UP } from "./memory";
 
@@ -27,12 +28,15 @@ export function codeOfLevel(levels: i32, level: i32): i32 {
   return level >= 7 ? level - 7 : 15 - level;
 }
 
-/** A little below 2^16, by 2^-21 of it: a threshold's whole part is that of `neighbour` (moves.ts), which divides, or one less. */
+/**
+ * A little below 2^16, by 2^-21 of it: a threshold's whole part is that of `neighbour` (table-moves.ts), which divides, or one
+ * less.
+ */
 const JUST_BELOW: f32 = 65536 - 0.03125;
 
 /**
- * Writes down what the law of small moves needs of each code: thresholds are v times SMALL_RISE or SMALL_FALL, as long as v <= SMALL_MOST =
- * up down, and the bits that change. Returns the least of SMALL_MOST.
+ * Writes down what the law of small moves needs of each code: thresholds are v times SMALL_RISE or SMALL_FALL, as long as v <=
+ * SMALL_MOST = up down, and the bits that change. Returns the least of SMALL_MOST.
  */
 export function setSmallLaw(levels: i32): f32 {
   const last = lastLevel(levels);

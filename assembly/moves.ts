@@ -1,159 +1,52 @@
-// The laws of moves of runs, and what they draw: the counterpart of src/laws/moves.ts, which holds the formulas. A tile's moves are drawn into an
+// The laws of moves of runs: the counterpart of src/laws/moves.ts, which holds the formulas. A tile's moves are drawn into an
 // int8 a weight, run by run, and then put on the codes with the symmetric truncation at the rails.
 
+import {
+  count,
+  drawRuns,
+  fineBytes,
+  index,
+  inSteps,
+  moveWords,
+  normals,
+  refineWord,
+  rounding,
+  roundingWords,
+  rowWord,
+  runBytes,
+  sharedBytes,
+  sigma,
+} from "./draws";
 import {
   ALIAS,
   ALIAS_FIRST,
   ALIAS_ROW,
   ALIAS_SHIFT,
-  BYTE_DRAWS,
   CODES,
-  DRAW_PURPOSE,
   field,
-  FINE_DRAWS,
-  FINE_PURPOSE,
-  HALF_DRAWS,
-  HALF_PURPOSE,
   HI,
   LAW,
   LAW_COLUMNS,
   LAW_ROWS,
   LO,
   MATCHED,
-  MOVE_DRAWS,
-  MOVE_PURPOSE,
   MOVES,
   NEAREST,
-  NORMAL_DRAWS,
-  NORMAL_PURPOSE,
-  PULL_DRAWS,
-  PULL_PURPOSE,
-  REFINE_DRAWS,
-  REFINE_PURPOSE,
   ROOM,
-  ROUNDING_DRAWS,
-  ROUNDING_PURPOSE,
-  ROW_DRAWS,
-  ROW_PURPOSE,
-  SHARED_DRAWS,
-  SHARED_PURPOSE,
 } from "./memory";
-import { AS_BITS, AS_NORMAL, fill } from "./noise";
 
 export const MAX_S: f32 = 32768;
-export const TABLE_VARIANCE: f32 = 4;
 export const COARSE_VARIANCE: f32 = 1066.5;
 export const SIXTH: f32 = 1.0 / 6.0;
-export const TWO_M23: f32 = 1.1920928955078125e-7;
-export const MAX_F32: f32 = 3.4028234663852886e38;
-export const MAX_F16: f32 = 65504;
-export const MAX_BF16: f32 = 3.3895313892515355e38;
-/** The smallest normal numbers, as float32 bits. */
-export const TINY: i32 = 1 << 23;
-export const TINY_F16: i32 = (127 - 14) << 23;
-export const TWO_M7: f32 = 0.0078125;
-export const TWO_M10: f32 = 0.0009765625;
+const TWO_M23: f32 = 1.1920928955078125e-7;
+/** Bytes of a row of ALIAS that say one thing of its buckets: first outcomes, second outcomes, thresholds of eight variants. */
+const BUCKETS: usize = 16;
 
-// The call's arguments, and the tile's draws: each made when first asked for.
-export let sigma: f32 = 0;
-export let inSteps: bool = false;
-export let rounding: i32 = 0;
-export let key0: u32 = 0;
-export let key1: u32 = 0;
-export let tick: u32 = 0;
-export let index: u64 = 0;
-export let count: i32 = 0;
-let hasNormals: bool = false;
-let hasRounding: bool = false;
-let hasMoves: bool = false;
-let hasPulls: bool = false;
-let hasFine: bool = false;
-let hasRuns: bool = false;
-let hasHalves: bool = false;
 // The law of `matched` at one variance lies between two rows of the table.
 let lawRow: usize = 0;
 let lawWeight: f32 = 0;
 /** The table's grid is one of 2^lawBits steps. */
 export let lawBits: i32 = 0;
-
-/** Begins a call: what draws and scales are made of. */
-export function beginDraws(sigma_: f32, inSteps_: bool, rounding_: i32, k0: u32, k1: u32, tick_: u32): void {
-  sigma = sigma_;
-  inSteps = inSteps_;
-  rounding = rounding_;
-  key0 = k0;
-  key1 = k1;
-  tick = tick_;
-}
-
-/** Begins the tile of `count_` weights from `index_` on. */
-export function beginTile(index_: u64, count_: i32): void {
-  index = index_;
-  count = count_;
-  hasNormals = false;
-  hasRounding = false;
-  hasMoves = false;
-  hasPulls = false;
-  hasFine = false;
-  hasRuns = false;
-  hasHalves = false;
-}
-
-/** Address of the normal of weight 0 of the tile. */
-export function normals(): usize {
-  const skip = <i32>(index & 3);
-  if (!hasNormals) fill(AS_NORMAL, NORMAL_DRAWS, (skip + count + 3) >> 2, key0, key1, index >> 2, tick, NORMAL_PURPOSE);
-  hasNormals = true;
-  return NORMAL_DRAWS + (skip << 2);
-}
-
-export function roundingWords(): usize {
-  const skip = <i32>(index & 3);
-  if (!hasRounding) fill(AS_BITS, ROUNDING_DRAWS, (skip + count + 3) >> 2, key0, key1, index >> 2, tick, ROUNDING_PURPOSE);
-  hasRounding = true;
-  return ROUNDING_DRAWS + (skip << 2);
-}
-
-export function moveWords(): usize {
-  const skip = <i32>(index & 7);
-  if (!hasMoves) fill(AS_BITS, MOVE_DRAWS, (skip + count + 7) >> 3, key0, key1, index >> 3, tick, MOVE_PURPOSE);
-  hasMoves = true;
-  return MOVE_DRAWS + (skip << 1);
-}
-
-/** What rounds the pulls of `relax`. */
-export function pullWords(): usize {
-  const skip = <i32>(index & 3);
-  if (!hasPulls) fill(AS_BITS, PULL_DRAWS, (skip + count + 3) >> 2, key0, key1, index >> 2, tick, PULL_PURPOSE);
-  hasPulls = true;
-  return PULL_DRAWS + (skip << 2);
-}
-
-/** What half floats have between the points of a coarser grid, and what rounds them: 16 bits a weight. */
-export function halfWords(): usize {
-  const skip = <i32>(index & 7);
-  if (!hasHalves) fill(AS_BITS, HALF_DRAWS, (skip + count + 7) >> 3, key0, key1, index >> 3, tick, HALF_PURPOSE);
-  hasHalves = true;
-  return HALF_DRAWS + (skip << 1);
-}
-
-/** A byte a weight: A and B of a large move, a half each. */
-function fineBytes(): usize {
-  const skip = <i32>(index & 15);
-  if (!hasFine) fill(AS_BITS, FINE_DRAWS, (skip + count + 15) >> 4, key0, key1, index >> 4, tick, FINE_PURPOSE);
-  hasFine = true;
-  return FINE_DRAWS + skip;
-}
-
-export function refineWord(i: i32): u32 {
-  return singleWord(i, REFINE_PURPOSE);
-}
-
-export function singleWord(i: i32, purpose: u32): u32 {
-  const at = index + <u64>i;
-  fill(AS_BITS, REFINE_DRAWS, 1, key0, key1, at >> 2, tick, purpose);
-  return load<u32>(REFINE_DRAWS + (<usize>(at & 3) << 2));
-}
 
 /** Sets the grid of the law of variance v; returns the variance of its table on it. Of lattices, v <= COARSE_VARIANCE. */
 function setGrid(v: f32): f32 {
@@ -218,7 +111,7 @@ export function matchedScale(v: f32): f32 {
   return sqrt<f32>(v - SIXTH);
 }
 
-/** k for a sign of 0, -k for -1. Signs are coin tosses, so a branch would be foretold wrongly half of the time. */
+/** k for a sign of 0, -k for -1. Signs are coin tosses: a branch would be predicted wrongly half of the time. */
 // @ts-ignore: decorator
 @inline
 export function withSign(k: i32, sign: i32): i32 {
@@ -275,18 +168,10 @@ function kickRun(from: i32, to: i32, s: f32, nearest: bool): void {
   }
 }
 
-/** Begins what runs draw. */
-function drawRuns(): void {
-  if (hasRuns) return;
-  hasRuns = true;
-  fill(AS_BITS, BYTE_DRAWS, (<i32>(index & 15) + count + 15) >> 4, key0, key1, index >> 4, tick, DRAW_PURPOSE);
-  fill(AS_BITS, ROW_DRAWS, (<i32>(index & 127) + count + 127) >> 7, key0, key1, index >> 7, tick, ROW_PURPOSE);
-  const first = index >> 11;
-  const blocks = <i32>(((index + <u64>count - 1) >> 11) - first + 1) << 4;
-  fill(AS_BITS, SHARED_DRAWS, blocks, key0, key1, first << 4, tick, SHARED_PURPOSE);
-}
-
-/** The row that the variance with these bits is rounded to, up or down, so that it is what was asked for on average: where it lies. */
+/**
+ * The row that the variance with these bits is rounded to, up or down, so that it is what was asked for on average: where it
+ * lies.
+ */
 // @ts-ignore: decorator
 @inline
 function aliasRow(bits: u32, word: u32): usize {
@@ -299,14 +184,12 @@ function aliasRun(from: i32, to: i32, v: f32): void {
   drawRuns();
   const float = reinterpret<u32>(v);
   // From the beginning of sixteen weights on, of which those before may be another run's.
-  const before = <i32>(index & 15);
-  for (let i = from - ((before + from) & 15); i < to; i += 16) {
-    const word = load<u32>(ROW_DRAWS + (<usize>((<i32>(index & 127) + i) >> 5) << 2));
+  for (let i = from - ((<i32>(index & 15) + from) & 15); i < to; i += 16) {
+    const word = rowWord(i);
     const row = aliasRow(float, word);
-    const thresholds = row + 32 + <usize>((word >> 29) << 4);
-    const at = <i32>(index & 2047) + i;
-    const bytes = BYTE_DRAWS + before + i;
-    const shared = SHARED_DRAWS + ((at >> 11) << 8) + (at & 255);
+    const thresholds = row + BUCKETS * (2 + <usize>(word >> 29));
+    const bytes = runBytes(i);
+    const shared = sharedBytes(i);
     if (i >= from && i + 16 <= to) {
       sixteenMoves(MOVES + i, bytes, shared, row, thresholds);
     } else {
@@ -318,7 +201,8 @@ function aliasRun(from: i32, to: i32, v: f32): void {
 }
 
 /**
- * Of a weight's byte, the lowest four bits choose the bucket, the fifth is the sign, and the upper three with five shared ones the outcome.
+ * Of a weight's byte, the lowest four bits choose the bucket, the fifth is the sign, and the upper three with five shared ones
+ * the outcome.
  */
 // @ts-ignore: decorator
 @inline
@@ -338,7 +222,7 @@ function sixteenMoves(out: usize, bytes: usize, shared: usize, row: usize, thres
     const bucket = byte & 15;
     const share = <i32>(<i8>((byte & 0xe0) | (<i32>load<u8>(shared + i) & 31)));
     const less = share < <i32>load<i8>(thresholds + bucket);
-    store<i8>(out + i, <i8>withSign(<i32>load<i8>(row + (less ? 0 : 16) + bucket), -((byte >> 4) & 1)));
+    store<i8>(out + i, <i8>withSign(<i32>load<i8>(row + (less ? 0 : BUCKETS) + bucket), -((byte >> 4) & 1)));
   }
 }
 
@@ -406,11 +290,7 @@ export function applyMoves(n: i32): i32 {
   return changed;
 }
 
-/** An overflowing sigma is cut, or infinity times a normal of 0 would be NaN. */
-export function finite(sigma: f32): f32 {
-  return sigma < MAX_F32 ? sigma : MAX_F32;
-}
-
+/** x, at most as far from 0 as `limit`. */
 export function clamp(x: f32, limit: f32): f32 {
   return x < -limit ? -limit : x > limit ? limit : x;
 }

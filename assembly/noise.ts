@@ -42,7 +42,10 @@ const START: usize = memory.data(96, 16);
 
 /** Blocks whose normals are made together. */
 const MOST: i32 = 64;
-/** Steps on the way to normals: vectors of each lie one after the other, these bytes after FIRST (where the first words of pairs are). */
+/**
+ * Steps on the way to normals: vectors of each lie one after the other, these bytes after FIRST (where the first words of pairs
+ * are).
+ */
 const FIRST: usize = memory.data(7 * MOST * 8, 16);
 const SECOND: usize = MOST * 8;
 const POWERS: usize = 2 * MOST * 8;
@@ -51,7 +54,10 @@ const ANGLES: usize = 4 * MOST * 8;
 const SQUARES: usize = 5 * MOST * 8;
 const COSINES: usize = 6 * MOST * 8;
 
-/** Writes `blocks` blocks (in SIMD, rounded up to a multiple of eight) from block `block` on to `out`, as bits, uniforms or normals. */
+/**
+ * Writes `blocks` blocks (in SIMD, rounded up to a multiple of eight) from block `block` on to `out`, as bits, uniforms or
+ * normals.
+ */
 export function fill(as: i32, out: usize, blocks: i32, k0: u32, k1: u32, block: u64, tick: u32, purpose: u32): void {
   if (ASC_FEATURE_SIMD) {
     let low = <u32>block;
@@ -127,7 +133,7 @@ function boxMuller(out: usize, w0: u32, w1: u32): void {
   const c = term(term(term(term(load<f32>(COS), yy, COS + 4), yy, COS + 8), yy, COS + 12), yy, COS + 16);
 
   const quadrant = w1 + load<u32>(EIGHTH_TURN);
-  // Without branches: which quadrant it is cannot be foretold.
+  // Without branches: which quadrant it is cannot be predicted.
   const swap = (reinterpret<u32>(s) ^ reinterpret<u32>(c)) & <u32>(<i32>(quadrant << 1) >> 31);
   const a = r * reinterpret<f32>(reinterpret<u32>(c) ^ swap);
   const b = r * reinterpret<f32>(reinterpret<u32>(s) ^ swap);
@@ -135,7 +141,7 @@ function boxMuller(out: usize, w0: u32, w1: u32): void {
   store<u32>(out, reinterpret<u32>(b) ^ (quadrant & load<u32>(SIGN)), 4);
 }
 
-// SIMD ---------------------------------------------------------------------------------------------------------------------------------
+// SIMD
 
 // @ts-ignore: decorator
 @inline
@@ -151,8 +157,9 @@ function setRoundKeys(k0: u32, k1: u32): void {
 }
 
 /**
- * All but the lowest word of a counter are the same in (nearly) all blocks: what the first two rounds make of them is worked out once. Words
- * after these two rounds are hi(M1 y) ^ c1, lo(M1 y), lo(M0 x) ^ c2, c3, where y = hi(M0 x) ^ c0 and x is the lowest word of the counter.
+ * All but the lowest word of a counter are the same in (nearly) all blocks: what the first two rounds make of them is worked
+ * out once. Words after these two rounds are hi(M1 y) ^ c1, lo(M1 y), lo(M0 x) ^ c2, c3, where y = hi(M0 x) ^ c0 and x is the
+ * lowest word of the counter.
  */
 function setStart(k0: u32, k1: u32, upper: u32, tick: u32, purpose: u32): void {
   v128.store(START, i32x4.splat(purpose ^ k1));
@@ -286,8 +293,8 @@ function terms(p: v128, x: v128, coefficient: usize): v128 {
 }
 
 /**
- * The words of pairs, from FIRST to `end`, become normals. In passes: a chain of polynomials that waits for itself fills all of what a
- * processor looks ahead, of a pass it sees several vectors' parts at a time.
+ * The words of pairs, from FIRST to `end`, become normals. In passes: a chain of polynomials that waits for itself fills all of
+ * what a processor looks ahead, of a pass it sees several vectors' parts at a time.
  */
 function normals(out: usize, end: usize): void {
   for (let at = FIRST; at < end; at += 16) {

@@ -1,12 +1,10 @@
 // Rare moves of blocks: the counterpart of src/laws/rare-groups.ts, which explains it.
 
 import { readCode, writeCode } from "./code-at";
-import { field, HI, HIT_BEFORE, HIT_WEIGHTS, LO, PIECE_BLOCK, PIECE_BYTES, PIECES, RARE_HITS_PURPOSE, RARE_PURPOSE } from "./memory";
+import { field, HI, HIT_BEFORE, HIT_WEIGHTS, LO, MOST_HITS, PIECE_BLOCK, PIECE_BYTES, PIECES, RARE_HITS_PURPOSE, RARE_PURPOSE } from "./memory";
 import { AS_BITS, fill, oneBlock } from "./noise";
 
 export const SPARSE_VARIANCE: f32 = 0.015625;
-export const RARE_PIECE: i32 = 32;
-const MOST_HITS: i32 = 10;
 const HITS_A_WORD: i32 = 5;
 const MARGIN: f64 = 1.0 / <f64>(1 << 50);
 const TWO_M52: f64 = 1.0 / 4503599627370496.0;
@@ -99,7 +97,10 @@ export function movePiece(data: usize, piece: i32, mean: f32, k0: u32, k1: u32, 
   return hits == 0 ? 0 : moveHits(data, piece * length, hits);
 }
 
-/** Puts hits on the codes of a piece that begins at weight `start`; a code that is hit twice counts once, or not at all where it is back. */
+/**
+ * Puts hits on the codes of a piece that begins at weight `start`; a code that is hit twice counts once, or not at all where it
+ * is back.
+ */
 function moveHits(data: usize, start: i32, hits: i32): i32 {
   const lo = field(LO);
   const hi = field(HI);

@@ -7,22 +7,24 @@ import {
   HIT_TILE_NUMBERS,
   HIT_TILES,
   HIT_WORDS,
+  HIGHEST_LEVEL,
   HITS,
+  HITS_CLASSES,
+  HITS_MEAN_BITS,
   HITS_MOST,
   MOVED_BEFORE,
   MOVED_PLACES,
   MOVED_SEEN,
+  SEEN_WORDS,
   TAKEN,
 } from "./memory";
 import { AS_BITS, fill } from "./noise";
 
-const HIGHEST_LEVEL: i32 = 40;
 const TILE_BLOCKS: u64 = 256;
-const MEAN_BITS: i32 = 6;
 const SHORT_LEVELS: i32 = 25;
 /** Classes are the upper bits of a variance's float32. */
 export const FIRST_CLASS: i32 = (126 - HIGHEST_LEVEL) << 2;
-export const LAST_CLASS: i32 = ((126 - 6) << 2) + 3;
+export const LAST_CLASS: i32 = ((126 - HITS_MEAN_BITS) << 2) + 3;
 
 /** The class of a variance, 0 < v < SPARSE_VARIANCE. */
 export function classOf(v: f32): i32 {
@@ -50,7 +52,7 @@ export function forgetHits(): void {
 
 /** Bits of a place in a tile of this class. */
 export function placeBits(rareClass: i32): i32 {
-  return MEAN_BITS + levelOf(rareClass);
+  return HITS_MEAN_BITS + levelOf(rareClass);
 }
 
 /** Address of hit j of a class's tile. */
@@ -61,8 +63,8 @@ export function hitAt(rareClass: i32, j: i32): usize {
 }
 
 /**
- * The hits of one tile of a class that fall on weights [from, to) and below `share`: their places from `from` on and their signs, to TAKEN.
- * Returns how many there are; the caller starts anew, by forgetHits, with another key or tick.
+ * The hits of one tile of a class that fall on weights [from, to) and below `share`: their places from `from` on and their
+ * signs, to TAKEN. Returns how many there are; the caller starts anew, by forgetHits, with another key or tick.
  */
 export function takenHits(rareClass: i32, tile: u64, from: u64, to: u64, share: u32, k0: u32, k1: u32, tick: u32): i32 {
   const hits = hitsOf(rareClass, tile, k0, k1, tick);
@@ -92,7 +94,7 @@ export function hitsOf(rareClass: i32, tile: u64, k0: u32, k1: u32, tick: u32): 
   const purpose = HIT_PURPOSE + (<u32>rareClass << 8);
   fill(AS_BITS, HIT_WORDS, 1, k0, k1, tile * TILE_BLOCKS + TILE_BLOCKS - 1, tick, purpose);
   const draw = load<u32>(HIT_WORDS);
-  const law = HITS + (<usize>((rareClass & 3) * HITS_MOST) << 2);
+  const law = HITS + (<usize>((rareClass & (HITS_CLASSES - 1)) * HITS_MOST) << 2);
   let n = 0;
   while (n < HITS_MOST && draw >= load<u32>(law + (<usize>n << 2))) n++;
   const short = level <= SHORT_LEVELS;
@@ -127,12 +129,12 @@ export function forgetMoved(): void {
 
 export function beginMoved(): void {
   moved = 0;
-  memory.fill(MOVED_SEEN, 0, 512);
+  memory.fill(MOVED_SEEN, 0, SEEN_WORDS * 8);
 }
 
 export function noteMoved(i: i32, from: i32, to: i32): void {
   // A set of weights by their last bits: what is not in it has not been moved.
-  const word = MOVED_SEEN + <usize>((i >> 6) & 63) * 8;
+  const word = MOVED_SEEN + <usize>((i >> 6) & (SEEN_WORDS - 1)) * 8;
   const seen = load<u64>(word);
   const bit = <u64>1 << (i & 63);
   if (seen & bit) {

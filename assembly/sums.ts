@@ -1,11 +1,10 @@
-// The sum of squares of one leaf, in the order of src/kernels/contract.ts.
+// The sum of squares of one leaf, in the order of src/laws/sums.ts.
 
 import { halfToFloat, origin, readStep, unpack } from "./codes";
 import { levelOfCode, valueAt } from "./levels";
 import {
   BYTES,
   CODES,
-  STEP_EXTERNAL,
   F16_KIND,
   F32_KIND,
   field,
@@ -16,8 +15,9 @@ import {
   LEVELS,
   STAGE,
   STEP,
+  STEP_EXTERNAL,
   STEPS,
-  TILE,
+  SUM_CUT,
   UNIFORM,
   WEIGHTS,
 } from "./memory";
@@ -57,9 +57,9 @@ function latticeLeaf(n: i32, rowLeft: i32, rowLength: i32): f64 {
   const levels = field(LEVELS);
   let row = STEPS;
   let sum: f64 = 0;
-  for (let tile = 0; tile < n; tile += TILE) {
-    const count = min<i32>(TILE, n - tile);
-    const data = STAGE + (tile / weights) * bytes;
+  for (let cut = 0; cut < n; cut += SUM_CUT) {
+    const count = min<i32>(SUM_CUT, n - cut);
+    const data = STAGE + (cut / weights) * bytes;
     unpack(data, count / weights);
     if (field(STEP) == STEP_EXTERNAL) {
       for (let start = 0; start < count; ) {

@@ -1,6 +1,7 @@
 // Moves of codes that stand for the entries of a table: the counterpart of src/laws/levels.ts, which holds the formulas.
 
 import { pack, readStep, stepSize, unpack } from "./codes";
+import { index, inSteps, key0, key1, moveWords, refineWord, rounding, sigma, tick } from "./draws";
 import { codeOfLevel, lastLevel, levelOfCode, meanGap, setSmallLaw, valueAt } from "./levels";
 import {
   CODES,
@@ -19,23 +20,7 @@ import {
   SMALL_RISE,
   SMALL_UP,
 } from "./memory";
-import {
-  centredUniform,
-  clamp,
-  highBytes,
-  index,
-  inSteps,
-  key0,
-  key1,
-  lowBytes,
-  MAX_S,
-  moveWords,
-  refineWord,
-  rounding,
-  sigma,
-  SIXTH,
-  tick,
-} from "./moves";
+import { centredUniform, clamp, highBytes, lowBytes, MAX_S, SIXTH } from "./moves";
 import { AS_BITS, AS_NORMAL, fill } from "./noise";
 
 /** Whether 16 bits, with 32 more where they do not decide, are below a threshold. */
@@ -130,8 +115,8 @@ function near(low: v128, high: v128): v128 {
 }
 
 /**
- * The law of small moves, sixteen codes at a time: thresholds of a group are those of its sixteen codes, and looked up. What words may not
- * decide, and codes that the law does not serve, are moved one by one.
+ * The law of small moves, sixteen codes at a time: thresholds of a group are those of its sixteen codes, and looked up. What
+ * words may not decide, and codes that the law does not serve, are moved one by one.
  */
 function smallMoves(from: i32, to: i32, s: f32, levels: i32): i32 {
   const square = s * s;

@@ -75,23 +75,21 @@ const redraw = (type, s) => ({
     const { data, elements } = realisticWeights(type, bytes);
     const format = encodedFormat(formatNamed(type));
     const folder = mkdtempSync(join(tmpdir(), "brownian-bench-"));
-    const mapped = (name, writable) => {
+    const written = (name) => {
       writeFileSync(join(folder, name), data);
-      return kernels.map(join(folder, name), writable);
+      return join(folder, name);
     };
-    const live = mapped("live", true);
-    const pristine = mapped("pristine", false);
+    const live = kernels.files.mapLive(written("live"), kernels.files.map(written("pristine")));
     // A mapping outlives its name, so that a killed run leaves nothing; Windows keeps names as long as there is one.
     if (process.platform === "win32") process.on("exit", () => rmSync(folder, { recursive: true }));
     else rmSync(folder, { recursive: true });
     const sigma = Math.fround(sigmaFor(type, data, s));
     const key = { k0: 1, k1: 2 };
-    const move = { format, sigma, inSteps: false, steps: null, rowLength: 1, rounding: Rounding.matched, key, index: 0 };
-    let index;
+    const move = { format, sigma, inSteps: false, steps: null, rowLength: 1, rounding: Rounding.matched, key };
     let tick = 0;
     const call = async () => {
-      index ??= await pristine.indexSteps(0, data.length, format);
-      sink.value += await live.redraw(0, data.length, { ...move, tick: tick++ }, pristine, index);
+      // The first draw moves a fresh copy, the second makes the index.
+      sink.value += await live.perturb({ offset: 0, bytes: data.length }, { ...move, tick: tick++ });
     };
     return { elements, bytes: data.length, call };
   },

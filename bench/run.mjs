@@ -11,6 +11,7 @@ import { Command } from "commander";
 import picomatch from "picomatch";
 import { nativeTargets } from "../dist/kernels/native.js";
 import { loadWasm } from "../dist/kernels/wasm.js";
+import { cCompiler, withVariables } from "../scripts/environment.mjs";
 import { CASES, WORKING_SETS } from "./cases.mjs";
 import { measureFiles } from "./files.mjs";
 import { findPeers, PYTHON_SCRIPT } from "./peers.mjs";
@@ -38,7 +39,7 @@ const pinned = process.platform === "linux" && spawnSync("taskset", ["-c", core,
 /** Runs a command that prints JSON, on one core unless it has threads of its own. */
 function run(command, { free = false, env = {} } = {}) {
   const [first, ...rest] = pinned && !free ? ["taskset", "-c", core, ...command] : command;
-  const result = spawnSync(first, rest, { encoding: "utf8", env: { ...process.env, ...env } });
+  const result = spawnSync(first, rest, { encoding: "utf8", env: withVariables(env) });
   if (result.status !== 0) throw new Error(`${command.join(" ")}: ${result.stderr}`);
   return JSON.parse(result.stdout);
 }
@@ -106,7 +107,7 @@ function workingSets(group, backend, best) {
 function limits() {
   const program = join(BUILD, "memory");
   mkdirSync(BUILD, { recursive: true });
-  const compiler = process.env.CC ?? "cc";
+  const compiler = cCompiler ?? "cc";
   const compile = (flags) => spawnSync(compiler, ["-O3", ...flags, join(HERE, "memory.c"), "-o", program]).status === 0;
   if (!compile(["-march=native", "-mprefer-vector-width=512"]) && !compile(["-march=native"]) && !compile([])) {
     say(`left out: memcpy, read-modify-write and read: ${compiler} does not compile bench/memory.c`);

@@ -1,3 +1,4 @@
+// Mapping a file: POSIX and Windows.
 #include "mapped_file.h"
 
 #include <stdexcept>
@@ -21,9 +22,7 @@ namespace brownian {
 
 namespace {
 
-[[noreturn]] void fail(const char* what) {
-  throw std::runtime_error(std::string(what) + ": " + std::system_category().message(int(GetLastError())));
-}
+[[noreturn]] void fail(const char* what) { throw std::runtime_error(std::string(what) + ": " + std::system_category().message(int(GetLastError()))); }
 
 struct Handle {
   HANDLE h;
@@ -38,8 +37,8 @@ Mapping::Mapping(const std::string& path, bool writable) : writable_(writable) {
   const int length = MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, nullptr, 0);
   std::wstring wide(length > 0 ? length : 1, L'\0');
   MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, &wide[0], length);
-  const Handle file{CreateFileW(wide.c_str(), GENERIC_READ | (writable ? GENERIC_WRITE : 0),
-                                FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, OPEN_EXISTING, 0, nullptr)};
+  const Handle file{CreateFileW(wide.c_str(), GENERIC_READ | (writable ? GENERIC_WRITE : 0), FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                                nullptr, OPEN_EXISTING, 0, nullptr)};
   if (file.h == INVALID_HANDLE_VALUE) fail("open");
   LARGE_INTEGER size;
   if (!GetFileSizeEx(file.h, &size)) fail("size");

@@ -1,7 +1,5 @@
 // The public face of the library on Node. (Language models: "brownian/llama"; browsers and other hosts: "brownian/web".)
 
-import "./kernels/native.js"; // offers the native backend, which the web entry has not
-
 export { BrownianError, type ErrorCode } from "./errors.js";
 export { backend } from "./kernels/backend.js";
 export { decode } from "./lattice/decode.js";

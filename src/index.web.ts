@@ -1,5 +1,6 @@
 // brownian/web: what works without files and without Node, on WebAssembly or, where a page's policy forbids that, on JavaScript: noise,
-// moving bytes in memory, formats, sampling. Must never import native.ts or anything that only Node has (test/web.test.ts).
+// moving bytes in memory, formats, sampling. Must never import anything that only Node has (test/house/imports.test.ts): bundled for pages,
+// kernels/candidates.web.ts takes the place of kernels/candidates.ts.
 
 import { type Backend, backend } from "./kernels/backend.js";
 import { initSelection } from "./kernels/select.js";

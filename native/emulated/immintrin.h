@@ -19,7 +19,8 @@ struct EmulatedLanes {
 
   EmulatedLanes() = default;
   explicit EmulatedLanes(V v) { memcpy(of, &v, sizeof(V)); }
-  template <class To> To as() const {
+  template <class To>
+  To as() const {
     To to;
     static_assert(sizeof(To) == sizeof(of), "lanes of another vector");
     memcpy(&to, of, sizeof(to));

@@ -1,4 +1,12 @@
 // Single codes of a block: where their bit fields lie, by the planes of an encoded format.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "codes.inl.h"
+#include "format.h"
+
+namespace brownian::BROWNIAN_TARGET {
 
 /// The binary logarithm of a power of two.
 inline int log2(int n) {
@@ -78,3 +86,5 @@ inline auto with_code_at(const int32_t* format, Work work) {
   if (format[kPlaneBits] == 8 && format[kPlaneRun] == format[kWeights]) return work(WholeCodeAt(format));
   return format[kPlanes] == 1 ? work(CodeAt<1>(format)) : work(CodeAt<2>(format));
 }
+
+}  // namespace brownian::BROWNIAN_TARGET

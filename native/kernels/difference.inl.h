@@ -1,4 +1,13 @@
 // How many codes differ between two states of the same weights: the counterpart of src/laws/difference.ts.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "codes.inl.h"
+#include "format.h"
+
+namespace brownian::BROWNIAN_TARGET {
 
 template <class Word>
 inline size_t different_words(const uint8_t* a, const uint8_t* b, size_t n) {
@@ -26,3 +35,5 @@ inline size_t difference(const uint8_t* a, const uint8_t* b, size_t bytes, const
   }
   return different;
 }
+
+}  // namespace brownian::BROWNIAN_TARGET

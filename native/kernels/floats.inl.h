@@ -1,4 +1,16 @@
 // Moves of float weights: F32, F16, BF16. The counterpart of src/laws/floats.ts, which holds the formulas.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "draws.inl.h"
+#include "float_bits.inl.h"
+#include "laws.inl.h"
+#include "steps.inl.h"
+
+namespace brownian::BROWNIAN_TARGET {
 
 /// The distance from |w| to the next larger value with this many bits of mantissa; below 2^lowest the grid is uniform.
 inline float ulp(float w, int mantissa, int lowest) {
@@ -72,7 +84,7 @@ struct F16 {
   static constexpr int mantissa = 10, exponents = 31, infinity = 0x7c00, dropped = 13;
   /// The binade of the step 2^(exponent - 25), as float32 has it.
   static constexpr int step_binade = 102;
-  static constexpr float unit = 0.0009765625f;                         // 2^-10
+  static constexpr float unit = 0.0009765625f;                        // 2^-10
   static constexpr uint32_t least_normal = uint32_t(127 - 14) << 23;  // as float32
   static float value(uint16_t h) { return half_to_float(h); }
   static float step(float w) { return ulp(w, 10, -14); }
@@ -122,8 +134,8 @@ struct BF16 {
 struct HalfLaws {
   static constexpr int kBits = 6;
   static constexpr int kBinades = 15;
-  float least;  // the least step; or, where sigma is in steps, how many of them are one
-  float s;      // sigma in those
+  float least;   // the least step; or, where sigma is in steps, how many of them are one
+  float s;       // sigma in those
   int exponent;  // of the least step, as float32 has it
   int columns = 0;
   bool coarse = false;  // whether any law has bits below the table's grid
@@ -225,7 +237,8 @@ class HalfMover {
       return;
     }
     for (size_t i = 0; i < n; i++) {
-      const int16_t exponent = int16_t(h_[i] >> Format::mantissa & Format::exponents), above = int16_t((exponent > 1 ? exponent : int16_t(1)) - first);
+      const int16_t exponent = int16_t(h_[i] >> Format::mantissa & Format::exponents),
+                    above = int16_t((exponent > 1 ? exponent : int16_t(1)) - first);
       const int16_t kept = above > 0 ? above : int16_t(0);
       binades_[i] = uint8_t(kept < HalfLaws::kBinades ? kept : int16_t(HalfLaws::kBinades));
     }
@@ -366,3 +379,5 @@ inline size_t move_half_tile(uint8_t* data, size_t n, const Move& move, Draws& d
   if (changed > 0) memcpy(data, h, 2 * n);
   return size_t(changed);
 }
+
+}  // namespace brownian::BROWNIAN_TARGET

@@ -15,6 +15,9 @@ constexpr size_t kTile = 2048;
 /// Weights of a piece, which rare moves of blocks are drawn for.
 inline size_t rare_piece(const int32_t* format) { return size_t(format[kGroup]) < kRarePiece ? size_t(format[kGroup]) : kRarePiece; }
 
+/// The most weights of a group of codes that stand for the entries of a table.
+constexpr size_t kMostTableGroup = 64;
+
 /// The tables of src/laws/tables.ts: tails P(|k| >= j) * 2^15, how many columns of each row are not zero, and 2^32 P(hits <= n) of four means.
 struct LawTable {
   float tails[kLawRows * kLawColumns];
@@ -72,7 +75,8 @@ struct Indexed {
   /// The stretch that begins `from` weights after the first.
   Indexed part(uint64_t from) const {
     const uint64_t left = weights - from;
-    return {classes + from / uint64_t(format[kGroup]), tiles + from / kTile * 2, journal + from / kStretch, format, index + from, size_t(left < kStretch ? left : kStretch)};
+    return {classes + from / uint64_t(format[kGroup]), tiles + from / kTile * 2, journal + from / kStretch, format, index + from,
+            size_t(left < kStretch ? left : kStretch)};
   }
   size_t blocks() const { return weights / format[kWeights]; }
   size_t tile_count() const { return (weights + kTile - 1) / kTile; }
@@ -112,6 +116,15 @@ inline void in_memory(T& array) {
 #endif
 }
 
+/// A law by which weights go from one tick to the next that is more than a plain move (src/laws/evolution.ts), compiled for a target.
+struct Evolution {
+  const char* name;
+  /// Whether `step` takes these parameters, so many, for weights of this format.
+  bool (*takes)(const float* parameters, size_t count, const int32_t* format);
+  /// One step of `live`, which began as `pristine`; returns how many codes changed.
+  size_t (*step)(uint8_t* live, const uint8_t* pristine, size_t bytes, const Move& move, const float* parameters, const LawTable& law);
+};
+
 /// What an instruction set offers: the kernels of src/kernels/contract.ts, compiled for it.
 struct Target {
   const char* name;
@@ -119,12 +132,13 @@ struct Target {
   void (*uniform)(float* out, size_t n, Key key, Position at);
   void (*normal)(float* out, size_t n, Key key, Position at);
   size_t (*perturb)(uint8_t* data, size_t bytes, const Move& move, const LawTable& law);
-  double (*sum_squares)(const uint8_t* data, size_t bytes, const int32_t* format, const float* steps, uint64_t row_length,
-                        uint64_t index, double total);
+  double (*sum_squares)(const uint8_t* data, size_t bytes, const int32_t* format, const float* steps, uint64_t row_length, uint64_t index,
+                        double total);
   void (*index_steps)(uint8_t* classes, uint8_t* tiles, const uint8_t* data, size_t blocks, const int32_t* format);
   size_t (*redraw)(uint8_t* live, const uint8_t* pristine, const Indexed& at, const Move& move, const LawTable& law);
   size_t (*difference)(const uint8_t* a, const uint8_t* b, size_t bytes, const int32_t* format);
-  size_t (*relax)(uint8_t* live, const uint8_t* pristine, size_t bytes, const Move& move, const float* decay, const LawTable& law);
+  const Evolution* evolutions;
+  size_t evolution_count;
 };
 
 extern const Target kScalarTarget;

@@ -3,6 +3,19 @@
 //
 // The index has a byte for every group, the class of its step, and two for every tile of kTile weights: the largest class, and the class of
 // what moves on average. Classes are ranges of steps, four to an octave, and rise as steps fall; what a step is exactly is read where a hit falls.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "code_at.inl.h"
+#include "laws.inl.h"
+#include "perturb.inl.h"
+#include "rare_groups.inl.h"
+#include "steps.inl.h"
+
+namespace brownian::BROWNIAN_TARGET {
 
 constexpr int kNoStep = 0, kAnyStep = 255;
 /// The float bits of the smallest step that has a class of its own (2^-40), and how many lower bits a class leaves open.
@@ -133,7 +146,8 @@ inline void undo(uint8_t* live, const uint8_t* pristine, const Indexed& at) {
 
 /// live := pristine, moved; live is pristine. The same bytes as `perturb`; returns how many codes changed.
 template <class CodeAtFormat>
-inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& law, const Move& move, const LawTable& table, const CodeAtFormat& code) {
+inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& law, const Move& move, const LawTable& table,
+                              const CodeAtFormat& code) {
   const int32_t* format = at.format;
   const size_t block_bytes = format[kBytes], length = rare_piece(format);
   const int group_log = log2(int(size_t(format[kGroup]) / length)), groups_log = log2(format[kWeights]) - log2(format[kGroup]);
@@ -184,16 +198,17 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
         for (size_t p = 0; p < n; p += 64) rare.note(piece + p, law.may_have_hits(of + p, rare.bytes() + piece + p, largest));
       }
     }
-    rare.each([&](size_t piece) { return law.mean(classes[piece >> group_log]); }, found[now ^ 1], [&](RareBatch& next) -> RareBatch& {
-      now ^= 1;
-      for (size_t j = 0; j < next.n; j++) {
-        next.piece[j] += uint32_t(first);
-        prefetch<true>(block_of(next.piece[j]) + format[kStepOffset]);
-        mover.prefetch(next.piece[j], next.places[j]);
-      }
-      apply(found[now ^ 1]);
-      return found[now ^ 1];
-    });
+    rare.each([&](size_t piece) { return law.mean(classes[piece >> group_log]); }, found[now ^ 1],
+              [&](RareBatch& next) -> RareBatch& {
+                now ^= 1;
+                for (size_t j = 0; j < next.n; j++) {
+                  next.piece[j] += uint32_t(first);
+                  prefetch<true>(block_of(next.piece[j]) + format[kStepOffset]);
+                  mover.prefetch(next.piece[j], next.places[j]);
+                }
+                apply(found[now ^ 1]);
+                return found[now ^ 1];
+              });
   }
   apply(found[now]);
   return changed + mover.changed;
@@ -221,3 +236,5 @@ inline size_t redraw(uint8_t* live, const uint8_t* pristine, const Indexed& all,
   }
   return changed;
 }
+
+}  // namespace brownian::BROWNIAN_TARGET

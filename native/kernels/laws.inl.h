@@ -1,5 +1,17 @@
 // The laws of moves: what a weight of noise s steps draws. The counterpart of src/laws/moves.ts, which holds the formulas.
 // Moves of a tile are drawn into an int8 a weight; no rail is farther than 127 steps, so larger ones are cut there.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "draws.inl.h"
+#include "float_bits.inl.h"
+#include "format.h"
+#include "steps.inl.h"
+
+namespace brownian::BROWNIAN_TARGET {
 
 constexpr float kMaxS = 32768.0f;
 constexpr float kTableVariance = 4.0f;
@@ -15,102 +27,6 @@ struct Grid {
     // Added up, not looked up or chosen, so that loops over it become vectors: (4^bits - 1) / 6 is 0, 1/2, 5/2, 21/2, 85/2.
     const float fine = 0.5f * float(v > 4.0f) + 2.0f * float(v > 16.5f) + 8.0f * float(v > 66.5f) + 32.0f * float(v > 266.5f);
     variance = (v - fine) * bits_float(uint32_t(127 - 2 * bits) << 23);
-  }
-};
-
-/// The draws of one tile, each made when first asked for. Pointers are to weight 0 of the tile.
-struct Draws {
-  Key key;
-  uint32_t tick;
-  uint64_t index;
-  size_t count;
-  bool has_normals = false, has_moves = false, has_rounding = false, has_pulls = false, has_fine = false, has_runs = false, has_halves = false;
-  // Room for what vectors read beyond the last weight.
-  alignas(64) float normal_store[kTile + 4 + N];
-  alignas(64) uint32_t rounding_store[kTile + 4 + N];
-  alignas(64) uint32_t pull_store[kTile + 4 + N];
-  alignas(64) uint32_t half_store[(kTile + 8 + 2 * 64) / 2];
-  alignas(64) uint32_t move_store[(kTile + 8 + 2 * 64) / 2];
-  alignas(64) uint32_t fine_store[(kTile + 16 + B_LANES) / 4];
-  alignas(64) uint32_t byte_store[(kTile + 2 * 64) / 4];
-  alignas(64) uint32_t shared_store[(kShared + 2 * 64) / 4];
-  alignas(64) uint32_t row_store[kTile / kPiece + 4];
-
-  Draws(Key key, uint32_t tick) : key(key), tick(tick), index(0), count(0) {}
-
-  void begin(uint64_t at, size_t n) {
-    index = at;
-    count = n;
-    has_normals = has_moves = has_rounding = has_pulls = has_fine = has_runs = has_halves = false;
-  }
-  const float* normals() {
-    const uint32_t skip = index & 3;
-    if (!has_normals) normal(normal_store, skip + count, key, {index >> 2, 0, tick, kNormalPurpose});
-    has_normals = true;
-    return normal_store + skip;
-  }
-  const uint32_t* rounding() {
-    const uint32_t skip = index & 3;
-    if (!has_rounding) bits(rounding_store, skip + count, key, {index >> 2, 0, tick, kRoundingPurpose});
-    has_rounding = true;
-    return rounding_store + skip;
-  }
-  /// What rounds the pulls of `relax`.
-  const uint32_t* pulls() {
-    const uint32_t skip = index & 3;
-    if (!has_pulls) bits(pull_store, skip + count, key, {index >> 2, 0, tick, kPullPurpose});
-    has_pulls = true;
-    return pull_store + skip;
-  }
-  /// What half floats have between the points of a coarser grid, and what rounds them.
-  const uint16_t* halves() {
-    const uint32_t skip = index & 7;
-    if (!has_halves) bits(half_store, (skip + count + 1) / 2, key, {index >> 3, 0, tick, kHalfPurpose});
-    has_halves = true;
-    return reinterpret_cast<const uint16_t*>(half_store) + skip;
-  }
-  const uint16_t* moves() {
-    const uint32_t skip = index & 7;
-    if (!has_moves) bits(move_store, (skip + count + 1) / 2, key, {index >> 3, 0, tick, kMovePurpose});
-    has_moves = true;
-    return reinterpret_cast<const uint16_t*>(move_store) + skip;
-  }
-  /// A byte a weight: A and B of a large move, a half each.
-  const uint8_t* fine() {
-    const uint32_t skip = index & 15;
-    if (!has_fine) bits(fine_store, (skip + count + 3) / 4, key, {index >> 4, 0, tick, kFinePurpose});
-    has_fine = true;
-    return reinterpret_cast<const uint8_t*>(fine_store) + skip;
-  }
-  /// Begins what runs draw: a byte a weight, five bits that eight weights of a tile of kTile share, and a word a piece of kPiece weights.
-  /// The tile must not reach beyond a multiple of kTile.
-  void runs() {
-    if (has_runs) return;
-    has_runs = true;
-    const uint64_t first = index & ~uint64_t(kRunAlign - 1);
-    const size_t n = size_t(index - first) + count, at = size_t(first % kShared);
-    bits(byte_store, (n + 3) / 4, key, {first >> 4, 0, tick, kDrawPurpose});
-    bits(row_store, (n + kPiece - 1) / kPiece, key, {first / kPiece >> 2, uint32_t(first / kPiece & 3), tick, kRowPurpose});
-    const bool few = n <= kShared - at;
-    const size_t from = few ? at : 0, shared = few ? n : kShared;
-    const uint64_t word = (first / kTile * kShared + from) / 4;
-    bits(shared_store + from / 4, (shared + 3) / 4, key, {word >> 2, uint32_t(word & 3), tick, kSharedPurpose});
-    for (size_t i = from / 4; i < from / 4 + (shared + 3) / 4; i++) shared_store[i] &= 0x1f1f1f1fu;
-    memcpy(shared_store + kShared / 4, shared_store, kRunAlign);
-  }
-  /// What runs draw begins at a weight of the tensor that is a multiple of this one: so many weights before the tile's first.
-  static constexpr size_t kRunAlign = 64;
-  size_t before() const { return size_t(index % kRunAlign); }
-  /// Of weight i of the tile, which may be one before the first.
-  const uint8_t* bytes(ptrdiff_t i) const { return reinterpret_cast<const uint8_t*>(byte_store) + ptrdiff_t(before()) + i; }
-  const uint8_t* shared(ptrdiff_t i) const { return reinterpret_cast<const uint8_t*>(shared_store) + (index + uint64_t(i)) % kShared; }
-  const uint32_t* row_words(ptrdiff_t i) const { return row_store + size_t(ptrdiff_t(before()) + i) / kPiece; }
-
-  uint32_t refine(size_t i) const {
-    uint32_t word;
-    const uint64_t at = index + i;
-    bits(&word, 1, key, {at >> 2, uint32_t(at & 3), tick, kRefinePurpose});
-    return word;
   }
 };
 
@@ -155,11 +71,12 @@ struct Law {
 };
 
 /// The noise of a weight in units of its step (a magnitude, finite), kept below kMaxS; 0 where there is no step.
-inline float scale_in_steps(const Move& move, float step) {
-  const float s = move.in_steps ? move.sigma : move.sigma / step;
+inline float scale_in_steps(float sigma, bool in_steps, float step) {
+  const float s = in_steps ? sigma : sigma / step;
   const float bounded = s < kMaxS ? s : kMaxS;
   return step > 0.0f ? bounded : 0.0f;
 }
+inline float scale_in_steps(const Move& move, float step) { return scale_in_steps(move.sigma, move.in_steps, step); }
 
 /// The same for steps as they are read, s[0, n). Which unit sigma is in is asked once, so that the loops become vectors.
 inline void scales_in_steps(const Move& move, float* s, size_t n) {
@@ -184,9 +101,7 @@ inline float matched_scale(float v) { return std::sqrt(v - (1.0f / 6.0f)); }
 inline void kicks(int8_t* k, size_t n, float s, const float* z, const uint32_t* words) {
   for (size_t i = 0; i < n; i += N) {
     const U zb = load(reinterpret_cast<const uint32_t*>(z + i));
-    const F u = words == nullptr
-                    ? set1f(0.5f)
-                    : mul(add(from_int(shr<9>(load(words + i))), set1f(0.5f)), set1f(1.1920928955078125e-7f));
+    const F u = words == nullptr ? set1f(0.5f) : mul(add(from_int(shr<9>(load(words + i))), set1f(0.5f)), set1f(1.1920928955078125e-7f));
     const U size = to_int(add(mul(set1f(s), as_float(band(zb, set1(0x7fffffffu)))), u));
     const U sign = sar<31>(zb);
     store_i8(k + i, sub(bxor(size, sign), sign));
@@ -364,3 +279,5 @@ inline void kick_run(int8_t* k, size_t from, size_t n, float s, const Move& move
     kicks(k + from + i, count, scale, z + skip, nearest ? nullptr : words + skip);
   }
 }
+
+}  // namespace brownian::BROWNIAN_TARGET

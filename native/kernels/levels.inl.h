@@ -1,4 +1,17 @@
 // Codes that stand for the entries of a table: the counterpart of src/laws/levels.ts, which holds the formulas.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "codes.inl.h"
+#include "draws.inl.h"
+#include "float_bits.inl.h"
+#include "laws.inl.h"
+#include "steps.inl.h"
+
+namespace brownian::BROWNIAN_TARGET {
 
 struct Table {
   const int16_t* values;  // ascending, in units of the step
@@ -28,11 +41,6 @@ inline int neighbour(float v, int up, int down, Draws& draws, size_t i) {
   if (below(w, v / float(up * (up + down)) * 65536.0f, draws, i)) return 1;
   return below(65535 - w, v / float(down * (up + down)) * 65536.0f, draws, i) ? -1 : 0;
 }
-
-/// The most weights of a group.
-constexpr size_t kMostGroup = 64;
-
-inline F load_f(const float* p) { return as_float(load(reinterpret_cast<const uint32_t*>(p))); }
 
 /// What the law of small moves needs of the sixteen codes of a table: thresholds are v times `rise` or `fall` in multiples of 2^-16, as long as
 /// v <= most = up down. The factors are a little too small, by 2^-21 of them, so that a threshold's whole part is that of `neighbour`, which
@@ -84,8 +92,8 @@ struct alignas(64) Thresholds {
 /// decide(i) of the few weights that the thresholds' whole parts may not decide, and of some others. Returns how many codes changed without
 /// those calls. Whole vectors.
 template <int kGroup, class Decide>
-inline size_t small_moves(uint8_t* to, const uint8_t* codes, const uint16_t* words, size_t n, const Thresholds* const* thresholds,
-                          const CodeLaw& law, Decide decide) {
+inline size_t small_moves(uint8_t* to, const uint8_t* codes, const uint16_t* words, size_t n, const Thresholds* const* thresholds, const CodeLaw& law,
+                          Decide decide) {
   const B flip = set1_b(0x80), one = set1_b(1);
   const auto near = [one](B apart) { return equal_b(min_b(apart, one), apart); };  // 0 or 1
   size_t changed = 0;
@@ -94,9 +102,7 @@ inline size_t small_moves(uint8_t* to, const uint8_t* codes, const uint16_t* wor
     const B code = load_b(codes + i);
     B low, high;
     load_halves(words + i, low, high);
-    const auto of = [&](auto bytes) {
-      return lookup_lanes(load_lanes<kGroup>([&](size_t g) { return bytes(*at[g]); }), code);
-    };
+    const auto of = [&](auto bytes) { return lookup_lanes(load_lanes<kGroup>([&](size_t g) { return bytes(*at[g]); }), code); };
     low = xor_b(low, flip);
     high = xor_b(high, flip);
     const B rise_low = of([](const Thresholds& t) -> const uint8_t* { return t.rise_low; });
@@ -105,7 +111,8 @@ inline size_t small_moves(uint8_t* to, const uint8_t* codes, const uint16_t* wor
     const B fall_high = of([](const Thresholds& t) -> const uint8_t* { return t.fall_high; });
     const B rises = or_b(less_b(high, rise_high), and_b(equal_b(high, rise_high), less_b(low, rise_low)));
     const B falls = or_b(less_b(fall_high, high), and_b(equal_b(high, fall_high), less_b(fall_low, low)));
-    const B open = or_b(and_b(near(sub_b(high, rise_high)), near(sub_b(low, rise_low))), and_b(near(sub_b(fall_high, high)), near(sub_b(fall_low, low))));
+    const B open =
+        or_b(and_b(near(sub_b(high, rise_high)), near(sub_b(low, rise_low))), and_b(near(sub_b(fall_high, high)), near(sub_b(fall_low, low))));
     const B change = or_b(and_b(lookup_b(law.to_up, code), rises), and_b(lookup_b(law.to_down, code), falls));
     store_b(to + i, xor_b(code, change));
     changed += count_nonzero_b(change);
@@ -140,8 +147,8 @@ class LargeMoves {
   /// to[0, n) from codes[0, n), where the law of small moves does not serve (under other laws than `matched`, it never does), and the code is
   /// at no end; returns how many are others.
   size_t move(uint8_t* to, const uint8_t* codes, size_t n, float s, int rounding, const float* z, const uint32_t* words) const {
-    alignas(64) uint32_t was[kMostGroup], counts[N];
-    alignas(64) int8_t change[kMostGroup];
+    alignas(64) uint32_t was[kMostTableGroup], counts[N];
+    alignas(64) int8_t change[kMostTableGroup];
     // Of each code, the deviation of the noise added.
     alignas(64) float scale[16];
     const bool matched = rounding == kMatched, nearest = rounding == kNearest;
@@ -237,27 +244,33 @@ class TableMover {
     return moving != 0;
   }
 
-  /// The thresholds of the tile's groups. Steps of a byte are few, and those of one byte are made once.
+  /// The thresholds of the tile's pieces: groups, or their halves of 32 weights. Steps of a byte are few, and those of one byte are made once.
   void set_thresholds(const uint8_t* data, size_t groups) {
     const int32_t* format = move_.format;
+    const size_t each = group_ > kMostPiece ? group_ / kMostPiece : 1;
+    const auto put = [&](size_t g, const Thresholds* of) {
+      for (size_t piece = g * each; piece < (g + 1) * each; piece++) at_[piece] = of;
+    };
     if (format[kStep] == kStepE8m0 || format[kStep] == kStepUe4m3) {
-      const size_t each = size_t(format[kWeights]) / group_, bytes = size_t(format[kBytes]);
+      const size_t in_block = size_t(format[kWeights]) / group_, bytes = size_t(format[kBytes]);
       const uint8_t* steps = data + format[kStepOffset];
-      for (size_t first = 0; first < groups; first += each, steps += bytes) {
-        for (size_t g = first; g < first + each; g++) {
+      for (size_t first = 0; first < groups; first += in_block, steps += bytes) {
+        for (size_t g = first; g < first + in_block; g++) {
           Thresholds* const of = thresholds_ + steps[g - first];
           if (!has_[steps[g - first]]) of->set(law_.small, s_[g] * s_[g]);
           has_[steps[g - first]] = true;
-          at_[g] = of;
+          put(g, of);
         }
       }
     } else {
       for (size_t g = 0; g < groups; g++) thresholds_[g].set(law_.small, s_[g] * s_[g]);
-      for (size_t g = 0; g < groups; g++) at_[g] = thresholds_ + g;
+      for (size_t g = 0; g < groups; g++) put(g, thresholds_ + g);
     }
     // Beyond the last, whatever is there means nothing.
-    for (size_t g = groups; g < groups + 4; g++) at_[g] = &law_.none;
+    for (size_t piece = groups * each; piece < groups * each + 4; piece++) at_[piece] = &law_.none;
   }
+  /// Of 16 or so many weights.
+  static constexpr size_t kMostPiece = 32;
 
   size_t small(const uint8_t* data, size_t n, size_t groups) {
     set_thresholds(data, groups);
@@ -284,8 +297,8 @@ class TableMover {
 
   /// A group with such noise: the codes that the law of small moves does not serve. Draws for itself alone where its tile has few such groups.
   size_t large(size_t start, float s, bool alone) {
-    alignas(64) float z[kMostGroup];
-    alignas(64) uint32_t words[kMostGroup];
+    alignas(64) float z[kMostTableGroup];
+    alignas(64) uint32_t words[kMostTableGroup];
     const bool nearest = move_.rounding == kNearest;
     const uint64_t at = draws_.index + start;
     if (alone) {
@@ -293,7 +306,8 @@ class TableMover {
       if (!nearest) bits(words, group_, draws_.key, {at >> 2, 0, draws_.tick, kRoundingPurpose});
       return law_.large.move(to_ + start, codes_ + start, group_, s, move_.rounding, z, words);
     }
-    return law_.large.move(to_ + start, codes_ + start, group_, s, move_.rounding, draws_.normals() + start, nearest ? nullptr : draws_.rounding() + start);
+    return law_.large.move(to_ + start, codes_ + start, group_, s, move_.rounding, draws_.normals() + start,
+                           nearest ? nullptr : draws_.rounding() + start);
   }
 
   const Move& move_;
@@ -308,3 +322,5 @@ class TableMover {
   // Room for what vectors read and write beyond the last.
   alignas(64) uint8_t codes_[kTile + 64], to_[kTile + 64];
 };
+
+}  // namespace brownian::BROWNIAN_TARGET

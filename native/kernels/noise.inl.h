@@ -1,9 +1,20 @@
 // Philox4x32-10 and what is made of it: words, uniforms, normals. Written once over the vectors `U` (uint32) and `F` (float) of the
 // including target; N lanes hold N blocks, word by word. Formulas, sources and the order of operations: src/laws/philox.ts, normal.ts.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "format.h"
+
+namespace brownian::BROWNIAN_TARGET {
 
 struct Words {
   U x0, x1, x2, x3;
 };
+
+inline F load_f(const float* p) { return as_float(load(reinterpret_cast<const uint32_t*>(p))); }
 
 /// Which block each lane holds, so that transposing within 128-bit groups leaves blocks in their order.
 inline U lane_blocks() {
@@ -101,7 +112,10 @@ struct Philox {
 /// the same, half of the first two rounds.
 struct Run {
   BROWNIAN_INLINE Run(const Philox& philox, uint64_t block)
-      : blocks(add(set1(uint32_t(block)), lane_blocks())), upper(set1(uint32_t(block >> 32))), tick(set1(philox.tick)), purpose(set1(philox.purpose)) {
+      : blocks(add(set1(uint32_t(block)), lane_blocks())),
+        upper(set1(uint32_t(block >> 32))),
+        tick(set1(philox.tick)),
+        purpose(set1(philox.purpose)) {
 #pragma GCC unroll 20
     for (int i = 0; i < 20; i++) {
       keys[i] = set1(philox.keys[i]);
@@ -152,15 +166,11 @@ struct BoxMuller {
           x[i] = sub(as_float(add(band(t, set1(0x007fffff)), set1(0x3f3504f3))), set1f(1.0f));
           powers[i] = mul(from_int(sar<23>(t)), set1f(0.6931471805599453f));
         }
-        BROWNIAN_EACH {
-          y[i] = mul(from_int(shl<2>(w1[i])), set1f(2.3283064365386962890625e-10f));
-        }
+        BROWNIAN_EACH { y[i] = mul(from_int(shl<2>(w1[i])), set1f(2.3283064365386962890625e-10f)); }
         break;
       case 1:
         start(p, x, 0.08734844624996185f, -0.14307522773742676f);
-        BROWNIAN_EACH {
-          yy[i] = mul(y[i], y[i]);
-        }
+        BROWNIAN_EACH { yy[i] = mul(y[i], y[i]); }
         break;
       case 2:
         step(p, x, 0.14917972683906555f);
@@ -178,17 +188,13 @@ struct BoxMuller {
         break;
       case 5:
         step(p, x, -0.25001755356788635f);
-        BROWNIAN_EACH {
-          sine[i] = mul(sine[i], y[i]);
-        }
+        BROWNIAN_EACH { sine[i] = mul(sine[i], y[i]); }
         step(cosine, yy, -1.2337005138397217f);
         break;
       case 6:
         step(p, x, 0.33333951234817505f);
         step(cosine, yy, 1.0f);
-        BROWNIAN_EACH {
-          quadrant[i] = add(w1[i], set1(0x20000000));
-        }
+        BROWNIAN_EACH { quadrant[i] = add(w1[i], set1(0x20000000)); }
         break;
       case 7:
         step(p, x, -0.49999991059303284f);
@@ -247,9 +253,7 @@ struct AsBits {
 struct AsUniform {
   using Out = float;
   static inline U one(U w) { return as_uint(mul(from_int(shr<8>(w)), set1f(5.9604644775390625e-8f))); }
-  static inline void put(float* out, const Words& w) {
-    store_blocks(reinterpret_cast<uint32_t*>(out), one(w.x0), one(w.x1), one(w.x2), one(w.x3));
-  }
+  static inline void put(float* out, const Words& w) { store_blocks(reinterpret_cast<uint32_t*>(out), one(w.x0), one(w.x1), one(w.x2), one(w.x3)); }
 };
 struct AsNormal {
   using Out = float;
@@ -346,3 +350,5 @@ inline void fill(typename As::Out* out, size_t n, Key key, Position at) {
 inline void bits(uint32_t* out, size_t n, Key key, Position at) { fill<AsBits>(out, n, key, at); }
 inline void uniform(float* out, size_t n, Key key, Position at) { fill<AsUniform>(out, n, key, at); }
 inline void normal(float* out, size_t n, Key key, Position at) { fill<AsNormal>(out, n, key, at); }
+
+}  // namespace brownian::BROWNIAN_TARGET

@@ -1,4 +1,12 @@
 // Rare moves of blocks, at the cost of a byte a group and of the moves: the counterpart of src/laws/rare-groups.ts, which explains it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "float_bits.inl.h"
+#include "noise.inl.h"
+
+namespace brownian::BROWNIAN_TARGET {
 
 /// Below this variance moves are rare: they are drawn one by one.
 constexpr float kSparseVariance = 0.015625f;
@@ -210,3 +218,5 @@ class PieceMover {
   At at_;
   int lo_, hi_;
 };
+
+}  // namespace brownian::BROWNIAN_TARGET

@@ -1,5 +1,15 @@
 // Rare moves of rows, whose steps are given and not read: the cost follows the moves alone. The counterpart of src/laws/rare-rows.ts,
 // which explains it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "float_bits.inl.h"
+#include "format.h"
+#include "noise.inl.h"
+
+namespace brownian::BROWNIAN_TARGET {
 
 constexpr int kHighestLevel = 40;
 constexpr uint32_t kTileBlocks = 256;
@@ -197,3 +207,5 @@ class HitMoves {
   alignas(64) uint64_t seen_[64];  // a set of weights by their last bits
   int before_[kHitsMost];
 };
+
+}  // namespace brownian::BROWNIAN_TARGET

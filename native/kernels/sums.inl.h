@@ -1,4 +1,16 @@
 // Sums of squares in the order of src/kernels/contract.ts: leaves, and within them groups of codes or 16 accumulators.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#include "codes.inl.h"
+#include "levels.inl.h"
+#include "runs.inl.h"
+#include "steps.inl.h"
+
+namespace brownian::BROWNIAN_TARGET {
 
 /// The number that each code of a table stands for.
 inline void to_numbers(uint8_t* codes, const int32_t* format) {
@@ -58,9 +70,14 @@ inline void add_neighbours(int32_t* __restrict out, const int32_t* __restrict in
   }
 }
 inline void sums_of_groups(int32_t* out, const int32_t* fours, size_t n, int group) {
-  if (group == 16) add_neighbours<4>(out, fours, n);
-  else if (group == 32) add_neighbours<8>(out, fours, n);
-  else add_neighbours<64>(out, fours, n);
+  if (group == 16) return add_neighbours<4>(out, fours, n);
+  if (group == 32) return add_neighbours<8>(out, fours, n);
+  if (group == 256) return add_neighbours<64>(out, fours, n);
+  const int terms = group / 4;
+  for (size_t g = 0; g < n; g++, fours += terms) {
+    out[g] = 0;
+    for (int t = 0; t < terms; t++) out[g] += fours[t];
+  }
 }
 
 inline double square_group(double squares, double sum, double n, double step, double origin) {
@@ -101,7 +118,7 @@ inline bool squares_of_blocks(int32_t* squares, const uint8_t* data, size_t bloc
   constexpr size_t kAhead = 4096;  // what the processor does not fetch early enough by itself
   alignas(64) int32_t parts[kSumCut / 4];
   const uint8_t* at = data + p.offset;
-  if (p.bits == 8) {
+  if (p.bits == 8 && p.run == 32) {
     B lowest = set1_b(0);
     for (size_t block = 0; block < blocks; block += B_LANES < 32 ? 1 : B_LANES / 32) {
       prefetch<false>(at + block * bytes + kAhead);
@@ -116,7 +133,7 @@ inline bool squares_of_blocks(int32_t* squares, const uint8_t* data, size_t bloc
     add_neighbours<8>(squares, parts, blocks);
     return true;
   }
-  if (p.bits == 4 && p.run == 16) {
+  if (p.bits == 4 && p.run == 16 && p.group == 32 && p.shift == 0) {
     uint8_t table[16];
     for (int code = 0; code < 16; code++) table[code] = uint8_t(code);
     to_numbers(table, format);
@@ -153,7 +170,7 @@ inline void square_groups(double* terms, const uint8_t* data, size_t n, const in
     const Numbers numbers(data, n, format);
     const int8_t* q = numbers.q;
     alignas(64) int32_t fours[kSumCut / 4];
-    if (format[kPlaneBits] == 8 && has_lowest(q, n)) {
+    if ((format[kPlaneBits] == 8 || format[kBias] > 127) && has_lowest(q, n)) {
       for (size_t g = 0; g < groups; g++) squares[g] = square_run(q + g * group, group);
     } else {
       squares_of_four(fours, q, n);
@@ -266,8 +283,8 @@ inline double float_leaf(const uint8_t* data, size_t n) {
   return lanes[0];
 }
 
-inline double sum_squares(const uint8_t* data, size_t bytes, const int32_t* format, const float* steps, uint64_t row_length,
-                          uint64_t index, double total) {
+inline double sum_squares(const uint8_t* data, size_t bytes, const int32_t* format, const float* steps, uint64_t row_length, uint64_t index,
+                          double total) {
   GroupLeaves group_leaves;
   const size_t weights = format[kWeights], block_bytes = format[kBytes];
   const size_t count = bytes / block_bytes * weights;
@@ -294,3 +311,5 @@ inline double sum_squares(const uint8_t* data, size_t bytes, const int32_t* form
   }
   return total;
 }
+
+}  // namespace brownian::BROWNIAN_TARGET

@@ -1,4 +1,4 @@
-// From dist/ as TypeScript leaves it to what the package's `exports` name: dist/esm and dist/cjs. One file loads in a
+// From dist/ as TypeScript leaves it to what the package's `exports` name: dist/esm and dist/cjs. A few files load in a
 // quarter of the time that fifty take; CommonJS is for programs on Node 20, which cannot require() a module.
 // The web entry stands alone: a page can take it as it is. Packages stay outside; dynamic imports stay dynamic.
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -16,10 +16,10 @@ const NODE = {
   packages: "external",
   logLevel: "error",
 };
-/** What `import "brownian"` loads: one file. */
+/** The main entry. All that it loads lies in one file, core.js, from which it exports its public names and nothing else. */
 const MAIN = "index.js";
-/** Other subpaths. They take what lies in the main entry from there, so that classes and state are shared, and load the rest themselves. */
-const BESIDE = { llama: "llama/index.js", learn: "learn/index.js" };
+/** Other subpaths. They take what lies in core.js from there, so that classes and state are shared, and load the rest themselves. */
+const BESIDE = { llama: "index.llama.js", learn: "learn/index.js" };
 /** Subpaths that load nothing else, and so serve pages too. */
 const ALONE = { sampling: "sampling/index.js" };
 
@@ -37,48 +37,46 @@ const builtin = process.getBuiltinModule ?? requireFrom(import.meta.url || proce
 ${taken}`;
 }
 
-/**
- * The entries as ES modules, by name. What others need of the main one that it does not export to all, it exports under a name that begins
- * with $; declarations do not have these.
- */
+/** The entries as ES modules, by name, and what they share: `core`. */
 async function entries(build) {
   const options = { ...NODE, format: "esm", write: false, metafile: true };
   const { metafile } = await build({ ...options, entryPoints: [at(MAIN)] });
-  const inMain = new Set(Object.keys(metafile.inputs).map((file) => resolve(file)));
-  const fromMain = {
-    name: "what lies in the main entry",
+  const inCore = new Set(Object.keys(metafile.inputs).map((file) => resolve(file)));
+  const fromCore = {
+    name: "what lies in the core",
     setup({ onResolve }) {
       onResolve({ filter: /^\./ }, ({ path, resolveDir, kind }) => {
         const file = resolve(resolveDir, path);
-        return kind === "import-statement" && inMain.has(file)
-          ? { path: `main:${relative(DIST, file).replaceAll(sep, "/")}`, external: true }
+        return kind === "import-statement" && inCore.has(file)
+          ? { path: `core:${relative(DIST, file).replaceAll(sep, "/")}`, external: true, sideEffects: false }
           : undefined;
       });
     },
   };
   const texts = {};
   const main = await load(MAIN);
-  const hidden = new Map(); // such a name: what it exports
+  const beyond = new Map(); // names in the core that are not public: what exports each
   for (const [name, file] of Object.entries(BESIDE)) {
-    const { outputFiles } = await build({ ...options, entryPoints: [at(file)], plugins: [fromMain] });
+    const { outputFiles } = await build({ ...options, entryPoints: [at(file)], plugins: [fromCore] });
     const [{ text }] = outputFiles;
     const origins = new Map();
-    for (const [, origin] of text.matchAll(/"main:([^"]+)"/g)) origins.set(origin, await load(origin));
-    texts[name] = text.replace(/^import (?:\{ ([^}]+) \} from )?"main:([^"]+)";$/gm, (_, names, origin) => {
-      if (names === undefined) return 'import "./index.js";';
+    for (const [, origin] of text.matchAll(/"core:([^"]+)"/g)) origins.set(origin, await load(origin));
+    texts[name] = text.replace(/^import \{ ([^}]+) \} from "core:([^"]+)";$/gm, (_, names, origin) => {
       const taken = names.split(",").map((each) => {
         const [theirs, ours = theirs] = each.trim().split(" as ");
         if (main[theirs] === origins.get(origin)[theirs]) return `${theirs} as ${ours}`;
-        const name = `$${origin.replace(/\.js$/, "").replace(/\W+/g, "_")}_${theirs}`;
-        hidden.set(name, `export { ${theirs} as ${name} } from "./${origin}";`);
+        // Modules may give one name to two things.
+        const name = `${origin.replace(/\.js$/, "").replace(/\W+/g, "_")}_${theirs}`;
+        beyond.set(name, `export { ${theirs} as ${name} } from "./${origin}";`);
         return `${name} as ${ours}`;
       });
-      return `import { ${taken.join(", ")} } from "./index.js";`;
+      return `import { ${taken.join(", ")} } from "./core.js";`;
     });
-    if (texts[name].includes('"main:')) throw new Error("esbuild writes imports in another way than before");
+    if (texts[name].includes('"core:')) throw new Error("esbuild writes imports in another way than before");
   }
-  const stdin = { contents: [`export * from "./${MAIN}";`, ...hidden.values()].join("\n"), resolveDir: DIST };
-  texts.index = (await build({ ...options, stdin })).outputFiles[0].text;
+  const stdin = { contents: [`export * from "./${MAIN}";`, ...beyond.values()].join("\n"), resolveDir: DIST };
+  texts.core = (await build({ ...options, stdin })).outputFiles[0].text;
+  texts.index = `export { ${Object.keys(main).sort().join(", ")} } from "./core.js";\n`;
   for (const [name, file] of Object.entries(ALONE))
     texts[name] = (await build({ ...options, entryPoints: [at(file)] })).outputFiles[0].text;
   return texts;
@@ -98,9 +96,10 @@ export async function bundle() {
     writeFileSync(at(`cjs/${name}.js`), code);
   }
   await build({ ...NODE, entryPoints: [at("cli/main.js")], format: "esm", outfile: at("esm/cli.js") });
-  const web = { bundle: true, entryPoints: [at("index.web.js")], target: "es2022", logLevel: "error" };
+  // For browsers: "browser" in package.json says what takes the place of what only Node has.
+  const web = { bundle: true, platform: "browser", entryPoints: [at("index.web.js")], target: "es2022", logLevel: "error" };
   await build({ ...web, format: "esm", outfile: at("esm/web.js") });
-  await build({ ...web, format: "cjs", platform: "neutral", outfile: at("cjs/web.js") });
+  await build({ ...web, format: "cjs", outfile: at("cjs/web.js") });
   // The same declarations, which TypeScript takes for CommonJS here.
   writeFileSync(at("cjs/package.json"), '{ "type": "commonjs" }\n');
   for (const file of readdirSync(DIST, { recursive: true })) {

@@ -1,4 +1,4 @@
-/* For scripts/proof/hosts.mjs alone: lets this machine's C++ library, which was made for glibc, load under musl, so that a program for musl can be tried
+/* For scripts/platforms/hosts.mjs alone: lets this machine's C++ library, which was made for glibc, load under musl, so that a program for musl can be tried
  * where there is no C++ library for musl. It stands in for glibc's loader (ld-linux-x86-64.so.2) and has what that library asks of glibc alone. */
 
 #define _GNU_SOURCE

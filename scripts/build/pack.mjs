@@ -1,10 +1,10 @@
 // The tarball: node scripts/build/pack.mjs [--release]. Lays out in build/package what is published, and packs it into build/. The addons lie in
 // prebuilds/; binding.gyp lies in native/, since npm compiles at once where it finds one at a package's root; there is no lifecycle script.
 // --release refuses when an addon is missing that a published package has.
-import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { npm } from "../environment.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const PREBUILDS = join(ROOT, "build", "prebuilds");
@@ -27,8 +27,8 @@ export const RELEASED = [
 export const missing = (prebuilds = PREBUILDS) =>
   RELEASED.filter((target) => !existsSync(join(prebuilds, target, "brownian.node")));
 
-/** What only a checkout needs. */
-const UNPUBLISHED = ["private", "scripts", "devDependencies", "overrides"];
+/** What only a checkout needs; bundles are made, so that nothing is left to take another's place in a browser. */
+const UNPUBLISHED = ["private", "browser", "scripts", "devDependencies", "overrides"];
 
 /** The path of dist/ is published: bundles, and declarations outside the command line. */
 function published(path) {
@@ -49,14 +49,10 @@ export function pack(targets = readdirSync(PREBUILDS)) {
     if (!existsSync(join(STAGE, name))) cpSync(join(ROOT, name), join(STAGE, name), { recursive: true });
   for (const name of ["README.md", "LICENSE"]) cpSync(join(ROOT, name), join(STAGE, name));
   for (const name of UNPUBLISHED) delete manifest[name];
-  // Each bundle keeps what it needs within itself; dist/ as TypeScript leaves it does not (native.ts offers its backend when it is loaded).
+  // To import a file does nothing but define (test/house/definitions.test.ts): bundlers may leave out what is not used.
   const changed = { bin: { brownian: "dist/esm/cli.js" }, sideEffects: false };
   writeFileSync(join(STAGE, "package.json"), `${JSON.stringify({ ...manifest, ...changed }, null, 2)}\n`);
-  const result = spawnSync("npm", ["pack", "--silent", "--pack-destination", ".."], {
-    cwd: STAGE,
-    encoding: "utf8",
-    shell: process.platform === "win32",
-  });
+  const result = npm(["pack", "--silent", "--pack-destination", ".."], { cwd: STAGE });
   if (result.status !== 0) throw new Error(`npm pack failed: ${result.stderr}`);
   return join(ROOT, "build", result.stdout.trim().split("\n").at(-1));
 }

@@ -1,12 +1,13 @@
 // The addons that the package brings: node scripts/build/prebuild.mjs [TARGET ...] [--host]. Each is built in build/prebuild/<target>, laid into
 // build/prebuilds/<target>/brownian.node, checked (what it asks of the system, no fused multiply-add), and run where this machine has a way
-// (scripts/proof/hosts.mjs): every kernel must give the bytes of plain JavaScript. --host builds for the machine it runs on with its own tools.
+// (scripts/platforms/hosts.mjs): every kernel must give the bytes of plain JavaScript. --host builds for the machine it runs on with its own tools.
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { disassemble } from "../check/disassembly.mjs";
-import { here, host } from "../proof/hosts.mjs";
+import { gypHeaders, headersPrefix, withVariables } from "../environment.mjs";
+import { here, host } from "../platforms/hosts.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** Of Node's own binaries for Linux: v20 needs glibc 2.28. */
@@ -48,11 +49,6 @@ function run(command, args, options = {}) {
   return stdout;
 }
 
-/** The folder of the headers that came with this Node; undefined where none did. */
-const PREFIX = [process.env.npm_config_nodedir, dirname(dirname(process.execPath))].find(
-  (prefix) => prefix && existsSync(join(prefix, "include", "node", "node_api.h")),
-);
-
 /** Builds and checks one, with the tools for that target or with this machine's `own`; returns its path and what it needs. */
 export function prebuild(target, own = false) {
   const stage = join(ROOT, "build", "prebuild", target);
@@ -72,8 +68,7 @@ export function prebuild(target, own = false) {
 
 function gyp(stage, arch, env) {
   const script = join(ROOT, "node_modules", "node-gyp", "bin", "node-gyp.js");
-  const nodedir = PREFIX === undefined ? [] : [`--nodedir=${PREFIX}`];
-  run(process.execPath, [script, "rebuild", `--arch=${arch}`, ...nodedir], { cwd: stage, env: { ...process.env, ...env } });
+  run(process.execPath, [script, "rebuild", `--arch=${arch}`, ...gypHeaders], { cwd: stage, env: withVariables(env) });
   return join(stage, "build", "Release", "brownian.node");
 }
 
@@ -100,9 +95,9 @@ function buildForGlibc(stage, { arch, prefix }) {
 function objects(stage, compiler, arch, flags) {
   const literal = "import ast, json, sys; print(json.dumps(ast.literal_eval(open(sys.argv[1]).read())))";
   const { variables, targets, conditions } = JSON.parse(run("python3", ["-c", literal, join(stage, "binding.gyp")]));
-  if (PREFIX === undefined)
+  if (headersPrefix === undefined)
     throw new Error("this Node came without headers: set npm_config_nodedir to a folder that has include/node");
-  const include = [`-I${join(PREFIX, "include", "node")}`, `-I${join(ROOT, "node_modules", "node-addon-api")}`];
+  const include = [`-I${join(headersPrefix, "include", "node")}`, `-I${join(ROOT, "node_modules", "node-addon-api")}`];
   const perArch = conditions.filter(([when]) => when === `target_arch=='${arch}'`).flatMap(([, { targets }]) => targets);
   return [...targets, ...perArch].flatMap(({ sources, defines = [], cflags_cc = [] }) =>
     sources.map((source) => {
@@ -236,7 +231,7 @@ export function tried(target) {
   const addon = join("prebuilds", target, "brownian.node"); // where the library itself must find it
   cpSync(join(ROOT, "build", addon), join(stage, addon));
   const out = ([program, ...args], ...more) =>
-    run(program, [...args, ...more], { cwd: stage, env: { ...process.env, ...env } }).replaceAll("\r", "");
+    run(program, [...args, ...more], { cwd: stage, env: withVariables(env) }).replaceAll("\r", "");
   const script = 'import("./dist/kernels/native.js").then((m) => console.log(JSON.stringify(m.nativeTargets())))';
   const isas = JSON.parse(out(command, "-e", script)).filter(({ runs }) => runs);
   const expected = out([process.execPath], "scripts/check/hashes.mjs", "js", "scalar", "50");

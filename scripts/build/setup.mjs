@@ -3,8 +3,9 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { cxxCompiler, gypHeaders, npm, onPath } from "../environment.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const STAMPS = join(ROOT, "build", "stamps");
@@ -51,28 +52,18 @@ function installPackages() {
   say("installing packages (once; about a minute)");
   // Not `npm ci`: it refuses where a registry lacks optional packages of other platforms. With the lock file the versions are the same.
   const args = ["install", "--no-audit", "--no-fund", "--loglevel=error"];
-  const npm = process.env.npm_execpath;
-  const result = npm?.endsWith(".js") ? run(process.execPath, [npm, ...args]) : run("npm", args, { shell: windows });
+  const result = npm(args, { cwd: ROOT, maxBuffer: 1 << 26 });
   if (result.status !== 0) fail("npm", result);
 }
-
-const onPath = (name) => (process.env.PATH ?? "").split(delimiter).some((dir) => dir !== "" && existsSync(join(dir, name)));
 
 /** What is missing to compile C++ here; null when nothing is. On Windows node-gyp itself looks for Visual Studio. */
 function missingTool() {
   if (windows) return null;
-  const compilers = [process.env.CXX, "c++", "g++", "clang++"].filter((name) => name !== undefined && name !== "");
+  const compilers = [cxxCompiler, "c++", "g++", "clang++"].filter((name) => name !== undefined);
   if (!compilers.some((name) => existsSync(name) || onPath(name.split(" ")[0]))) return "no C++ compiler";
   if (!onPath("make") && !onPath("gmake")) return "no make";
   if (!onPath("python3") && !onPath("python")) return "no Python (node-gyp needs it)";
   return null;
-}
-
-/** Headers that came with this Node, so that node-gyp need not download any. */
-function headers() {
-  const prefix = dirname(dirname(process.execPath));
-  if (process.env.npm_config_nodedir) return [];
-  return existsSync(join(prefix, "include", "node", "node_api.h")) ? [`--nodedir=${prefix}`] : [];
 }
 
 function buildNative() {
@@ -84,7 +75,7 @@ function buildNative() {
   }
   say("compiling the native addon (once)");
   const stamps = readStamps(); // node-gyp rebuild empties build/
-  const result = run(process.execPath, [join(ROOT, "node_modules", "node-gyp", "bin", "node-gyp.js"), "rebuild", ...headers()]);
+  const result = run(process.execPath, [join(ROOT, "node_modules", "node-gyp", "bin", "node-gyp.js"), "rebuild", ...gypHeaders]);
   restoreStamps(stamps);
   if (result.status === 0) return;
   mkdirSync(join(ROOT, "build"), { recursive: true });
@@ -122,7 +113,7 @@ async function buildTypeScript() {
 
 const machine = `${process.platform}-${process.arch}`;
 await step("packages", fingerprint(["package-lock.json"], machine), "node_modules/.package-lock.json", installPackages);
-await step("native", fingerprint(["native", "binding.gyp"], machine, missingTool(), process.env.CXX), null, buildNative);
+await step("native", fingerprint(["native", "binding.gyp"], machine, missingTool(), cxxCompiler), null, buildNative);
 await step(
   "wasm",
   fingerprint(["assembly", "scripts/build/wasm.mjs", "package-lock.json"]),
@@ -131,7 +122,7 @@ await step(
 );
 await step(
   "typescript",
-  fingerprint(["src", "scripts/build/bundle.mjs", "tsconfig.json", "package-lock.json"]),
+  fingerprint(["src", "scripts/build/bundle.mjs", "tsconfig.json", "package.json", "package-lock.json"]),
   "dist/index.js",
   buildTypeScript,
 );

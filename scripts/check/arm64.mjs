@@ -1,12 +1,13 @@
 // The addon on AArch64, on another machine: built with Debian's cross compiler, loaded into a real Node for that processor, run by qemu.
-// npm run test:neon [-- --seconds 60]: fuzzes the NEON target (and scalar, and WebAssembly) against plain JavaScript there.
+// npm run trial:neon [-- --seconds 60]: fuzzes the NEON target (and scalar, and WebAssembly) against plain JavaScript there.
 // test/kernels/neon.test.ts does less, in `npm test`. What is built lies in build/arm64; that Node, from the package registry, in node_modules/.cache.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { emulated, fetched, qemu } from "../proof/hosts.mjs";
+import { gypHeaders, withVariables } from "../environment.mjs";
+import { emulated, fetched, qemu } from "../platforms/hosts.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const STAGE = join(ROOT, "build", "arm64");
@@ -44,12 +45,9 @@ function buildAddon() {
   const fingerprint = hash.digest("hex");
   const stamp = join(STAGE, "fingerprint");
   if (existsSync(ADDON) && existsSync(stamp) && readFileSync(stamp, "utf8") === fingerprint) return;
-  const prefix = dirname(dirname(process.execPath));
-  const headers =
-    process.env.npm_config_nodedir || !existsSync(join(prefix, "include", "node", "node_api.h")) ? [] : [`--nodedir=${prefix}`];
   const gyp = join(ROOT, "node_modules", "node-gyp", "bin", "node-gyp.js");
-  const env = { ...process.env, CC: "aarch64-linux-gnu-gcc", CXX: COMPILER, LINK: COMPILER, AR: "aarch64-linux-gnu-ar" };
-  const result = spawnSync(process.execPath, [gyp, "rebuild", "--arch=arm64", ...headers], {
+  const env = withVariables({ CC: "aarch64-linux-gnu-gcc", CXX: COMPILER, LINK: COMPILER, AR: "aarch64-linux-gnu-ar" });
+  const result = spawnSync(process.execPath, [gyp, "rebuild", "--arch=arm64", ...gypHeaders], {
     cwd: STAGE,
     env,
     encoding: "utf8",
@@ -60,7 +58,7 @@ function buildAddon() {
 }
 
 /**
- * Makes what is needed and returns `run(script, args)`, which runs a script of scripts/ (on dist/) in a Node for AArch64, with its addon.
+ * Makes what is needed and returns `run(script, args)`, which runs a script of scripts/check/ (on dist/) in a Node for AArch64, with its addon.
  * Throws where something is missing or fails.
  */
 export function prepare() {
@@ -75,7 +73,7 @@ export function prepare() {
     cpSync(join(ROOT, part), join(STAGE, part), { recursive: true });
   }
   return (script, args, options = {}) =>
-    spawnSync(qemu, [...emulated(node).slice(1), join(STAGE, "scripts", script), ...args], {
+    spawnSync(qemu, [...emulated(node).slice(1), join(STAGE, "scripts", "check", script), ...args], {
       encoding: "utf8",
       maxBuffer: 1 << 26,
       ...options,

@@ -2,29 +2,31 @@
 // own in build/avx512. For comparing bytes, not times: node scripts/check/avx512.mjs [--seconds 60] fuzzes it against plain JavaScript.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { cxxCompiler, headersPrefix } from "../environment.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const STAGE = join(ROOT, "build", "avx512");
 const ADDON = join(STAGE, "build", "Release", "brownian.node");
-const COMPILER = process.env.CXX ?? "g++";
-const HEADERS = join(dirname(dirname(process.execPath)), "include", "node");
+const COMPILER = cxxCompiler ?? "g++";
+const HEADERS = join(headersPrefix ?? "", "include", "node");
 const FLAGS = [
   ..."-std=c++17 -O2 -fPIC -w -ffp-contract=off -fno-strict-aliasing -fno-math-errno -fno-trapping-math".split(" "),
-  ..."-DNAPI_VERSION=8 -DNAPI_CPP_EXCEPTIONS -DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS -DBROWNIAN_EMULATED_AVX512".split(" "),
+  ..."-DNAPI_VERSION=8 -DNAPI_CPP_EXCEPTIONS -DNODE_ADDON_API_CPP_EXCEPTIONS_ALL -DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS -DBROWNIAN_EMULATED_AVX512".split(
+    " ",
+  ),
 ];
-/** Which flags each file has of its own. */
-const SOURCES = {
-  "addon.cc": [],
-  "dispatch.cc": [],
-  "mapped_file.cc": [],
+/** Which flags targets have of their own. */
+const TARGETS = {
   "targets/scalar.cc": [],
   "targets/avx2.cc": ["-mavx2", "-mpopcnt"],
   "targets/avx512.cc": ["-I", join(ROOT, "native", "emulated")],
 };
+const COMMON = readdirSync(join(ROOT, "native")).filter((name) => name.endsWith(".cc"));
+const SOURCES = { ...Object.fromEntries(COMMON.map((name) => [name, []])), ...TARGETS };
 
 /** Why that cannot be done here; null where it can. */
 export function missing() {
@@ -59,7 +61,7 @@ function buildAddon() {
   writeFileSync(stamp, fingerprint);
 }
 
-/** Makes what is needed and returns `run(script, args)`, which runs a script of scripts/ (on dist/) with that addon. Throws where something fails. */
+/** Makes what is needed and returns `run(script, args)`, which runs a script of scripts/check/ (on dist/) with that addon. Throws where something fails. */
 export function prepare() {
   const reason = missing();
   if (reason !== null) throw new Error(reason);
@@ -72,7 +74,11 @@ export function prepare() {
   }
   if (!existsSync(join(STAGE, "node_modules"))) symlinkSync(join(ROOT, "node_modules"), join(STAGE, "node_modules"));
   return (script, args, options = {}) =>
-    spawnSync(process.execPath, [join(STAGE, "scripts", script), ...args], { encoding: "utf8", maxBuffer: 1 << 26, ...options });
+    spawnSync(process.execPath, [join(STAGE, "scripts", "check", script), ...args], {
+      encoding: "utf8",
+      maxBuffer: 1 << 26,
+      ...options,
+    });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,4 +1,4 @@
-// npm run fuzz -- --seconds 60 [--seed N]: random arguments to every kernel on every backend that runs here, compared with plain JavaScript
+// npm run trial:fuzz -- --seconds 60 [--seed N]: random arguments to every kernel on every backend that runs here, compared with plain JavaScript
 // byte by byte. Prints the seed of the first difference, with which it happens again, and fails.
 import { parseArgs } from "node:util";
 import { jsKernels } from "../../dist/kernels/js.js";
@@ -32,7 +32,7 @@ for (; performance.now() < end; seed = (seed + 1) >>> 0, cases++) {
     const actual = test.run(kernels);
     if (same(actual.out, expected.out) && actual.numbers.every((x, i) => Object.is(x, expected.numbers[i]))) continue;
     console.error(
-      `${kernels.backend} ${kernels.isa} differs from js: ${test.what}\nagain: npm run fuzz -- --seconds 1 --seed ${seed}`,
+      `${kernels.backend} ${kernels.isa} differs from js: ${test.what}\nagain: npm run trial:fuzz -- --seconds 1 --seed ${seed}`,
     );
     process.exit(1);
   }

@@ -1,16 +1,18 @@
-// npm run test:sanitize: builds the addon with AddressSanitizer and UndefinedBehaviorSanitizer in a copy of the project and runs the tests
+// npm run trial:sanitize: builds the addon with AddressSanitizer and UndefinedBehaviorSanitizer in a copy of the project and runs the tests
 // of the kernels on it. Linux with GCC or Clang only.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gypHeaders, withVariables } from "../environment.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const PARTS = ["src", "test", "native", "models", "package.json", "tsconfig.json", "vitest.config.ts", "binding.gyp"];
-const TESTS = ["noise", "equality", "frozen", "perturb", "laws-formats", "redraw", "dynamics"].map(
-  (name) => `test/${name}.test.ts`,
-);
+/** What calls the addon, in any way that there is. */
+const TESTS = ["noise", "kernels/equality", "kernels/shapes", "kernels/addon", "kernels/native-file", "laws", "lattice/perturb"]
+  .concat(["files/live/redraw", "house/frozen.test", "house/frozen-motion"])
+  .map((name) => `test/${name}`);
 const FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined";
 
 if (process.platform !== "linux") {
@@ -21,15 +23,14 @@ const copy = mkdtempSync(join(tmpdir(), "brownian-sanitize-"));
 process.on("exit", () => rmSync(copy, { recursive: true, force: true }));
 
 function run(command, args, env) {
-  const { status } = spawnSync(command, args, { cwd: copy, stdio: "inherit", env: { ...process.env, ...env } });
+  const { status } = spawnSync(command, args, { cwd: copy, stdio: "inherit", env: withVariables(env) });
   if (status !== 0) process.exit(status ?? 1);
 }
 
 for (const part of PARTS) cpSync(join(ROOT, part), join(copy, part), { recursive: true });
 symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
-const headers = process.env.npm_config_nodedir ? [] : [`--nodedir=${dirname(dirname(process.execPath))}`];
 const gyp = join(copy, "node_modules", "node-gyp", "bin", "node-gyp.js");
-run(process.execPath, [gyp, "rebuild", "--silent", ...headers], {
+run(process.execPath, [gyp, "rebuild", "--silent", ...gypHeaders], {
   CXXFLAGS: `${FLAGS} -g1 -fno-omit-frame-pointer`,
   LDFLAGS: FLAGS,
 });

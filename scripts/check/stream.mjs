@@ -7,9 +7,8 @@
 // Interleaved, what neighbours have in common becomes a pattern within one stream. --skip leaves out that many gigabytes (of 2^30 bytes) at the beginning.
 import { writeSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { Purpose } from "../../dist/laws/numbers.js";
-import "../../dist/kernels/native.js"; // offers the native backend
 import { selection } from "../../dist/kernels/select.js";
+import { Purpose } from "../../dist/laws/numbers.js";
 import { streamKey } from "../../dist/noise/index.js";
 
 const NAME = "blk.0.attn_q.weight";

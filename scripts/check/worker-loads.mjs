@@ -1,4 +1,4 @@
-// npm run test:leaks: loads the library in 1,000 worker threads, one after another, and measures whether anything stays behind: memory, threads,
+// npm run trial:leaks: loads the library in 1,000 worker threads, one after another, and measures whether anything stays behind: memory, threads,
 // open files, mappings. Every worker moves weights on native threads, maps a file and leaves it open, and uses WebAssembly; every fifth is
 // ended while a job is running. What Node itself keeps for a worker with an (empty) WebAssembly module is measured the same way and does not
 // count. Fails when something stays. Options: --loads N, --hold BYTES (keeps that much a load, to see it found). Linux only: it reads /proc.
@@ -38,7 +38,7 @@ async function work({ bare, file, endMe }) {
   }
   perturb(data, options, native);
   await perturbAsync(data, options, native);
-  native.map(file, true);
+  native.files.mapLive(file, native.files.map(file));
   if (!endMe) return;
   const much = new Uint8Array(34 * BLOCKS * 64).fill(0x2c);
   perturbAsync(much, options, native);

@@ -7,13 +7,14 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
+import { environment } from "../environment.js";
 import { BrownianError } from "../errors.js";
 import { nativeTargets } from "../kernels/native.js";
-import type { Invocation } from "./main.js";
+import type { Invocation } from "./command.js";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 /** In the package the sources lie in native/ with all they need; in a checkout binding.gyp lies at its root. */
-const SOURCES = [join(ROOT, "native"), ROOT].find((folder) => existsSync(join(folder, "binding.gyp")));
+const sources = () => [join(ROOT, "native"), ROOT].find((folder) => existsSync(join(folder, "binding.gyp")));
 const ADDON = join("build", "Release", "brownian.node");
 
 export function buildNativeCommand(invocation: Invocation): Command {
@@ -23,12 +24,13 @@ export function buildNativeCommand(invocation: Invocation): Command {
 }
 
 async function buildNative({ signal }: Invocation): Promise<void> {
-  if (SOURCES === undefined) throw new BrownianError("file-not-found", `${ROOT} has no native sources: install brownian again.`);
+  const from = sources();
+  if (from === undefined) throw new BrownianError("file-not-found", `${ROOT} has no native sources: install brownian again.`);
   const [command, ...args] = [...nodeGyp(), "rebuild", ...headers()] as [string, ...string[]];
   checkTools();
   const status = await new Promise<number | null>((resolve, reject) => {
     // Compilers are told on stderr: stdout is for results.
-    const child = spawn(command, args, { cwd: SOURCES, stdio: ["ignore", 2, 2], signal });
+    const child = spawn(command, args, { cwd: from, stdio: ["ignore", 2, 2], signal });
     child.on("error", reject);
     child.on("exit", resolve);
   });
@@ -38,13 +40,13 @@ async function buildNative({ signal }: Invocation): Promise<void> {
       `The addon did not compile (node-gyp ended with ${status}; its messages are above). Without it, WebAssembly gives the same results, more slowly.`,
     );
   }
-  const built = join(SOURCES, ADDON);
+  const built = join(from, ADDON);
   const addon = join(ROOT, ADDON);
   if (built !== addon) {
     await mkdir(dirname(addon), { recursive: true });
     await cp(built, `${addon}.new`);
     await rename(`${addon}.new`, addon); // whole or not at all: a process may have the old one mapped
-    await rm(join(SOURCES, "build"), { recursive: true });
+    await rm(join(from, "build"), { recursive: true });
   }
   const best = nativeTargets().find((target) => target.runs);
   process.stdout.write(`${addon}: ${best?.name ?? "nothing of it runs here"}\n`);
@@ -54,7 +56,7 @@ async function buildNative({ signal }: Invocation): Promise<void> {
 function nodeGyp(): string[] {
   const script = join("node-gyp", "bin", "node-gyp.js");
   const prefix = dirname(dirname(process.execPath));
-  const npm = process.env.npm_execpath;
+  const npm = environment.npm;
   const places = [
     ...[join(process.cwd(), "package.json"), import.meta.url].map((from) => resolved(from, "node-gyp/bin/node-gyp.js")),
     ...(npm === undefined ? [] : [join(dirname(dirname(npm)), "node_modules", script)]),
@@ -78,7 +80,9 @@ function resolved(from: string, what: string): string | undefined {
 /** @throws BrownianError naming what is missing. On Windows node-gyp itself looks for Visual Studio. */
 function checkTools(): void {
   if (process.platform === "win32") return;
-  const compilers = [process.env.CXX?.split(" ")[0], "c++", "g++", "clang++"].filter((name) => name !== undefined && name !== "");
+  const compilers = [environment.compiler?.split(" ")[0], "c++", "g++", "clang++"].filter(
+    (name) => name !== undefined && name !== "",
+  );
   const missing: string[] = [];
   if (!compilers.some((name) => runs(name as string))) missing.push("a C++ compiler");
   if (!runs("make") && !runs("gmake")) missing.push("make");

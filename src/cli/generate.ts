@@ -10,6 +10,7 @@ import { loadModel } from "../llama/index.js";
 import { significant } from "../report/table.js";
 import { weightSigma } from "../sampling/index.js";
 import { noiseOf } from "../thermostat/noise.js";
+import type { Invocation } from "./command.js";
 import { addGenerateOptions, type Options } from "./generate-options.js";
 import {
   type Print,
@@ -20,7 +21,6 @@ import {
   printUncertaintyJson,
 } from "./generate-print.js";
 import { comparison, samples } from "./generate-runs.js";
-import type { Invocation } from "./main.js";
 import { columnsRemark, EMBEDDED_MODEL, noiseSettings } from "./options.js";
 import { profilePath, readProfile } from "./profile.js";
 import { withProgress } from "./progress.js";

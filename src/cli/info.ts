@@ -7,7 +7,7 @@ import { backend } from "../kernels/backend.js";
 import { nativeTargets, threadCount } from "../kernels/native.js";
 import { describeEngine } from "../llama/index.js";
 import { table } from "../report/table.js";
-import type { Invocation } from "./main.js";
+import type { Invocation } from "./command.js";
 
 interface Options {
   readonly json?: boolean;

@@ -8,7 +8,7 @@ import { stepsOf } from "../lattice/decode.js";
 import { type Format, formatNamed } from "../lattice/formats.js";
 import { moveProbability } from "../lattice/move-probability.js";
 import { bytes, grouped, percent, significant, table } from "../report/table.js";
-import type { Invocation } from "./main.js";
+import type { Invocation } from "./command.js";
 import { parseNumber } from "./options.js";
 import { withProgress } from "./progress.js";
 

@@ -8,6 +8,7 @@ import { Command, CommanderError } from "commander";
 import { BrownianError } from "../errors.js";
 import { buildNativeCommand } from "./build-native.js";
 import { calibrateCommand } from "./calibrate.js";
+import type { Invocation } from "./command.js";
 import { compareCommand } from "./compare.js";
 import { generateCommand } from "./generate.js";
 import { infoCommand } from "./info.js";
@@ -21,12 +22,6 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     if (interrupted.signal.aborted) process.exit(130);
     interrupted.abort();
   });
-}
-
-/** What every command is given. */
-export interface Invocation {
-  /** Aborted by Ctrl-C. */
-  readonly signal: AbortSignal;
 }
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };

@@ -66,7 +66,10 @@ export function noiseSettings(options: NoiseOptions): Omit<NoiseSettings, "sigma
   return { ...scaleOptions(options), scale, rounding, only, skipUnsupported };
 }
 
-/** What of a scale's file moves by column, in a line; empty where the scale has none. @param byColumn of each tensor, whether its sigma does */
+/**
+ * What of a scale's file moves by column, in a line; empty where the scale has none.
+ * @param byColumn of each tensor, whether its sigma does
+ */
 export function columnsRemark(scale: Scale, byColumn: ReadonlyMap<string, boolean>): string {
   const { file }: ScaleRule = SCALES[scale];
   if (file === undefined) return "";

@@ -4,7 +4,7 @@ import chalk from "chalk";
 import { Command, Option } from "commander";
 import { grouped, percent } from "../report/table.js";
 import { perturbFile } from "../thermostat/perturb-file.js";
-import type { Invocation } from "./main.js";
+import type { Invocation } from "./command.js";
 import {
   addNoiseOptions,
   columnsRemark,

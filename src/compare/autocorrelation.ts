@@ -12,13 +12,19 @@ import { Thermostat, type ThermostatOptions } from "../thermostat/thermostat.js"
 
 /** What was seen at one tick. */
 export interface Remembered {
+  /** Ticks since the motion began; one is a token. */
   readonly tick: number;
   /** Correlation of the moves with those of the first tick, between -1 and 1; 0 where weights are at rest in either. */
   readonly correlation: number;
   /** Mean square of the moves, by that of the last draw's sigma: 1 where the variance is what was asked for. */
   readonly variance: number;
   /** What the dynamics says of both (`Dynamics.theory`), far from rails. */
-  readonly theory: { readonly correlation: number; readonly variance: number };
+  readonly theory: {
+    /** Between -1 and 1. */
+    readonly correlation: number;
+    /** In the unit of `variance` above. */
+    readonly variance: number;
+  };
 }
 
 export interface AutocorrelationOptions extends ThermostatOptions {

@@ -11,7 +11,17 @@ export { type AutocorrelationOptions, autocorrelation, type Remembered } from ".
 export { METHODS, type Method, type MethodName, methodNames } from "./methods.js";
 export { METRICS, type MetricName } from "./metrics.js";
 export { type CompareOptions, comparisonSettings, optionsOf } from "./plan.js";
-export type { Comparison, ComparisonSettings, Records } from "./records.js";
+export type {
+  AtEqualDiversity,
+  Comparison,
+  ComparisonSettings,
+  Difference,
+  Flips,
+  Point,
+  Pooled,
+  Records,
+  SampleText,
+} from "./records.js";
 export { evaluate } from "./results.js";
 export { compare } from "./run.js";
 export { subjectOf, Unfinished } from "./unfinished.js";

@@ -78,6 +78,7 @@ export const METRICS = {
   rare: { label: "rare", kind: "mean", share: true, of: ofText("rare") },
 } as const satisfies Record<string, Metric>;
 
+/** Which figure is taken of texts. */
 export type MetricName = keyof typeof METRICS;
 
 export const metricNames = Object.keys(METRICS) as MetricName[];

@@ -10,6 +10,7 @@ import { DEFAULT_TAU } from "../thermostat/noise.js";
 import { METHODS, methodNames, remembering, tickCost } from "./methods.js";
 import { type ComparisonSettings, levelsOf } from "./records.js";
 
+/** What is compared, on which texts, and how long; what is left out has a default. */
 export interface CompareOptions {
   /** The model's calibration: which sigma to begin with, and where moving weights break the model. */
   readonly profile: Profile;
@@ -31,6 +32,7 @@ export interface CompareOptions {
   readonly tau?: number;
   /** Default 0. */
   readonly seed?: Seed;
+  /** Stops between two steps; what was finished has been handed to `onFinished`. */
   readonly signal?: AbortSignal;
   /** Folder of live copies. */
   readonly scratch?: string;

@@ -1,7 +1,7 @@
 // What a comparison holds: what was measured (Records, which run.ts makes) and what follows from it (Comparison, which results.ts computes). Data
 // only, as it stands in results.json.
 
-import type { Profile } from "../statistics/calibration.js";
+import type { Profile, SoftmaxPoint } from "../statistics/calibration.js";
 import type { Estimate } from "../statistics/intervals.js";
 import type { Remembered } from "./autocorrelation.js";
 import type { MethodName } from "./methods.js";
@@ -9,20 +9,25 @@ import type { MetricName, Written } from "./metrics.js";
 
 /** The settings that decide every number of a comparison. */
 export interface ComparisonSettings {
+  /** What is compared, softmax among them. */
   readonly methods: readonly MethodName[];
   /** Temperatures of softmax whose flip rates the others are tuned to, up to the breaking point. */
   readonly levels: readonly number[];
   /** Further temperatures, beyond the breaking point. */
   readonly beyond: readonly number[];
+  /** Beginnings of texts. */
   readonly prompts: readonly string[];
   /** Texts a prompt. */
   readonly samples: number;
   /** Tokens a text, and a window of reading. */
   readonly maxTokens: number;
+  /** Correlation time in tokens. */
   readonly tau: number;
+  /** Decimal. */
   readonly seed: string;
-  /** Windows that dials are tuned on, and others that they are checked on. */
+  /** How many windows dials are tuned on. */
   readonly tuneWindows: number;
+  /** How many others they are checked on. */
   readonly checkWindows: number;
 }
 
@@ -36,15 +41,22 @@ export interface Reading {
 
 /** What was measured. Records of a method at a level go by the name that {@link at} gives them. */
 export interface Records {
+  /** Which model: its file's name, size in bytes and SHA-256 (hexadecimal). */
   readonly model: Profile["model"];
-  readonly text: { readonly sha256: string };
+  /** The text that dials were tuned and checked on. */
+  readonly text: {
+    /** Hexadecimal. */
+    readonly sha256: string;
+  };
+  /** What decides every number. */
   readonly settings: ComparisonSettings;
+  /** What of the calibration the comparison rests on. */
   readonly profile: Pick<Profile, "noise" | "nll" | "breaking">;
   readonly dials: Readonly<Record<string, number>>;
   /** What flip rates at a level are worth tuning: sigma of the weights in units of what the calibration says, by method. */
   readonly factors: Readonly<Record<string, number>>;
   /** Flip rate of softmax on the windows that dials are checked on, at many temperatures. */
-  readonly softmaxCurve: readonly { readonly temperature: number; readonly flipRate: number }[];
+  readonly softmaxCurve: readonly SoftmaxPoint[];
   /** Levels up to the breaking point only. */
   readonly readings: Readonly<Record<string, Reading>>;
   /** Prompt after prompt. Greedy's under level 0. */
@@ -65,20 +77,29 @@ export function levelsOf(method: MethodName, { levels, beyond }: ComparisonSetti
 
 /** The texts of one method at one level, and what is said of them. */
 export interface Point {
+  /** Which method. */
   readonly method: MethodName;
   /** The temperature of softmax that it stands beside; 0 for greedy. */
   readonly level: number;
+  /** Whether the level lies beyond the breaking point. */
   readonly beyond: boolean;
+  /** What the method was set to: a sigma or a temperature; 0 for greedy. */
   readonly dial: number;
+  /** Every figure, with its interval over texts. */
   readonly metrics: Readonly<Record<MetricName, Estimate>>;
+  /** Speed while the texts were written. */
   readonly tokensPerSecond: number;
 }
 
 /** How often a method picks another token than the clean model's likeliest, on text that it did not choose. */
 export interface Flips {
+  /** Which method. */
   readonly method: MethodName;
+  /** The temperature of softmax that it stands beside; 0 for greedy. */
   readonly level: number;
+  /** What the method was set to: a sigma or a temperature; 0 for greedy. */
   readonly dial: number;
+  /** Share of tokens, 0 to 1. */
   readonly rate: Estimate;
   /** Minus that of softmax, on the same windows. */
   readonly difference: Estimate;
@@ -88,14 +109,19 @@ export interface Flips {
 
 /** A metric of a method minus that of softmax at the same level. */
 export interface Difference extends Estimate {
+  /** Which method. */
   readonly method: MethodName;
+  /** The temperature of softmax that it stands beside; 0 for greedy. */
   readonly level: number;
+  /** Which figure. */
   readonly metric: MetricName;
 }
 
 /** NLL of a method minus that of softmax, where both have the same self-BLEU. */
 export interface AtEqualDiversity extends Estimate {
+  /** Which method. */
   readonly method: MethodName;
+  /** The temperature of softmax that it stands beside; 0 for greedy. */
   readonly level: number;
   /** Softmax's, at the level. */
   readonly selfBleu: number;
@@ -103,8 +129,11 @@ export interface AtEqualDiversity extends Estimate {
 
 /** Means over the levels up to the breaking point, of what stands in {@link Difference} and {@link AtEqualDiversity}. */
 export interface Pooled extends Estimate {
+  /** Which method. */
   readonly method: MethodName;
+  /** Whether {@link Difference} or {@link AtEqualDiversity} is meant. */
   readonly at: "equal flips" | "equal diversity";
+  /** Which figure. */
   readonly metric: MetricName;
   /** How many levels; at equal diversity those that the method's frontier reaches. */
   readonly levels: number;
@@ -112,22 +141,34 @@ export interface Pooled extends Estimate {
 
 /** A text, for reading. */
 export interface SampleText {
+  /** Which method. */
   readonly method: MethodName;
+  /** The temperature of softmax that it stands beside; 0 for greedy. */
   readonly level: number;
+  /** Its beginning. */
   readonly prompt: string;
+  /** What the method wrote after it. */
   readonly text: string;
+  /** Negative log-likelihood under the clean model, nats a token. */
   readonly nll: number;
 }
 
 /** All that a comparison says, as results.json has it. */
 export interface Comparison extends Omit<Records, "readings" | "texts" | "dials"> {
+  /** What the file is, for whoever finds it. */
   readonly format: "brownian-comparison";
+  /** Of the file's layout. */
   readonly version: 1;
+  /** Flip rates of each method at each level. */
   readonly flips: readonly Flips[];
+  /** Quality and diversity of each method at each level. */
   readonly points: readonly Point[];
   /** Of each method to softmax at the same level. */
   readonly differences: readonly Difference[];
+  /** Of each method to softmax, where both are as diverse. */
   readonly atEqualDiversity: readonly AtEqualDiversity[];
+  /** Means of the two over levels. */
   readonly pooled: readonly Pooled[];
+  /** Some of the texts. */
   readonly texts: readonly SampleText[];
 }

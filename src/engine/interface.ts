@@ -1,9 +1,15 @@
-// What an engine is: it multiplies with the weights as they lie in a file that others write to, and turns tokens into tokens. Each is one file
-// beside this one and one line in index.ts. Types alone: pages take them from here, too.
+// What an engine is: it multiplies with the weights as they lie in a file that others write to, and turns tokens into
+// tokens. Each is one file beside this one and one line in index.ts. Types alone: pages take them from here, too.
 
-/** An engine that continues texts. `Text` is what it goes on from and `Piece` what it hands over: tokens, or text where it keeps those to itself. */
+/**
+ * An engine that continues texts. `Text` is what it goes on from and `Piece` what it hands over: tokens, or text where
+ * it keeps those to itself.
+ */
 export interface WritingEngine<Text, Piece, How extends Dice> {
-  /** The continuation, computed one piece at a time and nothing ahead: a write to the weights between two is seen by the next. Ends at the end of text. */
+  /**
+   * The continuation, computed one piece at a time and nothing ahead: a write to the weights between two is seen by the
+   * next. Ends at the end of text.
+   */
   continue(text: Text, how: How): AsyncGenerator<Piece, unknown>;
 }
 
@@ -35,7 +41,10 @@ export interface Seen {
   readonly likeliest: boolean;
 }
 
-/** A model as an engine has it loaded: tokens in, tokens and logits out, one sequence. All errors are engine-failed unless said otherwise. */
+/**
+ * A model as an engine has it loaded: tokens in, tokens and logits out, one sequence. All errors are engine-failed
+ * unless said otherwise.
+ */
 export interface Engine extends WritingEngine<readonly number[], number, Sampling> {
   /** What the user calls the model: the engine has the live file. */
   readonly name: string;
@@ -50,22 +59,26 @@ export interface Engine extends WritingEngine<readonly number[], number, Samplin
   /** Forgets every token: the key/value cache holds what earlier weights computed. */
   reset(): Promise<void>;
   /**
-   * The continuation of `tokens` where `pick` chooses: it is given the logits of the whole vocabulary, in an array that is used again for the
-   * next token. A token that ends texts ends this one unless sampling lets it be written.
+   * The continuation of `tokens` where `pick` chooses: it is given the logits of the whole vocabulary, in an array that
+   * is used again for the next token. A token that ends texts ends this one unless sampling lets it be written.
    */
   choose(tokens: readonly number[], pick: (logits: Float32Array) => number, sampling: Sampling): AsyncGenerator<number, unknown>;
   /** Evaluates tokens with the present weights, and writes none: the context that `continue` then goes on from. */
   read(tokens: readonly number[]): Promise<void>;
   /**
-   * The logits after each of `tokens`, no more than the context holds, evaluated afresh: visit(i, logits) with the logits of all tokens of the
-   * vocabulary after token i. The array is used again for the next. In one go, unless there is something to do between two tokens.
+   * The logits after each of `tokens`, no more than the context holds, evaluated afresh: visit(i, logits) with the
+   * logits of all tokens of the vocabulary after token i. The array is used again for the next. In one go, unless there
+   * is something to do between two tokens.
    */
   score(
     tokens: readonly number[],
     visit: (i: number, logits: Float32Array) => void,
     between?: () => Promise<unknown>,
   ): Promise<void>;
-  /** What the engine thinks of every token but the first, evaluated afresh. Without handing over logits, which takes several times as long. */
+  /**
+   * What the engine thinks of every token but the first, evaluated afresh. Without handing over logits, which takes
+   * several times as long.
+   */
   follow(tokens: readonly number[]): Promise<Seen[]>;
   /** The logit of every token after `tokens`, evaluated afresh. */
   logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>>;
@@ -75,14 +88,12 @@ export interface Engine extends WritingEngine<readonly number[], number, Samplin
 export interface EngineOptions {
   /** Default: as many as may spin here (threads.ts): with one too many, writing is ten times slower. */
   readonly threads?: number | undefined;
-  /** Tokens of context; default: what the model was trained on, at most {@link DEFAULT_CONTEXT}. */
+  /** Tokens of context; default: what the model was trained on, at most 4096. */
   readonly contextSize?: number | undefined;
   /** Whether llama.cpp may rearrange weights for speed, and then multiply with a copy that no write reaches; default true. */
   readonly repack?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
-
-export const DEFAULT_CONTEXT = 4096;
 
 /** An engine before it has a model. */
 export interface EngineKind {

@@ -4,7 +4,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Llama, LlamaContext, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
 import { BrownianError } from "../errors.js";
-import { DEFAULT_CONTEXT, type Engine, type EngineKind, type EngineOptions, type Sampling, type Seen } from "./interface.js";
+import type { Engine, EngineKind, EngineOptions, Sampling, Seen } from "./interface.js";
 import { engineThreads } from "./threads.js";
 
 type EngineModule = typeof import("node-llama-cpp");
@@ -85,6 +85,9 @@ export const nodeLlamaCpp: EngineKind = {
     }
   },
 };
+
+/** Tokens of context at most, unless more are asked for. */
+const DEFAULT_CONTEXT = 4096;
 
 function contextSizeOf({ trainContextSize: trained }: LlamaModel, name: string, { contextSize }: EngineOptions): number {
   if (contextSize === undefined) return Math.min(trained, DEFAULT_CONTEXT);
@@ -201,7 +204,8 @@ class Loaded implements Engine {
     try {
       const output = await this.sequence.controlledEvaluate(
         tokens.slice(0, -1).map((token, i) => {
-          // The selected token is the likeliest: nothing is sampled. (includeMax of node-llama-cpp 3.22 adds the largest only where it is there already.)
+          // The selected token is the likeliest: nothing is sampled. (includeMax of node-llama-cpp 3.22 adds the
+          // largest only where it is there already.)
           const logits = { filter: { tokens: [tokens[i + 1] as Token], includeSelected: true } };
           return [token as Token, { generateNext: { logits, totalLogitWeight: true } }];
         }),

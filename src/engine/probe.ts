@@ -1,5 +1,6 @@
-// Does the engine see what is written to the live file? llama.cpp multiplies with the mapped bytes of most types, but with its own
-// rearranged copy of others (which ones depends on build and processor). So it is measured, class by class, before anything relies on it.
+// Does the engine see what is written to the live file? llama.cpp multiplies with the mapped bytes of most types, but
+// with its own rearranged copy of others (which ones depends on build and processor). So it is measured, class by
+// class, before anything relies on it.
 
 import { open } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
@@ -26,8 +27,8 @@ export interface Probe {
 const CONTEXT = { text: "Once upon a time", tokens: 4 };
 
 /**
- * Noise as large as the weights: every logit changes, nothing overflows. Tensors that are all zeros, such as fresh biases, have no size
- * to take it relative to: those are moved by a tenth.
+ * Noise as large as the weights: every logit changes, nothing overflows. Tensors that are all zeros, such as fresh
+ * biases, have no size to take it relative to: those are moved by a tenth.
  */
 const STRONG: readonly ThermostatSettings[] = [
   { sigma: 1, scale: "rms", seed: 1n },
@@ -49,9 +50,9 @@ export function classesOf(tensors: readonly Tensor[]): TensorClass[] {
 }
 
 /**
- * Moves one tensor of each class after the other and compares the logits of a short context, which must be exactly the same without a
- * move. The live file is pristine before and after; the thermostat's dials are the caller's to set again. A class is called dead only
- * when moving all of its tensors at once changes nothing.
+ * Moves one tensor of each class after the other and compares the logits of a short context, which must be exactly the
+ * same without a move. The live file is pristine before and after; the thermostat's dials are the caller's to set
+ * again. A class is called dead only when moving all of its tensors at once changes nothing.
  *
  * @throws BrownianError engine-failed when the engine does not give equal logits for equal weights
  */

@@ -5,8 +5,9 @@ import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
 /**
- * Threads for the engine: the `physical` cores, as far as this process may use them (`allowed` by affinity, and the CPU quota of its
- * container), less one for the event loop, which takes turns with the engine at every token. `read` gives the text of a file, or throws.
+ * Threads for the engine: the `physical` cores, as far as this process may use them (`allowed` by affinity, and the CPU
+ * quota of its container), less one for the event loop, which takes turns with the engine at every token. `read` gives
+ * the text of a file, or throws.
  */
 export function engineThreads(
   physical: number,

@@ -3,7 +3,7 @@
 import { createRequire } from "node:module";
 import { BrownianError } from "../errors.js";
 import { FORMATS, formatNamed } from "../lattice/formats.js";
-import type { ModelFile, Tensor } from "./containers/gguf.js";
+import type { ModelFile, Tensor } from "./tensor.js";
 
 /** A tensor that is left alone, and why. */
 export interface Skipped {

@@ -1,44 +1,43 @@
 // Copying a model: by reference where the file system can, else in pieces that can be watched and stopped. The model is opened for reading only.
 
 import { constants } from "node:fs";
-import { chmod, copyFile, type FileHandle, open, statfs } from "node:fs/promises";
+import { chmod, copyFile, type FileHandle, open } from "node:fs/promises";
+import { dirname } from "node:path";
 import { BrownianError } from "../errors.js";
+import type { FileWatch } from "../kernels/files.js";
 import { asFileError } from "./file-errors.js";
-
-/** How long work is watched and stopped. */
-export interface Watch {
-  readonly signal?: AbortSignal | undefined;
-  /** Called with bytes done and bytes in all, now and then. */
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
-}
+import { checkRoom, isFull, noSpace } from "./room.js";
+import type { ModelFile } from "./tensor.js";
+import { readFully, writeFully } from "./transfer.js";
 
 const PIECE = 4 << 20;
 
+type Source = Pick<ModelFile, "path" | "size">;
+
 /**
- * Copies `size` bytes of `from` to the new file `to`, in `folder`, which must have room. The copy has the model's permissions, and its owner
- * may write. `wayOut` tells the reader what to do when there is no room. What is there of `to` after an error is the caller's to remove.
+ * Copies the model to the new file `to`, whose folder must have room. The copy has the model's permissions, and its owner may write.
+ * What is there of `to` after an error is the caller's to remove.
+ * @param wayOut tells the reader what to do when there is no room
  * @throws BrownianError no-space, file-not-found, file-access, truncated-gguf; the signal's reason when aborted
  */
-export async function copyModel(
-  from: string,
-  to: string,
-  size: number,
-  folder: string,
-  wayOut: string,
-  watch: Watch,
-): Promise<void> {
+export async function copyModel(model: Source, to: string, wayOut: string, watch: FileWatch = {}): Promise<void> {
   watch.signal?.throwIfAborted();
-  const source = await open(from, "r").catch((error) => {
-    throw asFileError(error, from);
+  const source = await open(model.path, "r").catch((error) => {
+    throw asFileError(error, model.path);
   });
   try {
-    if (await clone(from, to)) watch.onProgress?.(size, size);
-    else await copyBytes(source, from, to, size, folder, wayOut, watch);
-    const { mode } = await source.stat();
-    await chmod(to, (mode & 0o777) | 0o600);
+    if (await clone(model.path, to)) watch.onBytes?.(model.size);
+    else await copyBytes(source, model, to, wayOut, watch);
+    await takePermissions(source, to);
   } finally {
     await source.close();
   }
+}
+
+/** Gives a file the permissions of another; its owner may read and write. */
+export async function takePermissions(source: FileHandle, path: string): Promise<void> {
+  const { mode } = await source.stat();
+  await chmod(path, (mode & 0o777) | 0o600);
 }
 
 async function clone(from: string, to: string): Promise<boolean> {
@@ -50,50 +49,25 @@ async function clone(from: string, to: string): Promise<boolean> {
   }
 }
 
-async function copyBytes(
-  source: FileHandle,
-  from: string,
-  to: string,
-  size: number,
-  folder: string,
-  wayOut: string,
-  watch: Watch,
-): Promise<void> {
-  const free = await checkRoom(folder, size, wayOut);
+async function copyBytes(source: FileHandle, model: Source, to: string, wayOut: string, watch: FileWatch): Promise<void> {
+  const needed = { folder: dirname(to), bytes: model.size, wayOut };
+  const free = await checkRoom(needed);
   const target = await open(to, "wx", 0o600).catch((error) => {
-    throw asFileError(error, folder);
+    throw asFileError(error, needed.folder);
   });
   try {
-    const piece = Buffer.allocUnsafe(Math.min(PIECE, size));
-    for (let done = 0; done < size; ) {
+    const buffer = Buffer.allocUnsafe(Math.min(PIECE, model.size));
+    for (let done = 0; done < model.size; done += PIECE) {
       watch.signal?.throwIfAborted();
-      const { bytesRead } = await source.read(piece, 0, Math.min(piece.length, size - done), done);
-      if (bytesRead === 0) throw new BrownianError("truncated-gguf", `${from} became shorter while it was copied.`);
-      await writeFully(target, piece, bytesRead, done);
-      done += bytesRead;
-      watch.onProgress?.(done, size);
+      const piece = buffer.subarray(0, model.size - done);
+      if ((await readFully(source, piece, done)) < piece.length)
+        throw new BrownianError("truncated-gguf", `${model.path} became shorter while it was copied.`);
+      await writeFully(target, piece, done);
+      watch.onBytes?.(piece.length);
     }
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw code === "ENOSPC" || code === "EDQUOT" ? noSpace(folder, size, free, wayOut, error) : asFileError(error, from);
+    throw isFull(error) ? noSpace(needed, free, error) : asFileError(error, model.path);
   } finally {
     await target.close();
   }
-}
-
-/** How many bytes are free in `folder`; throws `no-space` when that is less than `size`. */
-export async function checkRoom(folder: string, size: number, wayOut: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
-  if (free < size) throw noSpace(folder, size, free, wayOut);
-  return free;
-}
-
-/** Writes all `length` bytes at `position`, however many calls that takes. */
-export async function writeFully(file: FileHandle, bytes: Uint8Array, length: number, position: number): Promise<void> {
-  for (let done = 0; done < length; ) done += (await file.write(bytes, done, length - done, position + done)).bytesWritten;
-}
-
-export function noSpace(folder: string, needed: number, free: number, wayOut: string, cause?: unknown): BrownianError {
-  return new BrownianError("no-space", `${folder} has no room for ${needed} bytes (${free} are free): ${wayOut}`, { cause });
 }

@@ -2,10 +2,12 @@
 // 2025-07): `general.type` = "imatrix"; of each weight matrix two F32 tensors, `<name>.in_sum2`, the sum of the squares of every input
 // column over the tokens of a text, and `<name>.counts`, how many tokens those were; one row and one count for each expert. Reads only.
 
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
-import { type ModelFile, readModel, type Tensor } from "./containers/gguf.js";
+import { readModel } from "./containers/index.js";
 import { asFileError } from "./file-errors.js";
+import type { ModelFile, Tensor } from "./tensor.js";
+import { readFully } from "./transfer.js";
 
 /** E[x_j^2] of the inputs of one weight matrix (of one for each expert, one after the other). */
 export interface Importance {
@@ -58,24 +60,29 @@ export async function readImatrix(path: string, model: ModelFile): Promise<Reado
   const handle = await open(path, "r").catch((error) => {
     throw asFileError(error, path);
   });
-  const read = async (name: string): Promise<Float32Array> => {
-    const tensor = tensors.get(name);
-    if (tensor === undefined) throw new BrownianError("corrupt-gguf", `${path} has no tensor ${name}: make it anew.`);
-    if (tensor.type !== "F32")
-      throw new BrownianError("corrupt-gguf", `${path}: ${name} is ${tensor.type}, not F32: make it anew.`);
-    const values = new Float32Array(tensor.weights);
-    await handle.read(new Uint8Array(values.buffer), 0, tensor.bytes, tensor.offset).catch((error) => {
-      throw asFileError(error, path);
-    });
-    return values;
-  };
+  const values = async (name: string) => readValues(handle, path, tensors.get(name), name);
   try {
-    for (const name of names)
-      importance.set(name, means(path, model, ofModel.get(name) as Tensor, await read(name + SUMS), await read(name + COUNTS)));
+    for (const name of names) {
+      const [sums, counts] = [await values(name + SUMS), await values(name + COUNTS)];
+      importance.set(name, means(path, model, ofModel.get(name) as Tensor, sums, counts));
+    }
   } finally {
     await handle.close();
   }
   return importance;
+}
+
+/** The numbers of a tensor of the matrix's file. */
+async function readValues(file: FileHandle, path: string, tensor: Tensor | undefined, name: string): Promise<Float32Array> {
+  const wrong = (what: string) => new BrownianError("corrupt-gguf", `${path}${what}: make it anew.`);
+  if (tensor === undefined) throw wrong(` has no tensor ${name}`);
+  if (tensor.type !== "F32") throw wrong(`: ${name} is ${tensor.type}, not F32`);
+  const values = new Float32Array(tensor.weights);
+  const bytes = await readFully(file, new Uint8Array(values.buffer), tensor.offset).catch((error) => {
+    throw asFileError(error, path);
+  });
+  if (bytes < tensor.bytes) throw wrong(` became shorter than its tensor ${name} needs`);
+  return values;
 }
 
 function otherModel(path: string, model: ModelFile, why: string): BrownianError {

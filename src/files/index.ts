@@ -1,19 +1,14 @@
 // Model files: where tensors lie, which of them move, the live copy, and moving bytes in it.
 
+export type { FileWatch, TensorMove } from "../kernels/files.js";
 export { type ChooseOptions, chooseTensors, type Skipped } from "./choose.js";
-export { type ModelFile, readModel, type Tensor } from "./containers/gguf.js";
-export { copyModel, type Watch } from "./copy.js";
+export { readModel } from "./containers/index.js";
+export { copyModel } from "./copy.js";
 export { type Importance, readImatrix } from "./imatrix.js";
 export { LiveCopy, type LiveCopyOptions } from "./live/live-copy.js";
-export {
-  type Mover,
-  type MoverWatch,
-  openMover,
-  openReader,
-  type Reader,
-  type TensorMove,
-  type TensorToMove,
-  tensorRms,
-} from "./live/mover.js";
+export { type Mover, type Reader, type TensorToMove, tensorRms } from "./live/mover.js";
+export { openMover, openReader } from "./live/open.js";
 export { checkOutputFolder, writeFolderWhole, writeWhole } from "./output.js";
+export type { ModelFile, Tensor } from "./tensor.js";
+export { type Watch, watchOver } from "./watch.js";
 export { openWriter, type Writer } from "./writer.js";

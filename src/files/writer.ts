@@ -1,14 +1,19 @@
 // A new file made of a model and its moves, in one pass: every byte is read once, moved where it belongs to a moved tensor, and written once.
 // For outputs that nobody looks at before they are whole; what is looked at while it moves is a live copy with a Mover.
 
-import { chmod, type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { BrownianError } from "../errors.js";
 import type { Kernels } from "../kernels/contract.js";
-import type { ModelFile, Tensor } from "./containers/gguf.js";
-import { checkRoom, noSpace, writeFully } from "./copy.js";
+import type { FileWatch, TensorMove, TensorRange } from "../kernels/files.js";
+import { pieces } from "../kernels/pieces.js";
+import { takePermissions } from "./copy.js";
 import { asFileError } from "./file-errors.js";
-import { formatOf, type Mover, type MoverWatch, openReader, pieces, type Reader, type TensorMove } from "./live/mover.js";
+import { formatOf, type Mover, type Reader } from "./live/mover.js";
+import { openReader } from "./live/open.js";
+import { checkRoom, isFull, type Needed, noSpace } from "./room.js";
+import type { ModelFile, Tensor } from "./tensor.js";
+import { readFully, writeFully } from "./transfer.js";
 
 /** Pieces that are under way at a time: one is read, one is moved, one is written. */
 const UNDER_WAY = 3;
@@ -18,7 +23,7 @@ const COPIED = 4 << 20;
 
 export interface Writer extends Pick<Mover, "sumSquares" | "perturb" | "restore" | "close"> {
   /** Copies all bytes of the model but those of these tensors. */
-  copyRest(tensors: readonly Tensor[], watch?: MoverWatch): Promise<void>;
+  copyRest(tensors: readonly Tensor[], watch?: FileWatch): Promise<void>;
 }
 
 /**
@@ -35,13 +40,12 @@ export async function openWriter(to: string, model: ModelFile, kernels: Kernels)
     throw asFileError(error, model.path);
   });
   try {
-    await checkRoom(dirname(to), model.size, WAY_OUT);
+    await checkRoom(roomFor(model, to));
     const target = await open(to, "wx", 0o600).catch((error) => {
       throw asFileError(error, to);
     });
     try {
-      const { mode } = await source.stat();
-      await chmod(to, (mode & 0o777) | 0o600);
+      await takePermissions(source, to);
       return new StreamingWriter(model, to, source, target, await openReader(model.path, kernels), kernels);
     } catch (error) {
       await target.close();
@@ -53,12 +57,11 @@ export async function openWriter(to: string, model: ModelFile, kernels: Kernels)
   }
 }
 
-const WAY_OUT = "free some, or write elsewhere.";
-
-interface Range {
-  readonly offset: number;
-  readonly bytes: number;
-}
+const roomFor = ({ size }: ModelFile, to: string): Needed => ({
+  folder: dirname(to),
+  bytes: size,
+  wayOut: "free some, or write elsewhere.",
+});
 
 class StreamingWriter implements Writer {
   /** Buffers that no piece has. */
@@ -73,26 +76,27 @@ class StreamingWriter implements Writer {
     private readonly kernels: Kernels,
   ) {}
 
-  sumSquares(tensor: Tensor, watch?: MoverWatch): Promise<number> {
+  sumSquares(tensor: Tensor, watch?: FileWatch): Promise<number> {
     return this.reader.sumSquares(tensor, watch);
   }
 
-  async perturb(tensor: Tensor, move: TensorMove, watch?: MoverWatch): Promise<number> {
+  async perturb(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
     const { kernels } = this;
     const leaves = kernels.perturbAsync === undefined ? LEAVES.eventLoop : LEAVES.threads;
     let changed = 0;
     await this.each(pieces(tensor, formatOf(tensor), leaves), watch, async (data, { index }) => {
       const moved = { ...move, index };
-      changed += await (kernels.perturbAsync?.(data, moved) ?? kernels.perturb(data, moved));
+      const here = await (kernels.perturbAsync?.(data, moved) ?? kernels.perturb(data, moved));
+      changed += here; // not before: pieces that are under way at a time would take each other's counts back
     });
     return changed;
   }
 
-  async restore(tensor: Tensor, watch?: MoverWatch): Promise<void> {
+  async restore(tensor: Tensor, watch?: FileWatch): Promise<void> {
     await this.each(stretches(tensor.offset, tensor.offset + tensor.bytes), watch);
   }
 
-  async copyRest(tensors: readonly Tensor[], watch?: MoverWatch): Promise<void> {
+  async copyRest(tensors: readonly Tensor[], watch?: FileWatch): Promise<void> {
     await this.each(this.rest(tensors), watch);
   }
 
@@ -102,7 +106,7 @@ class StreamingWriter implements Writer {
     await this.source.close();
   }
 
-  private *rest(tensors: readonly Tensor[]): Generator<Range> {
+  private *rest(tensors: readonly Tensor[]): Generator<TensorRange> {
     let done = 0;
     for (const { offset, bytes } of [...tensors].sort((a, b) => a.offset - b.offset)) {
       yield* stretches(done, offset);
@@ -112,9 +116,9 @@ class StreamingWriter implements Writer {
   }
 
   /** Reads each piece, hands it to `work`, and writes it; several are under way at a time. Ends when none is, also after an error. */
-  private async each<T extends Range>(
+  private async each<T extends TensorRange>(
     ranges: Iterable<T>,
-    watch: MoverWatch | undefined,
+    watch: FileWatch | undefined,
     work?: (data: Uint8Array, piece: T) => Promise<void>,
   ): Promise<void> {
     const running = new Set<Promise<void>>();
@@ -136,7 +140,7 @@ class StreamingWriter implements Writer {
     if (failure !== undefined) throw failure.error;
   }
 
-  private async piece<T extends Range>(piece: T, work?: (data: Uint8Array, piece: T) => Promise<void>): Promise<void> {
+  private async piece<T extends TensorRange>(piece: T, work?: (data: Uint8Array, piece: T) => Promise<void>): Promise<void> {
     const { offset, bytes } = piece;
     let buffer = this.spare.pop();
     if (buffer === undefined || buffer.length < bytes) buffer = new Uint8Array(bytes);
@@ -144,28 +148,23 @@ class StreamingWriter implements Writer {
     await this.read(data, offset);
     await work?.(data, piece);
     try {
-      await writeFully(this.target, data, bytes, offset);
+      await writeFully(this.target, data, offset);
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw code === "ENOSPC" || code === "EDQUOT"
-        ? noSpace(dirname(this.to), this.model.size, 0, WAY_OUT, error)
-        : asFileError(error, this.to);
+      throw isFull(error) ? noSpace(roomFor(this.model, this.to), 0, error) : asFileError(error, this.to);
     }
     this.spare.push(buffer);
   }
 
   private async read(data: Uint8Array, offset: number): Promise<void> {
     const { path } = this.model;
-    for (let done = 0; done < data.length; ) {
-      const { bytesRead } = await this.source.read(data, done, data.length - done, offset + done).catch((error) => {
-        throw asFileError(error, path);
-      });
-      if (bytesRead === 0) throw new BrownianError("truncated-gguf", `${path} became shorter while it was read: write it anew.`);
-      done += bytesRead;
-    }
+    const bytes = await readFully(this.source, data, offset).catch((error) => {
+      throw asFileError(error, path);
+    });
+    if (bytes < data.length)
+      throw new BrownianError("truncated-gguf", `${path} became shorter while it was read: write it anew.`);
   }
 }
 
-function* stretches(from: number, to: number): Generator<Range> {
+function* stretches(from: number, to: number): Generator<TensorRange> {
   for (let offset = from; offset < to; offset += COPIED) yield { offset, bytes: Math.min(COPIED, to - offset) };
 }

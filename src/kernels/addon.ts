@@ -4,95 +4,56 @@ import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { alias } from "../laws/alias.js";
-import type { EncodedFormat, Move } from "../laws/move.js";
+import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
+import { FORMAT_FIELDS } from "../laws/numbers.js";
 import { HITS, LAW_TAILS } from "../laws/tables.js";
-import type { CollisionPlan, PreparedCollisions, StepIndex } from "./contract.js";
 
-type Fill<T> = (
-  target: number,
-  out: T,
-  k0: number,
-  k1: number,
-  lo: number,
-  hi: number,
-  skip: number,
-  tick: number,
-  purpose: number,
-) => void;
-export type MoveArguments = [
-  format: EncodedFormat,
-  sigma: number,
-  inSteps: boolean,
-  steps: Float32Array | null,
-  rowLength: number,
-  rounding: number,
-  k0: number,
-  k1: number,
-  index: number,
-  tick: number,
-  columns: Float32Array | null,
-  width: number,
-  matrix: number,
-];
+/** The steps of a tensor's groups, coarsely, and what its last draw moved (native/kernels/indexed.inl.h). */
+export type StepIndex = object;
+/** Tensors and their moves, as `planCollide` read them. */
+export type CollisionPlan = object;
+/** Cells drawn anew that are not yet written. */
+export type PreparedCollisions = object;
+
+/** [k0, k1, blockLo, blockHi, skip, tick, purpose]: from where on a stream fills `out`. */
+type Fill<T> = (target: number, out: T, place: Uint32Array) => void;
+
+/** A move as it crosses into the addon (native/arguments.h): its numbers, or those with its steps and the factors of its columns. */
+export type MoveRecord = Float64Array | [numbers: Float64Array, steps: Float32Array | null, factors: Float32Array | null];
+
+/** The steps of rows, where a format has none of its own. */
+export interface Rows {
+  readonly steps: Float32Array;
+  readonly rowLength: number;
+}
+
+/** A whole tensor in a file, and how it moves. */
+export interface PlannedTensor {
+  readonly offset: number;
+  readonly length: number;
+  readonly move: MoveRecord;
+}
 
 export interface AddonFile {
   readonly size: number;
-  perturb(
-    target: number,
-    threads: number,
-    offset: number,
-    length: number,
-    source: AddonFile | null,
-    ...move: MoveArguments
-  ): Promise<number>;
-  indexSteps(target: number, threads: number, offset: number, length: number, format: EncodedFormat): Promise<StepIndex>;
-  redraw(
-    target: number,
-    threads: number,
-    offset: number,
-    length: number,
-    source: AddonFile,
-    index: StepIndex,
-    first: number,
-    ...move: MoveArguments
-  ): Promise<number>;
-  planCollide(source: AddonFile, ...tensors: (number | MoveArguments[number])[]): CollisionPlan;
-  collide(target: number, threads: number, plan: CollisionPlan, tick: number, threshold: number): number | Promise<number>;
-  prepareCollide(
-    target: number,
-    threads: number,
-    plan: CollisionPlan,
-    tick: number,
-    threshold: number,
-  ): PreparedCollisions | null;
-  apply(prepared: PreparedCollisions): number | null;
-  difference(
-    target: number,
-    threads: number,
-    offset: number,
-    length: number,
-    format: EncodedFormat,
-    source: AddonFile,
-  ): Promise<number>;
-  relax(
-    target: number,
-    threads: number,
+  perturb(offset: number, length: number, source: AddonFile | null, move: MoveRecord): Promise<number>;
+  evolve(
+    evolution: string,
     offset: number,
     length: number,
     source: AddonFile,
     parameters: Float32Array,
-    ...move: MoveArguments
+    move: MoveRecord,
   ): Promise<number>;
-  copyFrom(threads: number, source: AddonFile, offset: number, length: number): Promise<number>;
-  sumSquares(
-    target: number,
-    threads: number,
-    offset: number,
-    length: number,
-    format: EncodedFormat,
-    steps: Float32Array | null,
-    rowLength: number,
-  ): Promise<number>;
+  copyFrom(source: AddonFile, offset: number, length: number): Promise<number>;
+  sumSquares(offset: number, length: number, format: EncodedFormat): Promise<number>;
+  difference(offset: number, length: number, format: EncodedFormat, source: AddonFile): Promise<number>;
+  indexSteps(offset: number, length: number, format: EncodedFormat): Promise<StepIndex>;
+  redraw(offset: number, length: number, source: AddonFile, index: StepIndex, move: MoveRecord): Promise<number>;
+  planCollide(source: AddonFile, tensors: readonly PlannedTensor[]): CollisionPlan;
+  collide(plan: CollisionPlan, tick: number, threshold: number): number | Promise<number>;
+  prepareCollide(plan: CollisionPlan, tick: number, threshold: number): PreparedCollisions | null;
+  apply(prepared: PreparedCollisions): number | null;
   close(): void;
 }
 
@@ -102,21 +63,20 @@ export interface Addon {
   readonly bits: Fill<Uint32Array>;
   readonly uniform: Fill<Float32Array>;
   readonly normal: Fill<Float32Array>;
-  perturb(target: number, data: Uint8Array, ...move: MoveArguments): number;
-  relax(target: number, live: Uint8Array, pristine: Uint8Array, parameters: Float32Array, ...move: MoveArguments): number;
-  perturbAsync(target: number, threads: number, data: Uint8Array, ...move: MoveArguments): Promise<number>;
-  sumSquares(
+  perturb(target: number, data: Uint8Array, move: MoveRecord): number;
+  perturbAsync(target: number, threads: number, data: Uint8Array, move: MoveRecord): Promise<number>;
+  evolve(
     target: number,
-    data: Uint8Array,
-    format: EncodedFormat,
-    steps: Float32Array | null,
-    rowLength: number,
-    index: number,
-    total: number,
+    evolution: string,
+    live: Uint8Array,
+    pristine: Uint8Array,
+    parameters: Float32Array,
+    move: MoveRecord,
   ): number;
+  sumSquares(target: number, data: Uint8Array, format: EncodedFormat, rows: Rows | null, index: number, total: number): number;
   difference(target: number, a: Uint8Array, b: Uint8Array, format: EncodedFormat): number;
-  readonly MappedFile: new (path: string, writable: boolean) => AddonFile;
-  /** llama.cpp's C API by way of a library that is opened at run time: src/engine/llama-c/ says what of. */
+  readonly MappedFile: new (target: number, threads: number, path: string, writable: boolean) => AddonFile;
+  /** llama.cpp's C API by way of a library that is opened at run time; src/engine/llama-c/ says what of. */
   readonly engine: unknown;
 }
 
@@ -192,8 +152,46 @@ export function withLaw(native: Addon): Addon {
   return native;
 }
 
-export function moveArguments(move: Move): MoveArguments {
-  const { format, sigma, inSteps, steps, rowLength, rounding, key, index, tick, columns } = move;
-  const { factors = null, width = 0, matrix = 0 } = columns ?? {};
-  return [format, sigma, inSteps, steps, rowLength, rounding, key.k0, key.k1, index, tick, factors, width, matrix];
+/** Numbers of a record before those of the format; their order is that of `Record` in native/arguments.cc. */
+const RECORD_HEAD = 10;
+const numbers = new Float64Array(RECORD_HEAD + FORMAT_FIELDS);
+
+/**
+ * The move as the addon takes it. The numbers are written over by the next call: every call of the addon has read them when it returns, and
+ * what is kept for later has to be copied ({@link keptRecord}). Properties would take the addon longer to read than 64 weights to move.
+ */
+export function moveRecord(move: Move): MoveRecord {
+  const { format, steps, columns } = move;
+  numbers[0] = move.sigma;
+  numbers[1] = move.inSteps ? 1 : 0;
+  numbers[2] = move.rowLength;
+  numbers[3] = move.rounding;
+  numbers[4] = move.key.k0;
+  numbers[5] = move.key.k1;
+  numbers[6] = move.index;
+  numbers[7] = move.tick;
+  numbers[8] = columns === undefined ? 0 : columns.width;
+  numbers[9] = columns === undefined ? 0 : columns.matrix;
+  for (let i = 0; i < FORMAT_FIELDS; i++) numbers[RECORD_HEAD + i] = format[i] as number;
+  return steps === null && columns === undefined ? numbers : [numbers, steps, columns?.factors ?? null];
+}
+
+/** The same with numbers of its own. */
+export function keptRecord(move: Move): MoveRecord {
+  const record = moveRecord(move);
+  return Array.isArray(record) ? [record[0].slice(), record[1], record[2]] : record.slice();
+}
+
+const words = new Uint32Array(7);
+
+/** Where a stream begins, as the addon takes it; written over by the next call. */
+export function placeWords(key: Key, at: Position): Uint32Array {
+  words[0] = key.k0;
+  words[1] = key.k1;
+  words[2] = at.blockLo;
+  words[3] = at.blockHi;
+  words[4] = at.skip;
+  words[5] = at.tick;
+  words[6] = at.purpose;
+  return words;
 }

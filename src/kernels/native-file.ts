@@ -1,77 +1,217 @@
-// A file in memory, by the addon: `MappedFile` of the contract.
+// Files in memory, by the addon. A live file remembers what it did last to each tensor, so that the next call costs what it changes and not
+// what the tensor weighs: an index of steps and a journal of moves (docs/theory/moves.md), plans of collisions.
 
 import type { Evolution } from "../laws/evolution.js";
-import type { EncodedFormat, Move } from "../laws/move.js";
-import { type AddonFile, moveArguments } from "./addon.js";
-import type { CollisionPlan, MappedFile, PreparedCollisions, StepIndex, TensorRange } from "./contract.js";
+import type { EncodedFormat } from "../laws/move.js";
+import { Field, Kind, Levels, StepKind } from "../laws/numbers.js";
+import { type Addon, type AddonFile, type CollisionPlan, keptRecord, moveRecord, type StepIndex, withLaw } from "./addon.js";
+import type { FileKernels, FileWatch, LiveFile, MappedFile, RangeMove, TensorMove, TensorRange } from "./files.js";
+import { type Piece, pieces } from "./pieces.js";
 
-export class NativeFile implements MappedFile {
-  constructor(
-    private readonly file: AddonFile,
-    private readonly target: number,
-    private readonly threads: number,
-  ) {}
+/** Which of the addon's targets computes, on how many threads. */
+interface Workers {
+  readonly target: number;
+  readonly threads: number;
+}
+
+export function nativeFiles(addon: Addon, workers: Workers): FileKernels {
+  const { target, threads } = workers;
+  const open = (path: string, writable: boolean) => new (withLaw(addon).MappedFile)(target, threads, path, writable);
+  return {
+    map: (path) => new NativeFile(open(path, false)),
+    mapLive: (path, pristine) => new NativeLiveFile(open(path, true), pristine as NativeFile),
+  };
+}
+
+class NativeFile implements MappedFile {
+  constructor(readonly file: AddonFile) {}
 
   get size(): number {
     return this.file.size;
   }
 
-  perturb(offset: number, length: number, move: Move, source: MappedFile | null): Promise<number> {
-    const from = source === null ? null : (source as NativeFile).file;
-    return this.file.perturb(this.target, this.threads, offset, length, from, ...moveArguments(move));
-  }
-
-  indexSteps(offset: number, length: number, format: EncodedFormat): Promise<StepIndex> {
-    return this.file.indexSteps(this.target, this.threads, offset, length, format);
-  }
-
-  redraw(offset: number, length: number, move: Move, source: MappedFile, index: StepIndex): Promise<number> {
-    const { file } = source as NativeFile;
-    return this.file.redraw(this.target, this.threads, offset, length, file, index, move.index, ...moveArguments(move));
-  }
-
-  planCollide(tensors: readonly TensorRange[], source: MappedFile): CollisionPlan {
-    const moves = tensors.flatMap(({ offset, length, move }) => [offset, length, ...moveArguments(move)]);
-    return this.file.planCollide((source as NativeFile).file, ...moves);
-  }
-
-  collide(plan: CollisionPlan, tick: number, threshold: number): number | Promise<number> {
-    return this.file.collide(this.target, this.threads, plan, tick, threshold);
-  }
-
-  prepareCollide(plan: CollisionPlan, tick: number, threshold: number): PreparedCollisions | null {
-    return this.file.prepareCollide(this.target, 1, plan, tick, threshold);
-  }
-
-  apply(prepared: PreparedCollisions): number | null {
-    return this.file.apply(prepared);
-  }
-
-  difference(offset: number, length: number, format: EncodedFormat, source: MappedFile): Promise<number> {
-    return this.file.difference(this.target, this.threads, offset, length, format, (source as NativeFile).file);
-  }
-
-  evolve(offset: number, length: number, move: Move, source: MappedFile, law: Evolution, strength: number): Promise<number> {
-    const { file } = source as NativeFile;
-    const parameters = law.parameters(strength, move.format);
-    return this.file.relax(this.target, this.threads, offset, length, file, parameters, ...moveArguments(move));
-  }
-
-  async copyFrom(source: MappedFile, offset: number, length: number): Promise<void> {
-    await this.file.copyFrom(this.threads, (source as NativeFile).file, offset, length);
-  }
-
-  sumSquares(
-    offset: number,
-    length: number,
-    format: EncodedFormat,
-    steps: Float32Array | null,
-    rowLength: number,
-  ): Promise<number> {
-    return this.file.sumSquares(this.target, this.threads, offset, length, format, steps, rowLength);
+  sumSquares({ offset, bytes }: TensorRange, format: EncodedFormat): Promise<number> {
+    // One call: the order of summation runs over the whole tensor.
+    return this.file.sumSquares(offset, bytes, format);
   }
 
   close(): void {
     this.file.close();
   }
+}
+
+/** Leaves of a piece: 16.8 million weights, tens of milliseconds of one thread. Whole stretches of an index (2^18 weights). */
+const LEAVES = 256;
+
+/** Weights that collide in one call: of a larger model, several, between which work can be stopped. */
+const PLANNED = 64e6;
+
+/**
+ * Below this share of changed codes, a tensor that is drawn again is worth an index of its steps: with it, the last moves are undone and new
+ * ones found without a look at the rest. With 0.001 of the codes of Q8_0 that takes half the time of a mere copy (docs/results/performance-raw.md);
+ * from one move in two groups on there is no rest.
+ */
+const RARE = 1 / 64;
+
+/** What is known of a tensor's live bytes: pristine moved by `last`, which changed this many codes. */
+interface Known {
+  readonly last: TensorMove;
+  readonly changed: number;
+  /** The steps of its groups, and the journal of the last move by it. */
+  readonly index: StepIndex | undefined;
+}
+
+/** Tensors that collide in one call. */
+interface Plan {
+  readonly plan: CollisionPlan;
+  readonly keys: readonly string[];
+  readonly bytes: number;
+}
+
+class NativeLiveFile implements LiveFile {
+  /** By `keyOf`. Of tensors that are not in here, nothing is known. */
+  private readonly known = new Map<string, Known>();
+  private readonly plans = new WeakMap<readonly RangeMove[], readonly Plan[]>();
+
+  constructor(
+    private readonly file: AddonFile,
+    private readonly pristine: NativeFile,
+  ) {}
+
+  async perturb(tensor: TensorRange, move: TensorMove, watch?: FileWatch): Promise<number> {
+    const key = keyOf(tensor);
+    const before = this.known.get(key);
+    this.known.delete(key); // until this is done, and if it is not
+    const index = before && (await this.indexFor(tensor, move, before));
+    const changed = await eachPiece(tensor, move.format, watch, (piece) =>
+      index === undefined ? this.moved(piece, move, this.pristine.file) : this.redrawn(piece, move, index),
+    );
+    this.known.set(key, { last: move, changed, index });
+    return changed;
+  }
+
+  diffuse(tensor: TensorRange, move: TensorMove, watch?: FileWatch): Promise<number> {
+    this.known.delete(keyOf(tensor));
+    return eachPiece(tensor, move.format, watch, (piece) => this.moved(piece, move, null));
+  }
+
+  async evolve(tensor: TensorRange, move: TensorMove, law: Evolution, strength: number, watch?: FileWatch): Promise<number> {
+    this.known.delete(keyOf(tensor));
+    const parameters = law.parameters(strength, move.format);
+    return eachPiece(tensor, move.format, watch, ({ offset, bytes, index }) =>
+      this.file.evolve(law.name, offset, bytes, this.pristine.file, parameters, moveRecord({ ...move, index })),
+    );
+  }
+
+  async collide(moves: readonly RangeMove[], tick: number, threshold: number, watch?: FileWatch): Promise<number> {
+    let changed = 0;
+    for (const { plan, keys, bytes } of this.planned(moves)) {
+      watch?.signal?.throwIfAborted();
+      this.forget(keys);
+      const done = this.file.collide(plan, tick, threshold);
+      changed += typeof done === "number" ? done : await done; // brief work is done already, and a turn of the event loop is long beside it
+      watch?.onBytes?.(bytes);
+    }
+    return changed;
+  }
+
+  prepareCollide(moves: readonly RangeMove[], tick: number, threshold: number): (() => number | undefined) | undefined {
+    const [only, ...more] = this.planned(moves);
+    if (only === undefined || more.length > 0) return undefined;
+    const prepared = this.file.prepareCollide(only.plan, tick, threshold);
+    if (prepared === null) return undefined;
+    return () => {
+      this.forget(only.keys);
+      return this.file.apply(prepared) ?? undefined;
+    };
+  }
+
+  difference({ offset, bytes }: TensorRange, format: EncodedFormat): Promise<number> {
+    return this.file.difference(offset, bytes, format, this.pristine.file);
+  }
+
+  async restore(tensor: TensorRange, format: EncodedFormat, watch?: FileWatch): Promise<void> {
+    const before = this.known.get(keyOf(tensor));
+    if (before?.index !== undefined) {
+      await this.perturb(tensor, { ...before.last, sigma: 0 }, watch); // undoes by the journal
+      return;
+    }
+    await eachPiece(tensor, format, watch, ({ offset, bytes }) => this.file.copyFrom(this.pristine.file, offset, bytes));
+    this.known.delete(keyOf(tensor));
+  }
+
+  close(): void {
+    this.file.close();
+  }
+
+  /** live := source, or live where there is none, moved. */
+  private moved({ offset, bytes, index }: Piece, move: TensorMove, source: AddonFile | null): Promise<number> {
+    return this.file.perturb(offset, bytes, source, moveRecord({ ...move, index }));
+  }
+
+  /** live := pristine, moved, where live is what the last move by this index made of it, or anything if there was none. */
+  private redrawn({ offset, bytes, index }: Piece, move: TensorMove, steps: StepIndex): Promise<number> {
+    return this.file.redraw(offset, bytes, this.pristine.file, steps, moveRecord({ ...move, index }));
+  }
+
+  /** The index of a tensor that has one or is worth one, for this move. */
+  private async indexFor(tensor: TensorRange, { format, columns }: TensorMove, before: Known): Promise<StepIndex | undefined> {
+    if (columns || before.last.columns) return undefined; // moves by an index have one law for the steps of a group
+    if (before.index !== undefined) return before.index;
+    const has = format[Field.kind] === Kind.lattice && format[Field.levels] === Levels.uniform;
+    if (!has || format[Field.step] === StepKind.external) return undefined;
+    if (before.changed >= weightsOf(tensor, format) * RARE) return undefined;
+    return this.pristine.file.indexSteps(tensor.offset, tensor.bytes, format);
+  }
+
+  /** The plans of a list of moves, made once: ticks are to take no time. */
+  private planned(moves: readonly RangeMove[]): readonly Plan[] {
+    const before = this.plans.get(moves);
+    if (before !== undefined) return before;
+    const plans: Plan[] = [];
+    for (let i = 0; i < moves.length; ) {
+      const some: RangeMove[] = [];
+      for (let weights = 0; i < moves.length && weights < PLANNED; i++) {
+        const one = moves[i] as RangeMove;
+        some.push(one);
+        weights += weightsOf(one.tensor, one.move.format);
+      }
+      const parts = some.map(({ tensor: { offset, bytes }, move }) => {
+        return { offset, length: bytes, move: keptRecord({ ...move, index: 0 }) };
+      });
+      plans.push({
+        plan: this.file.planCollide(this.pristine.file, parts),
+        keys: some.map(({ tensor }) => keyOf(tensor)),
+        bytes: some.reduce((sum, { tensor }) => sum + tensor.bytes, 0),
+      });
+    }
+    this.plans.set(moves, plans);
+    return plans;
+  }
+
+  private forget(keys: readonly string[]): void {
+    for (const key of keys) this.known.delete(key);
+  }
+}
+
+/** Both numbers: a tensor without weights begins where the next one does. */
+const keyOf = ({ offset, bytes }: TensorRange): string => `${offset} ${bytes}`;
+
+const weightsOf = ({ bytes }: TensorRange, format: EncodedFormat): number =>
+  (bytes / (format[Field.bytes] as number)) * (format[Field.weights] as number);
+
+/** The sum of what `work` gives for each piece. */
+async function eachPiece(
+  tensor: TensorRange,
+  format: EncodedFormat,
+  watch: FileWatch | undefined,
+  work: (piece: Piece) => Promise<number>,
+): Promise<number> {
+  let sum = 0;
+  for (const piece of pieces(tensor, format, LEAVES)) {
+    watch?.signal?.throwIfAborted();
+    sum += await work(piece);
+    watch?.onBytes?.(piece.bytes);
+  }
+  return sum;
 }

@@ -1,25 +1,18 @@
-// The native backend: gives the addon's positional calls the shape of the contract.
+// The native backend: gives the addon's calls the shape of the contract.
 
 import { availableParallelism } from "node:os";
-import { BrownianError } from "../errors.js";
-import type { Key, Position } from "../laws/move.js";
-import { loadAddon, moveArguments, withLaw } from "./addon.js";
+import { environment } from "../environment.js";
+import { loadAddon, moveRecord, placeWords, withLaw } from "./addon.js";
 import type { Kernels } from "./contract.js";
-import { NativeFile } from "./native-file.js";
-import { offer, setting } from "./select.js";
+import { nativeFiles } from "./native-file.js";
 
 /** Which instruction sets the addon has, best first, and why some do not run here. Throws when there is no addon. */
 export function nativeTargets(): { name: string; runs: boolean; reason: string }[] {
   return loadAddon().targets();
 }
 
-/** Threads for work on files: BROWNIAN_THREADS, or the cores that this process may use. */
-export function threadCount(wanted = setting("BROWNIAN_THREADS")): number {
-  if (wanted === undefined || wanted === "") return availableParallelism();
-  const threads = Number(wanted);
-  if (Number.isInteger(threads) && threads >= 1 && threads <= 1024) return threads;
-  throw new BrownianError("usage", `BROWNIAN_THREADS must be a whole number from 1 to 1024, but is "${wanted}".`);
-}
+/** Threads for work on files: what the environment says, or the cores that this process may use. */
+export const threadCount = (): number => environment.threads ?? availableParallelism();
 
 /** The native kernels for this ISA, or for the best one. Throws with the reason when they cannot run. */
 export function loadNative(isa: string | undefined, threads = threadCount()): Kernels {
@@ -30,22 +23,19 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
   if (found === undefined) throw new Error(`the addon has no ${isa} (it has ${targets.map((t) => t.name).join(", ")})`);
   if (!found.runs) throw new Error(`${found.name}: ${found.reason}`);
 
-  const position = (key: Key, at: Position) => [key.k0, key.k1, at.blockLo, at.blockHi, at.skip, at.tick, at.purpose] as const;
   return {
     backend: "native",
     isa: found.name,
-    bits: (out, key, at) => native.bits(target, out, ...position(key, at)),
-    uniform: (out, key, at) => native.uniform(target, out, ...position(key, at)),
-    normal: (out, key, at) => native.normal(target, out, ...position(key, at)),
-    perturb: (data, move) => withLaw(native).perturb(target, data, ...moveArguments(move)),
+    bits: (out, key, at) => native.bits(target, out, placeWords(key, at)),
+    uniform: (out, key, at) => native.uniform(target, out, placeWords(key, at)),
+    normal: (out, key, at) => native.normal(target, out, placeWords(key, at)),
+    perturb: (data, move) => withLaw(native).perturb(target, data, moveRecord(move)),
+    perturbAsync: (data, move) => withLaw(native).perturbAsync(target, threads, data, moveRecord(move)),
     evolve: (live, pristine, move, law, strength) =>
-      withLaw(native).relax(target, live, pristine, law.parameters(strength, move.format), ...moveArguments(move)),
-    perturbAsync: (data, move) => withLaw(native).perturbAsync(target, threads, data, ...moveArguments(move)),
+      withLaw(native).evolve(target, law.name, live, pristine, law.parameters(strength, move.format), moveRecord(move)),
     sumSquares: (data, format, steps, rowLength, index, total) =>
-      native.sumSquares(target, data, format, steps, rowLength, index, total),
+      native.sumSquares(target, data, format, steps === null ? null : { steps, rowLength }, index, total),
     difference: (a, b, format) => native.difference(target, a, b, format),
-    map: (path, writable) => new NativeFile(new (withLaw(native).MappedFile)(path, writable), target, threads),
+    files: nativeFiles(native, { target, threads }),
   };
 }
-
-offer({ backend: "native", isas: ["avx512", "avx2", "neon", "scalar"], attempts: [undefined], load: (isa) => loadNative(isa) });

@@ -1,14 +1,14 @@
-// Chooses the backend once, when first asked: environment override, then native where it is offered, WASM SIMD, WASM scalar, JavaScript.
+// Chooses the backend once, when first asked: what the environment forces, else the first candidate that runs.
 // Every step that failed is kept with its reason; a forced backend or ISA that cannot run throws. Knows nothing that only Node has.
 
+import { environment } from "../environment.js";
 import { BrownianError } from "../errors.js";
+import { CANDIDATES, type Candidate } from "./candidates.js";
 import type { Kernels } from "./contract.js";
-import { jsKernels } from "./js.js";
-import { loadWasm, loadWasmAsync } from "./wasm.js";
 
 /** A backend that was tried and not taken. */
 export interface Rejected {
-  readonly backend: "native" | "wasm" | "js";
+  readonly backend: Kernels["backend"];
   readonly isa?: string;
   readonly reason: string;
 }
@@ -20,40 +20,17 @@ export interface Selection {
   readonly forced: readonly string[];
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** A backend: what of it can be forced, what is tried of it in turn when nothing is (undefined: it chooses itself), and how it is loaded. */
-export interface Candidate {
-  readonly backend: Rejected["backend"];
-  readonly isas: readonly string[];
-  readonly attempts: readonly (string | undefined)[];
-  readonly load: (isa: string | undefined) => Kernels;
-  readonly loadAsync?: (isa: string | undefined) => Promise<Kernels>;
+/** What is forced, by its name in any case of letters. */
+export interface Forced {
+  readonly backend?: string | undefined;
+  readonly isa?: string | undefined;
 }
-
-/** In order of preference. */
-const CANDIDATES: Candidate[] = [
-  {
-    backend: "wasm",
-    isas: ["simd128", "scalar"],
-    attempts: ["simd128", "scalar"],
-    load: loadWasm,
-    loadAsync: loadWasmAsync,
-  },
-  { backend: "js", isas: ["scalar"], attempts: [undefined], load: () => jsKernels },
-];
 
 let selected: Selection | undefined;
 
-/** Puts a backend that only some hosts have before all others: native.ts does, which the web entry never imports. */
-export function offer(candidate: Candidate): void {
-  CANDIDATES.unshift(candidate);
-  selected = undefined;
-}
-
-/** Selects by the environment. Pure in its arguments, so that tests can ask for any. */
-export function select(env: Environment): Selection {
-  const { attempts, forced } = plan(env);
+/** Selects by what is forced. Pure in its arguments, so that tests can ask for any. */
+export function select(wanted: Forced): Selection {
+  const { attempts, forced } = plan(wanted);
   const rejected: Rejected[] = [];
   for (const { candidate, isa } of attempts) {
     try {
@@ -66,8 +43,8 @@ export function select(env: Environment): Selection {
 }
 
 /** Like {@link select}, where WebAssembly is compiled without holding up the event loop. */
-export async function selectAsync(env: Environment): Promise<Selection> {
-  const { attempts, forced } = plan(env);
+export async function selectAsync(wanted: Forced): Promise<Selection> {
+  const { attempts, forced } = plan(wanted);
   const rejected: Rejected[] = [];
   for (const { candidate, isa } of attempts) {
     try {
@@ -80,9 +57,9 @@ export async function selectAsync(env: Environment): Promise<Selection> {
 }
 
 /** What is to be tried, in order, and what forced it. */
-function plan(env: Environment): { attempts: { candidate: Candidate; isa: string | undefined }[]; forced: string[] } {
-  const backend = env.BROWNIAN_BACKEND?.toLowerCase() || undefined;
-  const isa = env.BROWNIAN_ISA?.toLowerCase() || undefined;
+function plan(force: Forced): { attempts: { candidate: Candidate; isa: string | undefined }[]; forced: string[] } {
+  const backend = force.backend?.toLowerCase() || undefined;
+  const isa = force.isa?.toLowerCase() || undefined;
   const forced: string[] = [];
   if (backend !== undefined) forced.push(`BROWNIAN_BACKEND=${backend}`);
   if (isa !== undefined) forced.push(`BROWNIAN_ISA=${isa}`);
@@ -108,30 +85,16 @@ function noneRuns(forced: readonly string[], rejected: readonly Rejected[]): Bro
   return new BrownianError("backend-unavailable", `${forced.join(" ")} was asked for, but cannot run here:\n  ${reasons}`);
 }
 
-/** A variable of the process's environment; none in a browser, nor in Deno where a program may not ask. */
-export function setting(name: string): string | undefined {
-  try {
-    return globalThis.process?.env?.[name];
-  } catch {
-    return undefined;
-  }
-}
-
-const environment = (): Environment => ({
-  BROWNIAN_BACKEND: setting("BROWNIAN_BACKEND"),
-  BROWNIAN_ISA: setting("BROWNIAN_ISA"),
-});
-
 /** The process's selection, made on first use and kept. */
 export function selection(): Selection {
-  selected ??= select(environment());
+  selected ??= select(environment);
   return selected;
 }
 
 /** Makes the process's selection without holding up the event loop, unless it is made. */
 export async function initSelection(): Promise<Selection> {
   if (selected === undefined) {
-    const made = await selectAsync(environment());
+    const made = await selectAsync(environment);
     selected ??= made;
   }
   return selected;

@@ -1,5 +1,5 @@
-// Collisions: cells of a tensor that are drawn anew from the pristine weights, all others staying as they are. The specification of
-// MappedFile.collide; what backends that cannot map files go through.
+// Collisions: cells of a tensor that are drawn anew from the pristine weights, all others staying as they are. The
+// specification of LiveFile.collide; what backends that cannot map files go through.
 
 import type { Kernels } from "../kernels/contract.js";
 import type { Move } from "../laws/move.js";
@@ -12,8 +12,8 @@ export function collisionThreshold(probability: number): number {
 }
 
 /**
- * `live` and `pristine` are the same whole blocks of a tensor from weight `move.index` on, a multiple of CELL. Every cell whose word is below
- * `threshold` becomes pristine, moved. Returns how many codes of those cells then differ from the pristine ones.
+ * `live` and `pristine` are the same whole blocks of a tensor from weight `move.index` on, a multiple of CELL. Every cell whose
+ * word is below `threshold` becomes pristine, moved. Returns how many codes of those cells then differ from the pristine ones.
  */
 export function collide(live: Uint8Array, pristine: Uint8Array, move: Move, threshold: number, kernels: Kernels): number {
   const blockWeights = move.format[Field.weights] as number;

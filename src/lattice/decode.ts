@@ -1,28 +1,40 @@
-// From blocks to weights, with the bits of ggml's own decoding: what tests, inspection and plots look at. Not a hot path.
+// From blocks to weights, with the bits of ggml's own decoding: what tests, inspection and plots look at. Speed does not
+// matter here.
 
-import { type Group, halfToFloat, readGroup, stepSize, unpack } from "../laws/codes.js";
+import { stepSize, unpack } from "../laws/codes.js";
 import { ulp } from "../laws/floats.js";
-import { levelOfCode, levelsOf } from "../laws/levels.js";
-import { Field, Kind } from "../laws/numbers.js";
+import { widen } from "../laws/halves.js";
+import { levelOfCode, levelsOf, meanGap } from "../laws/levels.js";
+import { Field, Kind, Levels } from "../laws/numbers.js";
+import { eachGroup } from "../laws/runs.js";
 import { encodedFormat, type Format } from "./formats.js";
 
 const f = Math.fround;
 
 /**
- * The weights in `data`, whole blocks of a format with scales of its own, as float32: step * q + origin, each operation rounded.
- * @throws RangeError for I8, which has no scale.
+ * The weights that are stored in `data`, as float32: step * level + origin, in ggml's order of operations (dequantize_row_* of
+ * ggml-quants.c).
+ *
+ * @param format one of {@link FORMATS} that has scales of its own
+ * @param data whole blocks
+ * @returns one number a weight, in weight units; infinities and NaNs where the data has them
+ * @throws RangeError for I8, which has no scale
+ * @example
+ * const format = FORMATS.find(({ name }) => name === "Q8_0")!;
+ * const weights = decode(format, new Uint8Array(34)); // 32 zeros
  */
 export function decode(format: Format, data: Uint8Array): Float32Array {
   if (format.lattice === undefined) return decodeFloats(format, data);
   const encoded = encodedFormat(format);
-  const codes = new Int8Array((data.length / format.bytes) * format.weights);
-  unpack(codes, data, 0, data.length / format.bytes, encoded);
+  const blocks = data.length / format.bytes;
+  const codes = new Int8Array(blocks * format.weights);
+  unpack(codes, data, 0, blocks, encoded);
   const levels = encoded[Field.levels] as number;
-  const table = format.lattice.levels === "uniform" ? null : levelsOf(levels);
+  const values = levels === Levels.uniform ? null : levelsOf(levels);
   const out = new Float32Array(codes.length);
-  eachGroup(format, data, ({ step, origin }, start, end) => {
+  eachGroup(data, 0, blocks, encoded, (start, end, step, origin) => {
     for (let i = start; i < end; i++) {
-      const q = table === null ? (codes[i] as number) : (table[levelOfCode(levels, codes[i] as number)] as number);
+      const q = values === null ? (codes[i] as number) : (values[levelOfCode(levels, codes[i] as number)] as number);
       out[i] = f(step * q) + origin;
     }
   });
@@ -30,39 +42,26 @@ export function decode(format: Format, data: Uint8Array): Float32Array {
 }
 
 /**
- * The distance between neighbouring codes, one a group for lattice formats (of tables: the mean distance), one a weight for floats.
- * @param data whole blocks. @returns steps in weight units; 0 for groups that cannot move.
+ * The distance between neighbouring codes, one a group for lattice formats (of tables: the mean distance), one a weight for
+ * floats.
+ *
+ * @param data whole blocks
+ * @returns steps in weight units; 0 for groups that cannot move
+ * @throws RangeError for I8, whose steps the caller has
  */
 export function stepsOf(format: Format, data: Uint8Array): Float32Array {
-  const { lattice } = format;
-  if (lattice === undefined) {
-    const kind = Kind[format.kind];
-    return decodeFloats(format, data).map((w) => ulp(w, kind));
-  }
-  const table = lattice.levels === "uniform" ? null : levelsOf(encodedFormat(format)[Field.levels] as number);
-  const gap = table === null ? 1 : ((table[table.length - 1] as number) - (table[0] as number)) / (table.length - 1);
-  const steps: number[] = [];
-  eachGroup(format, data, ({ step }) => steps.push(stepSize(step) * gap));
-  return Float32Array.from(steps);
-}
-
-function eachGroup(format: Format, data: Uint8Array, use: (group: Group, start: number, end: number) => void): void {
+  if (format.lattice === undefined) return decodeFloats(format, data).map((w) => ulp(w, Kind[format.kind]));
   const encoded = encodedFormat(format);
-  const length = encoded[Field.group] as number;
-  const group: Group = { step: 0, origin: 0 };
-  for (let block = 0; block < data.length / format.bytes; block++) {
-    for (let g = 0; g * length < format.weights; g++) {
-      readGroup(group, data, block * format.bytes, g, encoded);
-      const start = block * format.weights + g * length;
-      use(group, start, start + length);
-    }
-  }
+  const levels = encoded[Field.levels] as number;
+  const gap = levels === Levels.uniform ? 1 : meanGap(levels);
+  const steps: number[] = [];
+  eachGroup(data, 0, data.length / format.bytes, encoded, (_start, _end, step) => steps.push(stepSize(step) * gap));
+  return Float32Array.from(steps);
 }
 
 function decodeFloats(format: Format, data: Uint8Array): Float32Array {
   const bytes = new Uint8Array(data); // a copy at an aligned address (Buffer.slice would be a view)
   if (format.kind === "f32") return new Float32Array(bytes.buffer);
-  const halves = new Uint16Array(bytes.buffer);
-  if (format.kind === "f16") return Float32Array.from(halves, halfToFloat);
-  return new Float32Array(Uint32Array.from(halves, (h) => h << 16).buffer);
+  const kind = Kind[format.kind];
+  return Float32Array.from(new Uint16Array(bytes.buffer), (h) => widen(h, kind));
 }

@@ -1,9 +1,12 @@
 // The table of formats: how each weight type lies in memory, on which grid its codes live, and where the grid ends.
 //
-// To add a format, add one line to FORMATS. A format is a sequence of blocks; a block holds `weights` codes and what makes the step of each
-// group of them. A code is put together from up to two *planes* of bit fields (Q5_0, say, keeps the fifth bits apart). Kernels walk planes by
-// the numbers given here, so a format whose kind of step is known needs no code in any backend; a new kind of step is one case in each
-// (readGroup in src/laws/codes.ts, native/kernels/codes.inl.h, assembly/codes.ts).
+// To add a format, add one line to FORMATS. A format is a sequence of blocks; a block holds `weights` codes and what makes the
+// step of each group of them. A code is put together from one or two *planes* of bit fields (Q5_0, say, keeps the fifth bits
+// apart). Kernels read the numbers given here and know no format by name, so one whose kind of step is in StepKind needs no
+// code. A new kind of step is a number there and one case in each reader of steps (readGroup in src/laws/codes.ts, readStep in
+// assembly/codes.ts, its like in native/kernels/); a new table of values is a number in Levels and its values in
+// src/laws/levels.ts and its two counterparts. A type number that ggml does not have yet is also a line of
+// src/files/containers/ggml-types.ts, where files are read.
 
 import type { EncodedFormat } from "../laws/move.js";
 import { FORMAT_FIELDS, Kind, Levels, StepKind } from "../laws/numbers.js";
@@ -21,10 +24,13 @@ export interface Plane {
   readonly run: number;
 }
 
+/** A type of weights. */
 export interface Format {
+  /** As ggml calls it: "Q8_0", say. */
   readonly name: string;
   /** The number of the type in ggml (`enum ggml_type`), as GGUF files carry it. */
   readonly ggml: number;
+  /** "lattice" (codes on a grid with a step), or the kind of float. */
   readonly kind: keyof typeof Kind;
   /** Weights and bytes a block. */
   readonly weights: number;
@@ -36,7 +42,10 @@ export interface Format {
 export interface Lattice {
   /** Subtracted from a stored code. */
   readonly bias: number;
-  /** What codes stand for in units of the step: themselves ("uniform"), or entries of a table, walked in the order of their values. */
+  /**
+   * What codes stand for in units of the step: themselves ("uniform"), or entries of a table, walked in the order of their
+   * values.
+   */
   readonly levels: keyof typeof Levels;
   /** Rails: smallest and largest code after the bias (of tables, the first and the last level). */
   readonly lo: number;
@@ -120,8 +129,14 @@ const q = (name: string, ggml: number, weights: number, size: number, lattice: L
 });
 
 /**
- * Layouts as in ggml's block structures (ggml-common.h), checked against ggml's own results in the tests. Rails lie at the ends of the
- * bit fields, but the 8-bit formats end at -127: no quantizer writes -128, and engines' sign tricks break on it.
+ * All types of weights that can be moved, with their layout in memory.
+ *
+ * Layouts are those of ggml's block structures (ggml-common.h), checked against ggml's own results in the tests. Rails lie at
+ * the ends of the bit fields, but the 8-bit formats end at -127: no quantizer writes -128, and engines' sign tricks break on
+ * it.
+ *
+ * @example
+ * const { weights, bytes } = FORMATS.find(({ name }) => name === "Q4_K")!; // 256 weights in 144 bytes
  */
 // biome-ignore format: one line a format
 export const FORMATS: readonly Format[] = [

@@ -1,4 +1,4 @@
-// How often a weight moves: for people who want to know before they turn the dial.
+// How often a weight moves: what `brownian inspect` says before anything is moved.
 
 import { COARSE_VARIANCE, gridOf } from "../laws/moves.js";
 import { LAW_COLUMNS, LAW_ROWS } from "../laws/numbers.js";

@@ -1,4 +1,5 @@
-// `perturb` for large tensors without holding up the event loop: on native threads where there are any, else piece by piece between events.
+// `perturb` for large tensors without holding up the event loop: on native threads where there are any, else piece by piece
+// between events.
 
 import { BrownianError } from "../errors.js";
 import type { Kernels } from "../kernels/contract.js";
@@ -19,9 +20,12 @@ const NATIVE_PIECE = 256 * SUM_LEAF;
 const PIECE = SUM_LEAF;
 
 /**
- * Like {@link perturb}, asynchronous: the same bytes, whatever the number of threads. The data must not be touched until it is done.
+ * Like {@link perturb}, without holding up the event loop: the same bytes, whatever the number of threads. The data must be
+ * left alone until it is done.
  *
- * @throws BrownianError as `perturb`; the signal's reason when it is aborted
+ * @returns a promise of how many weights `data` has, and how many of them changed
+ * @throws BrownianError as `perturb`, and `usage` where the data's buffer is transferred away meanwhile; the signal's reason
+ * when it is aborted
  * @example
  * const bytes = new Uint8Array(34 * 1e6); // 32 million Q8_0 weights
  * await perturbAsync(bytes, { type: "Q8_0", sigma: 1e-3, seed: 42n });

@@ -14,20 +14,26 @@ const ROUNDINGS = Object.keys(Rounding) as Rounding[];
 export interface PerturbOptions {
   /** The weights' type by its ggml name: see {@link FORMATS}. */
   readonly type: string;
-  /** Standard deviation of the noise, in units of `scale`; 0 moves nothing. */
+  /** Standard deviation of the noise, 0 to 3.4e38 in units of `scale`; 0 moves nothing. */
   readonly sigma: number;
-  /** "absolute" (default): weight units. "step": units of the step of each block (of floats: the distance to the next larger value). */
+  /**
+   * "absolute" (default): weight units. "step": units of the step of each block (of floats: the distance to the next larger
+   * value).
+   */
   readonly scale?: "absolute" | "step";
+  /** Any whole number, taken modulo 2^64. */
   readonly seed: Seed;
   /** The tensor's name: equal seeds and names give equal noise. Default "". */
   readonly name?: string;
-  /** Default 0. */
+  /** Which of the independent draws of this seed and name, 0 (the default) to 2^32 - 1. */
   readonly tick?: number;
-  /** Default "matched". */
+  /** How noise is put on the grid of codes: see docs/theory/moves.md. Default "matched". */
   readonly rounding?: Rounding;
   /** I8 only, which has no scale of its own: the step of all weights, or one a row (rows of weights / steps.length). */
   readonly step?: number | Float32Array;
-  /** The tensor-wide index of the first weight of `data`, a multiple of the block; default 0. Lets a tensor be moved in pieces. */
+  /**
+   * The tensor-wide index of the first weight of `data`, a multiple of the block; default 0. Lets a tensor be moved in pieces.
+   */
   readonly index?: number;
   /** With `index` and one step a row: weights a row. */
   readonly rowLength?: number;
@@ -43,12 +49,19 @@ export interface Moved {
 }
 
 /**
- * Moves the weights in `data` in place by noise of standard deviation sigma, rounded onto their own grid.
+ * Moves the weights in `data` in place by noise of standard deviation sigma, each onto a value that its format can store.
  *
- * w' = w + step * k with E[k] = 0 and, for `matched`, Var[k] = (sigma / step)^2 (docs/theory/moves.md), |k| at most the distance to the nearer rail.
+ * w' = w + step k, k a whole number with E[k] = 0 and |k| at most the distance to the nearer end of the codes. With s = sigma /
+ * step, Var[k] = s^2 away from those ends under `matched` rounding, more under `stochastic`, 0 for small s under `nearest`
+ * (docs/theory/moves.md). Formats whose values lie unevenly, and F16 and BF16, have laws of their own there. The same arguments give
+ * the same bytes on every backend.
  *
- * @param data whole blocks of one tensor; bytes that are no codes stay as they are.
- * @throws BrownianError `usage` for arguments out of range, `unsupported-type` for types that are no lattice.
+ * @param data whole blocks of one tensor; scales and all other bytes that are no codes stay as they are
+ * @param options type and sigma (0 to 3.4e38, in units of `scale`) and seed are needed; the rest has defaults
+ * @param kernels the backend; by default the process's selection
+ * @returns how many weights `data` has, and how many of them changed
+ * @throws BrownianError `usage` for arguments out of range or lengths that do not fit, `unsupported-type` for types that cannot
+ * be moved
  * @example
  * const bytes = new Uint8Array(34 * 8); // eight Q8_0 blocks
  * perturb(bytes, { type: "Q8_0", sigma: 1e-3, seed: 42n, name: "blk.0.attn_q.weight" });
@@ -110,7 +123,9 @@ function isDetached(data: Uint8Array): boolean {
   }
 }
 
-/** The format called `type`; throws `unsupported-type` with the list of those that there are. `where` names the tensor, if any. */
+/**
+ * The format called `type`; throws `unsupported-type` with the list of those that there are. `where` names the tensor, if any.
+ */
 export function supportedFormat(type: string, where = ""): Format {
   const format = formatNamed(type);
   if (format !== undefined) return format;

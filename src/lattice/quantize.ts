@@ -1,5 +1,5 @@
-// From weights to blocks: the inverse of decode.ts, for the 8-bit formats, so that networks that never saw a GGUF file can be moved. Not a
-// hot path.
+// From weights to blocks: the inverse of decode.ts, for the 8-bit formats, so that networks that do not come
+// from a GGUF file can be moved. Speed does not matter here.
 
 import { BrownianError } from "../errors.js";
 import { magnitudeBits } from "../laws/floats.js";
@@ -11,12 +11,15 @@ const MAX_CODE = 127;
 const MAX_F16 = 65504;
 
 /**
- * Q8_0 blocks of 32 weights: d = max |w| / 127 as F16, codes round(w / d), halves away from 0 (ggml's quantize_row_q8_0_ref, whose bytes
- * these are). No weight moves by more than about d / 2, which is max |w| / 254.
+ * Float weights as Q8_0 blocks, with the bytes that ggml's quantize_row_q8_0_ref makes of them.
  *
- * @param weights a whole number of blocks: pad rows with zeros to a multiple of 32.
- * @throws BrownianError usage for another number of weights, weights that are not finite or beyond 8e6 (d would not fit into F16)
+ * Of 32 weights each: d = max |w| / 127 as a float16, codes round(w / d), halves away from 0. No weight moves by more than about
+ * d / 2 = max |w| / 254.
  *
+ * @param weights a whole number of blocks of 32: pad every row with zeros
+ * @returns 34 bytes a block: d, then 32 codes
+ * @throws BrownianError `usage` for another number of weights, and for weights that are not finite or beyond 8.3e6 (d would not
+ * fit)
  * @example
  * const bytes = quantizeQ8_0(new Float32Array(32).fill(0.5)); // 34 bytes
  * perturb(bytes, { type: "Q8_0", sigma: 0.01, seed: 1n });
@@ -44,11 +47,14 @@ export function quantizeQ8_0(weights: Float32Array): Uint8Array {
 }
 
 /**
- * I8: one byte a weight, one step a row: step = max |w| / 127, codes round(w / step). What `perturb` takes as type "I8" with `step`.
+ * Float weights as bare bytes with one step a row: what `perturb` takes as type "I8" with `step`.
  *
- * @param weights rows one after the other. @param rows how many; they divide the weights.
- * @throws BrownianError usage for rows that do not divide the weights, and weights that are not finite
+ * Of each row: step = max |w| / 127, codes round(w / step), halves away from 0; a row of zeros has step 0, and never moves.
  *
+ * @param weights rows of equal length, one after the other
+ * @param rows how many; they divide the weights. Default 1
+ * @returns `codes`, an int8 a weight, and `steps`, in weight units, one a row
+ * @throws BrownianError `usage` for rows that do not divide the weights, and weights that are not finite
  * @example
  * const { codes, steps } = quantizeI8(Float32Array.of(1, -0.5, 0.25, 0), 2); // steps 1/127 and 0.25/127
  * perturb(codes, { type: "I8", step: steps, sigma: 0.01, seed: 1n });

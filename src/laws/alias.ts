@@ -1,10 +1,13 @@
-// The `matched` law of a run as tables that a byte a weight is looked up in: the alias method (A. J. Walker, Electronics Letters 10, 127,
-// 1974), with whole numbers throughout. Made from the tails in law.ts once; all backends are handed this table.
+// The `matched` law of a run as tables that a byte a weight is looked up in: the alias method (A. J. Walker, Electronics
+// Letters 10, 127, 1974), with whole numbers throughout. Made once from the tails in tables.ts; all backends are handed this
+// table.
 //
-// A row is the law of |k| at one variance V, as multiples of 2^-15: sixteen equally likely buckets, each with two outcomes, of which the first
-// has T of 2048 shares. Eleven bits for the shares are more than a byte has, so a row comes in eight variants: one has floor((T + i) / 8) of
-// 256 shares, with another i = 0...7 in each, which add up to T. The counts of outcomes are rounded so that the variance is V, exactly.
+// A row is the law of |k| at one variance V, as multiples of 2^-15: sixteen equally likely buckets, each with two outcomes, of
+// which the first has T of 2048 shares. Eleven bits for the shares are more than a byte has, so a row comes in eight variants:
+// one has floor((T + i) / 8) of 256 shares, with another i = 0...7 in each, which add up to T. The counts of outcomes are
+// rounded so that the variance is V, exactly.
 
+import { floatOf } from "./float-bits.js";
 import { ALIAS_FIRST, ALIAS_ROW, ALIAS_SHIFT, ALIAS_STILL, LAW_COLUMNS, LAW_ROWS } from "./numbers.js";
 import { LAW_TAILS } from "./tables.js";
 
@@ -14,8 +17,8 @@ const SHARES = 2048; // a bucket
 const ALL = BUCKETS * SHARES;
 
 /**
- * Rows of int8; a first outcome is drawn where a byte (as a signed number) is below the bucket's threshold. Made when first asked for: it takes
- * milliseconds, which an import should not.
+ * Rows of int8; a first outcome is drawn where a byte (as a signed number) is below the bucket's threshold. Made when first
+ * asked for: it takes milliseconds, which an import should not.
  */
 export function alias(): Int8Array {
   table ??= aliasTable();
@@ -26,11 +29,8 @@ let table: Int8Array | undefined;
 
 function aliasTable(): Int8Array {
   const rows = new Int8Array((ALIAS_STILL + 1) * ALIAS_ROW);
-  const bits = new Uint32Array(1);
-  const variance = new Float32Array(bits.buffer);
   for (let row = 0; row < ALIAS_STILL; row++) {
-    bits[0] = (ALIAS_FIRST + row) << ALIAS_SHIFT;
-    putRow(rows, row * ALIAS_ROW, countsOf(variance[0] as number));
+    putRow(rows, row * ALIAS_ROW, countsOf(floatOf((ALIAS_FIRST + row) << ALIAS_SHIFT)));
   }
   return rows;
 }
@@ -46,7 +46,8 @@ export function countsOf(variance: number): number[] {
     return a + (b - a) * weight;
   };
   const counts = new Array<number>(BUCKETS).fill(0);
-  // From the largest down; what rounding leaves of the variance goes to the next smaller, and in the end to |k| = 1, which takes it whole.
+  // From the largest down; what rounding leaves of the variance goes to the next smaller, and in the end to |k| = 1, which
+  // takes it whole.
   let left = 0;
   let rest = variance * ALL;
   let others = 0;
@@ -63,7 +64,10 @@ export function countsOf(variance: number): number[] {
   return counts;
 }
 
-/** Buckets by Vose's method (IEEE Trans. Software Eng. 17, 972, 1991): one that lacks shares takes them from one that has too many. */
+/**
+ * Buckets by Vose's method (IEEE Trans. Software Eng. 17, 972, 1991): one that lacks shares takes them from one that has too
+ * many.
+ */
 function putRow(table: Int8Array, at: number, counts: readonly number[]): void {
   const left = [...counts];
   const poor = left.flatMap((count, k) => (count < SHARES ? [k] : []));

@@ -1,6 +1,7 @@
 // Between a block's bytes and its codes: a tile of blocks is unpacked into one int8 a weight (bias removed) and one step a group,
 // and packed again after the moves. Walks the planes of the encoded format; knows no format by name.
 
+import { floatOf } from "./float-bits.js";
 import type { EncodedFormat } from "./move.js";
 import { Field, PLANE_FIELDS, StepKind } from "./numbers.js";
 
@@ -110,9 +111,6 @@ function eachField(
 
 const f = Math.fround;
 
-const half = new Float32Array(1);
-const halfBits = new Int32Array(half.buffer);
-
 /** The float16 with these bits, exactly. */
 export function halfToFloat(h: number): number {
   const sign = (h & 0x8000) << 16;
@@ -121,8 +119,7 @@ export function halfToFloat(h: number): number {
     const value = magnitude * 2 ** -24;
     return sign !== 0 ? -value : value;
   }
-  halfBits[0] = sign | (magnitude >= 0x7c00 ? 0x7f800000 | ((magnitude & 0x3ff) << 13) : (magnitude << 13) + (112 << 23));
-  return half[0] as number;
+  return floatOf(sign | (magnitude >= 0x7c00 ? 0x7f800000 | ((magnitude & 0x3ff) << 13) : (magnitude << 13) + (112 << 23)));
 }
 
 const readHalf = (data: Uint8Array, at: number): number => halfToFloat((data[at] as number) | ((data[at + 1] as number) << 8));
@@ -177,8 +174,7 @@ export function readGroup(group: Group, data: Uint8Array, at: number, g: number,
       return;
     }
     case StepKind.e8m0:
-      halfBits[0] = byte(d) < 2 ? 0x00200000 << byte(d) : (byte(d) - 1) << 23;
-      group.step = half[0] as number;
+      group.step = floatOf(byte(d) < 2 ? 0x00200000 << byte(d) : (byte(d) - 1) << 23);
       return;
     case StepKind.ue4m3: {
       const x = byte(d + g) & 0x7f;

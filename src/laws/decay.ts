@@ -1,6 +1,8 @@
-// What `relax` needs of its factor a, made here once and handed to every backend: 1 - a^2, its square root, and the table of beta
-// (docs/theory/langevin.md). Only + - * / and square roots, in float64, rounded to float32 at the end: the same numbers everywhere.
+// What `relax` needs of its factor a, made here once and handed to every backend: 1 - a^2, its square root, and the table of
+// beta (docs/theory/langevin.md). Only + - * / and square roots, in float64, rounded to float32 at the end: the same numbers
+// everywhere.
 
+import { floatOf } from "./float-bits.js";
 import { levelsOf } from "./levels.js";
 import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD, Levels } from "./numbers.js";
 
@@ -16,6 +18,7 @@ interface Place {
   readonly added: number;
 }
 
+/** The table made last: it takes longer to make than a small tensor to move, and all tensors of a tick have the same. */
 let last: { keep: number; levels: number; decay: Decay } | undefined;
 
 /** The decay by `keep` (a float32, 0 <= keep < 1) of codes whose values are those of `levels`. */
@@ -34,8 +37,8 @@ export function decayOf(keep: number, levels: number): Decay {
 }
 
 /**
- * The smallest beta >= 0 that keeps (1 - a^2) s^2 - beta s^2 + beta x^2 - c(x) >= 0 at every displacement x. It falls as s^2 grows, so that the
- * entry for a smaller s^2 serves as well; and it is at most 1 - a, so that displacements below s do no harm.
+ * The smallest beta >= 0 that keeps (1 - a^2) s^2 - beta s^2 + beta x^2 - c(x) >= 0 at every displacement x. It falls as s^2
+ * grows, so that the entry for a smaller s^2 serves as well; and it is at most 1 - a, so that displacements below s do no harm.
  */
 function beta(places: readonly Place[], loss: number, square: number): number {
   let most = 0;
@@ -45,14 +48,8 @@ function beta(places: readonly Place[], loss: number, square: number): number {
   return most;
 }
 
-const bits = new Uint32Array(1);
-const float = new Float32Array(bits.buffer);
-
-function squareAt(i: number): number {
-  if (i === 0) return 0;
-  bits[0] = (i + DECAY_FIRST) << 20;
-  return float[0] as number;
-}
+/** The s^2 that an entry serves. */
+const squareAt = (i: number): number => (i === 0 ? 0 : floatOf((i + DECAY_FIRST) << 20));
 
 function wholePlaces(keep: number): Place[] {
   return Array.from({ length: FARTHEST }, (_, i) => {

@@ -1,15 +1,13 @@
 // How many codes differ between two states of the same weights.
 
 import { unpack } from "./codes.js";
+import { TILE } from "./draws.js";
 import type { EncodedFormat } from "./move.js";
 import { Field, Kind } from "./numbers.js";
-
-const TILE = 2048;
-const codesA = new Int8Array(TILE);
-const codesB = new Int8Array(TILE);
+import type { Workspace } from "./workspace.js";
 
 /** Codes of lattice formats that differ; floats whose bits do. */
-export function difference(a: Uint8Array, b: Uint8Array, format: EncodedFormat): number {
+export function difference(a: Uint8Array, b: Uint8Array, format: EncodedFormat, work: Workspace): number {
   const bytes = format[Field.bytes] as number;
   let different = 0;
   if (format[Field.kind] !== Kind.lattice) {
@@ -23,6 +21,8 @@ export function difference(a: Uint8Array, b: Uint8Array, format: EncodedFormat):
   const weights = format[Field.weights] as number;
   const tileBlocks = TILE / weights;
   const blocks = Math.floor(a.length / bytes);
+  const codesA = work.live.codes;
+  const codesB = work.pristine.codes;
   for (let block = 0; block < blocks; block += tileBlocks) {
     const count = Math.min(tileBlocks, blocks - block);
     unpack(codesA, a, block * bytes, count, format);

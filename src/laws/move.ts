@@ -1,5 +1,5 @@
-// What a move is, as laws and kernels take it: a stream's key, a place in the stream, an encoded format, one perturbation of a run of weights.
-// Types only.
+// What a move is, as laws and kernels take it: a stream's key, a place in the stream, an encoded format, one perturbation of a
+// run of weights. Types only.
 
 import type { Rounding } from "./numbers.js";
 
@@ -51,7 +51,7 @@ export interface Columns {
 }
 
 /**
- * A format as kernels get it: FORMAT_FIELDS int32, in the order of {@link Field}; fields of planes repeat with a stride of PLANE_FIELDS.
- * Made from the table in lattice/formats.ts, which explains them.
+ * A format as kernels get it: FORMAT_FIELDS int32, in the order of {@link Field}; fields of planes repeat with a stride of
+ * PLANE_FIELDS. Made from the table in lattice/formats.ts, which explains them.
  */
 export type EncodedFormat = Int32Array;

@@ -30,7 +30,10 @@ const C3 = f(-0.02086007222533226);
 const C4 = f(0.0009036316769197583);
 const TWO_M30 = f(2 ** -30);
 
-/** Pairs a pass. Chains of float32 operations wait for each other: cut into passes over a tile, more of them are under way at a time. */
+/**
+ * Pairs a pass. Chains of float32 operations wait for each other: cut into passes over a tile, more of them are under way at a
+ * time. What lies between passes is scratch of one call, shared by all: to make it would take longer (60 us) than many calls.
+ */
 const PAIRS = 256;
 const u = new Float32Array(PAIRS); // then the mantissa of u, in [sqrt(1/2), sqrt(2))
 const uBits = new Int32Array(u.buffer);

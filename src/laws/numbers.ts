@@ -73,6 +73,9 @@ export const Kind = { lattice: 0, f32: 1, f16: 2, bf16: 3 } as const;
 /** The values of codes in units of the step: the whole numbers, or one of two tables (laws/levels.ts). */
 export const Levels = { uniform: 0, iq4nl: 1, e2m1: 2 } as const;
 
+/** The most entries that a table has. */
+export const MOST_LEVELS = 16;
+
 /**
  * Where step and origin of a group of codes come from: a weight is step * q + origin. Named after what is at `stepOffset`
  * (and, for the K formats, `scalesOffset`) of a block; laws/codes.ts has the formulas.

@@ -1,7 +1,7 @@
 // Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", SC'11): a pure function of key and counter.
 // Constants and rounds from table 2 of the paper; checked against Random123's known-answer vectors.
 
-import type { Key, Position } from "./move.js";
+import type { Key } from "./move.js";
 
 const M0 = 0xd2511f53;
 const M1 = 0xcd9e8d57;
@@ -11,8 +11,9 @@ const M0_SHARE = M0 / 2 ** 32;
 const M1_SHARE = M1 / 2 ** 32;
 
 /**
- * The upper word of x * m, where low = Math.imul(x, m) and share = m / 2^32. In float64 the product is off by at most 2^10 of 2^64, which
- * changes its upper word only where the lower one is within 2^10 of a multiple of 2^32: then, one time in 2^19, halves of words decide.
+ * The upper word of x * m, where low = Math.imul(x, m) and share = m / 2^32. In float64 the product is off by at most 2^10 of
+ * 2^64, which changes its upper word only where the lower one is within 2^10 of a multiple of 2^32: then, one time in 2^19,
+ * halves of words decide.
  */
 function upper(x: number, low: number, m: number, share: number): number {
   return (low + 4096) >>> 0 < 8192 ? upperByHalves(x, m) : ((x >>> 0) * share) | 0;
@@ -92,30 +93,5 @@ export function fillBlocks(
     out[at + 5] = y1;
     out[at + 6] = y2;
     out[at + 7] = y3;
-  }
-}
-
-const BATCH = 256; // blocks a batch
-const words = new Uint32Array(4 * BATCH);
-
-/**
- * Hands the words of a stream to `use` in batches: `use(words, skip, n, done)` gets n words from words[skip] on, `done` elements after the
- * first. What is shared by every draw that takes one word an element; `words` is only valid during the call.
- */
-export function eachWord(
-  total: number,
-  key: Key,
-  at: Position,
-  use: (words: Uint32Array, skip: number, n: number, done: number) => void,
-): void {
-  let { blockLo, blockHi, skip } = at;
-  for (let done = 0; done < total; ) {
-    const n = Math.min(total - done, 4 * BATCH - skip);
-    fillBlocks(words, 0, Math.ceil((skip + n) / 4), key, blockLo, blockHi, at.tick, at.purpose);
-    use(words, skip, n, done);
-    done += n;
-    skip = 0;
-    blockLo = (blockLo + BATCH) >>> 0;
-    if (blockLo < BATCH) blockHi = (blockHi + 1) >>> 0;
   }
 }

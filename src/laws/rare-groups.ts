@@ -1,15 +1,19 @@
-// Rare moves of blocks: what `matched` does to groups whose variance v is below SPARSE_VARIANCE, at the cost of a byte a group and of the moves.
+// Rare moves of blocks: what `matched` does to groups whose variance v is below SPARSE_VARIANCE, at the cost of a byte a group
+// and of the moves.
 //
-// A *piece* is a group, or 32 weights of a longer one. It has N hits, N Poisson with mean mu = n v where n is the number of its weights, each hit
-// on a uniform weight of the piece, and every hit moves its code by +1 or -1 (not at a rail). By the splitting property of Poisson numbers every weight is
-// hit a Poisson number of times of mean v, independently of all others: k is a difference of two Poisson numbers, of mean 0 and variance exactly v.
+// A *piece* is a group, or 32 weights of a longer one. It has N hits, N Poisson with mean mu = n v where n is the number of its
+// weights, each hit on a uniform weight of the piece, and every hit moves its code by +1 or -1 (not at a rail). By the
+// splitting property of Poisson numbers every weight is hit a Poisson number of times of mean v, independently of all others: k
+// is a difference of two Poisson numbers, of mean 0 and variance exactly v.
 //
-// A byte a piece decides most: 1 - e^-mu, the probability of a hit, is below mu, so a piece whose byte is not below 256 mu rests. Any other draws
-// a Philox block, of which 44 bits below the byte make a uniform t of 52 bits, and N is the smallest n with 1 - t <= e^-mu (1 + mu + ... + mu^n / n!).
-// Six more bits a hit are its place and its sign. All draws depend on key, tick and place alone, so work may be split anywhere.
+// A byte a piece decides most: 1 - e^-mu, the probability of a hit, is below mu, so a piece whose byte is not below 256 mu
+// rests. Any other draws a Philox block, of which 44 bits below the byte make a uniform t of 52 bits, and N is the smallest n
+// with 1 - t <= e^-mu (1 + mu + ... + mu^n / n!). Six more bits a hit are its place and its sign. All draws depend on key, tick
+// and place alone, so work may be split anywhere.
 
 import { readCode, writeCode } from "./codes.js";
-import type { EncodedFormat, Key } from "./move.js";
+import { TILE } from "./draws.js";
+import type { EncodedFormat, Move } from "./move.js";
 import { Field, Purpose, RARE_PIECE } from "./numbers.js";
 import { fillBlocks } from "./philox.js";
 
@@ -47,37 +51,23 @@ export function hitsOf(mu: number, byte: number, word0: number, word1: number): 
 
 /** Moves codes where hits fall. */
 export class RareGroups {
-  private readonly words: Uint32Array;
-  private readonly bytes: Uint8Array;
+  private readonly words = new Uint32Array(TILE / 16 / 4 + 8);
+  private readonly bytes = new Uint8Array(this.words.buffer);
   private readonly block = new Uint32Array(4);
   private readonly before: number[] = [];
 
-  /** For tiles of at most `tile` weights. */
-  constructor(tile: number) {
-    this.words = new Uint32Array(tile / 16 / 4 + 8);
-    this.bytes = new Uint8Array(this.words.buffer);
-  }
-
   /**
-   * Moves the codes of weights [0, weights) at data[from], of which the first is weight `index` of the tensor. variances[g] is that of
-   * group g: one of 0 or less moves nothing here. Returns how many codes changed.
+   * Moves the codes of the `n` weights of a tile at data[from] that begins with weight `index`. variances[g] is that of group
+   * g: one of 0 moves nothing here. Returns how many codes changed.
    */
-  move(
-    data: Uint8Array,
-    from: number,
-    weights: number,
-    format: EncodedFormat,
-    variances: Float32Array,
-    index: number,
-    key: Key,
-    tick: number,
-  ): number {
+  move(data: Uint8Array, from: number, move: Move, index: number, n: number, variances: Float32Array): number {
+    const { format, key, tick } = move;
     const group = format[Field.group] as number;
     const length = Math.min(group, RARE_PIECE);
     const first = index / length;
     const block = Math.floor(first / 16);
     const skip = first % 16;
-    const pieces = weights / length;
+    const pieces = n / length;
     fillBlocks(this.words, 0, Math.ceil((skip + pieces) / 16), key, block >>> 0, Math.floor(block / TWO_32), tick, Purpose.Rare);
     let changed = 0;
     for (let piece = 0; piece < pieces; piece++) {
@@ -92,7 +82,10 @@ export class RareGroups {
     return changed;
   }
 
-  /** Puts hits on the codes of a piece that begins at weight `start`; a code that is hit twice counts once, or not at all where it is back. */
+  /**
+   * Puts hits on the codes of a piece that begins at weight `start`; a code that is hit twice counts once, or not at all where
+   * it is back.
+   */
   private hit(data: Uint8Array, from: number, start: number, length: number, format: EncodedFormat, hits: number): number {
     const { before } = this;
     const lo = format[Field.lo] as number;

@@ -1,35 +1,35 @@
-// Rare moves of rows, whose steps are given and not read: what `matched` does where the variance is below SPARSE_VARIANCE, at the cost of the
-// moves alone.
+// Rare moves of rows, whose steps are given and not read: what `matched` does where the variance is below SPARSE_VARIANCE, at
+// the cost of the moves alone.
 //
-// A *class* is a quarter of a binade of variances: all v with the same exponent and the same two upper bits of mantissa. Each has a fixed random
-// set of hits on the weights of a tensor: in every tile of 64 * 2^L weights (counted from the tensor's first; 2^-(L+1) <= v < 2^-L) there are N hits,
-// N Poisson with such a mean, 40 to 64, that every weight is hit at the rate of the class's upper end u, each hit at a uniform place. A row
-// of variance v takes the hits of its class, each with probability v / u, and every hit that is taken moves its code by +1 or -1 (not at a rail).
-// By the splitting property of Poisson numbers a code's moves are a difference of two Poisson numbers, independent of all others: mean 0, variance exactly v.
-// Which hits there are depends on key, tick and place alone, so work may be split anywhere.
+// A *class* is a quarter of a binade of variances: all v with the same exponent and the same two upper bits of mantissa. Each
+// has a fixed random set of hits on the weights of a tensor: in every tile of 64 * 2^L weights (counted from the tensor's
+// first; 2^-(L+1) <= v < 2^-L) there are N hits, N Poisson with such a mean, 40 to 64, that every weight is hit at the rate of
+// the class's upper end u, each hit at a uniform place. A row of variance v takes the hits of its class, each with probability
+// v / u, and every hit that is taken moves its code by +1 or -1 (not at a rail). By the splitting property of Poisson numbers a
+// code's moves are a difference of two Poisson numbers, independent of all others: mean 0, variance exactly v. Which hits there
+// are depends on key, tick and place alone, so work may be split anywhere.
 
-import type { Key } from "./move.js";
-import { HITS_MOST, Purpose } from "./numbers.js";
+import { bitsOf } from "./float-bits.js";
+import type { Key, Move } from "./move.js";
+import { Field, HITS_MEAN_BITS, HITS_MOST, Purpose } from "./numbers.js";
 import { fillBlocks } from "./philox.js";
+import type { Runs } from "./runs.js";
 import { HITS } from "./tables.js";
 
 /** Variances below 2^-41 count to the class of the lowest level. */
 const HIGHEST_LEVEL = 40;
 /**
- * Up to this level a hit has two words: its place in the upper 6 + level bits of the first, its sign in the lowest, and the second decides
- * whether it is taken. Above, it has four: two of place, that one, and one whose upper bit is the sign.
+ * Up to this level a hit has two words: its place in the upper 6 + level bits of the first, its sign in the lowest, and the
+ * second decides whether it is taken. Above, it has four: two of place, that one, and one whose upper bit is the sign.
  */
 const SHORT_LEVELS = 25;
 /** Philox blocks set aside for a tile: for its hits, at most one each, and one for their number. */
 const TILE_BLOCKS = 256;
 const TWO_32 = 2 ** 32;
 
-const bitsOf = new DataView(new ArrayBuffer(4));
-
 /** The class of a variance, 0 < v < SPARSE_VARIANCE: the upper bits of the float32. */
 export function classOf(v: number): number {
-  bitsOf.setFloat32(0, v);
-  return Math.max(bitsOf.getUint32(0) >>> 21, (126 - HIGHEST_LEVEL) << 2);
+  return Math.max(bitsOf(v) >>> 21, (126 - HIGHEST_LEVEL) << 2);
 }
 
 export const levelOf = (rareClass: number): number => 126 - (rareClass >> 2);
@@ -40,7 +40,7 @@ export function shareOf(v: number, rareClass: number): number {
 }
 
 /** Weights a tile of hits. */
-export const tileOf = (rareClass: number): number => 2 ** (6 + levelOf(rareClass));
+export const tileOf = (rareClass: number): number => 2 ** (HITS_MEAN_BITS + levelOf(rareClass));
 
 /** The hits of one tile: place in the tile, the word that decides whether it is taken, and its sign. */
 class HitTile {
@@ -57,10 +57,9 @@ class HitTile {
   }
 }
 
-const words = new Uint32Array(4 * (HITS_MOST + 4));
-
 /** The hits of one call: of each class, the tile that was asked for last. */
-export class Hits {
+class Hits {
+  private readonly words = new Uint32Array(4 * (HITS_MOST + 4));
   private key: Key = { k0: 0, k1: 0 };
   private tick = 0;
   private readonly classes = new Map<number, HitTile>();
@@ -92,6 +91,7 @@ export class Hits {
     }
     if (hits.tile === tile) return hits;
     hits.tile = tile;
+    const { words } = this;
     const purpose = Purpose.Hit + (rareClass << 8);
     const block = tile * TILE_BLOCKS;
     const blockAt = (i: number, count: number) =>
@@ -101,8 +101,8 @@ export class Hits {
     let count = 0;
     while (count < HITS_MOST && (words[0] as number) >= (HITS[row + count] as number)) count++;
     hits.count = count;
-    const bits = 6 + levelOf(rareClass);
-    if (bits - 6 > SHORT_LEVELS) {
+    const bits = HITS_MEAN_BITS + levelOf(rareClass);
+    if (levelOf(rareClass) > SHORT_LEVELS) {
       blockAt(0, count);
       for (let j = 0; j < count; j++) {
         const place = (words[4 * j] as number) * 2 ** (bits - 32) + ((words[4 * j + 1] as number) >>> (64 - bits));
@@ -120,7 +120,7 @@ export class Hits {
 }
 
 /** Codes that were moved in a range, as they were before: a weight that is hit twice counts once, or not at all. */
-export class Moved {
+class Moved {
   private readonly before = new Map<number, number>();
   changed = 0;
 
@@ -137,5 +137,39 @@ export class Moved {
     } else {
       this.changed += (to !== first ? 1 : 0) - (from !== first ? 1 : 0);
     }
+  }
+}
+
+/** Moves the bare codes of rows where hits fall. */
+export class RareRows {
+  private readonly hits = new Hits();
+  private readonly moved = new Moved();
+
+  /** Begins a call: another key or tick. */
+  begin(key: Key, tick: number): void {
+    this.hits.begin(key, tick);
+  }
+
+  /** Moves codes (a byte each) at data[from] of a tile that begins with weight `index`; returns how many changed. */
+  move(data: Uint8Array, from: number, { format }: Move, index: number, runs: Runs): number {
+    const { hits, moved } = this;
+    const lo = format[Field.lo] as number;
+    const hi = format[Field.hi] as number;
+    const n = runs.ends[runs.count - 1] as number;
+    const variances = runs.variances.subarray(0, runs.count);
+    const classes = new Set(variances.filter((v) => v > 0).map(classOf));
+    moved.clear();
+    for (const rareClass of [...classes].sort((a, b) => b - a)) {
+      hits.each(rareClass, index, index + n, (weight, take, sign) => {
+        const i = weight - index;
+        const v = variances[runs.at(i)] as number;
+        if (v === 0 || classOf(v) !== rareClass || take >= shareOf(v, rareClass)) return;
+        const q = ((data[from + i] as number) << 24) >> 24;
+        if (q <= lo || q >= hi) return;
+        data[from + i] = q + sign;
+        moved.note(i, q, q + sign);
+      });
+    }
+    return moved.changed;
   }
 }

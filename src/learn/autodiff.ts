@@ -102,11 +102,18 @@ export function valueAndGradient<P extends Tree, R extends unknown[]>(
   return differentiated as (params: P, ...rest: R) => [Tensor, P];
 }
 
+/** What {@link compile} adds to a function. */
+export interface Disposer {
+  /** Frees what the compiled function keeps. */
+  dispose(): void;
+}
+
 /**
  * The function, traced and compiled once for each set of shapes: ten times as fast as step by step. It must be pure: what it does besides
- * computing with tensors is done while it is traced only. `dispose` frees what the compiled function keeps.
+ * computing with tensors is done while it is traced only.
+ * @typeParam F the type of the function, which the compiled one has as well
  */
-export function compile<F extends (...args: never[]) => unknown>(f: F): F & { dispose(): void } {
+export function compile<F extends (...args: never[]) => unknown>(f: F): F & Disposer {
   return jax().jit(f as unknown as (x: Tensor) => Tensor) as unknown as F & { dispose(): void };
 }
 

@@ -14,13 +14,28 @@ import type { Draws } from "./noise.js";
 import { checkPositive } from "./schedules.js";
 import { checkDataset, type Dataset, type Minibatch, minibatch, type Training } from "./train.js";
 
-/** A normal law for each element: mean mu, standard deviation ln(1 + e^rho). */
+/**
+ * A normal law for each element.
+ * @property mu means
+ * @property rho standard deviations as ln(1 + e^rho), which is above 0 whatever rho is
+ */
 export type Gaussian = { mu: Tensor; rho: Tensor };
 
-/** weight [out, in], bias [out]. */
+/**
+ * The parameters of {@link bayesLinear}.
+ * @property weight [out, in]
+ * @property bias [out]
+ */
 export type BayesLinearParams = { weight: Gaussian; bias: Gaussian };
 
-/** What the estimator draws: normals for weight [out, in] and bias [out], or for outputs [batch, out]; signs for inputs and outputs. */
+/**
+ * What a {@link bayesLinear} layer draws; which of these, its estimator says.
+ * @property weight standard normals [out, in]
+ * @property bias standard normals [out]
+ * @property inputSign signs [batch, in]
+ * @property outputSign signs [batch, out]
+ * @property output standard normals [batch, out]
+ */
 export type BayesLinearNoise = { weight?: Tensor; bias?: Tensor; inputSign?: Tensor; outputSign?: Tensor; output?: Tensor };
 
 /**
@@ -36,10 +51,13 @@ export interface ScaleMixture {
   readonly sigma2?: number;
 }
 
-const ESTIMATORS = ["weights", "flipout", "local"] as const;
-export type Estimator = (typeof ESTIMATORS)[number];
+/** How a layer draws its outputs: {@link bayesLinear} has the formulas. */
+export type Estimator = "weights" | "flipout" | "local";
+const ESTIMATORS: readonly Estimator[] = ["weights", "flipout", "local"];
 
+/** The law that a {@link bayesLinear} layer begins with, and how it is drawn from. */
 export interface BayesLinearOptions {
+  /** P(w), what weights are expected to be before any data; the defaults are its own. */
   readonly prior?: ScaleMixture;
   /** How outputs are drawn: see this file's head. Default "local" with a normal prior, "weights" with a mixture. */
   readonly estimator?: Estimator;
@@ -225,6 +243,13 @@ export function klWeight(kind: (typeof KL_WEIGHTS)[number], i: number, batches: 
   return kind === "uniform" ? 1 / batches : 2 ** -(i + 1) / (1 - 2 ** -batches);
 }
 
+/** A minibatch, and how much the KL divergence counts in its loss. */
+export type WeighedMinibatch = Minibatch & {
+  /** T pi_i / batch, a scalar. */
+  kl: Tensor;
+};
+
+/** How the KL divergence enters the loss of {@link bayesByBackprop}. */
 export interface BayesByBackpropOptions {
   /** Default "uniform". */
   readonly klWeights?: (typeof KL_WEIGHTS)[number];
@@ -241,7 +266,7 @@ export function bayesByBackprop<P extends Tree, N>(
   network: Layer<P, N>,
   dataset: Dataset,
   { klWeights = "uniform", temperature = 1 }: BayesByBackpropOptions = {},
-): Pick<Training<P, Minibatch & { kl: Tensor }, N, never, never>, "loss" | "batch" | "noise" | "examples"> {
+): Pick<Training<P, WeighedMinibatch, N, never, never>, "loss" | "batch" | "noise" | "examples"> {
   const { kl } = network;
   if (kl === undefined)
     throw new BrownianError("usage", "The network has no law over its weights: build it of bayesLinear layers.");

@@ -9,6 +9,7 @@ import { softmaxCrossEntropy } from "./losses.js";
 import { type Predictions, probabilities } from "./metrics.js";
 import { checkDataset, type Dataset, type Minibatch, minibatch, rows, type Training } from "./train.js";
 
+/** How much of the teacher the student hears, and how softly spoken. */
 export interface DistillationOptions {
   /** T, above 0; default 4. Hinton et al. took 20 for students of 800 units, 2.5 to 4 for those of 30. */
   readonly temperature?: number;
@@ -16,8 +17,11 @@ export interface DistillationOptions {
   readonly soft?: number;
 }
 
-/** A minibatch with the teacher's laws at T, soft [batch, classes], beside labels y. */
-export type DistillationBatch = Minibatch & { soft: Tensor };
+/** A minibatch with the teacher's laws beside the labels. */
+export type DistillationBatch = Minibatch & {
+  /** The teacher's probabilities at T [batch, classes]. */
+  soft: Tensor;
+};
 
 /**
  * C = soft T^2 H(p, softmax(z / T)) + (1 - soft) H(y, softmax(z)), H(p, q) = -sum p ln q, the mean over the minibatch, in nats (Hinton et

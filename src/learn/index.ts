@@ -3,6 +3,7 @@
 
 export {
   compile,
+  type Disposer,
   disposeTree,
   init,
   jax,
@@ -26,9 +27,11 @@ export {
   prunedBySignalToNoise,
   type ScaleMixture,
   signalToNoise,
+  type WeighedMinibatch,
 } from "./bayes-by-backprop.js";
 export { type DistillationBatch, type DistillationOptions, distillation, distillationLoss } from "./distillation.js";
 export {
+  type DropoutNoise,
   dropout,
   type Layer,
   type LinearParams,
@@ -71,7 +74,7 @@ export {
   type NoisyParams,
   noisyLinear,
 } from "./noisy-net.js";
-export { type AdamState, adam, type Optimizer, sgd } from "./optimizers.js";
+export { type AdamState, adam, type Optimizer, type SgdState, sgd } from "./optimizers.js";
 export {
   actionDistance,
   adaptSigma,
@@ -81,7 +84,15 @@ export {
   policyDistance,
 } from "./parameter-noise.js";
 export { cosine, polynomial, type Schedule } from "./schedules.js";
-export { posterior, preconditionedSgld, type SgldOptions, sgld } from "./sgld.js";
+export {
+  type Kicks,
+  type NoState,
+  type PreconditionedState,
+  posterior,
+  preconditionedSgld,
+  type SgldOptions,
+  sgld,
+} from "./sgld.js";
 export { fitTemperature, type TemperatureFit } from "./temperature-scaling.js";
 export {
   classification,

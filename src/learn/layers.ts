@@ -21,10 +21,16 @@ export interface Layer<P, N> {
 // biome-ignore lint/suspicious/noExplicitAny: its own types say which
 export type AnyLayer = Layer<any, any>;
 
+/** The parameters of a layer of this type. */
 export type ParamsOf<L> = L extends Layer<infer P, infer _> ? P : never;
+/** The noise of one application of a layer of this type. */
 export type NoiseOf<L> = L extends Layer<infer _, infer N> ? N : never;
 
-/** weight [out, in], so that a row is what ggml quantizes as a row; bias [out]. */
+/**
+ * The parameters of {@link linear}.
+ * @property weight [out, in], so that a row is what ggml quantizes as a row
+ * @property bias [out]
+ */
 export type LinearParams = { weight: Tensor; bias: Tensor };
 
 /**
@@ -74,6 +80,12 @@ export const relu = (): Layer<NoNoise, NoNoise> => activation((x) => jax().nn.re
 export const tanh = (): Layer<NoNoise, NoNoise> => activation((x) => jax().numpy.tanh(x));
 
 /**
+ * What {@link dropout} draws.
+ * @property keep uniforms in [0, 1) [batch, features]; those below p drop
+ */
+export type DropoutNoise = { keep: Tensor };
+
+/**
  * Dropout (Srivastava et al. 2014): y = x m / (1 - p), m = 0 with probability p, else 1. With noise at inference as well it is MC dropout
  * (Gal & Ghahramani 2016).
  * @param p in [0, 1). @param features the length of x
@@ -82,7 +94,7 @@ export const tanh = (): Layer<NoNoise, NoNoise> => activation((x) => jax().numpy
  * @example
  * sequential(linear(784, 100), relu(), dropout(0.5, 100), linear(100, 10));
  */
-export function dropout(p: number, features: number): Layer<NoNoise, { keep: Tensor }> {
+export function dropout(p: number, features: number): Layer<NoNoise, DropoutNoise> {
   checkNumber("p", p, 0, 1);
   if (p === 1) throw new BrownianError("usage", "p must be below 1: dropping everything leaves nothing to learn from.");
   checkInteger("features", features, 1);

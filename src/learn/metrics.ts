@@ -83,8 +83,11 @@ export function brier(p: Predictions, labels: ArrayLike<number>, classes: number
 
 /** The examples whose confidence (the largest probability) lies in (low, high]; the first bin has 0 as well. */
 export interface ReliabilityBin {
+  /** Confidence above which the bin begins. */
   readonly low: number;
+  /** Confidence up to which it reaches. */
   readonly high: number;
+  /** How many examples lie in it. */
   readonly count: number;
   /** Share that was right; NaN in an empty bin. */
   readonly accuracy: number;

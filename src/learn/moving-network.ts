@@ -12,9 +12,11 @@ import { refTree, type Tree, values } from "./autodiff.js";
 import type { LinearParams } from "./layers.js";
 import { ensemble, probabilities } from "./metrics.js";
 
-/** y = W x + b. weight [outputs, inputs], row by row; bias [outputs]. */
+/** A linear layer as numbers, y = W x + b. */
 export interface DenseWeights {
+  /** [outputs, inputs], row by row. */
   readonly weight: Float32Array;
+  /** [outputs]. */
   readonly bias: Float32Array;
 }
 
@@ -25,7 +27,9 @@ export interface DenseWeights {
 export interface Int8Weights {
   /** int8, as bytes: [outputs, inputs]. */
   readonly codes: Uint8Array;
+  /** [outputs], in weight units. */
   readonly steps: Float32Array;
+  /** [outputs], in weight units. */
   readonly bias: Float32Array;
 }
 
@@ -38,6 +42,7 @@ const BLOCK = 32; // weights of a Q8_0 block: rows are padded to whole ones
 export interface NetworkMove {
   /** In units of `scale`; at least 0. */
   readonly sigma: number;
+  /** Any whole number, taken modulo 2^64; equal seeds move alike. */
   readonly seed: Seed;
   /** The number of the draw: of the ensemble's member. Default 0. */
   readonly tick?: number;
@@ -79,7 +84,9 @@ export function denseWeights(params: readonly Tree[]): DenseWeights[] {
  * accuracy(network.logits(test.inputs), test.labels, 10);
  */
 export class MovingNetwork {
+  /** Length of the first layer's input. */
   readonly inputs: number;
+  /** Length of the last layer's output: how many classes there are. */
   readonly outputs: number;
   private readonly layers: readonly MovingLayer[];
   private readonly activation: (x: number) => number;

@@ -7,12 +7,14 @@ import { elements, rebuild, type Tensor, type Tree, tensor } from "./autodiff.js
 import { type Schedule, scheduled } from "./schedules.js";
 
 /** Standard normals; uniforms in [0, 1); signs, -1 or 1 with probability 1/2 each. */
-export type Law = (typeof LAWS)[number];
-const LAWS = ["normal", "uniform", "sign"] as const;
+export type Law = "normal" | "uniform" | "sign";
+const LAWS: readonly Law[] = ["normal", "uniform", "sign"];
 
 /** One tensor of noise. */
 export interface Draw {
+  /** What each number is drawn from. */
   readonly law: Law;
+  /** Of the tensor, its axes in order. */
   readonly shape: readonly number[];
   /** The first axis counts examples: row r belongs to example `first + r`, whichever minibatch it comes in. Default: no. */
   readonly perExample?: boolean;
@@ -40,6 +42,7 @@ export class Key {
 
   constructor(
     seed: Seed | Noise,
+    /** The stream's name: those of all keys above it and its own, joined by dots. */
     readonly name = "",
   ) {
     this.noise = seed instanceof Noise ? seed : new Noise(seed);

@@ -9,15 +9,31 @@ import { checkChoice, checkNumber } from "../errors.js";
 import { checkShape, jax, type Tensor } from "./autodiff.js";
 import { affine, checkSizes, type Layer } from "./layers.js";
 
-/** Means and standard deviations: weight [out, in], bias [out]. */
+/**
+ * Means and standard deviations of a {@link noisyLinear} layer.
+ * @property weight means [out, in]
+ * @property bias means [out]
+ * @property weightSigma standard deviations [out, in]
+ * @property biasSigma standard deviations [out]
+ */
 export type NoisyParams = { weight: Tensor; bias: Tensor; weightSigma: Tensor; biasSigma: Tensor };
 
-/** Standard normals: one a weight and bias; or one an input and one an output. */
+/**
+ * Standard normals, one a weight and one a bias.
+ * @property weight [out, in]
+ * @property bias [out]
+ */
 export type IndependentNoise = { weight: Tensor; bias: Tensor };
+/**
+ * Standard normals, one an input and one an output, of which the noise of every weight is made.
+ * @property input [in]
+ * @property output [out]
+ */
 export type FactorisedNoise = { input: Tensor; output: Tensor };
 
 const KINDS = ["factorised", "independent"] as const;
 
+/** Which noise a {@link noisyLinear} layer has, and how much of it at the start. */
 export interface NoisyOptions {
   /** "factorised" (default; the paper's for DQN): in + out normals. "independent" (for A3C): in * out + out of them. */
   readonly noise?: (typeof KINDS)[number];

@@ -5,6 +5,7 @@ import { checkNumber } from "../errors.js";
 import { disposeTree, jax, mapTree, refTree, type Tensor, type Tree, tensor } from "./autodiff.js";
 import type { Draws, NoNoise } from "./noise.js";
 
+/** How parameters follow the gradient. S: what is kept from step to step; N: the noise of one update. */
 export interface Optimizer<S extends Tree = Tree, N = NoNoise> {
   /** The state before the first step; the parameters stay the caller's. */
   init(params: Tree): S;
@@ -17,13 +18,19 @@ export interface Optimizer<S extends Tree = Tree, N = NoNoise> {
 const zeros = (params: Tree): Tree => mapTree((p) => jax().numpy.zerosLike(p), refTree(params));
 
 /**
+ * What {@link sgd} keeps from step to step.
+ * @property velocity v, the decaying sum of gradients; empty without momentum
+ */
+export type SgdState = { velocity: Tree };
+
+/**
  * Gradient descent with heavy-ball momentum: v = momentum v + g; theta = theta - rate v.
  * @throws BrownianError usage for momentum outside of [0, 1)
  *
  * @example
  * const optimizer = sgd({ momentum: 0.9 });
  */
-export function sgd({ momentum = 0 }: { readonly momentum?: number } = {}): Optimizer<{ velocity: Tree }> {
+export function sgd({ momentum = 0 }: { readonly momentum?: number } = {}): Optimizer<SgdState> {
   checkNumber("momentum", momentum, 0, 1);
   return {
     init: (params) => ({ velocity: momentum === 0 ? {} : zeros(params) }),
@@ -42,6 +49,12 @@ function descend<P extends Tree>(params: P, direction: Tree, rate: Tensor): P {
   return next as P;
 }
 
+/**
+ * What {@link adam} keeps from step to step.
+ * @property mean m, the running mean of gradients
+ * @property square v, the running mean of their squares
+ * @property decay b1^t and b2^t, which correct for the start at 0
+ */
 export type AdamState = { mean: Tree; square: Tree; decay: Tensor };
 
 /**

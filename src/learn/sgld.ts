@@ -15,12 +15,16 @@ import type { Optimizer } from "./optimizers.js";
 import { checkPositive, type Schedule } from "./schedules.js";
 import { checkDataset, classification, type Dataset, type Minibatch, type Training } from "./train.js";
 
+/** How hot the law is that {@link sgld} samples. */
 export interface SgldOptions {
   /** Of the law e^(-U / T) that is sampled: a value or a function of the step, above 0. Default 1, the posterior; below, a cold one. */
   readonly temperature?: Schedule;
 }
 
-/** One standard normal a parameter, times sqrt(T). */
+/**
+ * The noise of one step of Langevin dynamics.
+ * @property kicks one standard normal a parameter, times sqrt(T)
+ */
 export type Kicks = { kicks: Tree };
 
 /**
@@ -57,8 +61,13 @@ export function sgld({ temperature = 1 }: SgldOptions = {}): Optimizer<NoState, 
   };
 }
 
-type NoState = Record<string, never>;
+/** What {@link sgld} keeps from step to step: nothing. */
+export type NoState = Record<string, never>;
 
+/**
+ * What {@link preconditionedSgld} keeps from step to step.
+ * @property square V, the running mean of squared gradients
+ */
 export type PreconditionedState = { square: Tree };
 
 /**

@@ -18,8 +18,9 @@ export interface TemperatureFit {
    * 1982).
    */
   readonly standardError: number;
-  /** Mean negative log-likelihood in nats at T = 1 and at the temperature. */
+  /** Mean negative log-likelihood in nats at T = 1. */
   readonly nllBefore: number;
+  /** Mean negative log-likelihood in nats at the temperature. */
   readonly nll: number;
 }
 

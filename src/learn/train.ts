@@ -26,11 +26,17 @@ export interface Dataset {
   readonly inputs: Float32Array;
   /** One an example, 0 to classes - 1. */
   readonly labels: ArrayLike<number>;
+  /** Length of one example's input. */
   readonly features: number;
+  /** How many labels there are. */
   readonly classes: number;
 }
 
-/** A minibatch of a {@link Dataset}: x [batch, features], y [batch, classes]. */
+/**
+ * A minibatch of a {@link Dataset}.
+ * @property x inputs [batch, features]
+ * @property y labels [batch, classes], one-hot
+ */
 export type Minibatch = { x: Tensor; y: Tensor };
 
 /** What a run of training needs. P: parameters; B: a minibatch; N: the loss's noise; S, M: the optimizer's state and noise. */
@@ -47,6 +53,7 @@ export interface Training<P extends Tree, B extends Tree, N, S extends Tree, M> 
   noise?(batch: number): Draws<N>;
   /** Default 64, at most `examples`. The order is drawn anew every epoch; what is left at an epoch's end, less than a minibatch, is skipped. */
   readonly batchSize?: number;
+  /** How many minibatches are learned from; at least 0. */
   readonly steps: number;
   /** Default {@link adam}. */
   readonly optimizer?: Optimizer<S, M>;
@@ -56,12 +63,15 @@ export interface Training<P extends Tree, B extends Tree, N, S extends Tree, M> 
   readonly key: Key;
   /** After every step, with its number from 1 on, its loss, and the parameters, which stay the loop's: `refTree` to keep them. */
   onStep?(step: number, loss: number, params: P): void;
+  /** Stops training between two steps; the call then rejects with `aborted`. */
   readonly signal?: AbortSignal;
 }
 
 /** A trained network, and the loss of every step. */
 export interface Trained<P extends Tree> {
+  /** The parameters after the last step; the caller's. */
   readonly params: P;
+  /** The loss of every step, before its update. */
   readonly losses: Float64Array;
 }
 

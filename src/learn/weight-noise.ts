@@ -11,6 +11,7 @@ import { type Schedule, scheduled } from "./schedules.js";
 
 const SCALES = ["rms", "absolute"] as const;
 
+/** How much noise {@link weightNoise} puts on which weights. */
 export interface WeightNoiseOptions {
   /** Standard deviation, a value or a function of the step; at least 0. */
   readonly sigma: Schedule;
@@ -20,7 +21,11 @@ export interface WeightNoiseOptions {
   readonly biases?: boolean;
 }
 
-/** Normals for the layer's parameters, scaled by sigma, and the noise that the layer itself takes. */
+/**
+ * The noise of a layer made by {@link weightNoise}.
+ * @property kicks normals for the layer's parameters, scaled by sigma
+ * @property inner the noise that the layer itself takes
+ */
 export type WeightNoise<P, N> = { kicks: P; inner: N };
 
 /**

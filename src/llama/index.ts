@@ -1,6 +1,5 @@
-// brownian/llama: language models that write with moving weights.
+// What the room gives to others: language models that write with moving weights. The subpath brownian/llama is src/index.llama.ts.
 
-export { type CompareOptions, type Comparison, type ComparisonSettings, compare } from "../compare/index.js";
 export { describeEngine, type EngineName, type Probe, type Seen, type TensorClass } from "../engine/index.js";
 export { type CalibrateOptions, calibrate } from "./calibrate.js";
 export {

@@ -1,4 +1,5 @@
-// A language model whose weights move, as users see it: every method is told in a file of its own; here they are put together and documented.
+// A language model whose weights move, as users see it: every method is told in a file of its own; here they are put
+// together and documented.
 
 import type { Probe, Seen } from "../engine/index.js";
 import { type Expected, follow, type ScoreOptions, score, type WindowOptions, windowLength, windows } from "./read.js";
@@ -43,11 +44,12 @@ export class Model {
   }
 
   /**
-   * Continues `prompt`. Yields text as it is written: prompt and pieces read as one text. Greedy and clean by default; `sigma` lets the
-   * weights move, `temperature` rolls dice at the output, both combine. The return value tells what happened. Breaking off is fine.
+   * Continues `prompt`. Yields text as it is written: prompt and pieces read as one text. Greedy and clean by default;
+   * `sigma` lets the weights move, `temperature` rolls dice at the output, both combine. The return value tells what
+   * happened. Breaking off is fine.
    *
-   * @throws BrownianError usage, no-such-tensor, unsupported-type, closed, engine-failed; not-live where the dynamics moves tensors that
-   * the engine does not see
+   * @throws BrownianError usage, no-such-tensor, unsupported-type, closed, engine-failed; not-live where the dynamics
+   * moves tensors that the engine does not see
    */
   generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, Generation> {
     return write(this.session, prompt, options);
@@ -59,9 +61,9 @@ export class Model {
   }
 
   /**
-   * Reads `text` and tells what the model expected at every token, with its weights as `options` moves them (tick 0 of the dynamics).
-   * The text is cut into windows of the context's size, each read for itself from its beginning on; windows may be given instead, as
-   * {@link windows} makes them. Resolves to the number of tokens visited.
+   * Reads `text` and tells what the model expected at every token, with its weights as `options` moves them (tick 0 of
+   * the dynamics). The text is cut into windows of the context's size, each read for itself from its beginning on;
+   * windows may be given instead, as {@link windows} makes them. Resolves to the number of tokens visited.
    *
    * @throws BrownianError usage for an empty text, and as `generate`; the signal's reason when aborted
    * @example
@@ -77,11 +79,13 @@ export class Model {
   }
 
   /**
-   * How sure the model is of every token of a text, and how far that is a matter of its weights: an ensemble of moved weights reads the text,
-   * each member once, teacher-forced. Of the mean prediction's entropy, `information` is what members disagree about (Ensemble).
-   * The text is `options.text`, or what the clean model writes after the prompt: greedily, or by softmax where a temperature is given.
+   * How sure the model is of every token of a text, and how far that is a matter of its weights: an ensemble of moved
+   * weights reads the text, each member once, teacher-forced. Of the mean prediction's entropy, `information` is what
+   * members disagree about (Ensemble). The text is `options.text`, or what the clean model writes after the prompt:
+   * greedily, or by softmax where a temperature is given.
    *
-   * @throws BrownianError usage (nothing to read, or more than the context holds), and as `generate`; the signal's reason when aborted
+   * @throws BrownianError usage (nothing to read, or more than the context holds), and as `generate`; the signal's
+   * reason when aborted
    * @example
    * const { tokens } = await model.uncertainty("Once upon a time", { members: 8, sigma: 0.05, maxTokens: 40 });
    * console.log(tokens[0].text, tokens[0].information); // " there" 0.02 (nats)
@@ -91,8 +95,9 @@ export class Model {
   }
 
   /**
-   * What the clean model thinks of the continuation `ids` of `prompt`: ln p of each token given the text before it, and whether it was the
-   * likeliest. The tokens of a text that was written are `Generation.ids`: its letters may be tokens in several ways.
+   * What the clean model thinks of the continuation `ids` of `prompt`: ln p of each token given the text before it, and
+   * whether it was the likeliest. The tokens of a text that was written are `Generation.ids`: its letters may be tokens
+   * in several ways.
    * @throws BrownianError as `generate`; usage where prompt and continuation do not fit the context
    * @example
    * const { ids } = await model.complete("Once upon a time", { sigma: 0.1 });

@@ -11,8 +11,8 @@ export interface ScoreOptions
   /** Tokens of the text to read; default all. */
   readonly maxTokens?: number | undefined;
   /**
-   * Lets the dynamics go on from token to token, as while a text is written, from tick 0 at the beginning of every window. Token by token, which
-   * takes longer; by default the whole text is read with the weights of tick 0.
+   * Lets the dynamics go on from token to token, as while a text is written, from tick 0 at the beginning of every
+   * window. Token by token, which takes longer; by default the whole text is read with the weights of tick 0.
    */
   readonly ticks?: boolean | undefined;
 }

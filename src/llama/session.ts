@@ -1,5 +1,5 @@
-// A live file, the engine that maps it, and the state that a text begins with. One text at a time; the engine never computes while the
-// thermostat writes, and what it does not see live is loaded again.
+// A live file, the engine that maps it, and the state that a text begins with. One text at a time; the engine never
+// computes while the thermostat writes, and what it does not see live is loaded again.
 
 import {
   type Engine,
@@ -10,9 +10,9 @@ import {
   type Probe,
   probe,
 } from "../engine/index.js";
+import { environment } from "../environment.js";
 import { BrownianError, checkInteger } from "../errors.js";
 import type { Tensor, Watch } from "../files/index.js";
-import { threadCount } from "../kernels/native.js";
 import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
 import { Thermostat } from "../thermostat/thermostat.js";
 
@@ -159,7 +159,8 @@ export class Session {
 
   /**
    * Brings live file and engine into the state that a text begins with: at tick 0 of the noise.
-   * @throws BrownianError usage, no-such-tensor, unsupported-type, engine-failed; not-live where tensors are to move that the engine does not see
+   * @throws BrownianError usage, no-such-tensor, unsupported-type, engine-failed; not-live where tensors are to move
+   * that the engine does not see
    */
   async prepare(noise: CheckedNoise, { prompt, promptWeights = "moving", signal }: Beginning = {}): Promise<Begun> {
     signal?.throwIfAborted();
@@ -220,7 +221,10 @@ export class Session {
     return this.load(PRISTINE);
   }
 
-  /** Lets the engine forget the last text, and load the live file unless it has these weights in the tensors that it does not see. */
+  /**
+   * Lets the engine forget the last text, and load the live file unless it has these weights in the tensors that it
+   * does not see.
+   */
   private async load(weights: string): Promise<boolean> {
     if (this.loaded === weights) {
       await this.current.reset();
@@ -242,7 +246,7 @@ function checkEngine({ threads, contextSize, gpuLayers }: LoadOptions): EngineOp
       `gpuLayers must be 0, but is ${gpuLayers}: weights on a GPU are copies, which no move in the file reaches.`,
     );
   }
-  const count = threads ?? (process.env.BROWNIAN_THREADS ? threadCount() : undefined);
+  const count = threads ?? environment.threads;
   return {
     threads: count === undefined ? undefined : checkInteger("threads", count, 1, 1024),
     contextSize: contextSize === undefined ? undefined : checkInteger("contextSize", contextSize, 8),

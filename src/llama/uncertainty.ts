@@ -1,5 +1,5 @@
-// How sure a model is of every token of a text, and how far that is a matter of its weights: an ensemble of moved weights reads the text, each
-// member once, teacher-forced.
+// How sure a model is of every token of a text, and how far that is a matter of its weights: an ensemble of moved
+// weights reads the text, each member once, teacher-forced.
 
 import type { Sampling } from "../engine/index.js";
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";

@@ -1,4 +1,5 @@
-// Writing: the continuation of a prompt, piece by piece, with weights that move between its tokens. Equal arguments give equal texts.
+// Writing: the continuation of a prompt, piece by piece, with weights that move between its tokens. Equal arguments
+// give equal texts.
 
 import type { Sampling } from "../engine/index.js";
 import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
@@ -28,15 +29,15 @@ export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingO
   /** Correlation time in tokens; default 32. */
   readonly tau?: number | undefined;
   /**
-   * Evaluates the whole context anew for every token, with the weights as they are then. Without it, the engine's key/value cache keeps what
-   * earlier weights computed. Takes time in proportion to the text's length, a token.
+   * Evaluates the whole context anew for every token, with the weights as they are then. Without it, the engine's
+   * key/value cache keeps what earlier weights computed. Takes time in proportion to the text's length, a token.
    */
   readonly recompute?: boolean | undefined;
   /** Which weights read the prompt: the moving ones of tick 0 (default), or the pristine ones. */
   readonly promptWeights?: "moving" | "clean" | undefined;
   /**
-   * Chooses every token instead of the engine, given the logits of the whole vocabulary (the array is used again for the next token) and how
-   * many tokens there are already. Slower: the logits have to be handed over.
+   * Chooses every token instead of the engine, given the logits of the whole vocabulary (the array is used again for
+   * the next token) and how many tokens there are already. Slower: the logits have to be handed over.
    * @example
    * const stream = new Noise(7n).stream("dice"); // noise on the logits
    * await model.complete("Once upon a time", { pick: (logits, tick) => gaussianMax(logits, stream, { tick }, 0.5) });

@@ -1,5 +1,5 @@
-// From a seed to noise: seed -> key of a named stream -> elements of the stream. Pure: nothing is stored, so the noise of any weight at
-// any tick can be made again at any time, in any order, on any backend.
+// From a seed to noise: seed -> key of a named stream -> elements of the stream. Pure: nothing is stored, so the noise of any
+// weight at any tick can be made again at any time, in any order, on any backend.
 
 import { checkInteger } from "../errors.js";
 import type { Kernels } from "../kernels/contract.js";
@@ -14,7 +14,7 @@ const FNV_OFFSET = 0xcbf29ce484222325n;
 const FNV_PRIME = 0x100000001b3n;
 const TWO_32 = 2 ** 32;
 
-/** Any whole number; taken modulo 2^64. */
+/** A seed: any whole number, taken modulo 2^64. A `number` must be a safe integer (at most 2^53 - 1 in size). */
 export type Seed = bigint | number;
 
 /** 64-bit FNV-1a of a string's UTF-8 bytes (Fowler, Noll, Vo; draft-eastlake-fnv). */
@@ -24,12 +24,15 @@ export function fnv1a(name: string): bigint {
   return hash;
 }
 
-/** Checks a seed and brings it into 64 bits. */
+/** A seed as 64 bits. @throws BrownianError `usage` for a number that is no safe integer */
 export function seed64(seed: Seed): bigint {
   return (typeof seed === "bigint" ? seed : BigInt(checkInteger("seed", seed, Number.MIN_SAFE_INTEGER))) & MASK_64;
 }
 
-/** Keys that were asked for, by name, of the seed that was asked for last: calls on few weights would spend most of their time here. */
+/**
+ * Keys that were asked for, by name, of the seed that was asked for last: calls on few weights would spend most of their time
+ * here.
+ */
 const keys = new Map<string, Key>();
 const KEYS_AT_MOST = 4096;
 let keysSeed: Seed | undefined;
@@ -52,55 +55,98 @@ function makeKey(seed: bigint, hash: bigint): Key {
   return { k0: words[0] as number, k1: words[1] as number };
 }
 
-/** Where to begin: element `index` (default 0) of tick `tick` (default 0; 0 to 2^32 - 1). */
+/** A place in a stream. */
 export interface At {
+  /** The first element, 0 (the default) to 2^53 - 1. */
   readonly index?: number;
+  /** The tick, 0 (the default) to 2^32 - 1: each has elements of its own. */
   readonly tick?: number;
 }
 
 /**
  * The noise of one seed: a family of independent streams, one a name.
  *
+ * key(name) = the first two words of Philox4x32-10 at counter (h, 0) with the seed for a key, h = 64-bit FNV-1a of the name in
+ * UTF-8; Philox: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11. Equal seeds and names give equal noise on
+ * every machine and backend.
+ *
  * @example
  * const stream = new Noise(42n).stream("blk.0.attn_q.weight");
- * stream.normal(new Float32Array(8), { index: 0, tick: 0 });
+ * const z = stream.normal(new Float32Array(8), { index: 0, tick: 0 });
  */
 export class Noise {
   private readonly seed: bigint;
   private readonly kernels: Kernels;
 
-  /** @param seed any whole number, taken modulo 2^64. @param kernels the backend; by default the process's selection. */
+  /**
+   * @param seed any whole number, taken modulo 2^64
+   * @param kernels the backend; by default the process's selection
+   * @throws BrownianError `usage` for a number that is no safe integer; `backend-unavailable` where a backend is forced that
+   * cannot run
+   */
   constructor(seed: Seed, kernels: Kernels = selection().kernels) {
     this.seed = seed64(seed);
     this.kernels = kernels;
   }
 
-  /** The stream of this name. Equal seeds and names give equal noise everywhere; different names give independent noise. */
+  /** The stream of this name, any text; different names give independent noise. */
   stream(name: string): Stream {
     return new Stream(streamKey(this.seed, name), this.kernels);
   }
 }
 
-/** One stream of noise: three views (bits, uniform, normal) of a function of index and tick. Every method fills `out` and returns it. */
+/**
+ * One stream of noise: bits, uniforms and normals as functions of index and tick, so that any stretch can be made at any time,
+ * in any order.
+ *
+ * Element i of tick t is word i mod 4 of the Philox4x32-10 block with counter (floor(i / 4), t, purpose) and the stream's key.
+ * Every method fills all of `out`, from element `at.index` on, and returns it.
+ *
+ * @example
+ * const stream = new Noise(42n).stream("dice");
+ * const later = stream.uniform(new Float32Array(4), { index: 1_000_000, tick: 7 });
+ */
 export class Stream {
   constructor(
+    /** The stream's own two words, made of seed and name. */
     readonly key: Key,
     private readonly kernels: Kernels,
   ) {}
 
-  /** 32-bit words of Philox4x32-10. */
+  /**
+   * Random 32-bit words.
+   *
+   * @throws BrownianError `usage` for an index or a tick out of range
+   * @example
+   * const [word] = new Noise(42n).stream("dice").bits(new Uint32Array(1));
+   */
   bits(out: Uint32Array, at: At = {}): Uint32Array {
     this.kernels.bits(out, this.key, position(at, Purpose.Bits));
     return out;
   }
 
-  /** Uniforms in [0, 1), multiples of 2^-24: the upper 24 bits of the words of {@link bits}. */
+  /**
+   * Uniforms in [0, 1): floor(word / 2^8) / 2^24, of the words that {@link bits} gives at the same place.
+   *
+   * @throws BrownianError `usage` for an index or a tick out of range
+   * @example
+   * const [u] = new Noise(42n).stream("dice").uniform(new Float32Array(1));
+   */
   uniform(out: Float32Array, at: At = {}): Float32Array {
     this.kernels.uniform(out, this.key, position(at, Purpose.Bits));
     return out;
   }
 
-  /** Standard normals (Box-Muller in float32), |z| <= 6.67. Independent of {@link bits}. */
+  /**
+   * Standard normals, mean 0 and variance 1, |z| <= 6.67; independent of {@link bits} and {@link uniform}.
+   *
+   * z = sqrt(-2 ln u) (cos a, sin a), two from two words (Box & Muller, Ann. Math. Stat. 29, 610, 1958), in float32:
+   * src/laws/normal.ts.
+   *
+   * @throws BrownianError `usage` for an index or a tick out of range
+   * @example
+   * const [z] = new Noise(42n).stream("dice").normal(new Float32Array(1));
+   */
   normal(out: Float32Array, at: At = {}): Float32Array {
     this.kernels.normal(out, this.key, position(at, Purpose.Normal));
     return out;

@@ -10,7 +10,13 @@ import { BrownianError } from "../errors.js";
 /** Logits of any kind: numbers, of which -Infinity means impossible. */
 export type Logits = ArrayLike<number>;
 
-/** One of the ways to say how hot; none means T = 1. */
+/**
+ * One of the ways to say how hot; none means T = 1.
+ *
+ * - `temperature`: T, at least 0; default 1. With `k`, Boltzmann's constant in the units of the logits, above 0; default 1.
+ * - `beta`: the inverse temperature 1 / (k T), at least 0.
+ * - `base`: b = e^beta, at least 1.
+ */
 export type Heat =
   | { readonly temperature?: number; readonly k?: number; readonly beta?: never; readonly base?: never }
   | { readonly beta: number; readonly temperature?: never; readonly k?: never; readonly base?: never }

@@ -6,12 +6,17 @@ import { interpolate, interpolatePowers, monotone } from "./curves.js";
 
 /** What was measured at one sigma. Rates are per token of this text; intervals are 95 %, over draws of the weights (Student's t). */
 export interface NoisePoint {
+  /** Standard deviation of the noise, in units of `settings.scale`. */
   readonly sigma: number;
+  /** Share of tokens at which another one than the clean model's likeliest was picked, 0 to 1. */
   readonly flipRate: number;
+  /** Lower end of the 95 % interval of `flipRate`. */
   readonly low: number;
+  /** Upper end of the 95 % interval of `flipRate`. */
   readonly high: number;
-  /** The curve through all sigmas (`smooth`), which the map goes by, and the standard error of its logarithm. */
+  /** The curve of flip rates through all sigmas (`smooth`), which the map goes by. */
   readonly smoothed: number;
+  /** Standard error of the logarithm of `smoothed`. */
   readonly error: number;
   /** Mean KL(clean || moved), nats a token. */
   readonly kl: number;
@@ -21,21 +26,45 @@ export interface NoisePoint {
 
 /** Softmax sampling at one temperature: the mean of 1 - p_T(likeliest token), which needs no sampling. */
 export interface SoftmaxPoint {
+  /** Temperature of softmax, above 0. */
   readonly temperature: number;
+  /** Mean of 1 - p_T(likeliest), 0 to 1. */
   readonly flipRate: number;
 }
 
 /** The map between sigma and temperature of one model on one text. */
 export interface Profile {
+  /** What the file is, for whoever finds it. */
   readonly format: "brownian-calibration";
+  /** Of the file's layout. */
   readonly version: 2;
-  readonly model: { readonly file: string; readonly bytes: number; readonly sha256: string };
-  readonly text: { readonly sha256: string; readonly tokens: number };
+  /** Which model was measured. */
+  readonly model: {
+    /** Name of its file. */
+    readonly file: string;
+    /** Size of its file. */
+    readonly bytes: number;
+    /** Hexadecimal. */
+    readonly sha256: string;
+  };
+  /** The text that it was measured on. */
+  readonly text: {
+    /** Hexadecimal. */
+    readonly sha256: string;
+    /** How many were read. */
+    readonly tokens: number;
+  };
+  /** How the weights were moved. */
   readonly settings: {
+    /** What sigma is relative to: a name in `SCALES`. */
     readonly scale: string;
+    /** How moves were put on the grid of codes. */
     readonly rounding: string;
+    /** A name in `DYNAMICS`. */
     readonly dynamics: string;
+    /** Decimal. */
     readonly seed: string;
+    /** How many draws of the weights each sigma was measured with. */
     readonly draws: number;
   };
   /** Of the clean model, nats a token. */
@@ -45,7 +74,14 @@ export interface Profile {
   /** Rising in temperature. */
   readonly softmax: readonly SoftmaxPoint[];
   /** From where on the noise costs more than `nats` a token on the text: beyond, the model is not made different but worse. */
-  readonly breaking: { readonly nats: number; readonly sigma: number; readonly temperature: number };
+  readonly breaking: {
+    /** What may be lost, per token of the text. */
+    readonly nats: number;
+    /** The sigma that loses so much. */
+    readonly sigma: number;
+    /** The temperature of softmax with the same flip rate. */
+    readonly temperature: number;
+  };
 }
 
 /**

@@ -9,8 +9,11 @@ import type { Stream } from "../noise/index.js";
 
 /** A figure and its 95 % interval. */
 export interface Estimate {
+  /** The figure itself, in its own unit. */
   readonly value: number;
+  /** Lower end of the 95 % interval. */
   readonly low: number;
+  /** Upper end of the 95 % interval. */
   readonly high: number;
 }
 

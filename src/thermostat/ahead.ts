@@ -1,5 +1,6 @@
-// Collisions made ready ahead: while whoever looks at the weights is busy with those of one tick, the background prepares what collides at the
-// next ones. Writes nothing: what was made ready waits until its tick comes, and is dropped where the noise has changed by then.
+// Collisions made ready ahead: while whoever looks at the weights is busy with those of one tick, the background
+// prepares what collides at the next ones. Writes nothing: what was made ready waits until its tick comes, and is
+// dropped where the noise has changed by then.
 
 import type { Mover } from "../files/index.js";
 import type { PlannedMove } from "./draw.js";
@@ -20,7 +21,10 @@ interface Ready extends Colliding {
   readonly begun: Promise<Apply | undefined>;
 }
 
-/** Ticks that are made ready ahead where little collides in each: an engine's next token may come sooner than one of them is done. */
+/**
+ * Ticks that are made ready ahead where little collides in each: an engine's next token may come sooner than one of
+ * them is done.
+ */
 const TICKS_AHEAD = 8;
 const FEW_WEIGHTS = 1e6;
 

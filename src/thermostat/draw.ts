@@ -3,15 +3,14 @@
 import { BrownianError } from "../errors.js";
 import {
   chooseTensors,
+  type FileWatch,
   type ModelFile,
   type Mover,
-  type MoverWatch,
   type Reader,
   type Skipped,
   type Tensor,
   type TensorMove,
   tensorRms,
-  type Watch,
 } from "../files/index.js";
 import { makeMove, supportedFormat } from "../lattice/perturb.js";
 import { streamKey } from "../noise/index.js";
@@ -26,7 +25,10 @@ export interface TensorDrawn {
   readonly changed: number;
 }
 
-/** What is found out once of a model: the RMS of its tensors, which never changes (it is the pristine model's), and the rules of scales. */
+/**
+ * What is found out once of a model: the RMS of its tensors, which never changes (it is the pristine model's), and the
+ * rules of scales.
+ */
 export class Measures {
   private readonly known = new Map<string, Promise<unknown>>();
   constructor(
@@ -65,7 +67,10 @@ export interface PlannedMove {
   readonly move: TensorMove;
 }
 
-/** The move of a tensor at a tick at which the noise's dial stands at `dial`. @throws BrownianError usage where that is beyond float32 */
+/**
+ * The move of a tensor at a tick at which the noise's dial stands at `dial`.
+ * @throws BrownianError usage where that is beyond float32
+ */
 export async function planMove(
   tensor: Tensor,
   noise: CheckedNoise,
@@ -100,32 +105,16 @@ export async function* drawTensors(
   noise: CheckedNoise,
   tick: number,
   measures: Measures,
-  watch: Watch = {},
+  watch: FileWatch = {},
 ): AsyncGenerator<TensorDrawn> {
-  const moverWatch = watchOver(tensors, watch);
   for (const tensor of tensors) {
     watch.signal?.throwIfAborted();
     const { sigma, move } = await planMove(tensor, noise, noise.at(tick), tick, measures);
     if (sigma.sigma === 0) {
-      await mover.restore(tensor, moverWatch);
+      await mover.restore(tensor, watch);
       yield { tensor, sigma, changed: 0 };
     } else {
-      yield { tensor, sigma, changed: await mover.perturb(tensor, move, moverWatch) };
+      yield { tensor, sigma, changed: await mover.perturb(tensor, move, watch) };
     }
   }
-}
-
-/** What a mover tells of its work on these tensors, as the caller wants to hear it. */
-export function watchOver(tensors: readonly Tensor[], { signal, onProgress }: Watch): MoverWatch {
-  const total = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
-  let done = 0;
-  return {
-    ...(signal !== undefined && { signal }),
-    ...(onProgress !== undefined && {
-      onBytes: (bytes: number) => {
-        done += bytes;
-        onProgress(done, total);
-      },
-    }),
-  };
 }

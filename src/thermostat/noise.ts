@@ -1,5 +1,5 @@
-// The noise on the weights as one value: how strong, on which tensors, how it is put on the grid and how it evolves. Options are checked here,
-// once, where they enter; from then on the value travels whole. It never changes.
+// The noise on the weights as one value: how strong, on which tensors, how it is put on the grid and how it evolves.
+// Options are checked here, once, where they enter; from then on the value travels whole. It never changes.
 
 import { BrownianError, checkChoice } from "../errors.js";
 import type { ModelFile } from "../files/index.js";
@@ -13,8 +13,9 @@ export interface NoiseSettings extends ScaleOptions {
   /** Standard deviation of the noise on a weight, in units of `scale`; at least 0. */
   readonly sigma: number;
   /**
-   * What sigma is relative to: "rms" (default), the tensor's root mean square; "absolute", weight units; "step", the step of each block;
-   * "imatrix", the RMS again, shared among a tensor's input columns by how much activation comes through them.
+   * What sigma is relative to: "rms" (default), the tensor's root mean square; "absolute", weight units; "step", the
+   * step of each block; "imatrix", the RMS again, shared among a tensor's input columns by how much activation comes
+   * through them.
    */
   readonly scale?: Scale | undefined;
   /** How a move is put on the grid of codes; default "matched". */
@@ -95,7 +96,10 @@ export class CheckedNoise {
     return [this.at(0), this.scale, this.file, this.rounding, this.seed].join(" ");
   }
 
-  /** How sigma becomes a tensor's; reads the file that the scale rests on. @throws BrownianError where that is wrong, or another model's */
+  /**
+   * How sigma becomes a tensor's; reads the file that the scale rests on.
+   * @throws BrownianError where that is wrong, or another model's
+   */
   open(model: ModelFile): Promise<SigmaOf> {
     return this.rule.open(model, this.file ?? "");
   }

@@ -1,6 +1,6 @@
 // A moved copy of a model file, once: what `brownian perturb` does.
 
-import { openWriter, readModel, type Skipped, type Watch, writeWhole } from "../files/index.js";
+import { openWriter, readModel, type Skipped, type Watch, watchOver, writeWhole } from "../files/index.js";
 import { selection } from "../kernels/select.js";
 import { choose, drawTensors, Measures, type TensorDrawn } from "./draw.js";
 import { type NoiseSettings, noiseOf } from "./noise.js";
@@ -29,23 +29,13 @@ export async function perturbFile(input: string, output: string, options: Pertur
   const model = await readModel(input);
   const { chosen, skipped } = choose(model, noise);
   await noise.open(model); // before the work of a copy
-  const resting = model.size - chosen.reduce((sum, tensor) => sum + tensor.bytes, 0);
-  const report = (done: number) => options.onProgress?.(done, model.size);
-  const { signal } = options;
+  const watch = watchOver(model.size, options);
   return writeWhole(output, input, async (partial) => {
     const writer = await openWriter(partial, model, selection().kernels);
     try {
-      let copied = 0;
-      await writer.copyRest(chosen, {
-        signal,
-        onBytes: (bytes) => {
-          copied += bytes;
-          report(copied);
-        },
-      });
+      await writer.copyRest(chosen, watch);
       const measures = new Measures(writer, model);
       const tensors: TensorDrawn[] = [];
-      const watch = { signal, onProgress: (done: number) => report(resting + done) };
       for await (const drawn of drawTensors(writer, chosen, noise, options.tick ?? 0, measures, watch)) tensors.push(drawn);
       return {
         tensors,

@@ -1,5 +1,6 @@
-// A model in motion: the live copy of a model file and the dynamics that moves it. Owns the copy and removes it; never writes the model.
-// Invariants: live = pristine + noise(seed, tick) after a draw; live = pristine, byte for byte, after a restore.
+// A model in motion: the live copy of a model file and the dynamics that moves it. Owns the copy and removes it; never
+// writes the model. Invariants: live = pristine + noise(seed, tick) after a draw; live = pristine, byte for byte, after
+// a restore.
 
 import { BrownianError, checkInteger } from "../errors.js";
 import {
@@ -11,12 +12,13 @@ import {
   type Skipped,
   type Tensor,
   type Watch,
+  watchOver,
 } from "../files/index.js";
 import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
 import { collisionThreshold } from "../lattice/collide.js";
 import { Ahead } from "./ahead.js";
-import { choose, Measures, type PlannedMove, planMove, watchOver } from "./draw.js";
+import { choose, Measures, type PlannedMove, planMove } from "./draw.js";
 import type { Bath, Drawn, Dynamics } from "./dynamics/index.js";
 import { CheckedNoise, noiseOf, type ThermostatSettings } from "./noise.js";
 
@@ -43,7 +45,7 @@ export class Thermostat {
     const model = await readModel(path);
     choose(model, noise); // before the work of a copy, as what the scale's file says
     await noise.open(model);
-    const copy = await LiveCopy.create(model, { dir: options.scratch, signal: options.signal, onProgress: options.onProgress });
+    const copy = await LiveCopy.create(model, { dir: options.scratch, ...watchOver(model.size, options) });
     let mover: Mover | undefined;
     try {
       mover = await openMover(copy.path, model.path, kernels);
@@ -121,8 +123,9 @@ export class Thermostat {
   }
 
   /**
-   * live := pristine + noise(sigma, seed, tick) on the chosen tensors, pristine on all others. Depends on the settings and `tick` alone,
-   * not on what was drawn before. An aborted draw leaves the live copy half moved: draw again or restore.
+   * live := pristine + noise(sigma, seed, tick) on the chosen tensors, pristine on all others. Depends on the settings
+   * and `tick` alone, not on what was drawn before. An aborted draw leaves the live copy half moved: draw again or
+   * restore.
    */
   draw(tick = 0, watch: Watch = {}): Promise<Drawn> {
     checkInteger("tick", tick, 0, 2 ** 32 - 1);
@@ -135,7 +138,7 @@ export class Thermostat {
       }
       for (const tensor of this.chosen) this.moved.add(tensor);
       const moves = await this.plan(tick);
-      const over = watchOver(this.chosen, watch);
+      const over = watchOver(this.bytes, watch);
       const changed = await changesIn(moves, watch, async ({ tensor, move }) => {
         if (move.sigma > 0) return this.mover.perturb(tensor, { ...move, tick }, over);
         await this.mover.restore(tensor, over);
@@ -166,6 +169,10 @@ export class Thermostat {
     return this.chosen.reduce((sum, tensor) => sum + tensor.weights, 0);
   }
 
+  private get bytes(): number {
+    return this.chosen.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  }
+
   /** How many codes (or floats) of the tensors that move differ from the pristine model's now. */
   difference(): Promise<number> {
     if (!this.free) return Promise.resolve(this.last.changed);
@@ -184,14 +191,13 @@ export class Thermostat {
         this.step(tick, async (moves) => {
           const colliding = { threshold: collisionThreshold(probability), noise: this.noise };
           const apply = await this.ahead.take(tick, colliding);
-          const changed =
-            apply?.() ?? (await this.mover.collide(moves, tick, colliding.threshold, watchOver(this.chosen, watch)));
+          const changed = apply?.() ?? (await this.mover.collide(moves, tick, colliding.threshold, watchOver(this.bytes, watch)));
           this.ahead.goOn(tick, colliding, this.weights, (next) => this.plan(next));
           return changed;
         }),
       diffuse: (tick, factor) =>
         this.step(tick, async (moves) => {
-          const over = watchOver(this.chosen, watch);
+          const over = watchOver(this.bytes, watch);
           return changesIn(moves, watch, async ({ tensor, move }) => {
             const sigma = Math.fround(move.sigma * factor);
             return sigma > 0 ? this.mover.diffuse(tensor, { ...move, sigma, tick }, over) : 0;
@@ -205,7 +211,7 @@ export class Thermostat {
               "usage",
               `The dynamics ${dynamics.name} has its own rounding: leave out rounding ${rounding}.`,
             );
-          const over = watchOver(this.chosen, watch);
+          const over = watchOver(this.bytes, watch);
           return changesIn(moves, watch, ({ tensor, move }) => this.mover.evolve(tensor, { ...move, tick }, law, strength, over));
         }),
       restore: () => this.restore(),

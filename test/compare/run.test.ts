@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { comparisonSettings, optionsOf } from "../../src/compare/index.js";
-import { type CompareOptions, compare, loadModel, type Model } from "../../src/llama/index.js";
+import { type CompareOptions, compare, loadModel, type Model } from "../../src/index.llama.js";
 import type { Profile } from "../../src/statistics/calibration.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 

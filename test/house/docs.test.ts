@@ -8,7 +8,16 @@ import { describe, expect, it } from "vitest";
 const ROOT = resolve(import.meta.dirname, "../..");
 const WIDTH = 120;
 /** What is built, brought along, or not ours. */
-const OUTSIDE = new Set(["node_modules", "build", "dist", "prebuilds", ".git", "docs/demo", "src/kernels/generated"]);
+const OUTSIDE = new Set([
+  "node_modules",
+  "scripts/docs/node_modules",
+  "build",
+  "dist",
+  "prebuilds",
+  ".git",
+  "docs/demo",
+  "src/kernels/generated",
+]);
 
 /** Files below a folder with one of these endings, as paths from the root. */
 function* files(endings: readonly string[], folder = ""): Generator<string> {

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { runInNewContext } from "node:vm";
 import { gzipSync } from "node:zlib";
@@ -17,9 +17,10 @@ const scratch = mkdtempSync(join(tmpdir(), "brownian-imports-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 /** What an entry imports when it is loaded: files below dist/, and the names of what lies outside. Dynamic imports come later, or never. */
-async function importsOf(entry: string): Promise<{ files: string[]; outside: string[] }> {
+async function importsOf(entry: string, platform: "node" | "browser" = "node"): Promise<{ files: string[]; outside: string[] }> {
   const { metafile } = await build({
     entryPoints: [join(DIST, entry)],
+    platform,
     bundle: true,
     write: false,
     metafile: true,
@@ -58,7 +59,16 @@ describe("brownian", () => {
   it("asks Node for its modules at run time, as it is published: to import node:fs would load all streams", async () => {
     const { files, outside } = await importsOf("esm/index.js");
     expect(outside).toEqual(["node:module"]);
-    expect(files).toHaveLength(1);
+    expect(files.map((file) => basename(file)).sort()).toEqual(["core.js", "index.js"]);
+  });
+
+  it("exports its public names and no others, as it is published", async () => {
+    const require = createRequire(import.meta.url);
+    const load = (file: string) => import(/* @vite-ignore */ pathToFileURL(join(DIST, file)).href);
+    const names = Object.keys(await load("index.js")).sort();
+    expect(names.length).toBeGreaterThan(20);
+    expect(Object.keys(await load("esm/index.js")).sort()).toEqual(names);
+    expect(Object.keys(require(join(DIST, "cjs/index.js"))).sort()).toEqual(names);
   });
 
   it("shares classes among the entries of one module system, and knows the errors of every copy", async () => {
@@ -82,7 +92,7 @@ describe("brownian", () => {
       for (const { BrownianError } of copies) expect(thrown).toBeInstanceOf(BrownianError);
       expect(new Error("no")).not.toBeInstanceOf(copies[0].BrownianError);
     }
-    expect(readFileSync(join(DIST, "esm/llama.js"), "utf8")).toMatch(/import \{ [^}]*Thermostat[^}]* \} from "\.\/index\.js"/);
+    expect(readFileSync(join(DIST, "esm/llama.js"), "utf8")).toMatch(/import \{ [^}]*Thermostat[^}]* \} from "\.\/core\.js"/);
   });
 
   it("has loaded no package after its first import, as Node sees it", () => {
@@ -106,7 +116,7 @@ describe("brownian", () => {
 
 describe("brownian/sampling", () => {
   it("imports nothing of Node, as it is published: it is for pages, too", async () => {
-    const { outside } = await importsOf("esm/sampling.js");
+    const { outside } = await importsOf("esm/sampling.js", "browser");
     expect(outside).toEqual([]);
   });
 });
@@ -118,7 +128,7 @@ describe("brownian/web", () => {
   perturb(moved, options);
 
   it("imports nothing outside, and no native backend", async () => {
-    const { files, outside } = await importsOf("index.web.js");
+    const { files, outside } = await importsOf("index.web.js", "browser");
     expect(outside).toEqual([]);
     expect(files.filter((file) => file.includes("native") || file.includes("/files/"))).toEqual([]);
   });

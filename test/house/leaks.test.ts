@@ -1,5 +1,5 @@
 // Loads in worker threads leave nothing behind, and a worker that ends while its job runs does not end the process. A short run of
-// `npm run test:leaks` (scripts/check/worker-loads.mjs, which has the tolerances); results of the long one: docs/results/robustness.md.
+// `npm run trial:leaks` (scripts/check/worker-loads.mjs, which has the tolerances); results of the long one: docs/results/robustness.md.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";

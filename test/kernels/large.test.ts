@@ -1,5 +1,5 @@
 // Weights and elements beyond number 2^32, more than 2^32 of them in one call, and tensors beyond byte 2^32 of a file: no 32-bit counter may
-// wrap around anywhere. What takes minutes or gigabytes runs in `npm run test:large` only (vitest's mode "large"; docs/results/robustness.md).
+// wrap around anywhere. What takes minutes or gigabytes runs in `npm run trial:large` only (vitest's mode "large"; docs/results/robustness.md).
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";

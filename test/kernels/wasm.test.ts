@@ -1,3 +1,5 @@
+// The WebAssembly modules by themselves: the same as JavaScript with memory that grows and indices at their ends, nothing written beside
+// the view of the caller, and what is said where WebAssembly cannot run.
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Kernels } from "../../src/kernels/contract.js";
 import { WASM as SCALAR } from "../../src/kernels/generated/scalar.wasm.js";
@@ -6,9 +8,11 @@ import { jsKernels } from "../../src/kernels/js.js";
 import { loadWasm } from "../../src/kernels/wasm.js";
 import { encodedFormat, formatNamed } from "../../src/lattice/formats.js";
 
+import type { Evolution } from "../../src/laws/evolution.js";
 import type { Move } from "../../src/laws/move.js";
 import * as contract from "../../src/laws/numbers.js";
 import { SUM_LEAF } from "../../src/laws/numbers.js";
+import { relaxation } from "../../src/laws/relaxation.js";
 
 import { wasm } from "../support/backends.js";
 
@@ -75,6 +79,42 @@ describe.each(wasm)("$name", ({ kernels }) => {
     const move = { ...MOVE, format: I8, steps: Float32Array.of(1), rowLength: Number.MAX_SAFE_INTEGER, index: 1 };
     expectSame(kernels, new Uint8Array(n), move);
     expectSame(kernels, new Uint8Array(n), { ...move, sigma: Math.fround(0.004) });
+  });
+});
+
+/** An evolution that no module has a kernel of: every code is mirrored at its pristine one with probability `strength`, and then kicked. */
+const mirror: Evolution = {
+  name: "perturb", // as an export that is no evolution
+  parameters: (strength) => Float32Array.of(strength),
+  step: (live, pristine, move, [share], work) =>
+    work.eachTile(live.length, move, (from, blocks) => {
+      let changed = 0;
+      for (let i = 0; i < blocks; i++) {
+        if (work.draws.pullWord(i) >= share! * 2 ** 32) continue;
+        const before = live[from + i]!;
+        live[from + i] = 2 * pristine[from + i]! - before + Math.round(work.draws.normal(i));
+        changed += before === live[from + i] ? 0 : 1;
+      }
+      return changed;
+    }),
+};
+
+describe.each(wasm)("evolutions on $name", ({ kernels }) => {
+  const move = { ...MOVE, format: I8, steps: Float32Array.of(1), rowLength: Number.MAX_SAFE_INTEGER, index: 4097 };
+  const evolved = (by: Kernels, law: Evolution) => {
+    const live = someBytes(10_000, 5);
+    return { changed: by.evolve(live, someBytes(10_000, 6), move, law, 0.25), live };
+  };
+
+  it("takes the law's own step where the module has no kernel of it, with the bytes of JavaScript", () => {
+    const { changed, live } = evolved(kernels, mirror);
+    expect(changed).toBeGreaterThan(2000);
+    expect({ changed, live }).toEqual(evolved(jsKernels, mirror));
+  });
+
+  it("takes the module's kernel where there is one, not the law's step", () => {
+    const never = () => expect.unreachable();
+    expect(evolved(kernels, { ...relaxation, step: never })).toEqual(evolved(jsKernels, relaxation));
   });
 });
 

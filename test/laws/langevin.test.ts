@@ -147,19 +147,20 @@ describe.each(native)("relax of a mapped file on $name", ({ name }) => {
     const pristine = randomBlocks(format, blocks, 4);
     const path = join(folder, "pristine");
     writeFileSync(path, Buffer.concat([new Uint8Array(5), pristine]));
-    const move = moveOf(format, blocks * format.weights, 0.4, 3, true);
+    const move = { ...moveOf(format, blocks * format.weights, 0.4, 3, true), index: 0 };
     const expected = pristine.slice();
     const changed = fastest.evolve(expected, pristine, move, relaxation, keepOf(5));
     for (const threads of [1, 2, 3]) {
-      const { map } = loadNative(name.split(" ")[1], threads);
+      const { files } = loadNative(name.split(" ")[1], threads);
+      if (files === undefined) throw new Error("native maps files");
       const live = join(folder, `live-${threads}`);
       copyFileSync(path, live);
-      const [source, file] = [map?.(path, false), map?.(live, true)];
-      if (source === undefined || file === undefined) throw new Error("native maps files");
-      expect(await file.evolve(5, pristine.length, move, source, relaxation, keepOf(5))).toBe(changed);
+      const source = files.map(path);
+      const file = files.mapLive(live, source);
+      const tensor = { offset: 5, bytes: pristine.length };
+      expect(await file.evolve(tensor, move, relaxation, keepOf(5))).toBe(changed);
       expect(same(readFileSync(live).subarray(5), expected)).toBe(true);
-      expect(() => file.evolve(6, pristine.length, move, source, relaxation, keepOf(5))).toThrow(/beyond the end/);
-      expect(() => source.evolve(5, pristine.length, move, file, relaxation, keepOf(5))).toThrow(/reading only/);
+      await expect(file.evolve({ ...tensor, offset: 6 }, move, relaxation, keepOf(5))).rejects.toThrow(/beyond the end/);
       file.close();
       source.close();
     }

@@ -1,5 +1,5 @@
-// Sizes of all types that ggml knows, movable or not: what it takes to check that every tensor lies within its file.
-// From ggml's `type_traits`; sizes checked against ggml's own files in the tests.
+// The numbers by which GGUF files name the types of ggml, movable or not, and their sizes: what it takes to check that every tensor lies within
+// its file. From ggml's `type_traits`; sizes checked against ggml's own files in the tests. On which grid codes move is lattice/formats.ts's.
 
 /** Name, weights a block, bytes a block. */
 export const GGML_TYPES: ReadonlyMap<number, { readonly name: string; readonly weights: number; readonly bytes: number }> =

@@ -4,17 +4,18 @@
 import { chmod, lstat, mkdir } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { basename, join, resolve } from "node:path";
+import { environment } from "../../environment.js";
 import { BrownianError } from "../../errors.js";
-import { setting } from "../../kernels/select.js";
-import type { ModelFile } from "../containers/gguf.js";
-import { copyModel, type Watch } from "../copy.js";
+import type { FileWatch } from "../../kernels/files.js";
+import { copyModel } from "../copy.js";
 import { asFileError } from "../file-errors.js";
 import { claim, discard, sweep } from "../owned.js";
+import type { ModelFile } from "../tensor.js";
 
 const ENDING = ".brownian-live";
 const ELSEWHERE = "name another folder with --scratch (or BROWNIAN_SCRATCH).";
 
-export interface LiveCopyOptions extends Watch {
+export interface LiveCopyOptions extends FileWatch {
   /** The scratch folder; default: BROWNIAN_SCRATCH, else a folder of our own in the system's temporary directory. */
   readonly dir?: string | undefined;
 }
@@ -31,7 +32,7 @@ export class LiveCopy {
     await sweep(folder, null, ENDING);
     const path = await claim(folder, basename(model.path, ".gguf"), ENDING);
     try {
-      await copyModel(model.path, path, model.size, folder, `free some, or ${ELSEWHERE}`, options);
+      await copyModel(model, path, `free some, or ${ELSEWHERE}`, options);
       await chmod(path, 0o600);
     } catch (error) {
       await discard(path);
@@ -49,7 +50,7 @@ export class LiveCopy {
 }
 
 async function scratchFolder(asked: string | undefined): Promise<string> {
-  const named = asked ?? setting("BROWNIAN_SCRATCH");
+  const named = asked ?? environment.scratch;
   if (!named) return ownFolder();
   const folder = resolve(named);
   try {

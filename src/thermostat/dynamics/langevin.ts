@@ -1,6 +1,6 @@
 // Langevin's thermostat: friction and kicks, an Ornstein-Uhlenbeck process (Uhlenbeck & Ornstein, Phys. Rev. 36, 823, 1930) on the lattice.
 //   E[k(t) | k(t - 1)] = a k(t - 1),  a = e^(-1/tau),  Var[k] = s^2,  autocorrelation a^t = e^(-t/tau)
-// Invariant: where codes are far from rails the stationary variance is exactly s^2 (src/laws/langevin.ts has the law). All weights at every tick.
+// Invariant: where codes are far from rails the stationary variance is exactly s^2 (src/laws/relaxation.ts has the law). All weights at every tick.
 
 import { relaxation } from "../../laws/relaxation.js";
 import type { Dynamics } from "./dynamics.js";

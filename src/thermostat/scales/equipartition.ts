@@ -6,12 +6,18 @@
 import type { Importance } from "../../files/index.js";
 import type { Columns } from "../../laws/move.js";
 
-/** lambda, in units of the mean E[x_j^2] of a matrix: bounds the noise of columns that hardly any input comes through (GPTQ's damping, Frantar et al. 2022). */
+/**
+ * lambda, in units of the mean E[x_j^2] of a matrix: bounds the noise of columns that hardly any input comes through
+ * (GPTQ's damping, Frantar et al. 2022).
+ */
 export const DAMPING = 0.01;
 
 const known = new WeakMap<Importance, Columns>();
 
-/** Factors of sigma by column. Where no token came to an expert, its columns are alike, as stiff as the other experts' are on average. */
+/**
+ * Factors of sigma by column. Where no token came to an expert, its columns are alike, as stiff as the other experts'
+ * are on average.
+ */
 export function columnFactors(importance: Importance): Columns {
   const before = known.get(importance);
   if (before !== undefined) return before;

@@ -1,4 +1,5 @@
-// As `rms` over the whole tensor; the columns of those in the model's importance matrix share it by equipartition (equipartition.ts).
+// As `rms` over the whole tensor; the columns of those in the model's importance matrix share it by equipartition
+// (equipartition.ts).
 
 import { BrownianError } from "../../errors.js";
 import { readImatrix } from "../../files/index.js";
@@ -6,7 +7,10 @@ import { columnFactors } from "./equipartition.js";
 import type { ScaleRule } from "./scale.js";
 
 export interface ImatrixOptions {
-  /** With scale "imatrix": an importance matrix of this model, as llama.cpp's llama-imatrix writes it (GGUF). Tensors that it lacks go by RMS. */
+  /**
+   * With scale "imatrix": an importance matrix of this model, as llama.cpp's llama-imatrix writes it (GGUF). Tensors
+   * that it lacks go by RMS.
+   */
   readonly imatrix?: string | undefined;
 }
 

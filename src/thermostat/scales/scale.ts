@@ -1,5 +1,6 @@
-// What a scale is: how the dial becomes the standard deviation of the noise on one tensor. Each is one file beside this one and one line in
-// index.ts; one that rests on a file of the user's declares here how that is asked for, and nothing else knows of it.
+// What a scale is: how the dial becomes the standard deviation of the noise on one tensor. Each is one file beside this
+// one and one line in index.ts; one that rests on a file of the user's declares here how that is asked for, and nothing
+// else knows of it.
 
 import type { ModelFile, Tensor } from "../../files/index.js";
 import type { Columns } from "../../laws/move.js";

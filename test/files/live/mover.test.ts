@@ -14,11 +14,14 @@ import {
   type TensorMove,
   tensorRms,
 } from "../../../src/files/index.js";
-import type { Kernels, MappedFile } from "../../../src/kernels/contract.js";
+import type { Kernels } from "../../../src/kernels/contract.js";
+import type { FileKernels, FileWatch, LiveFile, MappedFile, RangeMove, TensorRange } from "../../../src/kernels/files.js";
 import { jsKernels } from "../../../src/kernels/js.js";
+import { collide, collisionThreshold } from "../../../src/lattice/collide.js";
 import { makeMove, supportedFormat } from "../../../src/lattice/perturb.js";
-import type { Move } from "../../../src/laws/move.js";
-import { SUM_LEAF } from "../../../src/laws/numbers.js";
+import type { Evolution } from "../../../src/laws/evolution.js";
+import type { EncodedFormat } from "../../../src/laws/move.js";
+import { relaxation } from "../../../src/laws/relaxation.js";
 import { streamKey } from "../../../src/noise/index.js";
 import { native } from "../../support/backends.js";
 import { scratchFolder, writeGguf } from "../../support/synthetic-gguf.js";
@@ -29,46 +32,69 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 
 /** A mapped file without an addon: a buffer that is written back when it is closed. */
 class BufferFile implements MappedFile {
-  private readonly bytes: Buffer;
-  constructor(
-    private readonly path: string,
-    private readonly writable: boolean,
-  ) {
+  readonly bytes: Buffer;
+  constructor(protected readonly path: string) {
     this.bytes = readFileSync(path);
   }
   get size() {
     return this.bytes.length;
   }
-  async perturb(offset: number, length: number, move: Move, source: MappedFile | null) {
-    if (source !== null) await this.copyFrom(source, offset, length);
-    return jsKernels.perturb(this.bytes.subarray(offset, offset + length), move);
+  async sumSquares(tensor: TensorRange, format: EncodedFormat) {
+    return jsKernels.sumSquares(this.of(tensor), format, null, 1, 0, 0);
   }
-  async indexSteps() {
-    return new Uint8Array();
+  of({ offset, bytes }: TensorRange) {
+    return this.bytes.subarray(offset, offset + bytes);
   }
-  redraw(offset: number, length: number, move: Move, source: MappedFile) {
-    return this.perturb(offset, length, move, source);
-  }
-  async copyFrom(source: MappedFile, offset: number, length: number) {
-    if (!this.writable) throw new Error("not writable");
-    (source as BufferFile).bytes.copy(this.bytes, offset, offset, offset + length);
-  }
-  async sumSquares(
-    offset: number,
-    length: number,
-    ...[format, steps, row]: Parameters<MappedFile["sumSquares"]> extends [number, number, ...infer R] ? R : never
+  close() {}
+}
+
+class LiveBuffer extends BufferFile implements LiveFile {
+  constructor(
+    path: string,
+    private readonly pristine: BufferFile,
   ) {
-    return jsKernels.sumSquares(this.bytes.subarray(offset, offset + length), format, steps, row, 0, 0);
+    super(path);
   }
-  close() {
-    if (this.writable) writeFileSync(this.path, this.bytes);
+  async perturb(tensor: TensorRange, move: TensorMove, watch?: FileWatch) {
+    await this.restore(tensor, move.format, watch);
+    return jsKernels.perturb(this.of(tensor), { ...move, index: 0 });
+  }
+  async diffuse(tensor: TensorRange, move: TensorMove) {
+    return jsKernels.perturb(this.of(tensor), { ...move, index: 0 });
+  }
+  async evolve(tensor: TensorRange, move: TensorMove, law: Evolution, strength: number) {
+    return jsKernels.evolve(this.of(tensor), this.pristine.of(tensor), { ...move, index: 0 }, law, strength);
+  }
+  async collide(moves: readonly RangeMove[], tick: number, threshold: number) {
+    let changed = 0;
+    for (const { tensor, move } of moves)
+      changed += collide(this.of(tensor), this.pristine.of(tensor), { ...move, index: 0, tick }, threshold, jsKernels);
+    return changed;
+  }
+  prepareCollide() {
+    return undefined;
+  }
+  async difference(tensor: TensorRange, format: EncodedFormat) {
+    return jsKernels.difference(this.of(tensor), this.pristine.of(tensor), format);
+  }
+  async restore(tensor: TensorRange, _: EncodedFormat, watch?: FileWatch) {
+    watch?.signal?.throwIfAborted();
+    this.of(tensor).set(this.pristine.of(tensor));
+    watch?.onBytes?.(tensor.bytes);
+  }
+  override close() {
+    writeFileSync(this.path, this.bytes);
   }
 }
 
-const withMap = (map: NonNullable<Kernels["map"]>): Kernels => ({ ...jsKernels, map });
+const buffers: FileKernels = {
+  map: (path) => new BufferFile(path),
+  mapLive: (path, pristine) => new LiveBuffer(path, pristine as BufferFile),
+};
+const withFiles = (files: FileKernels): Kernels => ({ ...jsKernels, files });
 const kinds = [
   { name: "positioned reads and writes", kernels: jsKernels },
-  { name: "a map", kernels: withMap((path, writable) => new BufferFile(path, writable)) },
+  { name: "a map", kernels: withFiles(buffers) },
   ...native.slice(-1),
 ];
 
@@ -141,6 +167,29 @@ describe.each(kinds)("through $name", ({ name, kernels }) => {
     await Promise.all(moving().map((t) => mover.restore(t)));
     await mover.close();
     expect(readFileSync(live).equals(before)).toBe(true);
+  });
+
+  it("diffuses, evolves and collides as memory would, and counts what differs", async () => {
+    const mover = await open();
+    const threshold = collisionThreshold(0.2);
+    const moves = moving().map((tensor) => ({ tensor, move: moveOf(tensor) }));
+    const expected = Buffer.from(before);
+    let changed = 0;
+    let different = 0;
+    for (const { tensor: t, move } of moves) {
+      const [bytes, still] = [expected, before].map((all) => all.subarray(t.offset, t.offset + t.bytes)) as [Buffer, Buffer];
+      expect(await mover.diffuse(t, move)).toBe(jsKernels.perturb(bytes, { ...move, index: 0 }));
+      const evolved = jsKernels.evolve(bytes, still, { ...move, index: 0, tick: 4 }, relaxation, 0.9);
+      expect(await mover.evolve(t, { ...move, tick: 4 }, relaxation, 0.9)).toBe(evolved);
+      changed += collide(bytes, still, { ...move, index: 0, tick: 5 }, threshold, jsKernels);
+      different += jsKernels.difference(bytes, still, move.format);
+    }
+    expect(await mover.collide(moves, 5, threshold)).toBe(changed);
+    let seen = 0;
+    for (const { tensor: t } of moves) seen += await mover.difference(t);
+    expect(seen).toBe(different);
+    await mover.close();
+    expect(readFileSync(live).equals(expected)).toBe(true);
   });
 
   it("sums as one call over the whole tensor would, bit for bit", async () => {
@@ -225,60 +274,17 @@ describe.each(kinds)("through $name", ({ name, kernels }) => {
 });
 
 describe("a mapped mover", () => {
-  const large: Tensor = {
-    name: "large",
-    type: "Q4_0",
-    shape: [32, 1_300_001],
-    weights: 41_600_032,
-    offset: 64,
-    bytes: 23_400_018,
-  };
-
-  /** A file of any size that only notes what is asked of it. */
-  const noted = (calls: [number, number, number][]): MappedFile => ({
-    size: 1e9,
-    perturb: async (offset, length, { index }) => calls.push([offset, length, index]) && 1,
-    indexSteps: async () => new Uint8Array(),
-    redraw: async (offset, length, { index }) => calls.push([offset, length, index]) && 1,
-    copyFrom: async (_, offset, length) => void calls.push([offset, length, -1]),
-    sumSquares: async () => 0,
-    close: () => undefined,
-  });
-  const other = file("other.gguf");
-  const opened = (calls: [number, number, number][]) => {
-    copyFileSync(pristine, other);
-    return openMover(
-      other,
-      pristine,
-      withMap(() => noted(calls)),
-    );
-  };
-
-  it("goes through a tensor in whole leaves, without gaps, and stops between them", async () => {
-    const calls: [number, number, number][] = [];
-    const mover = await opened(calls);
-    expect(await mover.perturb(large, moveOf(large))).toBe(calls.length);
-    expect(calls.length).toBeGreaterThan(2);
-    let next = large.offset;
-    for (const [offset, length, index] of calls) {
-      expect(offset).toBe(next);
-      expect(index).toBe(((offset - large.offset) / 18) * 32);
-      expect(index % SUM_LEAF).toBe(0);
-      next += length;
-    }
-    expect(next).toBe(large.offset + large.bytes);
-    const control = new AbortController();
-    const stopped = mover.restore(large, { signal: control.signal, onBytes: () => control.abort() });
-    await expect(stopped).rejects.toThrow(/abort/);
-    expect(calls.filter(([, , index]) => index === -1)).toHaveLength(1);
-  });
-
   it("lets go of one file when the other cannot be mapped, and names that one", async () => {
     let open = 0;
-    const kernels = withMap((_, writable) => {
-      if (writable) throw new Error("mmap: Cannot allocate memory");
-      open++;
-      return { ...noted([]), close: () => void open-- };
+    const other = file("other.gguf");
+    const kernels = withFiles({
+      map: (path) => {
+        open++;
+        return Object.assign(new BufferFile(path), { close: () => void open-- });
+      },
+      mapLive: () => {
+        throw new Error("mmap: Cannot allocate memory");
+      },
     });
     copyFileSync(pristine, other);
     await expect(openMover(other, pristine, kernels)).rejects.toMatchObject({
@@ -311,6 +317,16 @@ describe("a positioned mover", () => {
       prototype.write = write;
       await mover.close();
     }
+  });
+
+  it("names the live file when it is that one that was cut", async () => {
+    const live = file("cut-live.gguf");
+    copyFileSync(pristine, live);
+    const mover = await openMover(live, pristine, jsKernels);
+    truncateSync(live, tensor("b").offset + 100);
+    const message = expect.stringMatching(/cut-live.*became shorter than its tensor b needs/);
+    await expect(mover.difference(tensor("b"))).rejects.toMatchObject({ code: "truncated-gguf", message });
+    await mover.close();
   });
 
   it("takes memory that does not grow with the tensor", () => {

@@ -1,5 +1,5 @@
 // The stationary laws of the dynamics on live files of Q4_0, Q8_0 and F16 weights: variance, autocorrelation, growth. A million weights in
-// `npm test`, within five standard errors; 16 million in `npm run test:large` (vitest's mode "large"), within 1 % and 3 % as they stand.
+// `npm test`, within five standard errors; 16 million in `npm run trial:large` (vitest's mode "large"), within 1 % and 3 % as they stand.
 
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";

@@ -1,0 +1,315 @@
+// The evolution `relax`, one step of the dynamics `langevin`: every weight is pulled back to where it began, and kicked. The counterpart of
+// src/laws/relaxation.ts, which holds the formulas. Step by step for all weights of a tile: each loop is vectors.
+//
+// Kicks come from one of two laws with the same few verbs: `RunKicks`, where all weights of a run have one sigma, or `ColumnKicks`
+// (columns.inl.h), where each has its own.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "codes.inl.h"
+#include "columns.inl.h"
+#include "displacements.inl.h"
+#include "draws.inl.h"
+#include "float_bits.inl.h"
+#include "floats.inl.h"
+#include "laws.inl.h"
+#include "levels.inl.h"
+#include "runs.inl.h"
+
+namespace brownian::BROWNIAN_TARGET {
+
+/// Displacements of half floats are cut here, in steps.
+constexpr float kFarthest = 4194304.0f;
+
+/// What a kick's variance is made of: alpha + beta x^2 - c.
+struct Kick {
+  float alpha, beta;
+
+  /// Of noise of s steps, by a row of betas; none at all where s is 0.
+  Kick(const float* decay, int row, float s) {
+    const float square = s * s;
+    const int i = int(float_bits(square) >> 20) - kDecayFirst;
+    const float found = decay[kDecayHead + row * kDecayColumns + (i < 0 ? 0 : i < kDecayColumns ? i : kDecayColumns - 1)];
+    const float rest = decay[1] * square - found * square;
+    beta = s > 0.0f ? found : 0.0f;
+    alpha = s > 0.0f ? rest : 0.0f;
+  }
+
+  float variance(float x, float added) const {
+    const float v = alpha + beta * (x * x) - added;
+    return v > 0.0f ? v : 0.0f;
+  }
+};
+
+inline float unit_uniform(uint32_t word) { return float(int32_t(word >> 8)) * 5.9604644775390625e-8f; }
+
+/// One number for all weights.
+struct Same {
+  float value;
+  float operator[](size_t) const { return value; }
+};
+
+/// Kicks of weights that have one sigma, by the law `matched`.
+class RunKicks {
+ public:
+  Draws& draws;
+
+  RunKicks(const Move& move, const LawTable& table, Draws& draws) : draws(draws), move_(move), table_(table) {}
+
+  void begin() {}
+  Same sigmas() const { return {move_.sigma}; }
+  Same scales(size_t, float step, float gap) const {
+    return {scale_in_steps(move_.in_steps ? move_.sigma * gap : move_.sigma, move_.in_steps, step)};
+  }
+  int neighbour(float v, int up, int down, size_t i) { return brownian::BROWNIAN_TARGET::neighbour(v, up, down, draws, i); }
+
+  /// k[0, n) += moves of variances v, which become others; there is room for a vector beyond the last.
+  void add(int32_t* k, float* v, size_t n) {
+    alignas(64) int32_t bits[kTile];
+    int in_table = 0, large = 0, beyond = 0;
+    for (size_t i = 0; i < n; i++) large |= v[i] > kTableVariance;
+    for (size_t i = 0; large && i < n; i++) {
+      const float served = v[i] <= kCoarseVariance ? v[i] : 0.0f;
+      const Grid grid(served);
+      bits[i] = grid.bits;
+      v[i] = served > 0.0f ? grid.variance : v[i];
+    }
+    for (size_t i = 0; i < n; i++) in_table |= (v[i] > 0.0f) & (v[i] <= kTableVariance);
+    for (size_t i = 0; large && i < n; i++) beyond |= v[i] > kTableVariance;
+    if (in_table) add_table(k, v, n, large ? bits : nullptr);
+    if (beyond) add_large(k, v, n);
+  }
+
+ private:
+  void add_table(int32_t* to, const float* v, size_t n, const int32_t* bits) {
+    alignas(64) int32_t k[kTile + N];
+    table_each(k, n, table_, v, draws);
+    const uint8_t* const fine = bits != nullptr ? draws.fine() : nullptr;
+    for (size_t i = 0; fine != nullptr && i < n; i++) {
+      const int mask = (1 << bits[i]) - 1;
+      k[i] = k[i] * (1 << bits[i]) + (fine[i] & mask) - (fine[i] >> 4 & mask);
+    }
+    for (size_t i = 0; i < n; i++) to[i] += v[i] <= kTableVariance ? k[i] : 0;
+  }
+
+  void add_large(int32_t* to, const float* v, size_t n) {
+    const float* z = draws.normals();
+    const uint32_t* words = draws.rounding();
+    for (size_t i = 0; i < n; i++) {
+      const float variance = v[i] > kTableVariance ? v[i] : kTableVariance;
+      const int size = int(matched_scale(variance) * std::fabs(z[i]) + centred_uniform(words[i]));
+      const int k = z[i] < 0.0f ? -size : size;
+      to[i] += v[i] > kTableVariance ? k : 0;
+    }
+  }
+
+  const Move& move_;
+  const LawTable& table_;
+};
+
+/// The displacements of a tile, in steps, and what becomes of them.
+struct Pulls {
+  alignas(64) float x[kTile], alpha[kTile], beta[kTile], v[kTile + N];
+  alignas(64) int32_t next[kTile];
+
+  void set(size_t i, const Kick& kick) {
+    alpha[i] = kick.alpha;
+    beta[i] = kick.beta;
+  }
+  /// Of a run with noise s steps.
+  void set(size_t from, size_t n, const float* decay, const Same& s) {
+    const Kick kick(decay, 0, s.value);
+    for (size_t i = from; i < from + n; i++) alpha[i] = kick.alpha;
+    for (size_t i = from; i < from + n; i++) beta[i] = kick.beta;
+  }
+  void set(size_t from, size_t n, const float* decay, const EachScale& s) {
+    for (size_t i = 0; i < n; i++) set(from + i, Kick(decay, 0, s[i]));
+  }
+
+  /// next[0, n) from x, alpha and beta.
+  template <class Kicks>
+  void operator()(size_t n, float a, Kicks& kicks) {
+    static const uint32_t none[kTile] = {};
+    int displaced = 0;
+    for (size_t i = 0; i < n; i++) displaced |= x[i] != 0.0f;
+    const uint32_t* words = displaced ? kicks.draws.pulls() : none;
+    for (size_t i = 0; i < n; i++) {
+      const float size = std::fabs(x[i]), pulled = a * size;
+      const int whole = int(pulled);
+      const float part = pulled - float(whole);
+      const int steps = whole + int(unit_uniform(words[i]) < part);
+      next[i] = x[i] < 0.0f ? -steps : steps;
+      const float variance = alpha[i] + beta[i] * (size * size) - part * (1.0f - part);
+      v[i] = variance > 0.0f ? variance : 0.0f;
+    }
+    kicks.add(next, v, n);
+  }
+};
+
+/// Codes whose values are whole multiples of a step.
+template <class Kicks>
+inline size_t relax_codes(uint8_t* live, const uint8_t* pristine, size_t blocks, size_t n, const Move& move, const float* decay, Kicks& kicks) {
+  alignas(64) uint8_t to[kTile], from[kTile];
+  Pulls pulls;
+  const int flip = Rails(move.format).flip;
+  unpack(to, live, blocks, move.format);
+  unpack(from, pristine, blocks, move.format);
+  for (size_t i = 0; i < n; i++) pulls.x[i] = float(int(to[i] ^ flip) - int(from[i] ^ flip));
+  each_run(pristine, blocks, n, move, kicks.draws.index,
+           [&](size_t start, size_t length, float step) { pulls.set(start, length, decay, kicks.scales(start, step, 1.0f)); });
+  pulls(n, decay[0], kicks);
+  const size_t changed = put_displacements(to, from, pulls.next, n, move.format);
+  if (changed > 0) pack(to, live, blocks, move.format);
+  return changed;
+}
+
+/// Where the pull of one level leads from another: to `lower`, or with probability `part` to the next one above.
+struct Pulled {
+  int lower;
+  float part, added;
+};
+
+inline Pulled pulled_level(const Table& table, int from, int level, float a) {
+  const int origin = table.values[from];
+  const float y = float(origin) + a * float(table.values[level] - origin);
+  const int lower = level_below(table, y);
+  const float below_y = y - float(table.values[lower]);
+  if (!(below_y > 0.0f)) return {lower, 0.0f, 0.0f};
+  const float above_y = float(table.values[lower + 1]) - y;
+  return {lower, below_y / float(table.values[lower + 1] - table.values[lower]), below_y * above_y};
+}
+
+/// Codes that stand for the entries of a table.
+template <class Kicks>
+inline size_t relax_levels(uint8_t* live, const uint8_t* pristine, size_t blocks, size_t n, const Move& move, const float* decay, Kicks& kicks) {
+  alignas(64) uint8_t to[kTile], from[kTile];
+  const Table table = table_of(move.format[kLevels]);
+  Pulled pulled[16][16];
+  for (int p = 0; p <= table.last; p++) {
+    for (int level = 0; level <= table.last; level++) pulled[p][level] = pulled_level(table, p, level, decay[0]);
+  }
+  unpack(to, live, blocks, move.format);
+  unpack(from, pristine, blocks, move.format);
+  size_t changed = 0;
+  each_run(pristine, blocks, n, move, kicks.draws.index, [&](size_t start, size_t length, float step) {
+    const auto scale = kicks.scales(start, step, table.mean_gap);
+    for (size_t j = 0; j < length; j++) {
+      const size_t i = start + j;
+      const int at = table.level(from[i]);
+      uint8_t code = from[i];
+      if (at > 0 && at < table.last) {
+        const int was = table.level(to[i]), origin = table.values[at];
+        const Pulled& pull = pulled[at][was];
+        int level = pull.lower;
+        if (pull.part > 0.0f && unit_uniform(kicks.draws.pulls()[i]) < pull.part) level++;
+        const float s = scale[j];
+        if (s > 0.0f && level > 0 && level < table.last) {
+          const float v = Kick(decay, at, s).variance(float(table.values[was] - origin), pull.added);
+          level = kicked_level(table, level, origin, v, kicks, i);
+        }
+        if (level != at) code = uint8_t(table.code(level));
+      }
+      changed += code != to[i];
+      to[i] = code;
+    }
+  });
+  if (changed > 0) pack(to, live, blocks, move.format);
+  return changed;
+}
+
+/// a (w - p); a weight that is not finite stands where it belongs.
+inline float drift(float a, float p, float w, float most) { return std::fabs(w) <= most ? a * clamp(w - p, most) : 0.0f; }
+
+template <class Kicks>
+inline size_t relax_f32(uint8_t* live, const uint8_t* pristine, size_t n, const Move& move, const float* decay, Kicks& kicks) {
+  const float* z = kicks.draws.normals();
+  const auto sigmas = kicks.sigmas();
+  const float a = decay[0], b = decay[2];
+  int changed = 0;
+  for (size_t i = 0; i < n; i++) {
+    const float p = read_f32(pristine, i), w = read_f32(live, i), size = std::fabs(p);
+    const float scale = b * (move.in_steps ? finite(sigmas[i] * ulp_f32(p)) : sigmas[i]);
+    const float moved = p + clamp(drift(a, p, w, kMaxF32) + scale * z[i], kMaxF32 - size);
+    const uint32_t to = size <= kMaxF32 ? float_bits(moved) : float_bits(p);
+    changed += to != float_bits(w);
+    memcpy(live + 4 * i, &to, 4);
+  }
+  return size_t(changed);
+}
+
+/// Within the binade of the pristine weight a lattice; where noise is far above its step, as F32, rounded.
+template <class Format, class Kicks>
+inline size_t relax_halves(uint8_t* live, const uint8_t* pristine, size_t n, const Move& move, const float* decay, Kicks& kicks) {
+  uint16_t to[kTile], from[kTile];
+  alignas(64) float p[kTile], w[kTile], step[kTile], s[kTile], d[kTile];
+  Pulls pulls;
+  const auto sigmas = kicks.sigmas();
+  const float a = decay[0], b = decay[2];
+  memcpy(to, live, 2 * n);
+  memcpy(from, pristine, 2 * n);
+  int fine = 0;
+  for (size_t i = 0; i < n; i++) {
+    p[i] = Format::value(from[i]);
+    w[i] = Format::value(to[i]);
+    step[i] = Format::step(p[i]);
+    s[i] = scale_in_steps(sigmas[i], move.in_steps, step[i]);
+  }
+  for (size_t i = 0; i < n; i++) {
+    const bool coarse = s[i] < kMaxS, usable = (std::fabs(w[i]) <= Format::max) & (std::fabs(p[i]) <= Format::max);
+    const float steps = clamp((w[i] - p[i]) / step[i], kFarthest);
+    pulls.x[i] = coarse & usable ? steps : 0.0f;
+    pulls.set(i, Kick(decay, 0, coarse ? s[i] : 0.0f));
+    fine |= !coarse;
+  }
+  pulls(n, a, kicks);
+  for (size_t i = 0; i < n; i++) d[i] = float(pulls.next[i]) * step[i];
+  if (fine) {
+    const float* z = kicks.draws.normals();
+    for (size_t i = 0; i < n; i++) {
+      const float scale = b * (move.in_steps ? finite(sigmas[i] * step[i]) : sigmas[i]);
+      const float moved = drift(a, p[i], w[i], Format::max) + scale * z[i];
+      d[i] = s[i] < kMaxS ? d[i] : moved;
+    }
+  }
+  const size_t changed = put_halves<Format>(to, from, d, n, kicks.draws);
+  if (changed > 0) memcpy(live, to, 2 * n);
+  return changed;
+}
+
+template <class Kicks>
+inline size_t relax_by(Kicks kicks, uint8_t* live, const uint8_t* pristine, size_t bytes, const Move& move, const float* decay) {
+  return each_tile(bytes, move, kicks.draws, [&](size_t at, size_t blocks, size_t n) {
+    uint8_t* const to = live + at;
+    const uint8_t* const from = pristine + at;
+    kicks.begin();
+    switch (move.format[kKind]) {
+      case kLattice:
+        return move.format[kLevels] == kUniform ? relax_codes(to, from, blocks, n, move, decay, kicks)
+                                                : relax_levels(to, from, blocks, n, move, decay, kicks);
+      case kF32: return relax_f32(to, from, n, move, decay, kicks);
+      case kF16: return relax_halves<F16>(to, from, n, move, decay, kicks);
+      default: return relax_halves<BF16>(to, from, n, move, decay, kicks);
+    }
+  });
+}
+
+/// live := one step on from pristine, by a factor, 1 - a^2, its root, and betas (src/laws/decay.ts).
+inline size_t relax(uint8_t* live, const uint8_t* pristine, size_t bytes, const Move& move, const float* decay, const LawTable& table) {
+  Draws draws(move.key, move.tick);
+  if (move.columns != nullptr) return relax_by(ColumnKicks(move, draws), live, pristine, bytes, move, decay);
+  return relax_by(RunKicks(move, table, draws), live, pristine, bytes, move, decay);
+}
+
+/// Whether those are so many numbers, each from 0 to 1, for codes of this format: of tables one row a level, but for the last of 16, which has no use for its own.
+inline bool relax_takes(const float* decay, size_t count, const int32_t* format) {
+  const size_t rows = format[kKind] == kLattice && format[kLevels] != kUniform ? 15 : 1;
+  if (count < size_t(kDecayHead) + rows * size_t(kDecayColumns)) return false;
+  int wrong = 0;
+  for (size_t i = 0; i < count; i++) wrong |= !((decay[i] >= 0.0f) & (decay[i] <= 1.0f));
+  return !wrong;
+}
+
+}  // namespace brownian::BROWNIAN_TARGET

@@ -1,0 +1,327 @@
+// A mapped file as JavaScript holds it: each method checks its arguments and starts work on threads.
+#include "mapped_file_object.h"
+
+#include <cstring>
+#include <functional>
+#include <memory>
+
+#include "arguments.h"
+#include "collisions.h"
+#include "held.h"
+#include "job.h"
+#include "mapped_file.h"
+#include "parallel.h"
+#include "ranges.h"
+#include "step_index.h"
+
+namespace brownian {
+namespace {
+
+/// Weights that are moved in a fraction of a millisecond.
+constexpr double kBrief = 300000;
+
+using Shared = std::shared_ptr<Mapping>;
+
+class MappedFile : public Napi::ObjectWrap<MappedFile> {
+ public:
+  /// (target, threads, path, writable)
+  explicit MappedFile(const Napi::CallbackInfo& info);
+
+  Napi::Value size(const Napi::CallbackInfo& info);
+  Napi::Value perturb(const Napi::CallbackInfo& info);
+  Napi::Value evolve(const Napi::CallbackInfo& info);
+  Napi::Value copy_from(const Napi::CallbackInfo& info);
+  Napi::Value sum_squares(const Napi::CallbackInfo& info);
+  Napi::Value difference(const Napi::CallbackInfo& info);
+  Napi::Value index_steps(const Napi::CallbackInfo& info);
+  Napi::Value redraw(const Napi::CallbackInfo& info);
+  Napi::Value plan_collide(const Napi::CallbackInfo& info);
+  Napi::Value collide(const Napi::CallbackInfo& info);
+  Napi::Value prepare_collide(const Napi::CallbackInfo& info);
+  Napi::Value apply(const Napi::CallbackInfo& info);
+  Napi::Value close(const Napi::CallbackInfo& info);
+
+ private:
+  /// Where the bytes of a call lie.
+  struct Range {
+    Given given;  // the length
+    uint64_t offset, length;
+  };
+
+  const Shared& open(Napi::Env env) const;
+  const Shared& writable(Napi::Env env) const;
+  /// The range in arguments i and i + 1, after checking that it lies in the file.
+  static Range range_at(const Napi::CallbackInfo& info, size_t i, const Mapping& file);
+  static Range range_of(const Given& offset, const Given& length, const Mapping& file);
+  /// The other file of a call, after checking that it has the range.
+  static Shared source_of(const Given& given, const Range& range);
+  /// The collisions of a call (plan, tick, threshold).
+  Collisions collisions_of(const Napi::CallbackInfo& info) const;
+
+  Workers workers_{};
+  Shared mapping_;
+  std::unique_ptr<Background> background_;
+};
+
+}  // namespace
+
+template <>
+struct Tag<MappedFile> {
+  static constexpr napi_type_tag value = {0x6d1f0c6a5f0b4be1, 0x9b1c2f7ad3e84c55};
+};
+template <>
+struct Tag<StepIndex> {
+  static constexpr napi_type_tag value = {0x1c53d0b2a86e4f09, 0x8e5b7d41f02c9a63};
+};
+template <>
+struct Tag<CollisionPlan> {
+  static constexpr napi_type_tag value = {0xa7e942d81b3f4c70, 0xb36d05ce9f812a47};
+};
+template <>
+struct Tag<Collisions::Prepared> {
+  static constexpr napi_type_tag value = {0x40d8b91e27fc4a5d, 0x95a3e60f7bd1428c};
+};
+
+namespace {
+
+MappedFile& file_of(const Given& given) {
+  if (!is_tagged<MappedFile>(given)) given.refuse("is no MappedFile");
+  return *MappedFile::Unwrap(Napi::Object(given.env, given.value));
+}
+
+/// A method as a function that finds out what it is called on.
+template <Napi::Value (MappedFile::*method)(const Napi::CallbackInfo&)>
+Napi::Value call(const Napi::CallbackInfo& info) {
+  return (file_of({info.Env(), info.This(), "this"}).*method)(info);
+}
+
+MappedFile::MappedFile(const Napi::CallbackInfo& info) : Napi::ObjectWrap<MappedFile>(info) {
+  workers_ = {&target_of(argument(info, 0, "target")), threads_of(argument(info, 1, "threads"))};
+  const std::string path = argument(info, 2, "path").string();
+  const bool writable = argument(info, 3, "writable").boolean();
+  if (law_table() == nullptr) refuse(info.Env(), "the tables of the law are not set");
+  try {
+    mapping_ = std::make_shared<Mapping>(path, writable);
+  } catch (const std::exception& error) {
+    throw Napi::Error::New(info.Env(), error.what());
+  }
+  info.This().As<Napi::Object>().TypeTag(&Tag<MappedFile>::value);
+}
+
+const Shared& MappedFile::open(Napi::Env env) const {
+  if (!mapping_) throw Napi::Error::New(env, "the file is closed");
+  return mapping_;
+}
+
+const Shared& MappedFile::writable(Napi::Env env) const {
+  if (!open(env)->writable()) throw Napi::Error::New(env, "the file is mapped for reading only");
+  return mapping_;
+}
+
+MappedFile::Range MappedFile::range_of(const Given& offset, const Given& length, const Mapping& file) {
+  const Range range = {length, offset.whole(), length.whole()};
+  if (range.offset + range.length > file.size()) throw Napi::RangeError::New(offset.env, "the range lies beyond the end of the file");
+  return range;
+}
+
+MappedFile::Range MappedFile::range_at(const Napi::CallbackInfo& info, size_t i, const Mapping& file) {
+  return range_of(argument(info, i, "offset"), argument(info, i + 1, "length"), file);
+}
+
+Shared MappedFile::source_of(const Given& given, const Range& range) {
+  const Shared source = file_of(given).open(given.env);
+  if (range.offset + range.length > source->size()) throw Napi::RangeError::New(given.env, "the range lies beyond the end of the source");
+  return source;
+}
+
+Napi::Value MappedFile::size(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), double(open(info.Env())->size())); }
+
+/// (offset, length, source or null, move): how many codes changed.
+Napi::Value MappedFile::perturb(const Napi::CallbackInfo& info) {
+  const GivenMove move(argument(info, 3, "move"));
+  const Shared live = writable(info.Env());
+  const Range range = range_at(info, 0, *live);
+  const Given from = argument(info, 2, "source");
+  const Shared source = from.null() ? nullptr : source_of(from, range);
+  move.check(range.length);
+  const auto owned = std::make_shared<OwnedMove>(move);
+  return Job::start(info.Env(), [=, workers = workers_] {
+    return perturb_range(workers, live->data() + range.offset, source ? source->data() + range.offset : nullptr, range.length, owned->move);
+  });
+}
+
+/// (evolution, offset, length, source, parameters, move): how many codes changed.
+Napi::Value MappedFile::evolve(const Napi::CallbackInfo& info) {
+  const GivenMove move(argument(info, 5, "move"));
+  const Shared live = writable(info.Env());
+  const Range range = range_at(info, 1, *live);
+  const Shared source = source_of(argument(info, 3, "source"), range);
+  move.check(range.length);
+  const auto given = elements<float>(argument(info, 4, "parameters"));
+  const Evolution& evolution = evolution_of(*workers_.target, argument(info, 0, "evolution"), given, move.format);
+  const auto owned = std::make_shared<OwnedMove>(move);
+  const std::vector<float> parameters(given.data, given.data + given.length);
+  return Job::start(info.Env(), [=, &evolution, workers = workers_] {
+    return evolve_range(workers, live->data() + range.offset, source->data() + range.offset, range.length, owned->move, evolution, parameters.data());
+  });
+}
+
+/// (source, offset, length)
+Napi::Value MappedFile::copy_from(const Napi::CallbackInfo& info) {
+  const Shared live = writable(info.Env());
+  const Range range = range_at(info, 1, *live);
+  const Shared source = source_of(argument(info, 0, "source"), range);
+  return Job::start(info.Env(), [=, threads = workers_.threads] {
+    copy_range(threads, live->data() + range.offset, source->data() + range.offset, range.length);
+    return 0.0;
+  });
+}
+
+/// (offset, length, format): of a whole tensor that has its steps.
+Napi::Value MappedFile::sum_squares(const Napi::CallbackInfo& info) {
+  const Shared file = open(info.Env());
+  const Range range = range_at(info, 0, *file);
+  const Given given = argument(info, 2, "format");
+  const Format format = format_of(given);
+  if (steps_are_given(format)) given.refuse("has no steps");
+  check_blocks(range.given, format, range.length);
+  return Job::start(info.Env(), [=, workers = workers_] {
+    return sum_squares_range(workers, file->data() + range.offset, range.length, format.fields, nullptr, 1);
+  });
+}
+
+/// (offset, length, format, source): how many codes differ.
+Napi::Value MappedFile::difference(const Napi::CallbackInfo& info) {
+  const Shared file = open(info.Env());
+  const Range range = range_at(info, 0, *file);
+  const Format format = format_of(argument(info, 2, "format"));
+  const Shared source = source_of(argument(info, 3, "source"), range);
+  check_blocks(range.given, format, range.length);
+  return Job::start(info.Env(), [=, workers = workers_] {
+    return difference_range(workers, file->data() + range.offset, source->data() + range.offset, range.length, format.fields);
+  });
+}
+
+/// (offset, length, format): the index of a whole tensor.
+Napi::Value MappedFile::index_steps(const Napi::CallbackInfo& info) {
+  const Shared file = open(info.Env());
+  const Range range = range_at(info, 0, *file);
+  const Given given = argument(info, 2, "format");
+  const Format format = format_of(given);
+  if (!StepIndex::serves(format.fields)) given.refuse("has no steps on a uniform grid");
+  check_blocks(range.given, format, range.length);
+  const auto index = std::make_shared<StepIndex>(format.fields, range.length);
+  const auto work = [=, workers = workers_] {
+    index_range(workers, *index, file->data() + range.offset);
+    return 0.0;
+  };
+  return Job::start(info.Env(), work, [=](Napi::Env env) { return hold(env, index); });
+}
+
+/// (offset, length, source, index, move): how many codes changed.
+Napi::Value MappedFile::redraw(const Napi::CallbackInfo& info) {
+  const GivenMove move(argument(info, 4, "move"));
+  const Shared live = writable(info.Env());
+  const Range range = range_at(info, 0, *live);
+  const Shared source = source_of(argument(info, 2, "source"), range);
+  const Given given = argument(info, 3, "index");
+  const auto index = held<StepIndex>(given);
+  const uint64_t first = move.move.index, end = first + move.check(range.length);
+  if (move.by_column) move.given.refuse("has factors, which no index serves");
+  if (!index->stretches(first, end) || memcmp(move.format.fields, index->format, sizeof(index->format)) != 0) given.refuse("is not of this tensor");
+  if (!index->take(first, end)) given.refuse("is in use for these weights");
+  // Given back when the job is destroyed, on this thread.
+  const std::shared_ptr<void> taken(nullptr, [=](void*) { index->release(first, end); });
+  const auto owned = std::make_shared<OwnedMove>(move);
+  return Job::start(info.Env(), [=, workers = workers_] {
+    (void)taken;
+    return redraw_range(workers, live->data() + range.offset, source->data() + range.offset, *index, end - first, owned->move);
+  });
+}
+
+/// (source, [{ offset, length, move }]): what `collide` and `prepareCollide` are told once.
+Napi::Value MappedFile::plan_collide(const Napi::CallbackInfo& info) {
+  const Given list = argument(info, 1, "tensors");
+  if (!list.array()) list.refuse("is not an array");
+  const auto count = list.property("length").word();
+  const auto plan = std::make_shared<CollisionPlan>(file_of(argument(info, 0, "source")).open(info.Env()));
+  for (uint32_t i = 0; i < count; i++) {
+    const Given tensor = list.element(i), offset = tensor.property("offset"), length = tensor.property("length");
+    const GivenMove move(tensor.property("move"));
+    const Range range = range_of(offset, length, *writable(info.Env()));
+    if (range.offset + range.length > plan->source->size()) throw Napi::RangeError::New(info.Env(), "the range lies beyond the end of the source");
+    move.check(range.length);
+    plan->add(std::make_shared<OwnedMove>(move), range.offset, range.length);
+  }
+  return hold(info.Env(), plan);
+}
+
+Collisions MappedFile::collisions_of(const Napi::CallbackInfo& info) const {
+  const Given given = argument(info, 0, "plan");
+  const Collisions all = {held<CollisionPlan>(given), argument(info, 1, "tick").word(), argument(info, 2, "threshold").whole(4294967296.0)};
+  if (all.plan->end > writable(info.Env())->size()) given.refuse("is of another file");
+  return all;
+}
+
+/// (plan, tick, threshold): how many codes differ in the cells that collide; a promise of it where that takes longer.
+Napi::Value MappedFile::collide(const Napi::CallbackInfo& info) {
+  const Collisions all = collisions_of(info);
+  const Shared live = writable(info.Env());
+  // Going to a thread and back takes longer than a little work does.
+  if (all.expected() < kBrief) return Napi::Number::New(info.Env(), all.collide({workers_.target, 1}, live->data()));
+  return Job::start(info.Env(), [=, workers = workers_] { return all.collide(workers, live->data()); });
+}
+
+/// (plan, tick, threshold): what `collide` would write, made in the background and to be written by `apply`. Null where the system gives no thread.
+Napi::Value MappedFile::prepare_collide(const Napi::CallbackInfo& info) {
+  const Collisions all = collisions_of(info);
+  const auto prepared = std::make_shared<Collisions::Prepared>();
+  if (!background_) background_ = std::make_unique<Background>();
+  const bool started = background_->start([=, target = workers_.target] { all.prepare(*target, *prepared); });
+  return started ? hold(info.Env(), prepared) : info.Env().Null();
+}
+
+/// (what `prepareCollide` returned): how many codes changed; or null where it was not done in time, and then it never will be.
+Napi::Value MappedFile::apply(const Napi::CallbackInfo& info) {
+  const Given given = argument(info, 0, "prepared");
+  const Shared live = writable(info.Env());
+  const auto prepared = held<Collisions::Prepared>(given);
+  if (!prepared->done) {
+    prepared->given_up = true;
+    return info.Env().Null();
+  }
+  if (prepared->end > live->size()) given.refuse("is of another file");
+  prepared->write(live->data());
+  return Napi::Number::New(info.Env(), prepared->changed);
+}
+
+/// Work under way keeps the mapping until it is done.
+Napi::Value MappedFile::close(const Napi::CallbackInfo& info) {
+  background_.reset();
+  mapping_.reset();
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void export_mapped_file(Napi::Env env, Napi::Object exports) {
+  const Napi::Function type = MappedFile::DefineClass(env, "MappedFile", {});
+  auto prototype = type.Get("prototype").As<Napi::Object>();
+  prototype.DefineProperty(Napi::PropertyDescriptor::Accessor<call<&MappedFile::size>>("size"));
+  const auto method = [&](const char* name, Napi::Function function) { prototype.Set(name, function); };
+  method("perturb", Napi::Function::New<call<&MappedFile::perturb>>(env, "perturb"));
+  method("evolve", Napi::Function::New<call<&MappedFile::evolve>>(env, "evolve"));
+  method("copyFrom", Napi::Function::New<call<&MappedFile::copy_from>>(env, "copyFrom"));
+  method("sumSquares", Napi::Function::New<call<&MappedFile::sum_squares>>(env, "sumSquares"));
+  method("difference", Napi::Function::New<call<&MappedFile::difference>>(env, "difference"));
+  method("indexSteps", Napi::Function::New<call<&MappedFile::index_steps>>(env, "indexSteps"));
+  method("redraw", Napi::Function::New<call<&MappedFile::redraw>>(env, "redraw"));
+  method("planCollide", Napi::Function::New<call<&MappedFile::plan_collide>>(env, "planCollide"));
+  method("collide", Napi::Function::New<call<&MappedFile::collide>>(env, "collide"));
+  method("prepareCollide", Napi::Function::New<call<&MappedFile::prepare_collide>>(env, "prepareCollide"));
+  method("apply", Napi::Function::New<call<&MappedFile::apply>>(env, "apply"));
+  method("close", Napi::Function::New<call<&MappedFile::close>>(env, "close"));
+  exports.Set("MappedFile", type);
+}
+
+}  // namespace brownian

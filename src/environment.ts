@@ -1,0 +1,61 @@
+// The environment variables that the library reads, all of them, and nowhere else (test/house/environment.test.ts). Rests on errors only. Works
+// wherever the library does: a browser has no variables, and Deno may forbid to ask. Must never be kept: each is read when it is asked for.
+
+import { BrownianError } from "./errors.js";
+
+/** What the environment says; undefined where it says nothing. An empty variable says nothing. */
+export interface Environment {
+  /** BROWNIAN_BACKEND: the one backend that may run: "native", "wasm" or "js", in any case of letters. */
+  readonly backend: string | undefined;
+  /** BROWNIAN_ISA: the one instruction set that may run: "avx512", "avx2", "neon", "simd128" or "scalar", in any case of letters. */
+  readonly isa: string | undefined;
+  /**
+   * BROWNIAN_THREADS: threads for work on files, and of the engine; 1...1024.
+   *
+   * @throws BrownianError `usage` when it is anything else
+   */
+  readonly threads: number | undefined;
+  /** BROWNIAN_SCRATCH: the folder of live copies. */
+  readonly scratch: string | undefined;
+  /** CXX: the C++ compiler, with its flags, if any. */
+  readonly compiler: string | undefined;
+  /** npm_execpath: npm's own program, where npm started this one. */
+  readonly npm: string | undefined;
+}
+
+const MOST_THREADS = 1024;
+
+type Name = "BROWNIAN_BACKEND" | "BROWNIAN_ISA" | "BROWNIAN_THREADS" | "BROWNIAN_SCRATCH" | "CXX" | "npm_execpath";
+
+function variable(name: Name): string | undefined {
+  try {
+    return globalThis.process?.env?.[name] || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export const environment: Environment = {
+  get backend() {
+    return variable("BROWNIAN_BACKEND");
+  },
+  get isa() {
+    return variable("BROWNIAN_ISA");
+  },
+  get threads() {
+    const wanted = variable("BROWNIAN_THREADS");
+    if (wanted === undefined) return undefined;
+    const threads = Number(wanted);
+    if (Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS) return threads;
+    throw new BrownianError("usage", `BROWNIAN_THREADS must be a whole number from 1 to ${MOST_THREADS}, but is "${wanted}".`);
+  },
+  get scratch() {
+    return variable("BROWNIAN_SCRATCH");
+  },
+  get compiler() {
+    return variable("CXX");
+  },
+  get npm() {
+    return variable("npm_execpath");
+  },
+};

@@ -1,0 +1,35 @@
+// What a container is: a file format that holds the tensors of a model. Each is one file beside this one and one line in index.ts.
+
+import type { ModelFile } from "../tensor.js";
+
+/** A file of which not much is known yet. */
+export interface FoundFile {
+  /** As the caller wrote it: for messages. */
+  readonly path: string;
+  /** Absolute: to open it. */
+  readonly full: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Its first BEGINNING bytes, or all that there are. */
+  readonly beginning: Buffer;
+}
+
+/** How much of a file its container is told by. */
+export const BEGINNING = 64;
+
+export interface Container {
+  /** What people call it. */
+  readonly name: string;
+  /** How its files begin, as a message says it. */
+  readonly begins: string;
+  /** Whether a file that begins like this is one, whole or damaged. */
+  knows(beginning: Buffer): boolean;
+  /**
+   * Reads its directory. Whether tensors lie within the file, and not on top of each other, is checked for it.
+   * @throws BrownianError truncated-gguf, corrupt-gguf, usage
+   */
+  read(file: FoundFile): Promise<Pick<ModelFile, "metadata" | "architecture" | "tensors">>;
+}
+
+/** What to do about a file that is not what its container says. */
+export const DOWNLOAD_AGAIN = "The file is damaged or was cut short: download it again.";

@@ -1,0 +1,82 @@
+// The table of containers, and the one way to read a model's directory: by how its file begins. What no container need check for itself is
+// checked here (tensors lie within the file, and not on top of each other), since later code writes at these offsets. Reads only.
+
+import { open, stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { BrownianError } from "../../errors.js";
+import { asFileError } from "../file-errors.js";
+import type { ModelFile, Tensor } from "../tensor.js";
+import { BEGINNING, type Container, DOWNLOAD_AGAIN, type FoundFile } from "./container.js";
+import { gguf } from "./gguf.js";
+
+const CONTAINERS: readonly Container[] = [gguf];
+
+/** Of a file that no container knows, what a message shows. */
+const SHOWN = 4;
+
+/**
+ * Reads the directory of a model file.
+ * @throws BrownianError file-not-found, file-access, not-gguf (no container knows it), truncated-gguf, corrupt-gguf; `usage` for one part of
+ * a split model
+ *
+ * @example
+ * const { tensors } = await readModel("model.gguf");
+ * console.log(tensors[0].name, tensors[0].type, tensors[0].offset); // token_embd.weight Q8_0 41984
+ */
+export async function readModel(path: string): Promise<ModelFile> {
+  const file = await find(path);
+  const container = CONTAINERS.find(({ knows }) => knows(file.beginning));
+  if (container === undefined) {
+    const shown = JSON.stringify(file.beginning.toString("latin1", 0, SHOWN));
+    const found = file.size === 0 ? "it is empty" : `it begins with ${shown}, not ${each("begins")}`;
+    throw new BrownianError("not-gguf", `${path} is not a ${each("name")} model: ${found}.`);
+  }
+  const { metadata, architecture, tensors } = await container.read(file);
+  checkExtents(file, tensors);
+  return { path: file.full, size: file.size, metadata, architecture, tensors };
+}
+
+function each(what: "name" | "begins"): string {
+  return CONTAINERS.map((container) => container[what]).join(" or ");
+}
+
+async function find(path: string): Promise<FoundFile> {
+  const full = resolve(path);
+  try {
+    const info = await stat(full);
+    if (!info.isFile()) throw new BrownianError("file-access", `${path} is a folder or a device, not a ${each("name")} file.`);
+    const file = await open(full, "r");
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(BEGINNING), 0, BEGINNING, 0);
+      return { path, full, size: info.size, beginning: buffer.subarray(0, bytesRead) };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw asFileError(error, path);
+  }
+}
+
+function checkExtents({ path, size }: FoundFile, tensors: readonly Tensor[]): void {
+  const names = new Set<string>();
+  for (const t of tensors) {
+    if (names.has(t.name)) throw new BrownianError("corrupt-gguf", `${path} has two tensors called ${t.name}. ${DOWNLOAD_AGAIN}`);
+    names.add(t.name);
+    if (!Number.isSafeInteger(t.offset + t.bytes) || t.offset + t.bytes > size) {
+      throw new BrownianError(
+        "truncated-gguf",
+        `${path}: tensor ${t.name} (${t.type}) lies at bytes ${t.offset} to ${t.offset + t.bytes}, but the file ends at ${size}. ${DOWNLOAD_AGAIN}`,
+      );
+    }
+  }
+  const inOrder = [...tensors].sort((a, b) => a.offset - b.offset);
+  inOrder.forEach((t, i) => {
+    const before = inOrder[i - 1];
+    if (before !== undefined && before.offset + before.bytes > t.offset) {
+      throw new BrownianError(
+        "corrupt-gguf",
+        `${path}: tensors ${before.name} and ${t.name} overlap at byte ${t.offset}. ${DOWNLOAD_AGAIN}`,
+      );
+    }
+  });
+}

@@ -1,0 +1,148 @@
+// Readers and movers through positioned reads and writes, a piece at a time, for backends that cannot map files: memory does not grow with the
+// tensor. The kernels run between reads, on the event loop.
+
+import type { FileHandle } from "node:fs/promises";
+import type { Kernels } from "../../kernels/contract.js";
+import type { FileWatch, TensorMove } from "../../kernels/files.js";
+import { type Piece, pieces } from "../../kernels/pieces.js";
+import { collide } from "../../lattice/collide.js";
+import type { Evolution } from "../../laws/evolution.js";
+import { asFileError } from "../file-errors.js";
+import type { Tensor } from "../tensor.js";
+import { readFully, writeFully } from "../transfer.js";
+import { becameShorter, formatOf, type Mover, type Reader, type TensorToMove } from "./mover.js";
+
+export class PositionedReader implements Reader {
+  /** Leaves a piece: a millisecond to a few of the event loop's time. */
+  private get leaves(): number {
+    return this.kernels.backend === "js" ? 1 : 4;
+  }
+
+  constructor(
+    protected readonly pristine: FileHandle,
+    private readonly path: string,
+    protected readonly kernels: Kernels,
+  ) {}
+
+  async sumSquares(tensor: Tensor, watch?: FileWatch): Promise<number> {
+    const format = formatOf(tensor);
+    let total = 0;
+    await this.each(tensor, watch, async (data, { index }) => {
+      total = this.kernels.sumSquares(data, format, null, 1, index, total);
+    });
+    return total;
+  }
+
+  async close(): Promise<void> {
+    await this.pristine.close();
+  }
+
+  /** Hands the pristine bytes of each piece to `work`, which may change them. */
+  protected async each(
+    tensor: Tensor,
+    watch: FileWatch | undefined,
+    work: (data: Uint8Array, piece: Piece) => Promise<void>,
+  ): Promise<void> {
+    // One buffer a call, not one a reader: tensors may be asked for side by side.
+    let buffer: Uint8Array | undefined;
+    for (const piece of pieces(tensor, formatOf(tensor), this.leaves)) {
+      watch?.signal?.throwIfAborted();
+      buffer ??= new Uint8Array(piece.bytes);
+      const data = buffer.subarray(0, piece.bytes);
+      await readPiece(this.pristine, this.path, data, piece.offset, tensor);
+      await work(data, piece);
+      watch?.onBytes?.(piece.bytes);
+    }
+  }
+}
+
+/** @throws BrownianError truncated-gguf, file-access */
+async function readPiece(file: FileHandle, path: string, data: Uint8Array, offset: number, tensor: Tensor): Promise<void> {
+  try {
+    if ((await readFully(file, data, offset)) < data.length) throw becameShorter(path, tensor);
+  } catch (error) {
+    throw asFileError(error, path);
+  }
+}
+
+export class PositionedMover extends PositionedReader implements Mover {
+  constructor(
+    private readonly live: FileHandle,
+    private readonly livePath: string,
+    pristine: FileHandle,
+    pristinePath: string,
+    kernels: Kernels,
+  ) {
+    super(pristine, pristinePath, kernels);
+  }
+
+  async perturb(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
+    let changed = 0;
+    await this.each(tensor, watch, async (data, { offset, index }) => {
+      changed += this.kernels.perturb(data, { ...move, index });
+      await this.write(data, offset);
+    });
+    return changed;
+  }
+
+  async collide(moves: readonly TensorToMove[], tick: number, threshold: number, watch?: FileWatch): Promise<number> {
+    let changed = 0;
+    for (const { tensor, move } of moves) {
+      changed += await this.eachLive(tensor, watch, (live, data, index) =>
+        collide(live, data, { ...move, index, tick }, threshold, this.kernels),
+      );
+    }
+    return changed;
+  }
+
+  diffuse(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
+    return this.eachLive(tensor, watch, (live, _, index) => this.kernels.perturb(live, { ...move, index }));
+  }
+
+  evolve(tensor: Tensor, move: TensorMove, law: Evolution, strength: number, watch?: FileWatch): Promise<number> {
+    return this.eachLive(tensor, watch, (live, data, index) =>
+      this.kernels.evolve(live, data, { ...move, index }, law, strength),
+    );
+  }
+
+  async difference(tensor: Tensor): Promise<number> {
+    const format = formatOf(tensor);
+    return this.eachLive(tensor, undefined, (live, data) => this.kernels.difference(live, data, format));
+  }
+
+  /** Hands each live piece, the pristine one, and the number of its first weight to `work`, and writes the live one when it changed. */
+  private async eachLive(
+    tensor: Tensor,
+    watch: FileWatch | undefined,
+    work: (live: Uint8Array, pristine: Uint8Array, index: number) => number,
+  ): Promise<number> {
+    let live: Uint8Array | undefined;
+    let changed = 0;
+    await this.each(tensor, watch, async (data, { offset, index }) => {
+      if (live === undefined || live.length < data.length) live = new Uint8Array(data.length);
+      const part = live.subarray(0, data.length);
+      await readPiece(this.live, this.livePath, part, offset, tensor);
+      const before = part.slice();
+      changed += work(part, data, index);
+      if (Buffer.compare(before, part) !== 0) await this.write(part, offset);
+    });
+    return changed;
+  }
+
+  async restore(tensor: Tensor, watch?: FileWatch): Promise<void> {
+    await this.each(tensor, watch, (data, { offset }) => this.write(data, offset));
+  }
+
+  override async close(): Promise<void> {
+    await this.live.close();
+    await super.close();
+  }
+
+  private async write(data: Uint8Array, offset: number): Promise<void> {
+    try {
+      await writeFully(this.live, data, offset);
+    } catch (error) {
+      throw asFileError(error, this.livePath);
+    }
+  }
+}

@@ -1,0 +1,29 @@
+// What every container of weights gives: where each tensor lies in its file, and what it is called. Reads and writes nothing.
+
+/** A tensor as its container's directory has it. */
+export interface Tensor {
+  readonly name: string;
+  /** ggml's name of the type, such as "Q8_0"; "type 99" for one that brownian has never heard of. */
+  readonly type: string;
+  /** In the file's order: shape[0] is the length of a row. */
+  readonly shape: readonly number[];
+  readonly weights: number;
+  /** First byte in the file. */
+  readonly offset: number;
+  /** 0 for a type that brownian has never heard of. */
+  readonly bytes: number;
+}
+
+/** A file with the weights of a model. */
+export interface ModelFile {
+  /** Absolute. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** By the container's own keys. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** What kind of model it is, such as "llama"; "unknown" where the file does not say. */
+  readonly architecture: string;
+  /** In the order of the file's directory. Each within the file, none on top of another. */
+  readonly tensors: readonly Tensor[];
+}

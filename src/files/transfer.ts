@@ -1,0 +1,20 @@
+// Reads and writes at a position, of all the bytes that were asked for, however many calls that takes. Errors are the file system's own.
+
+import type { FileHandle } from "node:fs/promises";
+
+/** Fills `bytes` from `position` on. Returns how many there were: fewer where the file ends before. */
+export async function readFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesRead } = await file.read(bytes, done, bytes.length - done, position + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return done;
+}
+
+export async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+  }
+}

@@ -1,0 +1,22 @@
+// How callers stop and watch long work on files; files themselves take a FileWatch, which knows no total.
+
+import type { FileWatch } from "../kernels/files.js";
+
+/** How long work is stopped and watched. */
+export interface Watch {
+  readonly signal?: AbortSignal | undefined;
+  /** Called with bytes done and bytes in all, now and then. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** A caller's watch over work on `total` bytes in all. */
+export function watchOver(total: number, { signal, onProgress }: Watch): FileWatch {
+  let done = 0;
+  return {
+    signal,
+    onBytes: (bytes) => {
+      done += bytes;
+      onProgress?.(done, total);
+    },
+  };
+}

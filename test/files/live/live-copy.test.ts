@@ -1,0 +1,156 @@
+// Live copies: where they lie, that they equal the model and are ours alone, and that they go when they fail.
+import { createHash } from "node:crypto";
+import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { LiveCopy, type ModelFile, readModel } from "../../../src/files/index.js";
+import { fillDiskAt } from "../../support/full-disk.js";
+import { scratchFolder, writeGguf } from "../../support/synthetic-gguf.js";
+
+// No copies by reference, so that bytes are copied on every file system.
+vi.mock("node:fs/promises", async (original) => ({
+  ...(await original<typeof import("node:fs/promises")>()),
+  copyFile: async () => {
+    throw Object.assign(new Error("ENOTSUP"), { code: "ENOTSUP", errno: -95 });
+  },
+}));
+
+const folder = scratchFolder();
+const fresh = () => mkdtempSync(join(folder, "case-"));
+const q8 = fileURLToPath(new URL("../../../models/fairytales-3M-Q8_0.gguf", import.meta.url));
+const hash = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
+const posix = process.platform !== "win32";
+
+/** A model of three pieces of the copy and a bit. */
+const large = join(folder, "large.gguf");
+writeGguf(large, [
+  { name: "w", type: "F32", shape: [1024, 3200], data: { repeat: Uint8Array.from({ length: 97 }, (_, i) => i) } },
+]);
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
+
+describe("live copies", () => {
+  it("equal the model, are ours alone, tell how far they are, and go", async () => {
+    const dir = fresh();
+    const before = hash(large);
+    const steps: number[] = [];
+    const model = await readModel(large);
+    const copy = await LiveCopy.create(model, { dir, onBytes: (bytes) => steps.push(bytes) });
+    expect(steps).toHaveLength(4);
+    expect(steps.reduce((sum, bytes) => sum + bytes, 0)).toBe(model.size);
+    expect([hash(copy.path), hash(large)]).toEqual([before, before]);
+    if (posix) expect(statSync(copy.path).mode & 0o777).toBe(0o600);
+    expect(basename(copy.path)).toMatch(/^\.large\..*\.brownian-live$/);
+    await copy.dispose();
+    await copy.dispose();
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it("may be written to, also when the model may not", async () => {
+    const dir = fresh();
+    const model = join(dir, "read-only.gguf");
+    copyFileSync(q8, model);
+    chmodSync(model, 0o444);
+    const copy = await LiveCopy.create(await readModel(model), { dir });
+    if (posix) expect(statSync(copy.path).mode & 0o200).toBe(0o200);
+    await copy.dispose();
+    chmodSync(model, 0o644);
+  });
+
+  it("lie where the option says, else where BROWNIAN_SCRATCH says, else in a folder of our own below the temporary directory", async () => {
+    const [option, variable, temporary] = [fresh(), join(fresh(), "made"), fresh()];
+    vi.stubEnv("TMPDIR", temporary);
+    vi.stubEnv("TEMP", temporary);
+    const model = await readModel(q8);
+    const where = async (dir?: string) => {
+      const copy = await LiveCopy.create(model, { dir });
+      await copy.dispose();
+      return copy.path;
+    };
+    const own = await where();
+    expect(own.startsWith(join(temporary, "brownian-"))).toBe(true);
+    if (posix) {
+      const made = join(temporary, `brownian-${process.getuid?.()}`);
+      expect(statSync(made).mode & 0o777).toBe(0o700);
+      chmodSync(made, 0o777); // as someone careless may have left it
+      await where();
+      expect(statSync(made).mode & 0o777).toBe(0o700);
+    }
+    vi.stubEnv("BROWNIAN_SCRATCH", variable);
+    expect((await where()).startsWith(variable)).toBe(true);
+    expect((await where(option)).startsWith(option)).toBe(true);
+  });
+
+  it.skipIf(!posix)("do not trust a folder of our name that another made", async () => {
+    const temporary = fresh();
+    vi.stubEnv("TMPDIR", temporary);
+    symlinkSync(fresh(), join(temporary, `brownian-${process.getuid?.()}`));
+    await expect(LiveCopy.create(await readModel(q8))).rejects.toMatchObject({
+      code: "file-access",
+      message: expect.stringMatching(/is not a folder of ours: name another folder with --scratch \(or BROWNIAN_SCRATCH\)/),
+    });
+  });
+
+  it("stop when asked to, before and amid the copy, and leave nothing", async () => {
+    const dir = fresh();
+    const model = await readModel(large);
+    const reason = new Error("enough");
+    await expect(LiveCopy.create(model, { dir, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    const control = new AbortController();
+    let steps = 0;
+    const copying = LiveCopy.create(model, {
+      dir,
+      signal: control.signal,
+      onBytes: () => ++steps === 2 && control.abort(reason),
+    });
+    await expect(copying).rejects.toBe(reason);
+    expect(steps).toBe(2);
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it("are refused where there is no room for them, before a byte is written", async () => {
+    const huge = join(fresh(), "huge.gguf");
+    writeGguf(huge, [{ name: "w", type: "F32", shape: [2 ** 20, 2 ** 21] }]); // eight terabytes of nothing
+    const dir = fresh();
+    const error = await LiveCopy.create(await readModel(huge), { dir }).catch((e) => e);
+    expect(error).toMatchObject({ code: "no-space" });
+    expect(error.message).toContain(dir);
+    expect(error.message).toMatch(
+      /no room for 879609\d+ bytes \(\d+ are free\): free some, or name another folder with --scratch/,
+    );
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it("say the same when the disk fills up on the way, and leave nothing", async () => {
+    const dir = fresh();
+    const model = await readModel(large);
+    await fillDiskAt(3);
+    await expect(LiveCopy.create(model, { dir })).rejects.toMatchObject({
+      code: "no-space",
+      message: expect.stringMatching(/no room for \d+ bytes \(\d+ are free\).*--scratch/),
+    });
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it("notice a model that is cut or goes away meanwhile, and name it", async () => {
+    const [dir, place] = [fresh(), fresh()];
+    const path = join(place, "shrinking.gguf");
+    copyFileSync(large, path);
+    const model = await readModel(path);
+    const cut = () => truncateSync(path, 5 << 20);
+    await expect(LiveCopy.create(model, { dir, onBytes: cut })).rejects.toMatchObject({
+      code: "truncated-gguf",
+      message: expect.stringMatching(/shrinking\.gguf became shorter/),
+    });
+    const gone: ModelFile = { ...model, path: join(place, "gone.gguf") };
+    await expect(LiveCopy.create(gone, { dir })).rejects.toMatchObject({
+      code: "file-not-found",
+      message: expect.stringMatching(/gone\.gguf/),
+    });
+    expect(readdirSync(dir)).toEqual([]);
+  });
+});

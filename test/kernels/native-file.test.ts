@@ -1,0 +1,107 @@
+// Files that the addon maps: work on large tensors goes in pieces, and what a live file remembers of one tensor is not taken for another's.
+import { copyFileSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { readModel, type Tensor } from "../../src/files/index.js";
+import type { FileKernels, TensorMove } from "../../src/kernels/files.js";
+import { collisionThreshold } from "../../src/lattice/collide.js";
+import { makeMove, supportedFormat } from "../../src/lattice/perturb.js";
+import { streamKey } from "../../src/noise/index.js";
+import { native } from "../support/backends.js";
+import { scratchFolder, writeGguf } from "../support/synthetic-gguf.js";
+
+const folder = scratchFolder();
+
+function moveOf({ type, name }: Tensor, sigma: number): TensorMove {
+  return makeMove(supportedFormat(type), {
+    sigma: Math.fround(sigma),
+    inSteps: true,
+    key: streamKey(1n, name),
+    tick: 3,
+    rounding: "matched",
+    index: 0,
+    steps: null,
+    rowLength: 1,
+  });
+}
+
+describe.each(native.slice(-1))("live files on $name", ({ kernels }) => {
+  const files = kernels.files as FileKernels;
+
+  /** A file with these tensors, and a live one. */
+  async function opened(name: string, tensors: Parameters<typeof writeGguf>[1]) {
+    const path = join(folder, `${name}.gguf`);
+    const livePath = join(folder, `${name}-live.gguf`);
+    writeGguf(path, tensors);
+    copyFileSync(path, livePath);
+    const pristine = files.map(path);
+    const live = files.mapLive(livePath, pristine);
+    const close = () => {
+      live.close();
+      pristine.close();
+    };
+    return { tensors: (await readModel(path)).tensors, before: readFileSync(path), livePath, live, close };
+  }
+
+  it("go through a tensor in pieces, to the bytes of one call on all of it, and stop between them", async () => {
+    // 41.6 million weights: two pieces of 2^24, and one that is not full.
+    const block = Uint8Array.from({ length: 18 * 113 }, (_, i) => [0, 0x2c][i % 18] ?? (i * 73) & 255);
+    const shape = [32, 1_300_001];
+    const { tensors, before, livePath, live, close } = await opened("large", [
+      { name: "large", type: "Q4_0", shape, data: { repeat: block } },
+    ]);
+    const tensor = tensors[0] as Tensor;
+    const move = moveOf(tensor, 0.3);
+    const part = (all: Buffer, from = 0, to = tensor.bytes) => all.subarray(tensor.offset + from, tensor.offset + to);
+    const expected = Buffer.from(before);
+    const changed = kernels.perturb(part(expected), { ...move, index: 0 });
+    const done: number[] = [];
+    expect(await live.perturb(tensor, move, { onBytes: (bytes) => done.push(bytes) })).toBe(changed);
+    const piece = (2 ** 24 / 32) * 18;
+    expect(done).toEqual([piece, piece, tensor.bytes - 2 * piece]);
+    expect(readFileSync(livePath).equals(expected)).toBe(true);
+
+    const control = new AbortController();
+    const stopped = live.restore(tensor, move.format, { signal: control.signal, onBytes: () => control.abort() });
+    await expect(stopped).rejects.toThrow(/abort/);
+    const half = readFileSync(livePath);
+    expect(part(half, 0, piece).equals(part(before, 0, piece))).toBe(true);
+    expect(part(half, piece).equals(part(expected, piece))).toBe(true);
+    close();
+  });
+
+  it("tell a tensor from one without weights that begins where it does", async () => {
+    const data = Uint8Array.from({ length: 34 * 9000 }, (_, i) => [0, 0x2c][i % 34] ?? (i * 73) & 255);
+    const { tensors, before, livePath, live, close } = await opened("empty", [
+      { name: "none", type: "Q8_0", shape: [0] },
+      { name: "some", type: "Q8_0", shape: [32, 9000], data },
+    ]);
+    const [none, some] = tensors as [Tensor, Tensor];
+    expect(none.offset).toBe(some.offset);
+    for (const sigma of [0.02, 0.03, 0.01]) {
+      const expected = Buffer.from(before);
+      const bytes = expected.subarray(some.offset, some.offset + some.bytes);
+      const changed = kernels.perturb(bytes, { ...moveOf(some, sigma), index: 0 });
+      expect(await live.perturb(some, moveOf(some, sigma))).toBe(changed);
+      expect(await live.perturb(none, moveOf(none, sigma))).toBe(0);
+      expect(readFileSync(livePath).equals(expected)).toBe(true);
+    }
+    close();
+  });
+
+  it("let more than 64 million weights collide in several calls, between which they stop; such are not made ready", async () => {
+    // 67 million weights each, in a hole of the file: scales of 0, so that nothing moves.
+    const vast = ["a", "b"].map((name) => ({ name, type: "TQ2_0", shape: [256, 2 ** 18] }));
+    const { tensors, live, close } = await opened("vast", vast);
+    const moves = tensors.map((tensor) => ({ tensor, move: moveOf(tensor, 0.1) }));
+    const threshold = collisionThreshold(0.01);
+    const done: number[] = [];
+    expect(await live.collide(moves, 1, threshold, { onBytes: (bytes) => done.push(bytes) })).toBe(0);
+    expect(done).toEqual(tensors.map(({ bytes }) => bytes));
+    expect(live.prepareCollide(moves, 2, threshold)).toBeUndefined();
+    const control = new AbortController();
+    const stopped = live.collide(moves, 3, threshold, { signal: control.signal, onBytes: () => control.abort() });
+    await expect(stopped).rejects.toThrow(/abort/);
+    close();
+  });
+});
