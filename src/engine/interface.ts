@@ -97,6 +97,10 @@ export interface EngineOptions {
 
 /** An engine before it has a model. */
 export interface EngineKind {
+  /** Whether it can be told not to rearrange weights (EngineOptions.repack): then it sees every type move. */
+  readonly choosesRepacking: boolean;
+  /** Why it cannot be used here; undefined where it can, as far as that is known before a model is loaded. */
+  whyNot(): string | undefined;
   /**
    * Loads the model file `path`, mapped into memory, so that it multiplies with what is written there.
    * @param name what the user calls the model

@@ -86,7 +86,11 @@ export interface AddonModel {
   tokenize(text: string, add: boolean, special: boolean): Int32Array;
   detokenize(tokens: Int32Array, special: boolean): string;
   endsText(token: number): boolean;
-  context(parameters: Uint8Array, places: { readonly abort: number; readonly abortData: number }, flag: Flag): Promise<AddonContext>;
+  context(
+    parameters: Uint8Array,
+    places: { readonly abort: number; readonly abortData: number },
+    flag: Flag,
+  ): Promise<AddonContext>;
   sampler(entries: readonly SamplerEntry[]): AddonSampler;
   adapter(path: string): Promise<AddonAdapter>;
   free(): void;

@@ -3,12 +3,21 @@
 
 import { availableParallelism } from "node:os";
 import { BrownianError } from "../../errors.js";
-import { DEFAULT_CONTEXT, type Engine, type EngineKind, type EngineOptions, type Sampling, type Seen } from "../interface.js";
+import { contextSizeOf } from "../context.js";
+import type { Engine, EngineKind, EngineOptions, Sampling, Seen } from "../interface.js";
 import { engineThreads } from "../threads.js";
-import { type AddonContext, type AddonModel, type AddonSampler, type Batch, engineAddon, type Flag, type SamplerEntry } from "./addon.js";
+import {
+  type AddonContext,
+  type AddonModel,
+  type AddonSampler,
+  type Batch,
+  engineAddon,
+  type Flag,
+  type SamplerEntry,
+} from "./addon.js";
 import { installedLibrary, type Library, parameters, placeOf } from "./library.js";
 
-/** Tokens that are computed at once; logits after more are read batch by batch. */
+/** Tokens that are computed at once at most; logits after more are read batch by batch. */
 const BATCH = 512;
 /** llama_load_mode: mapped into memory, which is what writes to the file reach. */
 const MAPPED = 1;
@@ -25,21 +34,24 @@ function sharedLibrary(): Library {
     library ??= installedLibrary();
     return library;
   } catch (error) {
-    throw new BrownianError("engine-missing", `llama.cpp cannot be held by its C API: ${(error as Error).message}.`, { cause: error });
-  }
-}
-
-/** Why the C API cannot be used here; undefined where it can. */
-export function whyNot(): string | undefined {
-  try {
-    sharedLibrary();
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
+    throw new BrownianError("engine-missing", `llama.cpp cannot be held by its C API: ${(error as Error).message}.`, {
+      cause: error,
+    });
   }
 }
 
 export const llamaC: EngineKind = {
+  choosesRepacking: true,
+
+  whyNot() {
+    try {
+      sharedLibrary();
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  },
+
   async describe() {
     const { name } = sharedLibrary();
     return { name: "llama.cpp (C API)", llamaCpp: name, build: "prebuilt", cores: availableParallelism() };
@@ -61,26 +73,21 @@ export const llamaC: EngineKind = {
         progressData: placeOf(release.model, "progress_callback_user_data"),
       };
       model = await addon.load(paths, path, parameters(release.model, values), places, flag);
-      const context = await newContext(model, release.context, contextSizeOf(model, name, options), options);
-      return new Loaded(name, model, context.context, context.flag);
+      const contextSize = contextSizeOf(model.facts().trainedContext, name, options.contextSize);
+      const { context, flag: abort } = await newContext(model, release.context, contextSize, options);
+      return new Loaded(name, model, context, abort, contextSize);
     } catch (error) {
       model?.free();
       if (error instanceof BrownianError) throw error;
       signal?.throwIfAborted();
-      const why = (error as Error).message.trim().split("\n")[0];
+      const lines = (error as Error).message.trim().split("\n");
+      const why = lines.find((line) => line.includes("error loading model")) ?? lines[0];
       throw new BrownianError("engine-failed", `The engine (llama.cpp) does not load ${name}: ${why}`, { cause: error });
     } finally {
       signal?.removeEventListener("abort", raise);
     }
   },
 };
-
-function contextSizeOf(model: AddonModel, name: string, { contextSize }: EngineOptions): number {
-  const { trainedContext: trained } = model.facts();
-  if (contextSize === undefined) return Math.min(trained, DEFAULT_CONTEXT);
-  if (contextSize <= trained) return contextSize;
-  throw new BrownianError("usage", `contextSize is ${contextSize}, but ${name} was trained on ${trained} tokens of context.`);
-}
 
 async function newContext(model: AddonModel, layout: Library["release"]["context"], length: number, { threads }: EngineOptions) {
   const count = threads ?? engineThreads(availableParallelism());
@@ -101,10 +108,11 @@ async function newContext(model: AddonModel, layout: Library["release"]["context
 }
 
 class Loaded implements Engine {
-  readonly contextSize: number;
   readonly vocabulary: number;
   readonly beginning: number | null;
   private readonly bos: number;
+  /** Tokens that are computed at once. */
+  private readonly batch: number;
   /** Tokens of the sequence. */
   private past = 0;
   private logitsAfter: Float32Array | undefined;
@@ -114,9 +122,10 @@ class Loaded implements Engine {
     private readonly model: AddonModel,
     private readonly context: AddonContext,
     private readonly flag: Flag,
+    readonly contextSize: number,
   ) {
     const { bos, beginsWithBos, vocabulary } = model.facts();
-    this.contextSize = context.facts().length;
+    this.batch = context.facts().batch;
     this.vocabulary = vocabulary;
     this.bos = bos;
     this.beginning = beginsWithBos && bos >= 0 ? bos : null;
@@ -232,7 +241,10 @@ class Loaded implements Engine {
   private samplersOf({ temperature, topK, topP, minP, seed }: Sampling): SamplerEntry[] {
     if (temperature <= 0) return [["greedy"]];
     const { vocabulary } = this;
-    const list: SamplerEntry[] = [["topK", topK <= 0 ? vocabulary : Math.min(topK, vocabulary)], ["topP", topP]];
+    const list: SamplerEntry[] = [
+      ["topK", topK <= 0 ? vocabulary : Math.min(topK, vocabulary)],
+      ["topP", topP],
+    ];
     if (minP > 0) list.push(["minP", minP]);
     list.push(["temperature", temperature], ["dist", seed]);
     return list;
@@ -252,8 +264,8 @@ class Loaded implements Engine {
 
   /** Tokens after those that there are, as many at a time as a batch holds. They count as read when the next is asked for. */
   private *batches(tokens: readonly number[], output: (i: number) => boolean): Generator<Batch> {
-    for (let from = 0; from < tokens.length; from += BATCH) {
-      const some = tokens.slice(from, from + BATCH);
+    for (let from = 0; from < tokens.length; from += this.batch) {
+      const some = tokens.slice(from, from + this.batch);
       const { past } = this;
       this.past += some.length;
       yield {

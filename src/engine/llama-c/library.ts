@@ -35,7 +35,8 @@ const NAMES: Readonly<Record<string, { readonly llama: RegExp; readonly ggml: Re
 export function installedLibrary(): Library {
   const folders = FOLDERS[`${process.platform}-${process.arch}`] ?? [];
   const names = NAMES[process.platform];
-  if (names === undefined || folders.length === 0) throw new Error(`the engine has no libraries for ${process.platform}-${process.arch}`);
+  if (names === undefined || folders.length === 0)
+    throw new Error(`the engine has no libraries for ${process.platform}-${process.arch}`);
   for (const nodeModules of packageFolders()) {
     for (const folder of folders) {
       const bins = join(nodeModules, "@node-llama-cpp", folder, "bins", folder);
@@ -75,20 +76,27 @@ function filesOf(folder: string): readonly string[] {
  * @param releases the known ones; tests give others
  * @throws Error where the release is not known, or the library is not what the table says
  */
-export function checkedLibrary(paths: LibraryPaths, name: string, releases: Readonly<Record<string, Release>> = RELEASES): Library {
+export function checkedLibrary(
+  paths: LibraryPaths,
+  name: string,
+  releases: Readonly<Record<string, Release>> = RELEASES,
+): Library {
   const release = Object.hasOwn(releases, name) ? releases[name] : undefined;
-  if (release === undefined) throw new Error(`release ${name} of llama.cpp is not known here (known: ${Object.keys(releases).join(", ")})`);
+  if (release === undefined)
+    throw new Error(`release ${name} of llama.cpp is not known here (known: ${Object.keys(releases).join(", ")})`);
   const said = engineAddon().describe(paths);
   if (said.version !== release.version)
     throw new Error(`the library of release ${name} says that it is ${said.version}, not ${release.version}`);
-  for (const struct of ["model", "context"] as const) checkDefaults(said[struct], release[struct], `${name}'s ${struct} parameters`);
+  for (const struct of ["model", "context"] as const)
+    checkDefaults(said[struct], release[struct], `${name}'s ${struct} parameters`);
   return { paths, name, release };
 }
 
 function checkDefaults(bytes: Uint8Array, layout: Layout, what: string): void {
   for (const [field, [offset, length, expected]] of Object.entries(layout.fields)) {
     const found = Buffer.from(bytes.subarray(offset, offset + length)).toString("hex");
-    if (found !== expected) throw new Error(`${what} are laid out in another way than is known: ${field} is ${found}, not ${expected}`);
+    if (found !== expected)
+      throw new Error(`${what} are laid out in another way than is known: ${field} is ${found}, not ${expected}`);
   }
 }
 
@@ -96,7 +104,8 @@ function checkDefaults(bytes: Uint8Array, layout: Layout, what: string): void {
 export function parameters(layout: Layout, values: Readonly<Record<string, number | boolean>>): Uint8Array {
   const bytes = new Uint8Array(layout.size);
   const view = new DataView(bytes.buffer);
-  for (const [offset, length, value] of Object.values(layout.fields)) bytes.set(Buffer.from(value, "hex").subarray(0, length), offset);
+  for (const [offset, length, value] of Object.values(layout.fields))
+    bytes.set(Buffer.from(value, "hex").subarray(0, length), offset);
   for (const [name, value] of Object.entries(values)) {
     const field = layout.fields[name];
     if (field === undefined) throw new Error(`there is no field ${name}`);
