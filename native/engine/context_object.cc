@@ -1,3 +1,4 @@
+// Computing with a model, and reading what it expects.
 #include "context_object.h"
 
 #include <stdexcept>

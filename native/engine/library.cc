@@ -1,3 +1,4 @@
+// Opening the library and taking its functions.
 #include "library.h"
 
 #include <deque>
@@ -89,7 +90,7 @@ Library::Library(const Paths& paths) {
 #define BROWNIAN_TAKE(name, result, arguments) take(llama, "llama_" #name, name);
   BROWNIAN_ENGINE_FUNCTIONS(BROWNIAN_TAKE)
 #undef BROWNIAN_TAKE
-  log_set(log, nullptr);
+  listen();
   void (*load_all)(const char*) = nullptr;
   take(ggml != nullptr ? ggml : llama, "ggml_backend_load_all_from_path", load_all);
   load_all(paths.backends.c_str());
@@ -104,6 +105,8 @@ const Library& Library::Open(const Paths& paths) {
   if (!library) library.reset(new Library(paths));
   return *library;
 }
+
+void Library::listen() const { log_set(log, nullptr); }
 
 std::string Library::Complaints() {
   const std::lock_guard<std::mutex> lock(log_mutex);

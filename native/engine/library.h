@@ -139,6 +139,9 @@ struct Library {
   /// Throws std::runtime_error with what is missing. One a set of paths: asked for again, it is the same.
   static const Library& Open(const Paths& paths);
 
+  /// Takes down what is said from now on: whoever else has the library may have asked for that too.
+  void listen() const;
+
   /// What it has said since it was asked last, at level warning or above, a line each; the oldest are dropped where nobody asks.
   static std::string Complaints();
 

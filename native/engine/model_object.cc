@@ -1,3 +1,4 @@
+// Loading models, and what is asked of them.
 #include "model_object.h"
 
 #include <stdexcept>
@@ -214,6 +215,7 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   return Task::Start(
       info.Env(),
       [=, &library] {
+        library.listen();
         Library::Complaints();
         Model* const model = library.model_load_from_file(path.c_str(), parameters);
         if (model == nullptr) throw std::runtime_error(flag->load() ? "aborted" : Library::Complaints());

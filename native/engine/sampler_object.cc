@@ -1,3 +1,4 @@
+// Chains of llama.cpp's samplers by their names and arguments.
 #include "sampler_object.h"
 
 #include <string>
