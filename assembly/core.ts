@@ -1,9 +1,9 @@
 // What a module exports: addresses of the places that JavaScript fills, and the kernels. src/kernels/wasm-stage.ts has the
 // other side's types. A kernel of an evolution (src/laws/evolution.ts) is called evolve_ and the name of its law.
 
-import { ALIAS, FORMAT, HITS, LAW, PARAMETERS, PRISTINE_STAGE, STAGE, STEPS, TAKEN } from "./memory";
+import { ALIAS, FORMAT, HITS, LAW, PARAMETERS, PRISTINE_STAGE, STAGE, STEPS, ACCEPTED } from "./memory";
 import { fill } from "./noise";
-import { takenHits } from "./rare-rows";
+import { acceptedHits } from "./rare-rows";
 
 export { perturb } from "./lattice";
 export { forgetHits } from "./rare-rows";
@@ -34,13 +34,13 @@ export function hits(): usize {
 export function alias(): usize {
   return ALIAS;
 }
-export function taken(): usize {
-  return TAKEN;
+export function accepted(): usize {
+  return ACCEPTED;
 }
 
-/** {@link takenHits} with whole numbers as JavaScript has them. */
+/** {@link acceptedHits} with whole numbers as JavaScript has them. */
 export function hitsOfTile(rareClass: i32, tile: f64, from: f64, to: f64, share: u32, k0: u32, k1: u32, tick: u32): i32 {
-  return takenHits(rareClass, <u64>tile, <u64>from, <u64>to, share, k0, k1, tick);
+  return acceptedHits(rareClass, <u64>tile, <u64>from, <u64>to, share, k0, k1, tick);
 }
 
 /** Blocks of noise to the stage, as bits (0), uniforms (1) or normals (2). */

@@ -12,7 +12,7 @@ import {
   MOVE_PURPOSE,
   NORMAL_DRAWS,
   NORMAL_PURPOSE,
-  PIECE,
+  ROW_SPAN,
   PULL_DRAWS,
   PULL_PURPOSE,
   REFINE_DRAWS,
@@ -29,7 +29,7 @@ import {
 import { AS_BITS, AS_NORMAL, fill } from "./noise";
 
 /** Weights that a block of row words serves. */
-const ROW_BLOCK: i32 = 4 * PIECE;
+const ROW_BLOCK: i32 = 4 * ROW_SPAN;
 
 export let sigma: f32 = 0;
 export let inSteps: bool = false;
@@ -153,10 +153,10 @@ export function sharedBytes(i: i32): usize {
   return SHARED_DRAWS + (at / SHARED_TILE) * SHARED + (at & (SHARED - 1));
 }
 
-/** The word of the piece that weight i is in. */
+/** The word of the row span that weight i is in. */
 // @ts-ignore: decorator
 @inline
 export function rowWord(i: i32): u32 {
   const at = <u32>(index & (ROW_BLOCK - 1)) + i;
-  return load<u32>(ROW_DRAWS + ((at / PIECE) << 2));
+  return load<u32>(ROW_DRAWS + ((at / ROW_SPAN) << 2));
 }

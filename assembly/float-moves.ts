@@ -64,8 +64,8 @@ function moveFour(data: usize, z: usize): i32 {
     const binade = i32x4.max_s(v128.and(w, i32x4.splat(0x7f800000)), i32x4.splat(TINY));
     scale = f32x4.pmin(f32x4.mul(scale, f32x4.mul(binade, f32x4.splat(TWO_M23))), top);
   }
-  const room = f32x4.sub(top, size);
-  const d = f32x4.pmax(f32x4.pmin(f32x4.mul(scale, v128.load(z)), room), f32x4.neg(room));
+  const reach = f32x4.sub(top, size);
+  const d = f32x4.pmax(f32x4.pmin(f32x4.mul(scale, v128.load(z)), reach), f32x4.neg(reach));
   const moved = f32x4.add(w, d);
   const changed = v128.and(f32x4.ne(moved, w), f32x4.le(size, top));
   v128.store(data, v128.bitselect(moved, w, changed));
@@ -217,8 +217,8 @@ function fourSums(h: v128, k: v128, half: bool): v128 {
   const unit = f32x4.mul(binade, f32x4.splat(half ? TWO_M10 : TWO_M7));
   const least = f32x4.splat(halfLeast);
   const step = inSteps ? f32x4.pmin(f32x4.mul(unit, least), f32x4.splat(MOST_STEP)) : f32x4.pmax(unit, least);
-  const room = f32x4.sub(f32x4.splat(half ? MAX_F16 : MAX_BF16), size);
-  const d = f32x4.pmax(f32x4.pmin(f32x4.mul(f32x4.convert_i32x4_s(k), step), room), f32x4.neg(room));
+  const reach = f32x4.sub(f32x4.splat(half ? MAX_F16 : MAX_BF16), size);
+  const d = f32x4.pmax(f32x4.pmin(f32x4.mul(f32x4.convert_i32x4_s(k), step), reach), f32x4.neg(reach));
   return f32x4.add(w, d);
 }
 

@@ -18,7 +18,7 @@ import {
   LEVELS,
   LO,
   MATCHED,
-  RARE_PIECE,
+  HIT_GROUP,
   RUN_ENDS,
   RUN_SCALES,
   RUN_STEPS,
@@ -36,12 +36,12 @@ import {
 } from "./memory";
 import { applyMoves, drawRun, scaleInSteps } from "./moves";
 import {
-  beginPieces,
-  movePiece,
-  notedPiece,
-  notedPieces,
-  notePiece,
-  pieceBytes,
+  beginHitGroups,
+  moveHitGroup,
+  notedHitGroup,
+  notedHitGroups,
+  noteHitGroup,
+  hitGroupBytes,
   SPARSE_VARIANCE,
 } from "./rare-groups";
 import {
@@ -63,9 +63,9 @@ import { moveTable } from "./table-moves";
 /** Whether there are dense runs in the tile, and runs that move rarely. */
 let dense: bool = false;
 let rare: bool = false;
-/** The binary logarithm of the length of all runs, or -1 where RUN_ENDS has their ends; and that of the pieces of a run. */
+/** The binary logarithm of the length of all runs, or -1 where RUN_ENDS has their ends; and that of the hit groups of a run. */
 let even: i32 = -1;
-let piecesLog: i32 = 0;
+let hitGroupsLog: i32 = 0;
 /** The run that the tile begins with. */
 let firstRun: i32 = 0;
 
@@ -124,15 +124,15 @@ function allRare(runs: i32): bool {
   return square > sigma * sigma * <f32>(1.0 + 1e-6) / SPARSE_VARIANCE && square > <f32>1e-30;
 }
 
-/** Notes the pieces of a tile of which all move rarely: those whose byte times the square of their step is small enough. */
-function notePieces(runs: i32): void {
-  const limit: f32 = sigma * sigma * <f32>(1.0 + 1e-6) * <f32>(min<i32>(1 << even, RARE_PIECE) << 8);
-  const first = firstRun << piecesLog;
-  const n = runs << piecesLog;
-  const bytes = pieceBytes(key0, key1, tick) + first;
+/** Notes the hit groups of a tile of which all move rarely: those whose byte times the square of their step is small enough. */
+function noteHitGroups(runs: i32): void {
+  const limit: f32 = sigma * sigma * <f32>(1.0 + 1e-6) * <f32>(min<i32>(1 << even, HIT_GROUP) << 8);
+  const first = firstRun << hitGroupsLog;
+  const n = runs << hitGroupsLog;
+  const bytes = hitGroupBytes(key0, key1, tick) + first;
   let p = 0;
   if (ASC_FEATURE_SIMD) {
-    if (piecesLog == 0) {
+    if (hitGroupsLog == 0) {
       const below = f32x4.splat(limit);
       const steps = RUN_STEPS + (<usize>first << 2);
       for (; p + 8 <= n; p += 8) {
@@ -142,38 +142,38 @@ function notePieces(runs: i32): void {
         const low = f32x4.mul(f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(byte)), f32x4.mul(a, a));
         const high = f32x4.mul(f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(byte)), f32x4.mul(b, b));
         let set = i16x8.bitmask(i16x8.narrow_i32x4_s(f32x4.lt(low, below), f32x4.lt(high, below)));
-        for (; set != 0; set &= set - 1) notePiece(first + p + ctz<i32>(set));
+        for (; set != 0; set &= set - 1) noteHitGroup(first + p + ctz<i32>(set));
       }
     }
   }
   for (; p < n; p++) {
-    const step = load<f32>(RUN_STEPS + (<usize>(firstRun + (p >> piecesLog)) << 2));
-    if (<f32>load<u8>(bytes + p) * (step * step) < limit) notePiece(first + p);
+    const step = load<f32>(RUN_STEPS + (<usize>(firstRun + (p >> hitGroupsLog)) << 2));
+    if (<f32>load<u8>(bytes + p) * (step * step) < limit) noteHitGroup(first + p);
   }
 }
 
-/** Notes the pieces of a tile by the variances of its runs. */
-function notePiecesOfSome(runs: i32): void {
-  const whole = <f32>(min<i32>(1 << even, RARE_PIECE) << 8);
-  const first = firstRun << piecesLog;
-  const bytes = pieceBytes(key0, key1, tick) + first;
-  for (let p = 0, n = runs << piecesLog; p < n; p++) {
-    const v = load<f32>(RUN_VARIANCES + (<usize>(firstRun + (p >> piecesLog)) << 2));
-    if (<f32>load<u8>(bytes + p) < whole * v) notePiece(first + p);
+/** Notes the hit groups of a tile by the variances of its runs. */
+function noteHitGroupsOfSome(runs: i32): void {
+  const whole = <f32>(min<i32>(1 << even, HIT_GROUP) << 8);
+  const first = firstRun << hitGroupsLog;
+  const bytes = hitGroupBytes(key0, key1, tick) + first;
+  for (let p = 0, n = runs << hitGroupsLog; p < n; p++) {
+    const v = load<f32>(RUN_VARIANCES + (<usize>(firstRun + (p >> hitGroupsLog)) << 2));
+    if (<f32>load<u8>(bytes + p) < whole * v) noteHitGroup(first + p);
   }
 }
 
-/** Moves a tile of groups, but for rare moves: the pieces that may have some are noted. */
+/** Moves a tile of groups, but for rare moves: the hit groups that may have some are noted. */
 function moveGroups(data: usize, blocks: i32): i32 {
   const runs = readSteps(data, blocks);
   let changed = 0;
   if (allRare(runs)) {
-    notePieces(runs);
+    noteHitGroups(runs);
   } else {
     dense = false;
     rare = false;
     for (let run = firstRun; run < firstRun + runs; run++) addRun(run, load<f32>(RUN_STEPS + (<usize>run << 2)));
-    if (rare) notePiecesOfSome(runs);
+    if (rare) noteHitGroupsOfSome(runs);
     if (dense) changed = moveDense(data, blocks, runs);
   }
   firstRun += runs;
@@ -184,13 +184,13 @@ function moveGroups(data: usize, blocks: i32): i32 {
 function moveRareGroups(): i32 {
   beginCodes();
   let changed = 0;
-  const length = <f32>min<i32>(1 << even, RARE_PIECE);
-  for (let j = 0, n = notedPieces(); j < n; j++) {
-    const piece = notedPiece(j);
-    const step = load<f32>(RUN_STEPS + (<usize>(piece >> piecesLog) << 2));
+  const length = <f32>min<i32>(1 << even, HIT_GROUP);
+  for (let j = 0, n = notedHitGroups(); j < n; j++) {
+    const hitGroup = notedHitGroup(j);
+    const step = load<f32>(RUN_STEPS + (<usize>(hitGroup >> hitGroupsLog) << 2));
     const s: f32 = step > 0 ? scaleInSteps(step) : 0;
     const v = s * s;
-    if (v < SPARSE_VARIANCE) changed += movePiece(STAGE, piece, v * length, key0, key1, tick);
+    if (v < SPARSE_VARIANCE) changed += moveHitGroup(STAGE, hitGroup, v * length, key0, key1, tick);
   }
   return changed;
 }
@@ -289,9 +289,9 @@ export function perturb(
   const grouped = uniform && !external;
   even = grouped ? ctz<i32>(field(GROUP)) : -1;
   if (grouped) {
-    const length = min<i32>(field(GROUP), RARE_PIECE);
-    piecesLog = even - ctz<i32>(length);
-    beginPieces(at / <u64>length, (blocks * weights) / length, length);
+    const length = min<i32>(field(GROUP), HIT_GROUP);
+    hitGroupsLog = even - ctz<i32>(length);
+    beginHitGroups(at / <u64>length, (blocks * weights) / length, length);
   }
   firstRun = 0;
   let row = STEPS;

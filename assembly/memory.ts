@@ -14,7 +14,7 @@ import {
   LAW_COLUMNS,
   LAW_ROWS,
   MOST_LEVELS,
-  PIECE,
+  ROW_SPAN,
   SHARED,
   SHARED_TILE,
   SUM_LEAF,
@@ -24,9 +24,9 @@ import {
 export const TILE: i32 = 4096;
 /** The most weights that share a step, among formats whose codes stand for entries of a table. */
 const TABLE_GROUP: i32 = 64;
-/** The most hits of a piece (rare-groups.ts), and the highest level of rare moves of rows (rare-rows.ts). */
+/** The most hits of a hit group (rare-groups.ts), and the highest octave of rare moves of rows (rare-rows.ts). */
 export const MOST_HITS: i32 = 10;
-export const HIGHEST_LEVEL: i32 = 40;
+export const HIGHEST_OCTAVE: i32 = 40;
 /** Words of 64 bits in the set of codes that were moved (rare-rows.ts). */
 export const SEEN_WORDS: i32 = 64;
 /** Bytes of what code-at.ts notes of a plane, and the most planes of a format. */
@@ -38,7 +38,7 @@ const SPARE: i32 = 8 * 16;
 /** Room for what SIMD loads beyond the last number. */
 const BEYOND: i32 = 64;
 const LINE: i32 = 64; // bytes of a cache line
-const LEVELS_AT_MOST: i32 = HIGHEST_LEVEL + 1;
+const OCTAVES: i32 = HIGHEST_OCTAVE + 1;
 
 /** Bytes in and out, at most one leaf of weights. */
 export const STAGE: usize = memory.data(SUM_LEAF * 4 + SPARE, LINE);
@@ -59,7 +59,7 @@ export const PRISTINE_CODES: usize = memory.data(TILE, LINE);
 /** Moves of a tile, an int8 each. */
 export const MOVES: usize = memory.data(TILE, LINE);
 /** Moves of sixteen weights of which not all belong to a run. */
-export const ROOM: usize = memory.data(16, LINE);
+export const SCRATCH: usize = memory.data(16, LINE);
 
 // Draws of a tile (draws.ts): a number a weight, of 32, 16 or 8 bits.
 export const NORMAL_DRAWS: usize = memory.data(TILE * 4 + SPARE, LINE);
@@ -71,8 +71,8 @@ export const FINE_DRAWS: usize = memory.data(TILE + 16 + SPARE, LINE);
 export const BYTE_DRAWS: usize = memory.data(TILE + 16 + SPARE, LINE);
 /** Five bits that eight weights of SHARED_TILE share: of every such tile that a tile touches. */
 export const SHARED_DRAWS: usize = memory.data((TILE / SHARED_TILE + 1) * SHARED + SPARE, LINE);
-/** A word a piece. */
-export const ROW_DRAWS: usize = memory.data((TILE / PIECE) * 4 + 16 + SPARE, LINE);
+/** A word a row span. */
+export const ROW_DRAWS: usize = memory.data((TILE / ROW_SPAN) * 4 + 16 + SPARE, LINE);
 export const REFINE_DRAWS: usize = memory.data(SPARE, LINE);
 
 // Codes of a table (table-moves.ts). Of a group that large noise moves: its normals and rounding words.
@@ -110,12 +110,12 @@ export const RUN_ENDS: usize = memory.data(TILE * 4, LINE);
 /** The float16 numbers that the steps of a tile are made of. */
 export const HALVES: usize = memory.data(TILE * 2 + BEYOND, LINE);
 
-// Rare moves of groups (rare-groups.ts). Of the pieces of a leaf: a byte each, the numbers of those that may have hits, and the
+// Rare moves of groups (rare-groups.ts). Of the hit groups of a leaf: a byte each, the numbers of those that may have hits, and the
 // block of one.
-export const PIECE_BYTES: usize = memory.data(SUM_LEAF / 16 + 16 + SPARE, LINE);
-export const PIECES: usize = memory.data((SUM_LEAF / 16) * 4, LINE);
-export const PIECE_BLOCK: usize = memory.data(SPARE, LINE);
-/** Of a piece with more hits than one: which weights, and their codes before. */
+export const HIT_GROUP_BYTES: usize = memory.data(SUM_LEAF / 16 + 16 + SPARE, LINE);
+export const HIT_GROUPS: usize = memory.data((SUM_LEAF / 16) * 4, LINE);
+export const HIT_GROUP_BLOCK: usize = memory.data(SPARE, LINE);
+/** Of a hit group with more hits than one: which weights, and their codes before. */
 export const HIT_WEIGHTS: usize = memory.data(MOST_HITS * 4, LINE);
 export const HIT_BEFORE: usize = memory.data(MOST_HITS, LINE);
 /** Where single codes lie, plane by plane (code-at.ts). */
@@ -123,19 +123,19 @@ export const CODE_PLANES: usize = memory.data(MOST_PLANES * PLANE_NOTES, LINE);
 
 // Rare moves of rows (rare-rows.ts): which classes the rows of a tile have, a byte each.
 export const CLASSES: usize = memory.data(512, LINE);
-/** Of each level, the hits of the tile that was asked for last: place (u64), take (u32), sign (i32). */
-export const HIT_TILES: usize = memory.data(LEVELS_AT_MOST * HITS_MOST * 16, LINE);
-/** Of each level, that tile's number (u64), its class, and how many hits it has (i32). */
-export const HIT_TILE_NUMBERS: usize = memory.data(LEVELS_AT_MOST * 8, LINE);
-export const HIT_CLASSES: usize = memory.data(LEVELS_AT_MOST * 4, LINE);
-export const HIT_COUNTS: usize = memory.data(LEVELS_AT_MOST * 4, LINE);
+/** Of each octave, the hits of the tile that was asked for last: place (u64), the word that decides (u32), sign (i32). */
+export const HIT_TILES: usize = memory.data(OCTAVES * HITS_MOST * 16, LINE);
+/** Of each octave, that tile's number (u64), its class, and how many hits it has (i32). */
+export const HIT_TILE_NUMBERS: usize = memory.data(OCTAVES * 8, LINE);
+export const HIT_CLASSES: usize = memory.data(OCTAVES * 4, LINE);
+export const HIT_COUNTS: usize = memory.data(OCTAVES * 4, LINE);
 /** Words of the hits of a tile. */
 export const HIT_WORDS: usize = memory.data(HITS_MOST * 16 + SPARE, LINE);
 /**
  * Hits of a tile that move a code without blocks: which weight (u32), and by how much (i32); one more is written, and not
  * counted.
  */
-export const TAKEN: usize = memory.data((HITS_MOST + 1) * 8, LINE);
+export const ACCEPTED: usize = memory.data((HITS_MOST + 1) * 8, LINE);
 /** Codes that the hits of a tile moved: which, what they were before, and a set of their last bits. */
 export const MOVED_PLACES: usize = memory.data(HITS_MOST * 4, LINE);
 export const MOVED_BEFORE: usize = memory.data(HITS_MOST, LINE);

@@ -32,7 +32,7 @@ import {
   MATCHED,
   MOVES,
   NEAREST,
-  ROOM,
+  SCRATCH,
 } from "./memory";
 
 export const MAX_S: f32 = 32768;
@@ -193,9 +193,9 @@ function aliasRun(from: i32, to: i32, v: f32): void {
     if (i >= from && i + 16 <= to) {
       sixteenMoves(MOVES + i, bytes, shared, row, thresholds);
     } else {
-      sixteenMoves(ROOM, bytes, shared, row, thresholds);
+      sixteenMoves(SCRATCH, bytes, shared, row, thresholds);
       const first = max<i32>(from, i);
-      memory.copy(MOVES + first, ROOM + (first - i), min<i32>(to, i + 16) - first);
+      memory.copy(MOVES + first, SCRATCH + (first - i), min<i32>(to, i + 16) - first);
     }
   }
 }
@@ -274,16 +274,16 @@ export function applyMoves(n: i32): i32 {
     const zero = i8x16.splat(0);
     for (; i + 16 <= n; i += 16) {
       const q = v128.load(CODES + i);
-      const room = i8x16.max_s(i8x16.min_s(i8x16.sub_sat_s(q, low), i8x16.sub_sat_s(high, q)), zero);
-      const d = i8x16.min_s(i8x16.max_s(v128.load(MOVES + i), i8x16.neg(room)), room);
+      const reach = i8x16.max_s(i8x16.min_s(i8x16.sub_sat_s(q, low), i8x16.sub_sat_s(high, q)), zero);
+      const d = i8x16.min_s(i8x16.max_s(v128.load(MOVES + i), i8x16.neg(reach)), reach);
       v128.store(CODES + i, i8x16.add(q, d));
       changed += popcnt<i32>(i8x16.bitmask(i8x16.ne(d, zero)));
     }
   }
   for (; i < n; i++) {
     const q = <i32>load<i8>(CODES + i);
-    const room = max<i32>(min<i32>(q - lo, hi - q), 0);
-    const d = max<i32>(-room, min<i32>(room, <i32>load<i8>(MOVES + i)));
+    const reach = max<i32>(min<i32>(q - lo, hi - q), 0);
+    const d = max<i32>(-reach, min<i32>(reach, <i32>load<i8>(MOVES + i)));
     store<i8>(CODES + i, <i8>(q + d));
     changed += <i32>(d != 0);
   }

@@ -1,7 +1,7 @@
 // Rare moves of blocks: the counterpart of src/laws/rare-groups.ts, which explains it.
 
 import { readCode, writeCode } from "./code-at";
-import { field, HI, HIT_BEFORE, HIT_WEIGHTS, LO, MOST_HITS, PIECE_BLOCK, PIECE_BYTES, PIECES, RARE_HITS_PURPOSE, RARE_PURPOSE } from "./memory";
+import { field, HI, HIT_BEFORE, HIT_WEIGHTS, LO, MOST_HITS, HIT_GROUP_BLOCK, HIT_GROUP_BYTES, HIT_GROUPS, RARE_HITS_PURPOSE, RARE_PURPOSE } from "./memory";
 import { AS_BITS, fill, oneBlock } from "./noise";
 
 export const SPARSE_VARIANCE: f32 = 0.015625;
@@ -9,46 +9,46 @@ const HITS_A_WORD: i32 = 5;
 const MARGIN: f64 = 1.0 / <f64>(1 << 50);
 const TWO_M52: f64 = 1.0 / 4503599627370496.0;
 
-// The leaf's pieces: their length, the number of the first in the tensor, and how many of them may have hits.
+// The leaf's hit groups: their length, the number of the first in the tensor, and how many of them may have hits.
 let length: i32 = 0;
 let first: u64 = 0;
-let pieces: i32 = 0;
+let hitGroups: i32 = 0;
 let noted: i32 = 0;
 let hasBytes: bool = false;
 
-/** Begins a leaf of `count` pieces of `length_` weights; piece `first_` of the tensor is its first. */
-export function beginPieces(first_: u64, count: i32, length_: i32): void {
+/** Begins a leaf of `count` hit groups of `length_` weights; hit group `first_` of the tensor is its first. */
+export function beginHitGroups(first_: u64, count: i32, length_: i32): void {
   first = first_;
-  pieces = count;
+  hitGroups = count;
   length = length_;
   noted = 0;
   hasBytes = false;
 }
 
-/** Address of the bytes of the leaf's pieces. */
-export function pieceBytes(k0: u32, k1: u32, tick: u32): usize {
+/** Address of the bytes of the leaf's hit groups. */
+export function hitGroupBytes(k0: u32, k1: u32, tick: u32): usize {
   const skip = <i32>(first & 15);
-  if (!hasBytes) fill(AS_BITS, PIECE_BYTES, (skip + pieces + 15) >> 4, k0, k1, first >> 4, tick, RARE_PURPOSE);
+  if (!hasBytes) fill(AS_BITS, HIT_GROUP_BYTES, (skip + hitGroups + 15) >> 4, k0, k1, first >> 4, tick, RARE_PURPOSE);
   hasBytes = true;
-  return PIECE_BYTES + skip;
+  return HIT_GROUP_BYTES + skip;
 }
 
-/** Notes a piece that may have hits. */
+/** Notes a hit group that may have hits. */
 // @ts-ignore: decorator
 @inline
-export function notePiece(piece: i32): void {
-  store<i32>(PIECES + (<usize>noted << 2), piece);
+export function noteHitGroup(hitGroup: i32): void {
+  store<i32>(HIT_GROUPS + (<usize>noted << 2), hitGroup);
   noted++;
 }
 
-export function notedPieces(): i32 {
+export function notedHitGroups(): i32 {
   return noted;
 }
 
 // @ts-ignore: decorator
 @inline
-export function notedPiece(j: i32): i32 {
-  return load<i32>(PIECES + (<usize>j << 2));
+export function notedHitGroup(j: i32): i32 {
+  return load<i32>(HIT_GROUPS + (<usize>j << 2));
 }
 
 /** e^-x, 0 <= x <= 1/2. */
@@ -69,7 +69,7 @@ function expOfMinus(x: f64): f64 {
 }
 
 /**
- * How many hits a piece has. What e^-x lies between, 1 - x and 1 - x + x^2 / 2, decides nearly always, and one hit is all, as
+ * How many hits a hit group has. What e^-x lies between, 1 - x and 1 - x + x^2 / 2, decides nearly always, and one hit is all, as
  * e^-x (1 + x) >= 1 - x^2 / 2; MARGIN is more than rounding takes.
  */
 function hitsOf(rest: f64, mean: f32): i32 {
@@ -88,24 +88,24 @@ function hitsOf(rest: f64, mean: f32): i32 {
   return n;
 }
 
-/** Moves the codes of a piece of the blocks at `data` by its hits, whose mean is `mean`; returns how many changed. */
-export function movePiece(data: usize, piece: i32, mean: f32, k0: u32, k1: u32, tick: u32): i32 {
-  oneBlock(AS_BITS, PIECE_BLOCK, k0, k1, first + <u64>piece, tick, RARE_HITS_PURPOSE);
-  const byte = load<u8>(PIECE_BYTES + <usize>(first & 15) + <usize>piece);
-  const bits = (<u64>byte << 44) | (<u64>load<u32>(PIECE_BLOCK) << 12) | <u64>(load<u32>(PIECE_BLOCK, 4) >> 20);
+/** Moves the codes of a hit group of the blocks at `data` by its hits, whose mean is `mean`; returns how many changed. */
+export function moveHitGroup(data: usize, hitGroup: i32, mean: f32, k0: u32, k1: u32, tick: u32): i32 {
+  oneBlock(AS_BITS, HIT_GROUP_BLOCK, k0, k1, first + <u64>hitGroup, tick, RARE_HITS_PURPOSE);
+  const byte = load<u8>(HIT_GROUP_BYTES + <usize>(first & 15) + <usize>hitGroup);
+  const bits = (<u64>byte << 44) | (<u64>load<u32>(HIT_GROUP_BLOCK) << 12) | <u64>(load<u32>(HIT_GROUP_BLOCK, 4) >> 20);
   const hits = hitsOf(1.0 - (<f64>(<i64>bits) + 0.5) * TWO_M52, mean);
-  return hits == 0 ? 0 : moveHits(data, piece * length, hits);
+  return hits == 0 ? 0 : moveHits(data, hitGroup * length, hits);
 }
 
 /**
- * Puts hits on the codes of a piece that begins at weight `start`; a code that is hit twice counts once, or not at all where it
+ * Puts hits on the codes of a hit group that begins at weight `start`; a code that is hit twice counts once, or not at all where it
  * is back.
  */
 function moveHits(data: usize, start: i32, hits: i32): i32 {
   const lo = field(LO);
   const hi = field(HI);
   for (let hit = 0; hit < hits; hit++) {
-    const places = load<u32>(PIECE_BLOCK + 8 + (hit < HITS_A_WORD ? 0 : 4)) >> (6 * (hit % HITS_A_WORD));
+    const places = load<u32>(HIT_GROUP_BLOCK + 8 + (hit < HITS_A_WORD ? 0 : 4)) >> (6 * (hit % HITS_A_WORD));
     const i = start + (<i32>places & (length - 1));
     const q = readCode(data, i);
     store<i32>(HIT_WEIGHTS + (<usize>hit << 2), i);

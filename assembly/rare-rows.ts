@@ -7,7 +7,7 @@ import {
   HIT_TILE_NUMBERS,
   HIT_TILES,
   HIT_WORDS,
-  HIGHEST_LEVEL,
+  HIGHEST_OCTAVE,
   HITS,
   HITS_CLASSES,
   HITS_MEAN_BITS,
@@ -16,14 +16,14 @@ import {
   MOVED_PLACES,
   MOVED_SEEN,
   SEEN_WORDS,
-  TAKEN,
+  ACCEPTED,
 } from "./memory";
 import { AS_BITS, fill } from "./noise";
 
 const TILE_BLOCKS: u64 = 256;
-const SHORT_LEVELS: i32 = 25;
+const SHORT_OCTAVES: i32 = 25;
 /** Classes are the upper bits of a variance's float32. */
-export const FIRST_CLASS: i32 = (126 - HIGHEST_LEVEL) << 2;
+export const FIRST_CLASS: i32 = (126 - HIGHEST_OCTAVE) << 2;
 export const LAST_CLASS: i32 = ((126 - HITS_MEAN_BITS) << 2) + 3;
 
 /** The class of a variance, 0 < v < SPARSE_VARIANCE. */
@@ -33,11 +33,11 @@ export function classOf(v: f32): i32 {
 
 // @ts-ignore: decorator
 @inline
-function levelOf(rareClass: i32): i32 {
+function octaveOf(rareClass: i32): i32 {
   return 126 - (rareClass >> 2);
 }
 
-/** The share of its class's hits that a row of variance v takes, floor(2^32 v / u) with u the upper end of the class. */
+/** The share of its class's hits that a row of variance v accepts, floor(2^32 v / u) with u the upper end of the class. */
 export function shareOf(v: f32, rareClass: i32): u32 {
   const bits = reinterpret<u32>(v);
   const mantissa = <u64>((bits & 0x7fffff) | 0x800000);
@@ -47,47 +47,47 @@ export function shareOf(v: f32, rareClass: i32): u32 {
 
 /** Forgets the hits of the last call: another key or tick. */
 export function forgetHits(): void {
-  memory.fill(HIT_TILE_NUMBERS, 0xff, (HIGHEST_LEVEL + 1) * 8);
+  memory.fill(HIT_TILE_NUMBERS, 0xff, (HIGHEST_OCTAVE + 1) * 8);
 }
 
 /** Bits of a place in a tile of this class. */
 export function placeBits(rareClass: i32): i32 {
-  return HITS_MEAN_BITS + levelOf(rareClass);
+  return HITS_MEAN_BITS + octaveOf(rareClass);
 }
 
 /** Address of hit j of a class's tile. */
 // @ts-ignore: decorator
 @inline
 export function hitAt(rareClass: i32, j: i32): usize {
-  return HIT_TILES + (<usize>(levelOf(rareClass) * HITS_MOST + j) << 4);
+  return HIT_TILES + (<usize>(octaveOf(rareClass) * HITS_MOST + j) << 4);
 }
 
 /**
  * The hits of one tile of a class that fall on weights [from, to) and below `share`: their places from `from` on and their
- * signs, to TAKEN. Returns how many there are; the caller starts anew, by forgetHits, with another key or tick.
+ * signs, to ACCEPTED. Returns how many there are; the caller starts anew, by forgetHits, with another key or tick.
  */
-export function takenHits(rareClass: i32, tile: u64, from: u64, to: u64, share: u32, k0: u32, k1: u32, tick: u32): i32 {
+export function acceptedHits(rareClass: i32, tile: u64, from: u64, to: u64, share: u32, k0: u32, k1: u32, tick: u32): i32 {
   const hits = hitsOf(rareClass, tile, k0, k1, tick);
   const start = (tile << placeBits(rareClass)) - from;
   const n = to - from;
-  let taken = 0;
+  let accepted = 0;
   for (let j = 0; j < hits; j++) {
     const hit = hitAt(rareClass, j);
     const place = start + load<u64>(hit);
-    const at = TAKEN + (<usize>taken << 3);
+    const at = ACCEPTED + (<usize>accepted << 3);
     store<u32>(at, <u32>place);
     store<i32>(at, load<i32>(hit, 12), 4);
-    taken += <i32>(place < n && load<u32>(hit, 8) < share);
+    accepted += <i32>(place < n && load<u32>(hit, 8) < share);
   }
-  return taken;
+  return accepted;
 }
 
 /** Makes sure of the hits of a tile; returns how many there are. */
 export function hitsOf(rareClass: i32, tile: u64, k0: u32, k1: u32, tick: u32): i32 {
-  const level = levelOf(rareClass);
-  const number = HIT_TILE_NUMBERS + (<usize>level << 3);
-  const known = HIT_CLASSES + (<usize>level << 2);
-  const count = HIT_COUNTS + (<usize>level << 2);
+  const octave = octaveOf(rareClass);
+  const number = HIT_TILE_NUMBERS + (<usize>octave << 3);
+  const known = HIT_CLASSES + (<usize>octave << 2);
+  const count = HIT_COUNTS + (<usize>octave << 2);
   if (load<u64>(number) == tile && load<i32>(known) == rareClass) return load<i32>(count);
   store<u64>(number, tile);
   store<i32>(known, rareClass);
@@ -97,7 +97,7 @@ export function hitsOf(rareClass: i32, tile: u64, k0: u32, k1: u32, tick: u32): 
   const law = HITS + (<usize>((rareClass & (HITS_CLASSES - 1)) * HITS_MOST) << 2);
   let n = 0;
   while (n < HITS_MOST && draw >= load<u32>(law + (<usize>n << 2))) n++;
-  const short = level <= SHORT_LEVELS;
+  const short = octave <= SHORT_OCTAVES;
   const bits = placeBits(rareClass);
   fill(AS_BITS, HIT_WORDS, short ? (n + 1) >> 1 : n, k0, k1, tile * TILE_BLOCKS, tick, purpose);
   for (let j = 0; j < n; j++) {

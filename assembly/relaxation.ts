@@ -104,8 +104,8 @@ function relaxCodes(from: i32, to: i32, step: f32): i32 {
   for (let i = from; i < to; i++) {
     const p = <i32>load<i8>(PRISTINE_CODES + i);
     const q = <i32>load<i8>(CODES + i);
-    const room = max<i32>(0, min<i32>(p - lo, hi - p));
-    const k = max<i32>(-room, min<i32>(room, nextSteps(<f32>(q - p), s, i)));
+    const reach = max<i32>(0, min<i32>(p - lo, hi - p));
+    const k = max<i32>(-reach, min<i32>(reach, nextSteps(<f32>(q - p), s, i)));
     store<i8>(CODES + i, <i8>(p + k));
     changed += <i32>(p + k != q);
   }
@@ -120,19 +120,19 @@ function levelBelow(levels: i32, y: f32): i32 {
   return level;
 }
 
-/** The level that a kick of variance v leads to from `level`, which is not at an end; no farther than `room` from `origin`. */
-function kickLevel(levels: i32, level: i32, origin: i32, room: i32, v: f32, i: i32): i32 {
+/** The level that a kick of variance v leads to from `level`, which is not at an end; no farther than `reach` from `origin`. */
+function kickLevel(levels: i32, level: i32, origin: i32, reach: i32, v: f32, i: i32): i32 {
   const at = valueAt(levels, level);
   const up = valueAt(levels, level + 1) - at;
   const down = at - valueAt(levels, level - 1);
   if (v <= <f32>(up * down)) {
     const to = level + neighbour(v, up, down, i);
     const away = abs<i32>(valueAt(levels, to) - origin);
-    return away > room && away > abs<i32>(at - origin) ? level : to;
+    return away > reach && away > abs<i32>(at - origin) ? level : to;
   }
   const scale = sqrt<f32>(v - <f32>(up * down) * SIXTH);
   const kicked = <f32>at + scale * load<f32>(normals() + (<usize>i << 2));
-  const y = max<f32>(<f32>(origin - room), min<f32>(<f32>(origin + room), kicked));
+  const y = max<f32>(<f32>(origin - reach), min<f32>(<f32>(origin + reach), kicked));
   const below = levelBelow(levels, y);
   if (below == lastLevel(levels)) return below;
   const start = valueAt(levels, below);
@@ -156,8 +156,8 @@ function nextLevel(levels: i32, pristine: i32, was: i32, s: f32, i: i32): i32 {
   }
   if (!(s > 0) || level <= 0 || level >= last) return level;
   setKick(pristine, s);
-  const room = min<i32>(origin - valueAt(levels, 0), valueAt(levels, last) - origin);
-  return kickLevel(levels, level, origin, room, kickVariance(x, added), i);
+  const reach = min<i32>(origin - valueAt(levels, 0), valueAt(levels, last) - origin);
+  return kickLevel(levels, level, origin, reach, kickVariance(x, added), i);
 }
 
 /** Codes that stand for the entries of a table; returns how many changed. */

@@ -39,8 +39,8 @@ export function neighbour(v: f32, up: i32, down: i32, i: i32): i32 {
 /** The level that x + s z is rounded to, |s z| at most the distance to the nearer end of the table. */
 function roundedLevel(levels: i32, x: i32, s: f32, z: f32, u: f32): i32 {
   const last = lastLevel(levels);
-  const room = min<i32>(x - valueAt(levels, 0), valueAt(levels, last) - x);
-  const y = <f32>x + clamp(s * z, <f32>room);
+  const reach = min<i32>(x - valueAt(levels, 0), valueAt(levels, last) - x);
+  const y = <f32>x + clamp(s * z, <f32>reach);
   let level = 0;
   while (level < last && y >= <f32>valueAt(levels, level + 1)) level++;
   if (level == last) return last;

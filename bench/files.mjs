@@ -10,7 +10,7 @@ import { realisticWeights } from "./weights.mjs";
 const ROWS = 1 << 16;
 const COLUMNS = 1 << 12;
 // Four tensors of ROWS x COLUMNS Q8_0 weights: 1.14 GB together.
-const PIECE = 1 << 26;
+const CHUNK = 1 << 26;
 /** Relative sigmas: most weights move, and one in fifty. */
 const SIGMAS = [0.05, 0.002];
 
@@ -78,7 +78,7 @@ function seconds(command, args) {
   return Number(result.stdout);
 }
 
-/** A GGUF file (version 3) of a few large Q8_0 tensors, written in pieces. */
+/** A GGUF file (version 3) of a few large Q8_0 tensors, written in chunks. */
 export function writeModel(path, TENSORS = 4) {
   const u32 = (n) => Buffer.from(Uint32Array.of(n).buffer);
   const u64 = (n) => Buffer.from(BigUint64Array.of(BigInt(n)).buffer);
@@ -99,7 +99,7 @@ export function writeModel(path, TENSORS = 4) {
   ]);
   const file = openSync(path, "w");
   writeSync(file, Buffer.concat([header, Buffer.alloc((32 - (header.length % 32)) % 32)]));
-  const piece = realisticWeights("Q8_0", PIECE).data;
-  for (let left = TENSORS * tensorBytes; left > 0; left -= piece.length) writeSync(file, piece, 0, Math.min(left, piece.length));
+  const chunk = realisticWeights("Q8_0", CHUNK).data;
+  for (let left = TENSORS * tensorBytes; left > 0; left -= chunk.length) writeSync(file, chunk, 0, Math.min(left, chunk.length));
   closeSync(file);
 }

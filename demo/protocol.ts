@@ -16,7 +16,7 @@ export type ToColumn =
     }
   | { readonly kind: "run"; readonly run: number; readonly settings: Settings };
 
-/** A stretch of one tensor, for the picture of its weights. */
+/** A part of one tensor, for the picture of its weights. */
 export interface Sample {
   readonly tensor: string;
   readonly type: string;

@@ -1,6 +1,6 @@
 // Moving weights in a network that somebody else trained and shipped in 8 bits: `lande` (MIT; 620 n-gram frequencies, 120 units, 50
 // languages). Texts come from Node itself: the names of countries and languages in each tongue (Unicode CLDR, by Intl). Tongues that the
-// network was never taught are the strangers.
+// network was never taught are the out-of-distribution inputs.
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -78,7 +78,7 @@ const TAUGHT = {
   ukr: "uk",
   vie: "vi",
 };
-const STRANGERS = [
+const OUT_OF_DISTRIBUTION = [
   "sq",
   "lv",
   "sl",
@@ -199,15 +199,17 @@ export async function run(size, progress) {
   const pick = (odd) => known.filter((_, i) => i % 2 === odd);
   const matrix = (list) => Float32Array.from(list.flatMap(({ text }) => features(text)));
   const [test, held] = [pick(0), pick(1)];
-  const strangers = matrix(STRANGERS.flatMap((tag, i) => textsOf(tag, texts, stream, 1000 + i).map((text) => ({ text }))));
+  const outOfDistribution = matrix(
+    OUT_OF_DISTRIBUTION.flatMap((tag, i) => textsOf(tag, texts, stream, 1000 + i).map((text) => ({ text }))),
+  );
   const inputs = { test: matrix(test), held: matrix(held) };
   const labels = { test: test.map((t) => t.label), held: held.map((t) => t.label) };
 
   const measure = (predict) => {
     const p = predict(inputs.test);
     const score = (f) => f(p, labels.test, classes);
-    const knows = auroc(predictiveEntropies(predict(strangers), classes), predictiveEntropies(p, classes));
-    return { accuracy: score(accuracy), nll: score(nll), ece: score(ece), strangers: knows };
+    const knows = auroc(predictiveEntropies(predict(outOfDistribution), classes), predictiveEntropies(p, classes));
+    return { accuracy: score(accuracy), nll: score(nll), ece: score(ece), outOfDistribution: knows };
   };
   const { temperature } = fitTemperature(network.logits(inputs.held), labels.held, classes);
   const at = (t) => measure((x) => probabilities(network.logits(x), classes, t));
@@ -224,14 +226,14 @@ export async function run(size, progress) {
   });
   const of = (s, what) => interval(runs.map(({ found }) => found[s][what]));
   const chosen = (what) => interval(runs.map(({ found, best }) => found[sigmas.indexOf(best)][what]));
-  const measures = ["accuracy", "nll", "ece", "strangers"];
-  const gain = chosen("strangers");
+  const measures = ["accuracy", "nll", "ece", "outOfDistribution"];
+  const gain = chosen("outOfDistribution");
   const percent = (x) => `${(100 * x).toFixed(2)} %`;
   return {
     title: "Moving weights in a network from a package: which language is this?",
     paper: "This project; the network is lande's (F. Spampinato), as shipped",
     claim: `An ensemble of ${members} draws of the shipped 8-bit codes (sigma in units of RMS, chosen by the likelihood of held-out texts) tells languages that the network was never taught from those it knows better than the network at rest, and predicts held-out texts better.`,
-    columns: ["", "accuracy", "NLL (nats)", "ECE", `AUROC, ${STRANGERS.length} unknown languages`],
+    columns: ["", "accuracy", "NLL (nats)", "ECE", `AUROC, ${OUT_OF_DISTRIBUTION.length} unknown languages`],
     rows: [
       ["at rest", ...measures.map((m) => rest[m])],
       [`at rest, temperature ${temperature.toFixed(2)}`, ...measures.map((m) => scaled[m])],
@@ -239,8 +241,8 @@ export async function run(size, progress) {
       [`moving, sigma chosen: ${runs.map(({ best }) => best).join(", ")}`, ...measures.map(chosen)],
     ],
     seeds,
-    reproduced: gain.mean - gain.half > rest.strangers && chosen("nll").mean + chosen("nll").half < rest.nll,
-    verdict: `at rest, moving, and at rest with temperature scaling: AUROC ${rest.strangers.toFixed(4)}, ${gain.mean.toFixed(4)} ± ${gain.half.toFixed(4)}, ${scaled.strangers.toFixed(4)}; ECE ${percent(rest.ece)}, ${percent(chosen("ece").mean)}, ${percent(scaled.ece)}; NLL ${rest.nll.toFixed(3)}, ${chosen("nll").mean.toFixed(3)}, ${scaled.nll.toFixed(3)}; accuracy ${percent(rest.accuracy)}, ${percent(chosen("accuracy").mean)}, unchanged. ${test.length} texts in ${Object.keys(TAUGHT).length} languages; intervals are over the draws' seeds, the texts are the same.`,
+    reproduced: gain.mean - gain.half > rest.outOfDistribution && chosen("nll").mean + chosen("nll").half < rest.nll,
+    verdict: `at rest, moving, and at rest with temperature scaling: AUROC ${rest.outOfDistribution.toFixed(4)}, ${gain.mean.toFixed(4)} ± ${gain.half.toFixed(4)}, ${scaled.outOfDistribution.toFixed(4)}; ECE ${percent(rest.ece)}, ${percent(chosen("ece").mean)}, ${percent(scaled.ece)}; NLL ${rest.nll.toFixed(3)}, ${chosen("nll").mean.toFixed(3)}, ${scaled.nll.toFixed(3)}; accuracy ${percent(rest.accuracy)}, ${percent(chosen("accuracy").mean)}, unchanged. ${test.length} texts in ${Object.keys(TAUGHT).length} languages; intervals are over the draws' seeds, the texts are the same.`,
   };
 }
 

@@ -58,12 +58,15 @@ export async function run(size, progress) {
   });
   const held = { inputs: digits.train.inputs.subarray(trained * features), labels: digits.train.labels.subarray(trained) };
   const clothes = fashion(tested);
-  const strangers = { turned: rotated(digits.test, DEGREES).inputs, ...(clothes === null ? {} : { clothes: clothes.inputs }) };
+  const outOfDistribution = {
+    turned: rotated(digits.test, DEGREES).inputs,
+    ...(clothes === null ? {} : { clothes: clothes.inputs }),
+  };
 
   const measure = (of) => {
     const p = of(digits.test.inputs);
     const known = predictiveEntropies(p, classes);
-    const knows = Object.entries(strangers).map(([name, inputs]) => [
+    const knows = Object.entries(outOfDistribution).map(([name, inputs]) => [
       name,
       auroc(predictiveEntropies(of(inputs), classes), known),
     ]);
@@ -97,7 +100,7 @@ export async function run(size, progress) {
       ),
     );
     const moved = (sigma) => (inputs) => movedEnsemble(still, inputs, { members, sigma, seed: BigInt(seed) });
-    // The dial is set on held-out digits: the sigma with the least negative log-likelihood.
+    // Sigma is chosen on held-out digits: the one with the least negative log-likelihood.
     const nlls = sigmas.map((sigma) => nll(moved(sigma)(held.inputs), held.labels, classes));
     const best = sigmas[nlls.indexOf(Math.min(...nlls))];
     for (const [s, sigma] of sigmas.entries()) {
@@ -106,7 +109,7 @@ export async function run(size, progress) {
     }
     runs.push({ found, best });
   }
-  const measures = ["accuracy", "nll", "ece", ...Object.keys(strangers)];
+  const measures = ["accuracy", "nll", "ece", ...Object.keys(outOfDistribution)];
   const over = (name, of) => interval(runs.map(({ found }) => found[name][of]));
   const names = Object.keys(runs[0].found);
   const rest = "8 bits, at rest";
@@ -145,7 +148,7 @@ export async function run(size, progress) {
         title: "Knowing what is no digit",
         x: "sigma (RMS)",
         y: "AUROC",
-        series: Object.keys(strangers).map((name) => path(name, name)),
+        series: Object.keys(outOfDistribution).map((name) => path(name, name)),
       },
       { title: "Accuracy of the ensemble", x: "sigma (RMS)", y: "accuracy", series: [path("accuracy", "accuracy")] },
     ],

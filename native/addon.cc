@@ -4,6 +4,7 @@
 #include "arguments.h"
 #include "buffers.h"
 #include "dispatch.h"
+#include "engine/model_object.h"
 #include "law_table.h"
 #include "mapped_file_object.h"
 
@@ -40,6 +41,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("setLaw", Napi::Function::New<set_tables>(env, "setLaw"));
   export_buffers(env, exports);
   export_mapped_file(env, exports);
+  engine::define(env, exports);
   return exports;
 }
 

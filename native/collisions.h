@@ -15,7 +15,7 @@ namespace brownian {
 /// Tensors whose cells collide, and how those move: told once, since ticks are to take no time.
 class CollisionPlan {
  public:
-  /// A stretch of a tensor that a thread takes at a time.
+  /// A range of a tensor that a thread takes at a time.
   struct Part {
     std::shared_ptr<OwnedMove> owned;
     uint64_t offset, begin, end;  // of the tensor in the file; weights

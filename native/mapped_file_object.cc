@@ -228,13 +228,13 @@ Napi::Value MappedFile::redraw(const Napi::CallbackInfo& info) {
   const auto index = held<StepIndex>(given);
   const uint64_t first = move.move.index, end = first + move.check(range.length);
   if (move.by_column) move.given.refuse("has factors, which no index serves");
-  if (!index->stretches(first, end) || memcmp(move.format.fields, index->format, sizeof(index->format)) != 0) given.refuse("is not of this tensor");
+  if (!index->whole_spans(first, end) || memcmp(move.format.fields, index->format, sizeof(index->format)) != 0) given.refuse("is not of this tensor");
   if (!index->take(first, end)) given.refuse("is in use for these weights");
   // Given back when the job is destroyed, on this thread.
-  const std::shared_ptr<void> taken(nullptr, [=](void*) { index->release(first, end); });
+  const std::shared_ptr<void> in_use(nullptr, [=](void*) { index->release(first, end); });
   const auto owned = std::make_shared<OwnedMove>(move);
   return Job::start(info.Env(), [=, workers = workers_] {
-    (void)taken;
+    (void)in_use;
     return redraw_range(workers, live->data() + range.offset, source->data() + range.offset, *index, end - first, owned->move);
   });
 }

@@ -65,18 +65,18 @@ inline void step_back() {
 #endif
 }
 
-/// Runs work(begin, end) on pieces of [0, count), each a multiple of `grain` but the last, on up to `threads` threads. Throws what the first
-/// piece that failed has thrown; the others may be done, or not.
+/// Runs work(begin, end) on chunks of [0, count), each a multiple of `grain` but the last, on up to `threads` threads. Throws what the first
+/// chunk that failed has thrown; the others may be done, or not.
 inline void in_parallel(uint64_t count, uint64_t grain, unsigned threads, const std::function<void(uint64_t, uint64_t)>& work) {
-  const uint64_t pieces = count / grain + (count % grain != 0);
+  const uint64_t chunks = count / grain + (count % grain != 0);
   std::atomic<uint64_t> next{0};
   std::exception_ptr failure;
   std::mutex failing;
   const auto run = [&] {
     try {
-      for (uint64_t piece; (piece = next++) < pieces;) work(piece * grain, std::min(count, (piece + 1) * grain));
+      for (uint64_t chunk; (chunk = next++) < chunks;) work(chunk * grain, std::min(count, (chunk + 1) * grain));
     } catch (...) {
-      next = pieces;
+      next = chunks;
       const std::lock_guard<std::mutex> lock(failing);
       if (!failure) failure = std::current_exception();
     }
@@ -86,8 +86,8 @@ inline void in_parallel(uint64_t count, uint64_t grain, unsigned threads, const 
     run();
   };
   std::vector<Thread> others;
-  if (threads > 1 && pieces > 1) {
-    const size_t wanted = size_t(std::min<uint64_t>(threads, pieces));
+  if (threads > 1 && chunks > 1) {
+    const size_t wanted = size_t(std::min<uint64_t>(threads, chunks));
     others.reserve(wanted);
     try {
       while (others.size() < wanted) others.emplace_back(behind);

@@ -10,7 +10,7 @@
 namespace brownian {
 namespace {
 
-/// Calls work(first weight, first byte, bytes) for pieces of so many bytes, and adds up what comes back.
+/// Calls work(first weight, first byte, bytes) for chunks of so many bytes, and adds up what comes back.
 template <class Work>
 double sum_over(uint64_t bytes, const int32_t* format, unsigned threads, Work work) {
   const uint64_t block_bytes = uint64_t(format[kBytes]), block_weights = uint64_t(format[kWeights]);
@@ -66,7 +66,7 @@ void copy_range(unsigned threads, uint8_t* to, const uint8_t* from, uint64_t byt
 }
 
 void index_range(Workers workers, StepIndex& index, const uint8_t* data) {
-  in_parallel(index.weights, kStretch, workers.threads, [&](uint64_t begin, uint64_t end) {
+  in_parallel(index.weights, kJournalSpan, workers.threads, [&](uint64_t begin, uint64_t end) {
     const size_t blocks = size_t((end - begin) / uint64_t(index.format[kWeights]));
     workers.target->index_steps(index.classes_at(begin), index.tiles_at(begin), data + index.bytes(begin), blocks, index.format);
   });
@@ -74,7 +74,7 @@ void index_range(Workers workers, StepIndex& index, const uint8_t* data) {
 
 double redraw_range(Workers workers, uint8_t* live, const uint8_t* pristine, StepIndex& index, uint64_t weights, const Move& move) {
   std::atomic<uint64_t> changed{0};
-  in_parallel(weights, 4 * kStretch, workers.threads, [&](uint64_t begin, uint64_t end) {
+  in_parallel(weights, 4 * kJournalSpan, workers.threads, [&](uint64_t begin, uint64_t end) {
     const uint64_t at = index.bytes(begin);
     changed += workers.target->redraw(live + at, pristine + at, index.at(move.index + begin, move.index + end), move, *law_table());
   });

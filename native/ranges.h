@@ -1,4 +1,4 @@
-// Work on long ranges of weights, on threads: cut into pieces that are whole blocks, whose results do not depend on how many threads there are.
+// Work on long ranges of weights, on threads: cut into chunks that are whole blocks, whose results do not depend on how many threads there are.
 // Knows nothing of JavaScript; arguments are checked (arguments.h).
 #pragma once
 #include <cstdint>
@@ -36,7 +36,7 @@ void copy_range(unsigned threads, uint8_t* to, const uint8_t* from, uint64_t byt
 /// The index of a whole tensor.
 void index_range(Workers workers, StepIndex& index, const uint8_t* data);
 
-/// The move of whole stretches by their index, beginning with the weight of the move; returns how many codes changed.
+/// The move of whole spans of kJournalSpan weights by their index, beginning with the weight of the move; returns how many codes changed.
 double redraw_range(Workers workers, uint8_t* live, const uint8_t* pristine, StepIndex& index, uint64_t weights, const Move& move);
 
 }  // namespace brownian

@@ -16,29 +16,29 @@ class StepIndex {
     weights = length / uint64_t(format[kBytes]) * uint64_t(format[kWeights]);
     classes_.resize(size_t(weights / uint64_t(format[kGroup])));
     tiles_.resize(size_t((weights + kTile - 1) / kTile * 2));
-    journals_.resize(size_t((weights + kStretch - 1) / kStretch));
-    taken_.resize(journals_.size());
+    journals_.resize(size_t((weights + kJournalSpan - 1) / kJournalSpan));
+    in_use_.resize(journals_.size());
   }
 
   /// Whether there is an index for weights of this format: groups of codes on a uniform grid, with steps of their own.
   static bool serves(const int32_t* format) { return format[kKind] == kLattice && format[kLevels] == kUniform && format[kStep] != kStepExternal; }
 
-  /// Whether [begin, end) are whole stretches, up to the tensor's end.
-  bool stretches(uint64_t begin, uint64_t end) const {
-    return begin % kStretch == 0 && begin <= end && end <= weights && (end % kStretch == 0 || end == weights);
+  /// Whether [begin, end) are whole spans of kJournalSpan weights, up to the tensor's end.
+  bool whole_spans(uint64_t begin, uint64_t end) const {
+    return begin % kJournalSpan == 0 && begin <= end && end <= weights && (end % kJournalSpan == 0 || end == weights);
   }
 
   uint64_t bytes(uint64_t weight) const { return weight / uint64_t(format[kWeights]) * uint64_t(format[kBytes]); }
   uint8_t* classes_at(uint64_t weight) { return classes_.data() + weight / uint64_t(format[kGroup]); }
   uint8_t* tiles_at(uint64_t weight) { return tiles_.data() + weight / kTile * 2; }
   Indexed at(uint64_t begin, uint64_t end) {
-    return {classes_at(begin), tiles_at(begin), &journals_[size_t(begin / kStretch)], format, begin, size_t(end - begin)};
+    return {classes_at(begin), tiles_at(begin), &journals_[size_t(begin / kJournalSpan)], format, begin, size_t(end - begin)};
   }
 
-  /// Stretches have one draw at a time. False where one of them is taken; both calls come from the thread of JavaScript.
+  /// Spans have one draw at a time. False where one of them is in use; both calls come from the thread of JavaScript.
   bool take(uint64_t begin, uint64_t end) {
-    for (uint64_t at = begin; at < end; at += kStretch) {
-      if (taken_[size_t(at / kStretch)]) return false;
+    for (uint64_t at = begin; at < end; at += kJournalSpan) {
+      if (in_use_[size_t(at / kJournalSpan)]) return false;
     }
     mark(begin, end, true);
     return true;
@@ -49,13 +49,13 @@ class StepIndex {
   uint64_t weights;
 
  private:
-  void mark(uint64_t begin, uint64_t end, bool taken) {
-    for (uint64_t at = begin; at < end; at += kStretch) taken_[size_t(at / kStretch)] = taken;
+  void mark(uint64_t begin, uint64_t end, bool in_use) {
+    for (uint64_t at = begin; at < end; at += kJournalSpan) in_use_[size_t(at / kJournalSpan)] = in_use;
   }
 
   std::vector<uint8_t> classes_, tiles_;
   std::vector<Journal> journals_;
-  std::vector<uint8_t> taken_;
+  std::vector<uint8_t> in_use_;
 };
 
 }  // namespace brownian

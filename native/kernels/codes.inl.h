@@ -47,9 +47,9 @@ inline void with_shape(const Plane& p, Work work) {
       is(Shape<2, 32, 4>()) || is(Shape<1, 32, 2>()) || is(Shape<1, 32, 4>()) || is(Shape<1, 1, 4>()) || (work(p), true);
 }
 
-/// Calls use(byte, code) for every stretch of bytes whose codes are consecutive.
+/// Calls use(byte, code) for every run of bytes whose codes are consecutive.
 template <class Use>
-inline void each_stretch(const int32_t* format, const Plane& p, size_t blocks, Use use) {
+inline void each_byte_run(const int32_t* format, const Plane& p, size_t blocks, Use use) {
   const int weights = format[kWeights], bytes = format[kBytes];
   for (size_t block = 0; block < blocks; block++) {
     size_t byte = block * bytes + p.offset;
@@ -107,9 +107,9 @@ struct Wide {
 /// Every byte of a word.
 constexpr uint64_t bytes_of(int x) { return uint64_t(x) * 0x0101010101010101ull; }
 
-/// The codes of one stretch.
+/// The codes of one byte run.
 template <class S>
-inline void unpack_stretch(uint8_t* to, const uint8_t* from, const S&) {
+inline void unpack_byte_run(uint8_t* to, const uint8_t* from, const S&) {
   if constexpr (S::run == 1) {
     uint64_t word;
     memcpy(&word, to, 8);
@@ -131,7 +131,7 @@ inline void unpack_stretch(uint8_t* to, const uint8_t* from, const S&) {
 }
 
 template <class S>
-inline void pack_stretch(uint8_t* to, const uint8_t* from, const S&) {
+inline void pack_byte_run(uint8_t* to, const uint8_t* from, const S&) {
   if constexpr (S::run == 1) {
     uint64_t word;
     memcpy(&word, from, 8);
@@ -150,7 +150,7 @@ inline void pack_stretch(uint8_t* to, const uint8_t* from, const S&) {
 }
 
 /// Of any shape.
-inline void unpack_stretch(uint8_t* to, const uint8_t* from, const Plane& p) {
+inline void unpack_byte_run(uint8_t* to, const uint8_t* from, const Plane& p) {
   for (int code = 0; code < p.group; code += p.run) {
     const int bit = p.bits * (code / p.run);
     for (int i = 0; i < p.run; i++) {
@@ -160,7 +160,7 @@ inline void unpack_stretch(uint8_t* to, const uint8_t* from, const Plane& p) {
   }
 }
 
-inline void pack_stretch(uint8_t* to, const uint8_t* from, const Plane& p) {
+inline void pack_byte_run(uint8_t* to, const uint8_t* from, const Plane& p) {
   for (int code = 0; code < p.group; code += p.run) {
     const int bit = p.bits * (code / p.run);
     for (int i = 0; i < p.run; i++) to[i] = uint8_t((to[i] & ~(p.mask << bit)) | (from[code + i] >> p.shift & p.mask) << bit);
@@ -175,8 +175,9 @@ inline void unpack(uint8_t* codes, const uint8_t* data, size_t blocks, const int
   }
   for (int which = 0; which < format[kPlanes]; which++) {
     const Plane p(format, which);
-    with_shape(
-        p, [&](auto shape) { each_stretch(format, p, blocks, [&](size_t byte, size_t code) { unpack_stretch(codes + code, data + byte, shape); }); });
+    with_shape(p, [&](auto shape) {
+      each_byte_run(format, p, blocks, [&](size_t byte, size_t code) { unpack_byte_run(codes + code, data + byte, shape); });
+    });
   }
 }
 
@@ -189,7 +190,7 @@ inline void pack(const uint8_t* codes, uint8_t* data, size_t blocks, const int32
   for (int which = 0; which < format[kPlanes]; which++) {
     const Plane p(format, which);
     with_shape(
-        p, [&](auto shape) { each_stretch(format, p, blocks, [&](size_t byte, size_t code) { pack_stretch(data + byte, codes + code, shape); }); });
+        p, [&](auto shape) { each_byte_run(format, p, blocks, [&](size_t byte, size_t code) { pack_byte_run(data + byte, codes + code, shape); }); });
   }
 }
 

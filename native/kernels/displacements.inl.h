@@ -22,8 +22,8 @@ inline size_t put_displacements(uint8_t* codes, const uint8_t* from, const int32
   for (size_t i = 0; i < n; i++) {
     const int p = from[i] ^ flip;
     const int nearer = p - lo < hi - p ? p - lo : hi - p;
-    const int room = nearer > 0 ? nearer : 0;
-    const int by = k[i] < -room ? -room : k[i] > room ? room : k[i];
+    const int reach = nearer > 0 ? nearer : 0;
+    const int by = k[i] < -reach ? -reach : k[i] > reach ? reach : k[i];
     const uint8_t code = uint8_t((p + by) ^ flip);
     changed += code != codes[i];
     codes[i] = code;
@@ -58,22 +58,22 @@ inline int level_below(const Table& table, float y) {
 }
 
 /// How far from `origin`, which is a level's value, both ends of a table are at least.
-inline int room_at(const Table& table, int origin) {
+inline int reach_at(const Table& table, int origin) {
   const int below_at = origin - table.values[0], above_at = table.values[table.last] - origin;
   return below_at < above_at ? below_at : above_at;
 }
 
-/// The level that a kick of variance v leads weight i to from `level`, which is not at an end; no farther than the room at `origin`.
+/// The level that a kick of variance v leads weight i to from `level`, which is not at an end; no farther than the reach at `origin`.
 template <class Kicks>
 inline int kicked_level(const Table& table, int level, int origin, float v, Kicks& kicks, size_t i) {
-  const int at = table.values[level], up = table.values[level + 1] - at, down = at - table.values[level - 1], room = room_at(table, origin);
+  const int at = table.values[level], up = table.values[level + 1] - at, down = at - table.values[level - 1], reach = reach_at(table, origin);
   if (v <= float(up * down)) {
     const int to = level + kicks.neighbour(v, up, down, i);
     const int away = std::abs(table.values[to] - origin);
-    return away > room && away > std::abs(at - origin) ? level : to;
+    return away > reach && away > std::abs(at - origin) ? level : to;
   }
   const float scale = std::sqrt(v - float(up * down) * (1.0f / 6.0f));
-  const float kicked = float(at) + scale * kicks.draws.normals()[i], least = float(origin - room), most = float(origin + room);
+  const float kicked = float(at) + scale * kicks.draws.normals()[i], least = float(origin - reach), most = float(origin + reach);
   const float y = kicked < least ? least : kicked > most ? most : kicked;
   const int lower = level_below(table, y);
   if (lower == table.last) return lower;

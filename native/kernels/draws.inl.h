@@ -27,7 +27,7 @@ struct Draws {
   alignas(64) uint32_t fine_store[(kTile + 16 + B_LANES) / 4];
   alignas(64) uint32_t byte_store[(kTile + 2 * 64) / 4];
   alignas(64) uint32_t shared_store[(kShared + 2 * 64) / 4];
-  alignas(64) uint32_t row_store[kTile / kPiece + 4];
+  alignas(64) uint32_t row_store[kTile / kRowSpan + 4];
 
   Draws(Key key, uint32_t tick) : key(key), tick(tick), index(0), count(0) {}
 
@@ -82,7 +82,7 @@ struct Draws {
     has_fine = true;
     return reinterpret_cast<const uint8_t*>(fine_store) + skip;
   }
-  /// Begins what runs draw: a byte a weight, five bits that eight weights of a tile of kTile share, and a word a piece of kPiece weights.
+  /// Begins what runs draw: a byte a weight, five bits that eight weights of a tile of kTile share, and a word a row span of kRowSpan weights.
   /// The tile must not reach beyond a multiple of kTile.
   void runs() {
     if (has_runs) return;
@@ -90,7 +90,7 @@ struct Draws {
     const uint64_t first = index & ~uint64_t(kRunAlign - 1);
     const size_t n = size_t(index - first) + count, at = size_t(first % kShared);
     bits(byte_store, (n + 3) / 4, key, {first >> 4, 0, tick, kDrawPurpose});
-    bits(row_store, (n + kPiece - 1) / kPiece, key, {first / kPiece >> 2, uint32_t(first / kPiece & 3), tick, kRowPurpose});
+    bits(row_store, (n + kRowSpan - 1) / kRowSpan, key, {first / kRowSpan >> 2, uint32_t(first / kRowSpan & 3), tick, kRowPurpose});
     const bool few = n <= kShared - at;
     const size_t from = few ? at : 0, shared = few ? n : kShared;
     const uint64_t word = (first / kTile * kShared + from) / 4;
@@ -104,7 +104,7 @@ struct Draws {
   /// Of weight i of the tile, which may be one before the first.
   const uint8_t* bytes(ptrdiff_t i) const { return reinterpret_cast<const uint8_t*>(byte_store) + ptrdiff_t(before()) + i; }
   const uint8_t* shared(ptrdiff_t i) const { return reinterpret_cast<const uint8_t*>(shared_store) + (index + uint64_t(i)) % kShared; }
-  const uint32_t* row_words(ptrdiff_t i) const { return row_store + size_t(ptrdiff_t(before()) + i) / kPiece; }
+  const uint32_t* row_words(ptrdiff_t i) const { return row_store + size_t(ptrdiff_t(before()) + i) / kRowSpan; }
 
   uint32_t refine(size_t i) const {
     uint32_t word;

@@ -62,10 +62,10 @@ class FloatMover {
   inline void vector(uint8_t* at, const float* z, U& changed) const {
     uint32_t* const words = reinterpret_cast<uint32_t*>(at);
     const U bits = load(words), magnitude = band(bits, set1(0x7fffffffu)), exponent = band(bits, set1(0x7f800000u));
-    const F w = as_float(bits), room = sub(set1f(kMaxF32), as_float(magnitude));
+    const F w = as_float(bits), reach = sub(set1f(kMaxF32), as_float(magnitude));
     const F step = mul(max(as_float(exponent), as_float(set1(1u << 23))), set1f(1.1920928955078125e-7f));
     const F sigma = in_steps_ ? min(mul(set1f(sigma_), step), set1f(kMaxF32)) : set1f(sigma_);
-    const F moved = add(w, max(min(mul(sigma, load_f(z)), room), sub(set1f(0.0f), room)));
+    const F moved = add(w, max(min(mul(sigma, load_f(z)), reach), sub(set1f(0.0f), reach)));
     // Not of infinities and NaNs; and one zero is as good as the other.
     const U finite = sar<31>(sub(magnitude, set1(0x7f800000u)));
     const U differs = sar<31>(sub(set1(0), band(as_uint(sub(moved, w)), set1(0x7fffffffu))));
@@ -314,8 +314,8 @@ class HalfMover {
       const F size = Format::size(h), w = as_float(bor(as_uint(size), Format::sign(h)));
       const F unit = mul(max(as_float(band(as_uint(size), set1(0x7f800000u))), tiny), set1f(Format::unit));
       const F step = in_steps_ ? min(mul(unit, least), most) : max(unit, least);
-      const F room = sub(set1f(Format::max), size), below = as_float(bxor(as_uint(room), sign));
-      const F y = add(w, max(min(mul(from_int(sar<4>(drawn)), step), room), below));
+      const F reach = sub(set1f(Format::max), size), below = as_float(bxor(as_uint(reach), sign));
+      const F y = add(w, max(min(mul(from_int(sar<4>(drawn)), step), reach), below));
       between = bor(between, as_uint(y));
       store(moved_ + i, Format::rounded(y, band(drawn, fifteen)));
     }

@@ -12,8 +12,8 @@ namespace brownian {
 /// Weights that are moved at a time; a multiple of every block.
 constexpr size_t kTile = 2048;
 
-/// Weights of a piece, which rare moves of blocks are drawn for.
-inline size_t rare_piece(const int32_t* format) { return size_t(format[kGroup]) < kRarePiece ? size_t(format[kGroup]) : kRarePiece; }
+/// Weights of a hit group, which rare moves of blocks are drawn for.
+inline size_t hit_group_length(const int32_t* format) { return size_t(format[kGroup]) < kHitGroup ? size_t(format[kGroup]) : kHitGroup; }
 
 /// The most weights of a group of codes that stand for the entries of a table.
 constexpr size_t kMostTableGroup = 64;
@@ -52,31 +52,31 @@ struct Move {
   uint64_t columns_width, columns_matrix;
 };
 
-/// What a stretch of a tensor became in its last draw by the index.
+/// What a span of kJournalSpan weights became in its last draw by the index.
 struct Journal {
   /// Live bytes are pristine but for what is in here.
   bool known = false;
-  std::vector<uint32_t> moves;  // in turn: weight of the stretch << 8 | code as it was
+  std::vector<uint32_t> moves;  // in turn: weight of the span << 8 | code as it was
   std::vector<uint32_t> tiles;  // that were moved as a whole
 };
 
-/// Weights of a stretch that has a journal of its own.
-constexpr uint64_t kStretch = 1 << 18;
+/// Weights of a span that has a journal of its own.
+constexpr uint64_t kJournalSpan = 1 << 18;
 
-/// Stretches of one tensor with the index of its steps (kernels/indexed.inl.h).
+/// Such spans of one tensor with the index of its steps (kernels/indexed.inl.h).
 struct Indexed {
   const uint8_t* classes;  // of its first group
   const uint8_t* tiles;    // of its first tile
-  Journal* journal;        // of its first stretch
+  Journal* journal;        // of its first span
   const int32_t* format;
-  uint64_t index;  // of its first weight: a multiple of kStretch
+  uint64_t index;  // of its first weight: a multiple of kJournalSpan
   size_t weights;
 
-  /// The stretch that begins `from` weights after the first.
+  /// The span that begins `from` weights after the first.
   Indexed part(uint64_t from) const {
     const uint64_t left = weights - from;
-    return {classes + from / uint64_t(format[kGroup]), tiles + from / kTile * 2, journal + from / kStretch, format, index + from,
-            size_t(left < kStretch ? left : kStretch)};
+    return {classes + from / uint64_t(format[kGroup]),        tiles + from / kTile * 2, journal + from / kJournalSpan, format, index + from,
+            size_t(left < kJournalSpan ? left : kJournalSpan)};
   }
   size_t blocks() const { return weights / format[kWeights]; }
   size_t tile_count() const { return (weights + kTile - 1) / kTile; }

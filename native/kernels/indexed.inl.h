@@ -1,4 +1,4 @@
-// Redraws at the cost of the moves: an index of the steps, made once a tensor, tells which pieces may have rare moves (rare_groups.inl.h)
+// Redraws at the cost of the moves: an index of the steps, made once a tensor, tells which hit groups may have rare moves (rare_groups.inl.h)
 // without a look at the weights, and a journal of the last draw's moves undoes them.
 //
 // The index has a byte for every group, the class of its step, and two for every tile of kTile weights: the largest class, and the class of
@@ -58,10 +58,10 @@ inline float variance_at(const Move& move, float step) {
   return s * s;
 }
 
-/// What a move does to pieces, by the classes of their steps.
+/// What a move does to hit groups, by the classes of their steps.
 class ClassLaw {
  public:
-  ClassLaw(size_t piece, const Move& move) : moves_(move.sigma > 0.0f), length_(float(piece)) {
+  ClassLaw(size_t length, const Move& move) : moves_(move.sigma > 0.0f), length_(float(length)) {
     float steps[256];
     for (int c = 0; c < 256; c++) steps[c] = step_of_class(c);
     scales_in_steps(move, steps, 256);
@@ -76,7 +76,7 @@ class ClassLaw {
     }
   }
 
-  /// The largest mean number of hits of a piece of this class.
+  /// The largest mean number of hits of a hit group of this class.
   float mean(int c) const { return mean_[c]; }
 
   /// Whether a tile may have dense groups.
@@ -91,12 +91,12 @@ class ClassLaw {
       heavies += is_heavy;
       hits += is_heavy ? 0.0f : mean_[at.tiles[2 * tile + 1]];
     }
-    const float pieces = float(kTile) / length_;
+    const float hit_groups = float(kTile) / length_;
     const float tiles = float(at.tile_count()), full = float(kTile) * kFullCost;
-    return moves_ ? hits * pieces * kHitCost + tiles * pieces * kPieceCost + float(heavies) * full < tiles * full : true;
+    return moves_ ? hits * hit_groups * kHitCost + tiles * hit_groups * kHitGroupCost + float(heavies) * full < tiles * full : true;
   }
 
-  /// Which of 64 pieces with these classes and bytes may have hits: those whose class is at least least_[byte]. `largest`: of the classes.
+  /// Which of 64 hit groups with these classes and bytes may have hits: those whose class is at least least_[byte]. `largest`: of the classes.
   uint64_t may_have_hits(const uint8_t* classes, const uint8_t* bytes, int largest) const {
     // Sixteen bytes have a table; those from some on leave even the largest class alone.
     int tables = 8;
@@ -113,7 +113,7 @@ class ClassLaw {
   }
 
  private:
-  static constexpr float kHitCost = 60, kPieceCost = 0.4f, kFullCost = 0.2f;
+  static constexpr float kHitCost = 60, kHitGroupCost = 0.4f, kFullCost = 0.2f;
 
   bool moves_;
   float length_;
@@ -149,28 +149,29 @@ template <class CodeAtFormat>
 inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& law, const Move& move, const LawTable& table,
                               const CodeAtFormat& code) {
   const int32_t* format = at.format;
-  const size_t block_bytes = format[kBytes], length = rare_piece(format);
+  const size_t block_bytes = format[kBytes], length = hit_group_length(format);
   const int group_log = log2(int(size_t(format[kGroup]) / length)), groups_log = log2(format[kWeights]) - log2(format[kGroup]);
   Journal& journal = *at.journal;
-  PieceMover<CodeAtFormat> mover(live, length, format, code);
+  HitGroupMover<CodeAtFormat> mover(live, length, format, code);
   RareSpan rare(move.key, move.tick);
   size_t changed = 0;
-  // Pieces, by their numbers in the stretch, that have hits if their step is the smallest of its class. All that will be looked at is brought
-  // near as they are found, and looked at when the next ones have been.
+  // Hit groups, by their numbers in the span, that have hits if their step is the smallest of its class. All that will be looked at is
+  // prefetched as they are found, and looked at when the next ones have been.
   RareBatch found[2];
   int now = 0;
-  const auto block_of = [&](size_t piece) { return live + (piece >> group_log >> groups_log) * block_bytes; };
+  const auto block_of = [&](size_t hit_group) { return live + (hit_group >> group_log >> groups_log) * block_bytes; };
   const auto apply = [&](RareBatch& batch) {
     for (size_t j = 0; j < batch.n; j++) {
-      const size_t piece = batch.piece[j];
-      const uint8_t* const block = block_of(piece);
+      const size_t hit_group = batch.hit_group[j];
+      const uint8_t* const block = block_of(hit_group);
       batch.mean[j] = format[kStep] == kStepF16 ? read_half(block + format[kStepOffset])
-                                                : read_group(block, int(piece >> group_log & ((size_t(1) << groups_log) - 1)), format).step;
+                                                : read_group(block, int(hit_group >> group_log & ((size_t(1) << groups_log) - 1)), format).step;
     }
     scales_in_steps(move, batch.mean, batch.n);
     for (size_t j = 0; j < batch.n; j++) batch.mean[j] = float(length) * (batch.mean[j] * batch.mean[j]);
     batch.each_hit([&](size_t j, int hits) {
-      mover(batch.piece[j], hits, batch.places[j], [&](size_t weight, int was) { journal.moves.push_back(uint32_t(weight) << 8 | uint8_t(was)); });
+      mover(batch.hit_group[j], hits, batch.places[j],
+            [&](size_t weight, int was) { journal.moves.push_back(uint32_t(weight) << 8 | uint8_t(was)); });
     });
     batch.n = 0;
   };
@@ -179,8 +180,8 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
     const size_t count = size_t((kSpan < at.weights - from ? kSpan : at.weights - from) / length), first = size_t(from / length);
     rare.begin((at.index + from) / length, count);
     const uint8_t* const classes = at.classes + (first >> group_log);
-    for (size_t piece = 0, tile = size_t(from / kTile); piece < count; piece += kTile / length, tile++) {
-      const size_t n = kTile / length < count - piece ? kTile / length : count - piece;
+    for (size_t hit_group = 0, tile = size_t(from / kTile); hit_group < count; hit_group += kTile / length, tile++) {
+      const size_t n = kTile / length < count - hit_group ? kTile / length : count - hit_group;
       const int largest = at.tiles[2 * tile];
       if (law.heavy(at, tile)) {
         Move part = move;
@@ -188,23 +189,23 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
         changed += perturb(live + at.byte_of(tile), at.blocks_of(tile) * block_bytes, part, table);
         journal.tiles.push_back(uint32_t(tile));
       } else if (largest != kNoStep) {
-        const uint8_t* of = classes + (piece >> group_log);
+        const uint8_t* of = classes + (hit_group >> group_log);
         alignas(64) uint8_t own[kTile / 16 + 64];
         if (group_log > 0 || n < kTile / length) {  // 64 are looked at in any case
           for (size_t p = 0; p < n; p++) own[p] = of[p >> group_log];
           memset(own + n, kNoStep, 64);
           of = own;
         }
-        for (size_t p = 0; p < n; p += 64) rare.note(piece + p, law.may_have_hits(of + p, rare.bytes() + piece + p, largest));
+        for (size_t p = 0; p < n; p += 64) rare.note(hit_group + p, law.may_have_hits(of + p, rare.bytes() + hit_group + p, largest));
       }
     }
-    rare.each([&](size_t piece) { return law.mean(classes[piece >> group_log]); }, found[now ^ 1],
+    rare.each([&](size_t hit_group) { return law.mean(classes[hit_group >> group_log]); }, found[now ^ 1],
               [&](RareBatch& next) -> RareBatch& {
                 now ^= 1;
                 for (size_t j = 0; j < next.n; j++) {
-                  next.piece[j] += uint32_t(first);
-                  prefetch<true>(block_of(next.piece[j]) + format[kStepOffset]);
-                  mover.prefetch(next.piece[j], next.places[j]);
+                  next.hit_group[j] += uint32_t(first);
+                  prefetch<true>(block_of(next.hit_group[j]) + format[kStepOffset]);
+                  mover.prefetch(next.hit_group[j], next.places[j]);
                 }
                 apply(found[now ^ 1]);
                 return found[now ^ 1];
@@ -214,11 +215,11 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
   return changed + mover.changed;
 }
 
-/// live := pristine, moved. live is pristine moved as its journals say. Goes, stretch by stretch, the way that takes less time.
+/// live := pristine, moved. live is pristine moved as its journals say. Goes, span by span, the way that takes less time.
 inline size_t redraw(uint8_t* live, const uint8_t* pristine, const Indexed& all, const Move& move, const LawTable& table) {
-  const ClassLaw law(rare_piece(all.format), move);
+  const ClassLaw law(hit_group_length(all.format), move);
   size_t changed = 0;
-  for (uint64_t from = 0; from < all.weights; from += kStretch) {
+  for (uint64_t from = 0; from < all.weights; from += kJournalSpan) {
     const Indexed at = all.part(from);
     uint8_t* const here = live + all.byte_of(size_t(from / kTile));
     const uint8_t* const there = pristine + all.byte_of(size_t(from / kTile));

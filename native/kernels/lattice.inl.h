@@ -25,19 +25,19 @@ constexpr size_t kTileRuns = kTile / 16;
 inline void table_groups(int8_t* k, size_t n, size_t group, const float* v, const LawTable& table, const Draws& draws) {
   AliasRows rows;
   const uint32_t* const words = draws.row_words(0);
-  if (group == 32 && draws.index % kPiece == 0) {
+  if (group == 32 && draws.index % kRowSpan == 0) {
     rows.set(v, words, n / 32);
     alias_groups<32>(k, 0, n, rows, table, draws);
     return;
   }
   // Two groups of 16 have one word; of longer ones, every 32 weights.
-  const size_t piece = group < kPiece ? group : kPiece, pieces = n / piece;
+  const size_t span = group < kRowSpan ? group : kRowSpan, spans = n / span;
   float variances[AliasRows::kMost];
   uint32_t word_of[AliasRows::kMost];
-  for (size_t p = 0; p < pieces; p++) variances[p] = v[p * piece / group];
-  for (size_t p = 0; p < pieces; p++) word_of[p] = words[p * piece / kPiece];
-  rows.set(variances, word_of, pieces);
-  if (piece == 16) alias_groups<16>(k, 0, n, rows, table, draws);
+  for (size_t p = 0; p < spans; p++) variances[p] = v[p * span / group];
+  for (size_t p = 0; p < spans; p++) word_of[p] = words[p * span / kRowSpan];
+  rows.set(variances, word_of, spans);
+  if (span == 16) alias_groups<16>(k, 0, n, rows, table, draws);
   else alias_groups<32>(k, 0, n, rows, table, draws);
 }
 
@@ -103,9 +103,9 @@ class GroupMover {
         table_(table),
         draws_(draws),
         rare_(move.key, move.tick),
-        length_(rare_piece(move.format)),
+        length_(hit_group_length(move.format)),
         group_log_(log2(int(size_t(move.format[kGroup]) / length_))) {
-    // What a byte times the square of a step is below where a piece may have hits, and what that square is above where no group is dense, with
+    // What a byte times the square of a step is below where a hit group may have hits, and what that square is above where no group is dense, with
     // room for rounding. Where sigma is in steps, every step counts as 1.
     const float variance = move.sigma * move.sigma * (1.0f + 1e-6f);
     rests_from_ = variance * 256.0f * float(length_);
@@ -118,8 +118,8 @@ class GroupMover {
     size_t changed = 0;
     for (size_t block = 0; block < blocks;) {
       const uint64_t index = move_.index + uint64_t(block) * weights;
-      const size_t room = size_t((kSpan - index % kSpan + weights - 1) / weights);
-      const size_t count = room < blocks - block ? room : blocks - block;
+      const size_t left = size_t((kSpan - index % kSpan + weights - 1) / weights);
+      const size_t count = left < blocks - block ? left : blocks - block;
       changed += span(data + block * bytes, count, index);
       block += count;
     }
@@ -133,7 +133,7 @@ class GroupMover {
     bool any_rare = false;
     rare_.begin(index / length_, blocks * weights / length_);
     for (size_t block = 0, run = 0; block < blocks;) {
-      const size_t room = tile_blocks - size_t((index / weights + block) % tile_blocks), count = room < blocks - block ? room : blocks - block;
+      const size_t left = tile_blocks - size_t((index / weights + block) % tile_blocks), count = left < blocks - block ? left : blocks - block;
       uint8_t* const at = data + block * bytes;
       float* const steps = steps_ + run;
       for (const uint8_t* line = at + kAhead; line < at + kAhead + count * bytes; line += 64) prefetch<false>(line);
@@ -142,8 +142,8 @@ class GroupMover {
       if (all_rare(steps, runs)) {
         any_rare = true;
         const auto may = [&](float byte, float square) { return byte * square < rests_from_; };
-        if (move_.in_steps) flag_pieces(run, runs, [](size_t) { return 1.0f; }, may);
-        else flag_pieces(run, runs, [&](size_t r) { return steps_[r] * steps_[r]; }, may);
+        if (move_.in_steps) flag_hit_groups(run, runs, [](size_t) { return 1.0f; }, may);
+        else flag_hit_groups(run, runs, [&](size_t r) { return steps_[r] * steps_[r]; }, may);
       } else {
         float s[kTileRuns];
         memcpy(s, steps, runs * sizeof(float));
@@ -151,7 +151,7 @@ class GroupMover {
         const Kinds kinds = part(move_, s, variances_ + run, runs);
         if (kinds.rare) {
           any_rare = true;
-          flag_pieces(
+          flag_hit_groups(
               run, runs, [&](size_t r) { return variances_[r] * 256.0f * float(length_); }, [](float byte, float limit) { return byte < limit; });
         }
         if (kinds.dense) {
@@ -179,9 +179,9 @@ class GroupMover {
     return least * least > rare_above_ && least * least > 1e-30f;
   }
 
-  /// Notes the pieces of runs [from, from + runs) whose byte may(byte, of(run)).
+  /// Notes the hit groups of runs [from, from + runs) whose byte may(byte, of(run)).
   template <class Of, class May>
-  void flag_pieces(size_t from, size_t runs, Of of, May may) {
+  void flag_hit_groups(size_t from, size_t runs, Of of, May may) {
     const size_t first = from << group_log_, n = runs << group_log_;
     alignas(64) uint8_t flags[kTile / 16 + 64];
     const uint8_t* const bytes = rare_.bytes() + first;
@@ -196,29 +196,29 @@ class GroupMover {
 
   size_t rare(uint8_t* data) {
     return with_code_at(move_.format, [&](const auto& at) {
-      PieceMover<std::decay_t<decltype(at)>> mover(data, length_, move_.format, at);
-      const auto mean = [&](size_t piece) {
-        const float s = scale_in_steps(move_, steps_[piece >> group_log_]), v = s * s;
+      HitGroupMover<std::decay_t<decltype(at)>> mover(data, length_, move_.format, at);
+      const auto mean = [&](size_t hit_group) {
+        const float s = scale_in_steps(move_, steps_[hit_group >> group_log_]), v = s * s;
         return v < kSparseVariance ? v * float(length_) : 0.0f;
       };
       RareBatch found;
       rare_.each(mean, found, [&](RareBatch& batch) -> RareBatch& {
-        batch.each_hit([&](size_t j, int hits) { mover(batch.piece[j], hits, batch.places[j], [](size_t, int) {}); });
+        batch.each_hit([&](size_t j, int hits) { mover(batch.hit_group[j], hits, batch.places[j], [](size_t, int) {}); });
         return batch;
       });
       return mover.changed;
     });
   }
 
-  /// Bytes that are brought near before their turn comes.
+  /// Bytes that are prefetched before their turn comes.
   static constexpr size_t kAhead = 16384;
 
   const Move& move_;
   const LawTable& table_;
   Draws& draws_;
   RareSpan rare_;
-  const size_t length_;  // weights of a piece
-  const int group_log_;  // pieces of a group, their binary logarithm
+  const size_t length_;  // weights of a hit group
+  const int group_log_;  // hit groups of a group, their binary logarithm
   float rests_from_, rare_above_;
   bool quick_;
   float steps_[kSpanRuns + kTileRuns];

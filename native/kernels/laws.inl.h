@@ -116,7 +116,7 @@ inline float finite(float sigma) { return sigma < kMaxF32 ? sigma : kMaxF32; }
 inline float clamp(float x, float limit) { return x < -limit ? -limit : x > limit ? limit : x; }
 
 /// Moves of runs of weights under the `matched` law, v <= kTableVariance, by the table of src/laws/alias.ts: where the row and the
-/// thresholds of every piece of a tile lie in the table, a piece being a group of 16 or 32 weights.
+/// thresholds of every span of a tile lie in the table, a span being a group of 16 or 32 weights.
 struct AliasRows {
   /// Room for what vectors look up beyond the last.
   static constexpr size_t kMost = kTile / 16 + 4;
@@ -158,20 +158,20 @@ inline void alias_groups(int8_t* k, ptrdiff_t start, size_t n, const AliasRows& 
 /// k[from, from + n) of one run of the tile. Whole vectors.
 inline void alias_run(int8_t* k, size_t from, size_t n, const LawTable& table, float v, Draws& draws) {
   draws.runs();
-  // From the beginning of a piece on, of which the weights before may be another run's.
-  const size_t before = size_t((draws.index + from) % kPiece), all = before + n, pieces = (all + kPiece - 1) / kPiece;
+  // From the beginning of a row span on, of which the weights before may be another run's.
+  const size_t before = size_t((draws.index + from) % kRowSpan), all = before + n, spans = (all + kRowSpan - 1) / kRowSpan;
   const ptrdiff_t start = ptrdiff_t(from) - ptrdiff_t(before);
-  float variances[kTile / kPiece + 1];
-  for (size_t p = 0; p < pieces; p++) variances[p] = v;
+  float variances[kTile / kRowSpan + 1];
+  for (size_t p = 0; p < spans; p++) variances[p] = v;
   AliasRows rows;
-  rows.set(variances, draws.row_words(start), pieces);
+  rows.set(variances, draws.row_words(start), spans);
   if (before == 0) {
-    alias_groups<kPiece>(k + from, start, n, rows, table, draws);
+    alias_groups<kRowSpan>(k + from, start, n, rows, table, draws);
     return;
   }
-  alignas(64) int8_t room[kTile + kPiece + 64];
-  alias_groups<kPiece>(room, start, all, rows, table, draws);
-  memcpy(k + from, room + before, n);
+  alignas(64) int8_t scratch[kTile + kRowSpan + 64];
+  alias_groups<kRowSpan>(scratch, start, all, rows, table, draws);
+  memcpy(k + from, scratch + before, n);
 }
 
 /// k[0, n) of weights with a variance each: v[i] <= kTableVariance, or more where the table does not serve and k[i] means nothing.

@@ -163,10 +163,10 @@ class LargeMoves {
     for (size_t i = 0; i < n; i++) was[i] = codes[i];
     for (size_t i = 0; i < n; i += N) {
       const U code = load(was + i), of_code = as_uint(lookup(code_, code));
-      const F x = from_int(sar<24>(of_code)), room = from_int(band(shr<16>(of_code), byte)), product = from_int(band(of_code, set1(0xfff)));
+      const F x = from_int(sar<24>(of_code)), reach = from_int(band(shr<16>(of_code), byte)), product = from_int(band(of_code, set1(0xfff)));
       const U level = band(shr<12>(of_code), set1(15));
       const F u = nearest ? half : mul(add(from_int(shr<9>(load(words + i))), half), set1f(1.1920928955078125e-7f));
-      const F y = add(x, max(min(mul(lookup(scale, code), load_f(z + i)), room), sub(zero, room)));
+      const F y = add(x, max(min(mul(lookup(scale, code), load_f(z + i)), reach), sub(zero, reach)));
       U lower = set1(16);
       for (int level = 1; level < 16; level += 2) lower = add(lower, add(less(y, at_[level]), less(y, at_[level + 1])));
       const U of_level = as_uint(lookup(level_, lower));
@@ -244,12 +244,12 @@ class TableMover {
     return moving != 0;
   }
 
-  /// The thresholds of the tile's pieces: groups, or their halves of 32 weights. Steps of a byte are few, and those of one byte are made once.
+  /// The thresholds of the tile's parts: groups, or their halves of 32 weights. Steps of a byte are few, and those of one byte are made once.
   void set_thresholds(const uint8_t* data, size_t groups) {
     const int32_t* format = move_.format;
-    const size_t each = group_ > kMostPiece ? group_ / kMostPiece : 1;
+    const size_t each = group_ > kMostPart ? group_ / kMostPart : 1;
     const auto put = [&](size_t g, const Thresholds* of) {
-      for (size_t piece = g * each; piece < (g + 1) * each; piece++) at_[piece] = of;
+      for (size_t part = g * each; part < (g + 1) * each; part++) at_[part] = of;
     };
     if (format[kStep] == kStepE8m0 || format[kStep] == kStepUe4m3) {
       const size_t in_block = size_t(format[kWeights]) / group_, bytes = size_t(format[kBytes]);
@@ -267,10 +267,10 @@ class TableMover {
       for (size_t g = 0; g < groups; g++) put(g, thresholds_ + g);
     }
     // Beyond the last, whatever is there means nothing.
-    for (size_t piece = groups * each; piece < groups * each + 4; piece++) at_[piece] = &law_.none;
+    for (size_t part = groups * each; part < groups * each + 4; part++) at_[part] = &law_.none;
   }
   /// Of 16 or so many weights.
-  static constexpr size_t kMostPiece = 32;
+  static constexpr size_t kMostPart = 32;
 
   size_t small(const uint8_t* data, size_t n, size_t groups) {
     set_thresholds(data, groups);

@@ -10,7 +10,7 @@ namespace brownian::BROWNIAN_TARGET {
 
 /// Below this variance moves are rare: they are drawn one by one.
 constexpr float kSparseVariance = 0.015625f;
-/// The most hits of a piece.
+/// The most hits of a hit group.
 constexpr int kMostHits = 10, kHitsAWord = 5;
 constexpr double kMargin = 1.0 / (1ull << 50);
 
@@ -31,13 +31,13 @@ inline double exp_of_minus(double x) {
   return sum * x + 1.0;
 }
 
-/// What a piece's byte and the first words of its block leave of a uniform number: 1 - t.
+/// What a hit group's byte and the first words of its block leave of a uniform number: 1 - t.
 inline double rest_of(uint32_t byte, uint32_t word0, uint32_t word1) {
   const uint64_t bits = uint64_t(byte) << 44 | uint64_t(word0) << 12 | word1 >> 20;
   return 1.0 - (double(int64_t(bits)) + 0.5) * (1.0 / 4503599627370496.0);
 }
 
-/// How many hits a piece has that left `rest` of its uniform number, if their mean is x.
+/// How many hits a hit group has that left `rest` of its uniform number, if their mean is x.
 inline int hits_of(double rest, double x) {
   double term = exp_of_minus(x), sum = term;
   int n = 0;
@@ -49,16 +49,16 @@ inline int hits_of(double rest, double x) {
   return n;
 }
 
-/// Pieces that may have hits, and what they drew. Which of them do is found out without branches, which could not be foretold.
+/// Hit groups that may have hits, and what they drew. Which of them do is found out without branches, which could not be predicted.
 struct RareBatch {
   static constexpr size_t kMost = 64;
   size_t n = 0;
-  uint32_t piece[kMost + 1], places[kMost + 1][2];
+  uint32_t hit_group[kMost + 1], places[kMost + 1][2];
   double rest[kMost + 1];  // 1 - t
-  float mean[kMost + 1];   // of a piece's hits, if that is known
+  float mean[kMost + 1];   // of a hit group's hits, if that is known
 
   void add(uint32_t number, double left, float mean_hits, uint32_t places0, uint32_t places1, bool really) {
-    piece[n] = number;
+    hit_group[n] = number;
     rest[n] = left;
     mean[n] = mean_hits;
     places[n][0] = places0;
@@ -66,7 +66,7 @@ struct RareBatch {
     n += really;
   }
 
-  /// Calls use(number in the batch, hits) for the pieces that have hits. What e^-x lies between, 1 - x and 1 - x + x^2 / 2, decides nearly
+  /// Calls use(number in the batch, hits) for the hit groups that have hits. What e^-x lies between, 1 - x and 1 - x + x^2 / 2, decides nearly
   /// always, and one hit is all, as e^-x (1 + x) >= 1 - x^2 / 2; kMargin is more than rounding takes.
   template <class Use>
   void each_hit(Use use) const {
@@ -86,7 +86,7 @@ struct RareBatch {
   }
 };
 
-/// The pieces of a span of weights that may have hits, and what they draw. Pieces are counted from the span's first.
+/// The hit groups of a span of weights that may have hits, and what they draw. Hit groups are counted from the span's first.
 class RareSpan {
  public:
   /// Weights: their bytes fit the second-level cache, and their moves some vectors.
@@ -95,7 +95,7 @@ class RareSpan {
 
   RareSpan(Key key, uint32_t tick) : key_(key), tick_(tick), philox_(key, tick, kRareHitsPurpose) {}
 
-  /// Begins a span of `count` pieces, of which the first is piece `first` of the tensor.
+  /// Begins a span of `count` hit groups, of which the first is hit group `first` of the tensor.
   void begin(uint64_t first, size_t count) {
     first_ = first;
     count_ = count;
@@ -103,40 +103,40 @@ class RareSpan {
     n_ = 0;
   }
 
-  /// A byte a piece; beyond the last there is room for a vector.
+  /// A byte a hit group; beyond the last there is room for a vector.
   const uint8_t* bytes() {
     if (!has_bytes_) bits(bytes_, ((first_ & 15) + count_ + 3) / 4, key_, {first_ >> 4, 0, tick_, kRarePurpose});
     has_bytes_ = true;
     return reinterpret_cast<const uint8_t*>(bytes_) + (first_ & 15);
   }
 
-  /// Notes those of the 64 pieces from `from` on whose bit is set.
+  /// Notes those of the 64 hit groups from `from` on whose bit is set.
   void note(size_t from, uint64_t set) {
-    // Most have few, and how many cannot be foretold: four are written in any case.
+    // Most have few, and how many cannot be predicted: four are written in any case.
     const size_t all = n_ + size_t(count_bits(set));
-    uint32_t* to = pieces_ + n_;
+    uint32_t* to = hit_groups_ + n_;
     for (int k = 0; k < 4; k++) {
       *to++ = uint32_t(from) + uint32_t(trailing_zeros(set | uint64_t(1) << 63));
       set &= set - 1;
     }
-    for (; to < pieces_ + all; set &= set - 1) *to++ = uint32_t(from) + uint32_t(trailing_zeros(set));
+    for (; to < hit_groups_ + all; set &= set - 1) *to++ = uint32_t(from) + uint32_t(trailing_zeros(set));
     n_ = all;
   }
 
-  /// Calls use(batch) for those of the pieces noted that may have hits where their mean is mean(piece), in the order of pieces. It returns the batch
-  /// to fill next; `first` is the first one.
+  /// Calls use(batch) for those of the hit groups noted that may have hits where their mean is mean(hit group), in their order. It returns the
+  /// batch to fill next; `first` is the first one.
   template <class Mean, class Use>
   void each(Mean mean, RareBatch& first, Use use) {
     RareBatch* batch = &first;
     const uint8_t* const bytes = this->bytes();
     alignas(64) uint32_t words[4][kAtOnce];
-    for (size_t k = n_; k < n_ + 2 * N; k++) pieces_[k] = 0;
+    for (size_t k = n_; k < n_ + 2 * N; k++) hit_groups_[k] = 0;
     for (size_t at = 0; at < n_; at += kAtOnce) {
-      const uint32_t* const pieces = pieces_ + at;
+      const uint32_t* const hit_groups = hit_groups_ + at;
       const size_t n = n_ - at < kAtOnce ? n_ - at : kAtOnce;
       for (size_t j = 0; j < n; j += 2 * N) {
         Words a, b;
-        philox_.twice(first_, pieces + j, a, b);
+        philox_.twice(first_, hit_groups + j, a, b);
         const U all[] = {a.x0, a.x1, a.x2, a.x3, b.x0, b.x1, b.x2, b.x3};
         for (int w = 0; w < 4; w++) {
           store(words[w] + j, all[w]);
@@ -145,9 +145,9 @@ class RareSpan {
       }
       batch->n = 0;
       for (size_t j = 0; j < n; j++) {
-        const double rest = rest_of(bytes[pieces[j]], words[0][j], words[1][j]);
-        const float of = mean(size_t(pieces[j]));
-        batch->add(pieces[j], rest, of, words[2][j], words[3][j], rest > 1.0 - double(of) - kMargin);
+        const double rest = rest_of(bytes[hit_groups[j]], words[0][j], words[1][j]);
+        const float of = mean(size_t(hit_groups[j]));
+        batch->add(hit_groups[j], rest, of, words[2][j], words[3][j], rest > 1.0 - double(of) - kMargin);
       }
       batch = &use(*batch);
     }
@@ -163,21 +163,21 @@ class RareSpan {
   size_t count_ = 0, n_ = 0;
   bool has_bytes_ = false;
   alignas(64) uint32_t bytes_[kMost / 4 + 4 + 32];
-  alignas(64) uint32_t pieces_[kMost + kAtOnce + 8];
+  alignas(64) uint32_t hit_groups_[kMost + kAtOnce + 8];
 };
 
-/// Moves the codes of pieces by their hits; a code that is hit twice counts once, or not at all where it is back.
+/// Moves the codes of hit groups by their hits; a code that is hit twice counts once, or not at all where it is back.
 template <class At>
-class PieceMover {
+class HitGroupMover {
  public:
-  PieceMover(uint8_t* data, size_t length, const int32_t* format, const At& at)
+  HitGroupMover(uint8_t* data, size_t length, const int32_t* format, const At& at)
       : data_(data), length_(length), at_(at), lo_(format[kLo] + format[kBias]), hi_(format[kHi] + format[kBias]) {}
 
   /// Calls moved(weight, code as it was) for each code that is moved, in turn.
   template <class Moved>
-  void operator()(size_t piece, int hits, const uint32_t* places, Moved moved) {
-    if (hits > 1) return several(piece, hits, places, moved);
-    const size_t i = place(piece, places[0]);
+  void operator()(size_t hit_group, int hits, const uint32_t* places, Moved moved) {
+    if (hits > 1) return several(hit_group, hits, places, moved);
+    const size_t i = place(hit_group, places[0]);
     const int code = at_.read(data_, i);
     if (code <= lo_ || code >= hi_) return;
     moved(i, code);
@@ -185,22 +185,22 @@ class PieceMover {
     changed++;
   }
 
-  /// Brings near what the piece's first hit is on.
-  void prefetch(size_t piece, const uint32_t* places) const { at_.prefetch(data_, place(piece, places[0])); }
+  /// Prefetches what the hit group's first hit is on.
+  void prefetch(size_t hit_group, const uint32_t* places) const { at_.prefetch(data_, place(hit_group, places[0])); }
 
   size_t changed = 0;
 
  private:
-  size_t place(size_t piece, uint32_t field) const { return piece * length_ + (field & (length_ - 1)); }
+  size_t place(size_t hit_group, uint32_t field) const { return hit_group * length_ + (field & (length_ - 1)); }
   static int moved_by(uint32_t field, int code) { return code + 1 - int(field >> 4 & 2); }
 
   template <class Moved>
-  void several(size_t piece, int hits, const uint32_t* places, Moved moved) {
+  void several(size_t hit_group, int hits, const uint32_t* places, Moved moved) {
     int before[kMostHits];
     size_t weights[kMostHits];
     for (int hit = 0; hit < hits; hit++) {
       const uint32_t field = places[hit / kHitsAWord] >> (6 * (hit % kHitsAWord));
-      const size_t i = weights[hit] = place(piece, field);
+      const size_t i = weights[hit] = place(hit_group, field);
       const int code = before[hit] = at_.read(data_, i);
       if (code <= lo_ || code >= hi_) continue;
       moved(i, code);

@@ -38,7 +38,7 @@ class RowMover {
     });
     size_t changed = 0;
     for (size_t tile = 0; dense && tile < n;) {
-      const size_t room = kTile - size_t((move_.index + tile) % kTile), count = n - tile < room ? n - tile : room;
+      const size_t left = kTile - size_t((move_.index + tile) % kTile), count = n - tile < left ? n - tile : left;
       draws_.begin(move_.index + tile, count);
       changed += dense_tile(data + tile, count);
       tile += count;
@@ -72,8 +72,8 @@ class RowMover {
       const Row row(move_, move_.steps[number]);
       return row.kinds.rare && class_of(row.rare) == rare_class ? share_of(row.rare, rare_class) : 0;
     };
-    const auto ahead = [&](const Taken* taken, size_t count) { moves.prefetch(taken, count); };
-    const auto use = [&](const Taken* taken, size_t count) { moves.apply(taken, count); };
+    const auto ahead = [&](const Accepted* accepted, size_t count) { moves.prefetch(accepted, count); };
+    const auto use = [&](const Accepted* accepted, size_t count) { moves.apply(accepted, count); };
     if (one_row) {
       const uint32_t share = share_of_row(move_.index / move_.row_length);
       hits.each(rare_class, move_.index, move_.index + n, [&](uint64_t) { return share; }, ahead, use);

@@ -111,10 +111,10 @@ struct Numbers {
 #if BROWNIAN_VECTORS
 /// Straight from blocks of 32 weights that are one group, without unpacking them: the sums of squares of each. False where that cannot be.
 inline bool squares_of_blocks(int32_t* squares, const uint8_t* data, size_t blocks, const int32_t* format) {
-  constexpr size_t kPieces = B_LANES / 16;
+  constexpr size_t kTogether = B_LANES / 16;
   const size_t bytes = format[kBytes];
   const Plane p(format, 0);
-  if (format[kWeights] != 32 || format[kGroup] != 32 || format[kPlanes] != 1 || blocks % kPieces != 0) return false;
+  if (format[kWeights] != 32 || format[kGroup] != 32 || format[kPlanes] != 1 || blocks % kTogether != 0) return false;
   constexpr size_t kAhead = 4096;  // what the processor does not fetch early enough by itself
   alignas(64) int32_t parts[kSumCut / 4];
   const uint8_t* at = data + p.offset;
@@ -123,7 +123,7 @@ inline bool squares_of_blocks(int32_t* squares, const uint8_t* data, size_t bloc
     for (size_t block = 0; block < blocks; block += B_LANES < 32 ? 1 : B_LANES / 32) {
       prefetch<false>(at + block * bytes + kAhead);
       for (size_t part = 0; part < 32; part += B_LANES) {  // more than one only where vectors are shorter than a block
-        const B q = load_pieces<32>(at + block * bytes + part, bytes);
+        const B q = load_strided<32>(at + block * bytes + part, bytes);
         const B size = abs_b(q);
         lowest = min_signed_b(lowest, q);
         store(reinterpret_cast<uint32_t*>(parts) + block * 8 + part / 4, dot_of_four(size, size));
@@ -143,8 +143,8 @@ inline bool squares_of_blocks(int32_t* squares, const uint8_t* data, size_t bloc
       entry = uint8_t(q * q);
     }
     const B low = set1_b(15);
-    for (size_t block = 0; block < blocks; block += kPieces) {
-      const B packed = load_pieces<16>(at + block * bytes, bytes);
+    for (size_t block = 0; block < blocks; block += kTogether) {
+      const B packed = load_strided<16>(at + block * bytes, bytes);
       prefetch<false>(at + block * bytes + kAhead);
       const B a = lookup_b(table, and_b(packed, low)), b = lookup_b(table, and_b(shr4_b(packed), low));
       store(reinterpret_cast<uint32_t*>(parts) + block * 4, add(sums_of_eight(a), sums_of_eight(b)));

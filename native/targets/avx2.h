@@ -143,14 +143,14 @@ inline B lookup_b(const uint8_t* table, B a) {
 inline B and_b(B a, B b) { return {_mm256_and_si256(a.v, b.v)}; }
 /// Each byte's upper half comes down; what is above it is not defined.
 inline B shr4_b(B a) { return {_mm256_srli_epi16(a.v, 4)}; }
-/// Pieces of kBytes, 16 or 32, that lie `stride` apart.
+/// Byte runs of kBytes, 16 or 32, that lie `stride` apart.
 template <int kBytes>
-inline B load_pieces(const uint8_t* p, size_t stride) {
+inline B load_strided(const uint8_t* p, size_t stride) {
   if (kBytes == 32) return load_b(p);
   const auto at = [&](size_t i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i * stride)); };
   return {_mm256_inserti128_si256(_mm256_castsi128_si256(at(0)), at(1), 1)};
 }
-inline void store_pieces_32(uint8_t* p, size_t, B a) { store_b(p, a); }
+inline void store_strided_32(uint8_t* p, size_t, B a) { store_b(p, a); }
 /// Lane g holds the sum of kTerms words, 4 or 8, from in[g * kTerms] on.
 template <int kTerms>
 inline U sums_of_words(const uint32_t* in) {

@@ -128,9 +128,9 @@ inline B lookup_b(const uint8_t* table, B a) {
 inline B and_b(B a, B b) { return {_mm512_and_si512(a.v, b.v)}; }
 /// Each byte's upper half comes down; what is above it is not defined.
 inline B shr4_b(B a) { return {_mm512_srli_epi16(a.v, 4)}; }
-/// Pieces of kBytes, 16 or 32, that lie `stride` apart.
+/// Byte runs of kBytes, 16 or 32, that lie `stride` apart.
 template <int kBytes>
-inline B load_pieces(const uint8_t* p, size_t stride) {
+inline B load_strided(const uint8_t* p, size_t stride) {
   if constexpr (kBytes == 32) {
     const __m256i* a = reinterpret_cast<const __m256i*>(p);
     const __m256i* b = reinterpret_cast<const __m256i*>(p + stride);
@@ -142,7 +142,7 @@ inline B load_pieces(const uint8_t* p, size_t stride) {
     return {_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1)};
   }
 }
-inline void store_pieces_32(uint8_t* p, size_t stride, B a) {
+inline void store_strided_32(uint8_t* p, size_t stride, B a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_castsi512_si256(a.v));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + stride), _mm512_extracti64x4_epi64(a.v, 1));
 }
@@ -177,7 +177,7 @@ inline B multiply_add(B a, B factor, B b) {
                              _mm512_add_epi16(_mm512_mullo_epi16(high(a), factor.v), high(b)))};
 }
 inline B shl4_b(B a) { return {_mm512_slli_epi16(a.v, 4)}; }
-/// Stretches of kRun bytes, 32 or two of 16, each followed by the same shifted down by four.
+/// Runs of kRun bytes, 32 or two of 16, each followed by the same shifted down by four.
 template <int kRun>
 inline B load_nibbles(const uint8_t* p, size_t stride) {
   if constexpr (kRun == 32) {

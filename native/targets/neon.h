@@ -124,12 +124,12 @@ inline B lookup_b(const uint8_t* table, B a) { return {vqtbl1q_u8(vld1q_u8(table
 inline B and_b(B a, B b) { return {vandq_u8(a.v, b.v)}; }
 /// Each byte's upper half comes down.
 inline B shr4_b(B a) { return {vshrq_n_u8(a.v, 4)}; }
-/// Pieces of kBytes, 16 or 32, that lie `stride` apart: here one, or the half of one.
+/// Byte runs of kBytes, 16 or 32, that lie `stride` apart: here one, or the half of one.
 template <int kBytes>
-inline B load_pieces(const uint8_t* p, size_t) {
+inline B load_strided(const uint8_t* p, size_t) {
   return load_b(p);
 }
-inline void store_pieces_32(uint8_t* p, size_t, B a) { store_b(p, a); }
+inline void store_strided_32(uint8_t* p, size_t, B a) { store_b(p, a); }
 /// Lane g holds the sum of kTerms words, 4 or 8, from in[g * kTerms] on.
 template <int kTerms>
 inline U sums_of_words(const uint32_t* in) {
@@ -160,7 +160,7 @@ inline B multiply_add(B a, B factor, B b) {
   const int16x8_t high = vaddw_high_s8(vmulq_s16(vmovl_high_s8(x), by), y);
   return {vreinterpretq_u8_s8(vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)))};
 }
-/// No stretch of bytes is shorter than a vector.
+/// No run of bytes is shorter than a vector.
 template <int kRun>
 B load_nibbles(const uint8_t* p, size_t stride);
 template <int kRun>

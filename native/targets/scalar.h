@@ -86,7 +86,7 @@ inline void store_blocks(uint32_t* out, U a, U b, U c, U d) {
 /// One lane needs no order of steps.
 BROWNIAN_INLINE void here(U&) {}
 BROWNIAN_INLINE void here(F&) {}
-/// All bits, or none: a branch could not be foretold.
+/// All bits, or none: a branch could not be predicted.
 using Mask = uint32_t;
 template <int bit>
 inline Mask has_bit(U a) {

@@ -1,4 +1,4 @@
-// npm run trial:platforms [-- --quick]: packs the tarball and tries it as strangers would, in fresh folders: with each package manager, without network or
+// npm run trial:platforms [-- --quick]: packs the tarball and tries it as users would, in fresh folders: with each package manager, without network or
 // compiler, without the addon, without WebAssembly, on other runtimes, systems and processors, in bundles, in a browser, from TypeScript.
 // Everything must give the same bytes. Writes what it saw into docs/guides/platforms.md; what cannot be had on this machine is a row that says so.
 // --quick compiles nothing (it takes the prebuilds that are there) and changes nothing.

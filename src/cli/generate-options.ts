@@ -1,6 +1,7 @@
 // The flags of brownian generate.
 
 import { type Command, Option } from "commander";
+import { REPACK, type Repack } from "../llama/index.js";
 import { DYNAMICS } from "../thermostat/dynamics/index.js";
 import { exponential, linear } from "../thermostat/schedule.js";
 import { addNoiseOptions, type NoiseOptions, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
@@ -30,6 +31,7 @@ export interface Options extends NoiseOptions {
   readonly context?: number;
   readonly gpuLayers?: number;
   readonly scratch?: string;
+  readonly repack?: Repack;
   readonly json?: boolean;
 }
 
@@ -83,6 +85,12 @@ export function addGenerateOptions(command: Command): Command {
     )
     .option("--context <n>", "tokens of context (default: the model's, at most 4096)", parseWhole)
     .addOption(new Option("--gpu-layers <n>", "must be 0: weights on a GPU do not move").argParser(parseWhole).hideHelp())
+    .addOption(
+      new Option(
+        "--repack <when>",
+        "whether llama.cpp may rearrange weights for speed; it does not see those move (default: auto)",
+      ).choices(REPACK),
+    )
     .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
     .option("--json", "print one JSON document");
   return addNoiseOptions(command);

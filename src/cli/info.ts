@@ -51,7 +51,8 @@ async function gather() {
   let engine: string;
   try {
     const found = await describeEngine();
-    engine = `${found.name}, llama.cpp ${found.llamaCpp} (${found.build}), ${found.cores} physical cores`;
+    engine = `${found.name}, llama.cpp ${found.llamaCpp} (${found.build}), ${found.cores} cores`;
+    for (const { name, reason } of found.rejected) advice.push(`the engine ${name} is not used: ${reason}`);
   } catch (error) {
     engine = (error as Error).message;
     advice.push("generate needs the engine; perturb, inspect and the library do not");

@@ -38,7 +38,7 @@ function collect(glob: string, before: string[] | undefined): string[] {
   return [...(before ?? []), glob];
 }
 
-/** The dials of the noise that `generate` and `perturb` have in common. */
+/** The settings of the noise that `generate` and `perturb` have in common. */
 export interface NoiseOptions extends ScaleOptions {
   readonly scale: Scale;
   readonly rounding: Rounding;
@@ -60,7 +60,7 @@ export function addNoiseOptions(command: Command): Command {
     .option("--skip-unsupported", "leave tensors of types that cannot move alone instead of refusing");
 }
 
-/** What the library is told of these dials. */
+/** What the library is told of these settings. */
 export function noiseSettings(options: NoiseOptions): Omit<NoiseSettings, "sigma" | "seed"> {
   const { scale, rounding, only, skipUnsupported } = options;
   return { ...scaleOptions(options), scale, rounding, only, skipUnsupported };

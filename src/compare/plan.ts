@@ -126,7 +126,7 @@ export async function refuseUnseen(model: Model, { methods, prompts, tau }: Comp
   }
 }
 
-/** Stretches of the text that are each read for themselves, as tokens. */
+/** Parts of the text that are each read for themselves, as tokens. */
 export type Windows = readonly (readonly number[])[];
 
 /** Windows of equal length from all over the text: every third to tune dials on, the others to check them. */

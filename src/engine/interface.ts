@@ -90,11 +90,17 @@ export interface EngineOptions {
   readonly threads?: number | undefined;
   /** Tokens of context; default: what the model was trained on, at most 4096. */
   readonly contextSize?: number | undefined;
+  /** Whether llama.cpp may rearrange weights for speed, and then multiply with a copy that no write reaches; default true. */
+  readonly repack?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** An engine before it has a model. */
 export interface EngineKind {
+  /** Whether it can be told not to rearrange weights (EngineOptions.repack): then it sees every type move. */
+  readonly choosesRepacking: boolean;
+  /** Why it cannot be used here; undefined where it can, as far as that is known before a model is loaded. */
+  whyNot(): string | undefined;
   /**
    * Loads the model file `path`, mapped into memory, so that it multiplies with what is written there.
    * @param name what the user calls the model

@@ -4,7 +4,8 @@
 import { setImmediate } from "node:timers/promises";
 import type { Llama, LlamaContext, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
 import { BrownianError } from "../errors.js";
-import type { Engine, EngineKind, EngineOptions, Sampling, Seen } from "./interface.js";
+import { contextSizeOf } from "./context.js";
+import type { Engine, EngineKind, Sampling, Seen } from "./interface.js";
 import { engineThreads } from "./threads.js";
 
 type EngineModule = typeof import("node-llama-cpp");
@@ -54,6 +55,9 @@ function sharedLlama(): Promise<Llama> {
 }
 
 export const nodeLlamaCpp: EngineKind = {
+  choosesRepacking: false,
+  whyNot: () => undefined,
+
   async describe() {
     const engine = await sharedLlama();
     return {
@@ -71,7 +75,7 @@ export const nodeLlamaCpp: EngineKind = {
     try {
       const { signal: loadSignal } = options;
       model = await engine.loadModel({ modelPath: path, useMmap: true, gpuLayers: 0, ...(loadSignal && { loadSignal }) });
-      const contextSize = contextSizeOf(model, name, options);
+      const contextSize = contextSizeOf(model.trainContextSize, name, options.contextSize);
       const threads = options.threads ?? engineThreads(engine.cpuMathCores);
       engine.maxThreads = Math.max(engine.maxThreads, threads);
       const context = await model.createContext({ contextSize, sequences: 1, threads });
@@ -85,15 +89,6 @@ export const nodeLlamaCpp: EngineKind = {
     }
   },
 };
-
-/** Tokens of context at most, unless more are asked for. */
-const DEFAULT_CONTEXT = 4096;
-
-function contextSizeOf({ trainContextSize: trained }: LlamaModel, name: string, { contextSize }: EngineOptions): number {
-  if (contextSize === undefined) return Math.min(trained, DEFAULT_CONTEXT);
-  if (contextSize <= trained) return contextSize;
-  throw new BrownianError("usage", `contextSize is ${contextSize}, but ${name} was trained on ${trained} tokens of context.`);
-}
 
 class Loaded implements Engine {
   constructor(

@@ -51,7 +51,7 @@ export function classesOf(tensors: readonly Tensor[]): TensorClass[] {
 
 /**
  * Moves one tensor of each class after the other and compares the logits of a short context, which must be exactly the
- * same without a move. The live file is pristine before and after; the thermostat's dials are the caller's to set
+ * same without a move. The live file is pristine before and after; the thermostat's settings are the caller's to set
  * again. A class is called dead only when moving all of its tensors at once changes nothing.
  *
  * @throws BrownianError engine-failed when the engine does not give equal logits for equal weights

@@ -1,4 +1,4 @@
-// Copying a model: by reference where the file system can, else in pieces that can be watched and stopped. The model is opened for reading only.
+// Copying a model: by reference where the file system can, else in chunks that can be watched and stopped. The model is opened for reading only.
 
 import { constants } from "node:fs";
 import { chmod, copyFile, type FileHandle, open } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { checkRoom, isFull, noSpace } from "./room.js";
 import type { ModelFile } from "./tensor.js";
 import { readFully, writeFully } from "./transfer.js";
 
-const PIECE = 4 << 20;
+const CHUNK = 4 << 20;
 
 type Source = Pick<ModelFile, "path" | "size">;
 
@@ -56,14 +56,14 @@ async function copyBytes(source: FileHandle, model: Source, to: string, wayOut: 
     throw asFileError(error, needed.folder);
   });
   try {
-    const buffer = Buffer.allocUnsafe(Math.min(PIECE, model.size));
-    for (let done = 0; done < model.size; done += PIECE) {
+    const buffer = Buffer.allocUnsafe(Math.min(CHUNK, model.size));
+    for (let done = 0; done < model.size; done += CHUNK) {
       watch.signal?.throwIfAborted();
-      const piece = buffer.subarray(0, model.size - done);
-      if ((await readFully(source, piece, done)) < piece.length)
+      const chunk = buffer.subarray(0, model.size - done);
+      if ((await readFully(source, chunk, done)) < chunk.length)
         throw new BrownianError("truncated-gguf", `${model.path} became shorter while it was copied.`);
-      await writeFully(target, piece, done);
-      watch.onBytes?.(piece.length);
+      await writeFully(target, chunk, done);
+      watch.onBytes?.(chunk.length);
     }
   } catch (error) {
     throw isFull(error) ? noSpace(needed, free, error) : asFileError(error, model.path);

@@ -16,6 +16,6 @@ export interface FileIdentity {
 /** Name, size and SHA-256 of a file; the whole of it is read. */
 export async function identity(path: string): Promise<FileIdentity> {
   const hash = createHash("sha256");
-  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece as Buffer);
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
   return { file: basename(path), bytes: (await stat(path)).size, sha256: hash.digest("hex") };
 }

@@ -1,27 +1,27 @@
 // A new file made of a model and its moves, in one pass: every byte is read once, moved where it belongs to a moved tensor, and written once.
-// For outputs that nobody looks at before they are whole; what is looked at while it moves is a live copy with a Mover.
+// For outputs that nobody looks at before they are whole; what is looked at while it moves is a live copy, through LiveTensors.
 
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { BrownianError } from "../errors.js";
+import { chunks } from "../kernels/chunks.js";
 import type { Kernels } from "../kernels/contract.js";
 import type { FileWatch, TensorMove, TensorRange } from "../kernels/files.js";
-import { pieces } from "../kernels/pieces.js";
 import { takePermissions } from "./copy.js";
 import { asFileError } from "./file-errors.js";
-import { formatOf, type Mover, type Reader } from "./live/mover.js";
+import { formatOf, type LiveTensors, type Reader } from "./live/live-tensors.js";
 import { openReader } from "./live/open.js";
 import { checkRoom, isFull, type Needed, noSpace } from "./room.js";
 import type { ModelFile, Tensor } from "./tensor.js";
 import { readFully, writeFully } from "./transfer.js";
 
-/** Pieces that are under way at a time: one is read, one is moved, one is written. */
+/** Chunks that are under way at a time: one is read, one is moved, one is written. */
 const UNDER_WAY = 3;
-/** Leaves of sums a piece: native threads like them large; what runs on the event loop is to take a millisecond or a few. */
+/** Leaves of sums a chunk: native threads like them large; what runs on the event loop is to take a millisecond or a few. */
 const LEAVES = { threads: 64, eventLoop: 4 } as const;
 const COPIED = 4 << 20;
 
-export interface Writer extends Pick<Mover, "sumSquares" | "perturb" | "restore" | "close"> {
+export interface Writer extends Pick<LiveTensors, "sumSquares" | "perturb" | "restore" | "close"> {
   /** Copies all bytes of the model but those of these tensors. */
   copyRest(tensors: readonly Tensor[], watch?: FileWatch): Promise<void>;
 }
@@ -64,7 +64,7 @@ const roomFor = ({ size }: ModelFile, to: string): Needed => ({
 });
 
 class StreamingWriter implements Writer {
-  /** Buffers that no piece has. */
+  /** Buffers that no chunk has. */
   private readonly spare: Uint8Array<ArrayBuffer>[] = [];
 
   constructor(
@@ -84,16 +84,16 @@ class StreamingWriter implements Writer {
     const { kernels } = this;
     const leaves = kernels.perturbAsync === undefined ? LEAVES.eventLoop : LEAVES.threads;
     let changed = 0;
-    await this.each(pieces(tensor, formatOf(tensor), leaves), watch, async (data, { index }) => {
+    await this.each(chunks(tensor, formatOf(tensor), leaves), watch, async (data, { index }) => {
       const moved = { ...move, index };
       const here = await (kernels.perturbAsync?.(data, moved) ?? kernels.perturb(data, moved));
-      changed += here; // not before: pieces that are under way at a time would take each other's counts back
+      changed += here; // not before: chunks that are under way at a time would take each other's counts back
     });
     return changed;
   }
 
   async restore(tensor: Tensor, watch?: FileWatch): Promise<void> {
-    await this.each(stretches(tensor.offset, tensor.offset + tensor.bytes), watch);
+    await this.each(rangesOf(tensor.offset, tensor.offset + tensor.bytes), watch);
   }
 
   async copyRest(tensors: readonly Tensor[], watch?: FileWatch): Promise<void> {
@@ -109,26 +109,26 @@ class StreamingWriter implements Writer {
   private *rest(tensors: readonly Tensor[]): Generator<TensorRange> {
     let done = 0;
     for (const { offset, bytes } of [...tensors].sort((a, b) => a.offset - b.offset)) {
-      yield* stretches(done, offset);
+      yield* rangesOf(done, offset);
       done = offset + bytes;
     }
-    yield* stretches(done, this.model.size);
+    yield* rangesOf(done, this.model.size);
   }
 
-  /** Reads each piece, hands it to `work`, and writes it; several are under way at a time. Ends when none is, also after an error. */
+  /** Reads each chunk, hands it to `work`, and writes it; several are under way at a time. Ends when none is, also after an error. */
   private async each<T extends TensorRange>(
     ranges: Iterable<T>,
     watch: FileWatch | undefined,
-    work?: (data: Uint8Array, piece: T) => Promise<void>,
+    work?: (data: Uint8Array, chunk: T) => Promise<void>,
   ): Promise<void> {
     const running = new Set<Promise<void>>();
     let failure: { error: unknown } | undefined;
-    for (const piece of ranges) {
+    for (const chunk of ranges) {
       while (running.size >= UNDER_WAY) await Promise.race(running);
       if (watch?.signal?.aborted) failure ??= { error: watch.signal.reason };
       if (failure !== undefined) break;
-      const one = this.piece(piece, work).then(
-        () => watch?.onBytes?.(piece.bytes),
+      const one = this.chunk(chunk, work).then(
+        () => watch?.onBytes?.(chunk.bytes),
         (error) => {
           failure ??= { error };
         },
@@ -140,13 +140,13 @@ class StreamingWriter implements Writer {
     if (failure !== undefined) throw failure.error;
   }
 
-  private async piece<T extends TensorRange>(piece: T, work?: (data: Uint8Array, piece: T) => Promise<void>): Promise<void> {
-    const { offset, bytes } = piece;
+  private async chunk<T extends TensorRange>(chunk: T, work?: (data: Uint8Array, chunk: T) => Promise<void>): Promise<void> {
+    const { offset, bytes } = chunk;
     let buffer = this.spare.pop();
     if (buffer === undefined || buffer.length < bytes) buffer = new Uint8Array(bytes);
     const data = buffer.subarray(0, bytes);
     await this.read(data, offset);
-    await work?.(data, piece);
+    await work?.(data, chunk);
     try {
       await writeFully(this.target, data, offset);
     } catch (error) {
@@ -165,6 +165,6 @@ class StreamingWriter implements Writer {
   }
 }
 
-function* stretches(from: number, to: number): Generator<TensorRange> {
+function* rangesOf(from: number, to: number): Generator<TensorRange> {
   for (let offset = from; offset < to; offset += COPIED) yield { offset, bytes: Math.min(COPIED, to - offset) };
 }

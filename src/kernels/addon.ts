@@ -76,6 +76,8 @@ export interface Addon {
   sumSquares(target: number, data: Uint8Array, format: EncodedFormat, rows: Rows | null, index: number, total: number): number;
   difference(target: number, a: Uint8Array, b: Uint8Array, format: EncodedFormat): number;
   readonly MappedFile: new (target: number, threads: number, path: string, writable: boolean) => AddonFile;
+  /** llama.cpp's C API by way of a library that is opened at run time; src/engine/llama-c/ says what of. */
+  readonly engine: unknown;
 }
 
 /** The package's root: two folders above src/kernels/, dist/kernels/ and the bundles in dist/esm/ and dist/cjs/ alike. */

@@ -45,7 +45,7 @@ export interface Kernels {
     total: number,
   ): number;
 
-  /** How many codes (or floats) of two stretches of whole blocks differ. */
+  /** How many codes (or floats) of two runs of whole blocks differ. */
   difference(a: Uint8Array, b: Uint8Array, format: EncodedFormat): number;
 
   /** Files in memory, where the backend can map them (native); without, they go through positioned reads and writes. */

@@ -19,7 +19,7 @@ export interface RangeMove {
   readonly move: TensorMove;
 }
 
-/** How work on a file is stopped and watched: between its pieces. */
+/** How work on a file is stopped and watched: between its chunks. */
 export interface FileWatch {
   readonly signal?: AbortSignal | undefined;
   /** Called with the bytes done since the last call. */

@@ -5,8 +5,8 @@ import type { Evolution } from "../laws/evolution.js";
 import type { EncodedFormat } from "../laws/move.js";
 import { Field, Kind, Levels, StepKind } from "../laws/numbers.js";
 import { type Addon, type AddonFile, type CollisionPlan, keptRecord, moveRecord, type StepIndex, withLaw } from "./addon.js";
+import { type Chunk, chunks } from "./chunks.js";
 import type { FileKernels, FileWatch, LiveFile, MappedFile, RangeMove, TensorMove, TensorRange } from "./files.js";
-import { type Piece, pieces } from "./pieces.js";
 
 /** Which of the addon's targets computes, on how many threads. */
 interface Workers {
@@ -40,7 +40,7 @@ class NativeFile implements MappedFile {
   }
 }
 
-/** Leaves of a piece: 16.8 million weights, tens of milliseconds of one thread. Whole stretches of an index (2^18 weights). */
+/** Leaves of a chunk: 16.8 million weights, tens of milliseconds of one thread. A whole number of journals (of 2^18 weights each). */
 const LEAVES = 256;
 
 /** Weights that collide in one call: of a larger model, several, between which work can be stopped. */
@@ -83,8 +83,8 @@ class NativeLiveFile implements LiveFile {
     const before = this.known.get(key);
     this.known.delete(key); // until this is done, and if it is not
     const index = before && (await this.indexFor(tensor, move, before));
-    const changed = await eachPiece(tensor, move.format, watch, (piece) =>
-      index === undefined ? this.moved(piece, move, this.pristine.file) : this.redrawn(piece, move, index),
+    const changed = await eachChunk(tensor, move.format, watch, (chunk) =>
+      index === undefined ? this.moved(chunk, move, this.pristine.file) : this.redrawn(chunk, move, index),
     );
     this.known.set(key, { last: move, changed, index });
     return changed;
@@ -92,13 +92,13 @@ class NativeLiveFile implements LiveFile {
 
   diffuse(tensor: TensorRange, move: TensorMove, watch?: FileWatch): Promise<number> {
     this.known.delete(keyOf(tensor));
-    return eachPiece(tensor, move.format, watch, (piece) => this.moved(piece, move, null));
+    return eachChunk(tensor, move.format, watch, (chunk) => this.moved(chunk, move, null));
   }
 
   async evolve(tensor: TensorRange, move: TensorMove, law: Evolution, strength: number, watch?: FileWatch): Promise<number> {
     this.known.delete(keyOf(tensor));
     const parameters = law.parameters(strength, move.format);
-    return eachPiece(tensor, move.format, watch, ({ offset, bytes, index }) =>
+    return eachChunk(tensor, move.format, watch, ({ offset, bytes, index }) =>
       this.file.evolve(law.name, offset, bytes, this.pristine.file, parameters, moveRecord({ ...move, index })),
     );
   }
@@ -136,7 +136,7 @@ class NativeLiveFile implements LiveFile {
       await this.perturb(tensor, { ...before.last, sigma: 0 }, watch); // undoes by the journal
       return;
     }
-    await eachPiece(tensor, format, watch, ({ offset, bytes }) => this.file.copyFrom(this.pristine.file, offset, bytes));
+    await eachChunk(tensor, format, watch, ({ offset, bytes }) => this.file.copyFrom(this.pristine.file, offset, bytes));
     this.known.delete(keyOf(tensor));
   }
 
@@ -145,12 +145,12 @@ class NativeLiveFile implements LiveFile {
   }
 
   /** live := source, or live where there is none, moved. */
-  private moved({ offset, bytes, index }: Piece, move: TensorMove, source: AddonFile | null): Promise<number> {
+  private moved({ offset, bytes, index }: Chunk, move: TensorMove, source: AddonFile | null): Promise<number> {
     return this.file.perturb(offset, bytes, source, moveRecord({ ...move, index }));
   }
 
   /** live := pristine, moved, where live is what the last move by this index made of it, or anything if there was none. */
-  private redrawn({ offset, bytes, index }: Piece, move: TensorMove, steps: StepIndex): Promise<number> {
+  private redrawn({ offset, bytes, index }: Chunk, move: TensorMove, steps: StepIndex): Promise<number> {
     return this.file.redraw(offset, bytes, this.pristine.file, steps, moveRecord({ ...move, index }));
   }
 
@@ -200,18 +200,18 @@ const keyOf = ({ offset, bytes }: TensorRange): string => `${offset} ${bytes}`;
 const weightsOf = ({ bytes }: TensorRange, format: EncodedFormat): number =>
   (bytes / (format[Field.bytes] as number)) * (format[Field.weights] as number);
 
-/** The sum of what `work` gives for each piece. */
-async function eachPiece(
+/** The sum of what `work` gives for each chunk. */
+async function eachChunk(
   tensor: TensorRange,
   format: EncodedFormat,
   watch: FileWatch | undefined,
-  work: (piece: Piece) => Promise<number>,
+  work: (chunk: Chunk) => Promise<number>,
 ): Promise<number> {
   let sum = 0;
-  for (const piece of pieces(tensor, format, LEAVES)) {
+  for (const chunk of chunks(tensor, format, LEAVES)) {
     watch?.signal?.throwIfAborted();
-    sum += await work(piece);
-    watch?.onBytes?.(piece.bytes);
+    sum += await work(chunk);
+    watch?.onBytes?.(chunk.bytes);
   }
   return sum;
 }

@@ -38,29 +38,29 @@ export class RareMoves {
       const from = Math.max(index, tile * size);
       const to = Math.min(end, (tile + 1) * size);
       const hits = exports.hitsOfTile(rareClass, tile, from, to, share, key.k0, key.k1, tick);
-      changed += this.take(data, from - index, hits, format[Field.lo] as number, format[Field.hi] as number);
+      changed += this.accept(data, from - index, hits, format[Field.lo] as number, format[Field.hi] as number);
     }
     return changed;
   }
 
   /** Puts hits on codes; a weight that is hit twice counts once, or not at all where it is back. */
-  private take(data: Uint8Array, from: number, hits: number, lo: number, hi: number): number {
+  private accept(data: Uint8Array, from: number, hits: number, lo: number, hi: number): number {
     const { seen, before } = this;
-    const { taken } = this.stage;
+    const { accepted } = this.stage;
     this.calls = (this.calls + 1) >>> 0;
     let changed = 0;
     for (let j = 0; j < hits; j++) {
-      const place = taken[2 * j] as number;
+      const place = accepted[2 * j] as number;
       const i = from + (place >>> 0);
       const q = ((data[i] as number) << 24) >> 24;
       before[j] = q;
       if (q <= lo || q >= hi) continue;
-      const to = q + (taken[2 * j + 1] as number);
+      const to = q + (accepted[2 * j + 1] as number);
       data[i] = to;
       let first = q;
       if (seen[place & 4095] === this.calls) {
         let e = 0;
-        while (taken[2 * e] !== place) e++;
+        while (accepted[2 * e] !== place) e++;
         first = before[e] as number;
       }
       seen[place & 4095] = this.calls;

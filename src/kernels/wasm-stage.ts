@@ -43,7 +43,7 @@ export interface Exports {
   law(): number;
   alias(): number;
   hits(): number;
-  taken(): number;
+  accepted(): number;
   forgetHits(): void;
   hitsOfTile(
     rareClass: number,
@@ -84,7 +84,7 @@ export class Stage {
   /** What an evolution goes by: Evolution.parameters. */
   readonly parameters: Float32Array;
   /** Pairs of a place and a sign: what hitsOfTile makes. */
-  readonly taken: Int32Array;
+  readonly accepted: Int32Array;
   private readonly steps: Float32Array;
   private readonly format: Int32Array;
 
@@ -95,7 +95,7 @@ export class Stage {
     this.words = new Uint32Array(buffer, exports.stage(), SUM_LEAF);
     this.floats = new Float32Array(buffer, exports.stage(), SUM_LEAF);
     this.parameters = new Float32Array(buffer, exports.parameters(), DECAY_HEAD + MOST_LEVELS * DECAY_COLUMNS);
-    this.taken = new Int32Array(buffer, exports.taken(), 2 * HITS_MOST);
+    this.accepted = new Int32Array(buffer, exports.accepted(), 2 * HITS_MOST);
     this.steps = new Float32Array(buffer, exports.steps(), SUM_LEAF);
     this.format = new Int32Array(buffer, exports.format(), FORMAT_FIELDS);
     new Float32Array(buffer, exports.law(), LAW_TAILS.length).set(LAW_TAILS);

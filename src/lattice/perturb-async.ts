@@ -1,4 +1,4 @@
-// `perturb` for large tensors without holding up the event loop: on native threads where there are any, else piece by piece
+// `perturb` for large tensors without holding up the event loop: on native threads where there are any, else chunk by chunk
 // between events.
 
 import { BrownianError } from "../errors.js";
@@ -9,15 +9,15 @@ import { Field, SUM_LEAF } from "../laws/numbers.js";
 import { checkedMove, type Moved, type PerturbOptions } from "./perturb.js";
 
 export interface PerturbAsyncOptions extends PerturbOptions {
-  /** Stops between pieces; the data is then moved in part (give `undo` to bring it back). */
+  /** Stops between chunks; the data is then moved in part (give `undo` to bring it back). */
   readonly signal?: AbortSignal;
   /** Called with weights done and weights in all. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** Weights a piece: tens of milliseconds of one thread on native, a few milliseconds of JavaScript's. */
-const NATIVE_PIECE = 256 * SUM_LEAF;
-const PIECE = SUM_LEAF;
+/** Weights a chunk: tens of milliseconds of one thread on native, a few milliseconds of JavaScript's. */
+const NATIVE_CHUNK = 256 * SUM_LEAF;
+const CHUNK = SUM_LEAF;
 
 /**
  * Like {@link perturb}, without holding up the event loop: the same bytes, whatever the number of threads. The data must be
@@ -40,11 +40,11 @@ export async function perturbAsync(
   options.undo?.set(data);
   const blockWeights = move.format[Field.weights] as number;
   const blockBytes = move.format[Field.bytes] as number;
-  const piece = kernels.perturbAsync === undefined ? PIECE : NATIVE_PIECE;
+  const chunk = kernels.perturbAsync === undefined ? CHUNK : NATIVE_CHUNK;
   let changed = 0;
   for (let done = 0; done < weights; ) {
     signal?.throwIfAborted();
-    const count = Math.min(piece, weights - done);
+    const count = Math.min(chunk, weights - done);
     const from = (done / blockWeights) * blockBytes;
     const part = data.subarray(from, from + (count / blockWeights) * blockBytes);
     if (part.length === 0) throw new BrownianError("usage", "data's buffer was detached while its weights were moved.");

@@ -32,7 +32,7 @@ export interface PerturbOptions {
   /** I8 only, which has no scale of its own: the step of all weights, or one a row (rows of weights / steps.length). */
   readonly step?: number | Float32Array;
   /**
-   * The tensor-wide index of the first weight of `data`, a multiple of the block; default 0. Lets a tensor be moved in pieces.
+   * The tensor-wide index of the first weight of `data`, a multiple of the block; default 0. Lets a tensor be moved in chunks.
    */
   readonly index?: number;
   /** With `index` and one step a row: weights a row. */

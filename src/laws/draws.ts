@@ -3,7 +3,7 @@
 
 import type { Key, Position } from "./move.js";
 import type { NoiseSource } from "./noise.js";
-import { PIECE, Purpose, SHARED, SHARED_TILE } from "./numbers.js";
+import { Purpose, ROW_SPAN, SHARED, SHARED_TILE } from "./numbers.js";
 
 /** Weights a tile; a multiple of every format's block. */
 export const TILE = 4096;
@@ -11,7 +11,7 @@ const TWO_32 = 2 ** 32;
 
 /**
  * What runs draw (moves.ts): a byte a weight; of every 2048 weights, 256 bytes of which eight weights share five bits; a word a
- * piece of 32 weights.
+ * row span of 32 weights.
  */
 export interface RunDraws {
   readonly bytes: Uint8Array;
@@ -40,7 +40,7 @@ export class Draws {
   /** Of each tile of SHARED_TILE weights that this one touches. */
   private readonly sharedWords = new Uint32Array((TILE / SHARED_TILE + 1) * (SHARED / 4));
   private readonly shared = new Uint8Array(this.sharedWords.buffer);
-  private readonly rowWords = new Uint32Array(TILE / PIECE + 8);
+  private readonly rowWords = new Uint32Array(TILE / ROW_SPAN + 8);
   private readonly refined = new Uint32Array(4);
   // Which are made. Flags of their own: they are asked for at every weight, and bits of one number took a fifth longer.
   private hasNormals = false;
@@ -128,13 +128,13 @@ export class Draws {
   runs(): RunDraws {
     if (!this.hasRuns) this.makeRuns();
     const { bytes, shared, rowWords, index } = this;
-    return { bytes, shared, rowWords, byteAt: index % 16, sharedAt: index % SHARED_TILE, rowAt: index % (4 * PIECE) };
+    return { bytes, shared, rowWords, byteAt: index % 16, sharedAt: index % SHARED_TILE, rowAt: index % (4 * ROW_SPAN) };
   }
 
   private makeRuns(): void {
     const { index, count } = this;
     this.hasRuns = this.make(this.byteWords, 16, Purpose.Draw);
-    this.make(this.rowWords, 4 * PIECE, Purpose.Row);
+    this.make(this.rowWords, 4 * ROW_SPAN, Purpose.Row);
     const first = Math.floor(index / SHARED_TILE);
     const last = Math.floor((index + count - 1) / SHARED_TILE);
     // A few weights need not all bytes of their tile.

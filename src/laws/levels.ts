@@ -56,13 +56,13 @@ export function levelBelow(values: readonly number[], y: number): number {
 }
 
 /** How far a weight of value `origin` may stand from it: the distance to the nearer end of the table. */
-export function roomOf(values: readonly number[], origin: number): number {
+export function reachOf(values: readonly number[], origin: number): number {
   return Math.min(origin - (values[0] as number), (values[values.length - 1] as number) - origin);
 }
 
-/** The level that x + s z is rounded to, kept to `room` around `origin`; u decides between the two around it. */
-function rounded(values: readonly number[], x: number, noise: number, u: number, origin: number, room: number): number {
-  const y = Math.max(origin - room, Math.min(origin + room, f(x + noise)));
+/** The level that x + s z is rounded to, kept to `reach` around `origin`; u decides between the two around it. */
+function rounded(values: readonly number[], x: number, noise: number, u: number, origin: number, reach: number): number {
+  const y = Math.max(origin - reach, Math.min(origin + reach, f(x + noise)));
   const level = levelBelow(values, y);
   if (level === values.length - 1) return level;
   const at = values[level] as number;
@@ -81,12 +81,12 @@ export function kickLevel(values: readonly number[], level: number, origin: numb
     const to = level + kicks.neighbour(f(v / (up * (up + down))), f(v / (down * (up + down))), i);
     if (to === level) return level;
     const away = Math.abs((values[to] as number) - origin);
-    return away > roomOf(values, origin) && away > Math.abs(at - origin) ? level : to;
+    return away > reachOf(values, origin) && away > Math.abs(at - origin) ? level : to;
   }
   // Of the noise's variance, what rounding adds is left out: a sixth of the squared gap, as if gaps were even.
   const scale = f(Math.sqrt(f(v - f(up * down * SIXTH))));
   const { draws } = kicks;
-  return rounded(values, at, f(scale * draws.normal(i)), centredUniform(draws.roundingWord(i)), origin, roomOf(values, origin));
+  return rounded(values, at, f(scale * draws.normal(i)), centredUniform(draws.roundingWord(i)), origin, reachOf(values, origin));
 }
 
 /** Moves codes[from ... to) of a tile whose values are `step` times those of a table; returns how many changed. */
@@ -116,7 +116,7 @@ export function moveLevels(codes: Int8Array, from: number, to: number, step: num
       moved = kickLevel(values, level, x, v, kicks, i);
     } else {
       const u = move.rounding === Rounding.nearest ? 0.5 : centredUniform(draws.roundingWord(i));
-      moved = rounded(values, x, f(s * draws.normal(i)), u, x, roomOf(values, x));
+      moved = rounded(values, x, f(s * draws.normal(i)), u, x, reachOf(values, x));
     }
     if (moved !== level) {
       codes[i] = codeOfLevel(levels, moved);

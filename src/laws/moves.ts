@@ -13,7 +13,7 @@ import {
   Field,
   LAW_COLUMNS,
   LAW_ROWS,
-  PIECE,
+  ROW_SPAN,
   Rounding,
   SHARED,
   SHARED_TILE,
@@ -123,8 +123,8 @@ export function matchedScale(v: number): number {
 /** Moves codes[i] by k, at most as far as the nearer rail; whether it changed, as 0 or 1. */
 export function moveCode(codes: Int8Array, i: number, k: number, lo: number, hi: number): number {
   const q = codes[i] as number;
-  const room = Math.max(Math.min(q - lo, hi - q), 0);
-  const moved = Math.max(-room, Math.min(room, k));
+  const reach = Math.max(Math.min(q - lo, hi - q), 0);
+  const moved = Math.max(-reach, Math.min(reach, k));
   if (moved === 0) return 0;
   codes[i] = q + moved;
   return 1;
@@ -146,7 +146,7 @@ export function moveRun(codes: Int8Array, from: number, to: number, s: number, {
   return changed;
 }
 
-const PIECE_LOG = Math.log2(PIECE);
+const ROW_SPAN_LOG = Math.log2(ROW_SPAN);
 const SHARED_TILE_LOG = Math.log2(SHARED_TILE);
 /** Rows of the table: first outcomes, second outcomes, thresholds of eight variants; one of each a bucket. */
 const BUCKETS = 16;
@@ -160,14 +160,14 @@ function moveByTable(codes: Int8Array, from: number, to: number, v: number, form
   const float = bitsOf(variance);
   const table = alias();
   let changed = 0;
-  let piece = -1;
+  let span = -1;
   let row = 0;
   let thresholds = 0;
   for (let i = from; i < to; i++) {
-    if ((rowAt + i) >> PIECE_LOG !== piece) {
-      piece = (rowAt + i) >> PIECE_LOG;
-      // A piece's row is the variance rounded to four bits of mantissa, up or down, so that it is what was asked for on average.
-      const word = rowWords[piece] as number;
+    if ((rowAt + i) >> ROW_SPAN_LOG !== span) {
+      span = (rowAt + i) >> ROW_SPAN_LOG;
+      // A span's row is the variance rounded to four bits of mantissa, up or down, so that it is what was asked for on average.
+      const word = rowWords[span] as number;
       row = (((float + (word & ((1 << ALIAS_SHIFT) - 1))) >>> ALIAS_SHIFT) - ALIAS_FIRST) * ALIAS_ROW;
       thresholds = row + BUCKETS * (2 + (word >>> 29));
     }

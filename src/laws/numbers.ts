@@ -25,11 +25,11 @@ export const Purpose = {
   Draw: 9,
   /** Lower bits that eight weights of 2048 share: 256 bytes for every 2048 elements. */
   Shared: 10,
-  /** Which row of the law's table a piece of 32 elements has: one word each. */
+  /** Which row of the law's table 32 elements (a row span) have: one word each. */
   Row: 11,
-  /** Which pieces of 16 or 32 elements may have rare moves: a byte each (laws/rare-groups.ts). */
+  /** Which hit groups of 16 or 32 elements may have rare moves: a byte each (laws/rare-groups.ts). */
   Rare: 12,
-  /** The rare moves of a piece: a block each. */
+  /** The rare moves of a hit group: a block each. */
   RareHits: 13,
   /**
    * Moves of F16 and BF16 under the `matched` law: 16 bits an element, eight elements a block. Twice six for what they have between the points
@@ -126,14 +126,14 @@ export const ALIAS_STILL = ((127 + 2) << (23 - ALIAS_SHIFT)) - ALIAS_FIRST + 1;
 /** Bytes of a row: first outcomes, second outcomes, and thresholds of eight variants, sixteen each. */
 export const ALIAS_ROW = 16 * (2 + 8);
 
-/** Weights of a piece: they have one word that chooses their row, among the two next to their variance, and its variant. */
-export const PIECE = 32;
+/** Weights of a row span: they have one word that chooses their row, among the two next to their variance, and its variant. */
+export const ROW_SPAN = 32;
 /** Of every SHARED_TILE weights, those that are SHARED apart share five bits. */
 export const SHARED_TILE = 2048;
 export const SHARED = 256;
 
-/** Weights of a piece, which rare moves of blocks are drawn for: a group, or this many of a longer one (rare-groups.ts). */
-export const RARE_PIECE = 32;
+/** Weights of a hit group, which rare moves of blocks are drawn for: a group, or this many of a longer one (rare-groups.ts). */
+export const HIT_GROUP = 32;
 /** The most hits in a tile of rare moves of rows (rare-rows.ts), 2^HITS_MEAN_BITS on average at most, and the means that have a table. */
 export const HITS_MOST = 128;
 export const HITS_MEAN_BITS = 6;

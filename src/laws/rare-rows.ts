@@ -1,11 +1,11 @@
 // Rare moves of rows, whose steps are given and not read: what `matched` does where the variance is below SPARSE_VARIANCE, at
 // the cost of the moves alone.
 //
-// A *class* is a quarter of a binade of variances: all v with the same exponent and the same two upper bits of mantissa. Each
-// has a fixed random set of hits on the weights of a tensor: in every tile of 64 * 2^L weights (counted from the tensor's
-// first; 2^-(L+1) <= v < 2^-L) there are N hits, N Poisson with such a mean, 40 to 64, that every weight is hit at the rate of
-// the class's upper end u, each hit at a uniform place. A row of variance v takes the hits of its class, each with probability
-// v / u, and every hit that is taken moves its code by +1 or -1 (not at a rail). By the splitting property of Poisson numbers a
+// *Octave* L are the variances 2^-(L+1) <= v < 2^-L. A *class* is a quarter of an octave: all v with the same exponent and the
+// same two upper bits of mantissa. Each has a fixed random set of hits on the weights of a tensor: in every tile of 64 * 2^L
+// weights (counted from the tensor's first) there are N hits, N Poisson with such a mean, 40 to 64, that every weight is hit at the rate of
+// the class's upper end u, each hit at a uniform place. A row of variance v accepts the hits of its class, each with probability
+// v / u, and every hit that is accepted moves its code by +1 or -1 (not at a rail). By the splitting property of Poisson numbers a
 // code's moves are a difference of two Poisson numbers, independent of all others: mean 0, variance exactly v. Which hits there
 // are depends on key, tick and place alone, so work may be split anywhere.
 
@@ -16,43 +16,43 @@ import { fillBlocks } from "./philox.js";
 import type { Runs } from "./runs.js";
 import { HITS } from "./tables.js";
 
-/** Variances below 2^-41 count to the class of the lowest level. */
-const HIGHEST_LEVEL = 40;
+/** The last octave; variances below 2^-41 count to its lowest class. */
+const HIGHEST_OCTAVE = 40;
 /**
- * Up to this level a hit has two words: its place in the upper 6 + level bits of the first, its sign in the lowest, and the
- * second decides whether it is taken. Above, it has four: two of place, that one, and one whose upper bit is the sign.
+ * Up to this octave a hit has two words: its place in the upper 6 + octave bits of the first, its sign in the lowest, and the
+ * second decides whether it is accepted. Above, it has four: two of place, that one, and one whose upper bit is the sign.
  */
-const SHORT_LEVELS = 25;
+const SHORT_OCTAVES = 25;
 /** Philox blocks set aside for a tile: for its hits, at most one each, and one for their number. */
 const TILE_BLOCKS = 256;
 const TWO_32 = 2 ** 32;
 
 /** The class of a variance, 0 < v < SPARSE_VARIANCE: the upper bits of the float32. */
 export function classOf(v: number): number {
-  return Math.max(bitsOf(v) >>> 21, (126 - HIGHEST_LEVEL) << 2);
+  return Math.max(bitsOf(v) >>> 21, (126 - HIGHEST_OCTAVE) << 2);
 }
 
-export const levelOf = (rareClass: number): number => 126 - (rareClass >> 2);
+export const octaveOf = (rareClass: number): number => 126 - (rareClass >> 2);
 
-/** The share of its class's hits that a row of variance v takes, as a 32-bit threshold: floor(2^32 v / u). */
+/** The share of its class's hits that a row of variance v accepts, as a 32-bit threshold: floor(2^32 v / u). */
 export function shareOf(v: number, rareClass: number): number {
-  return Math.floor(((v * 2 ** (levelOf(rareClass) + 3)) / (5 + (rareClass & 3))) * TWO_32);
+  return Math.floor(((v * 2 ** (octaveOf(rareClass) + 3)) / (5 + (rareClass & 3))) * TWO_32);
 }
 
 /** Weights a tile of hits. */
-export const tileOf = (rareClass: number): number => 2 ** (HITS_MEAN_BITS + levelOf(rareClass));
+export const tileOf = (rareClass: number): number => 2 ** (HITS_MEAN_BITS + octaveOf(rareClass));
 
-/** The hits of one tile: place in the tile, the word that decides whether it is taken, and its sign. */
+/** The hits of one tile: place in the tile, the word that decides whether it is accepted, and its sign. */
 class HitTile {
   tile = -1;
   count = 0;
   readonly place = new Float64Array(HITS_MOST);
-  readonly take = new Uint32Array(HITS_MOST);
+  readonly decides = new Uint32Array(HITS_MOST);
   readonly sign = new Int8Array(HITS_MOST);
 
-  set(j: number, place: number, take: number, minus: number): void {
+  set(j: number, place: number, decides: number, minus: number): void {
     this.place[j] = place;
-    this.take[j] = take;
+    this.decides[j] = decides;
     this.sign[j] = 1 - 2 * minus;
   }
 }
@@ -70,15 +70,15 @@ class Hits {
     for (const tile of this.classes.values()) tile.tile = -1;
   }
 
-  /** Calls `use(weight, take, sign)` for every hit of this class on weights [from, to) of the tensor, in a fixed order. */
-  each(rareClass: number, from: number, to: number, use: (weight: number, take: number, sign: number) => void): void {
+  /** Calls `use(weight, decides, sign)` for every hit of this class on weights [from, to) of the tensor, in a fixed order. */
+  each(rareClass: number, from: number, to: number, use: (weight: number, decides: number, sign: number) => void): void {
     const size = tileOf(rareClass);
     for (let tile = Math.floor(from / size); tile * size < to; tile++) {
       const hits = this.hitsOf(rareClass, tile);
       const start = tile * size;
       for (let j = 0; j < hits.count; j++) {
         const weight = start + (hits.place[j] as number);
-        if (weight >= from && weight < to) use(weight, hits.take[j] as number, hits.sign[j] as number);
+        if (weight >= from && weight < to) use(weight, hits.decides[j] as number, hits.sign[j] as number);
       }
     }
   }
@@ -101,8 +101,8 @@ class Hits {
     let count = 0;
     while (count < HITS_MOST && (words[0] as number) >= (HITS[row + count] as number)) count++;
     hits.count = count;
-    const bits = HITS_MEAN_BITS + levelOf(rareClass);
-    if (levelOf(rareClass) > SHORT_LEVELS) {
+    const bits = HITS_MEAN_BITS + octaveOf(rareClass);
+    if (octaveOf(rareClass) > SHORT_OCTAVES) {
       blockAt(0, count);
       for (let j = 0; j < count; j++) {
         const place = (words[4 * j] as number) * 2 ** (bits - 32) + ((words[4 * j + 1] as number) >>> (64 - bits));
@@ -160,10 +160,10 @@ export class RareRows {
     const classes = new Set(variances.filter((v) => v > 0).map(classOf));
     moved.clear();
     for (const rareClass of [...classes].sort((a, b) => b - a)) {
-      hits.each(rareClass, index, index + n, (weight, take, sign) => {
+      hits.each(rareClass, index, index + n, (weight, decides, sign) => {
         const i = weight - index;
         const v = variances[runs.at(i)] as number;
-        if (v === 0 || classOf(v) !== rareClass || take >= shareOf(v, rareClass)) return;
+        if (v === 0 || classOf(v) !== rareClass || decides >= shareOf(v, rareClass)) return;
         const q = ((data[from + i] as number) << 24) >> 24;
         if (q <= lo || q >= hi) return;
         data[from + i] = q + sign;

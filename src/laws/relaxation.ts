@@ -144,13 +144,13 @@ class Relaxing {
     for (let i = from; i < to; i++) {
       const p = pristine[i] as number;
       const q = live[i] as number;
-      const room = Math.max(0, Math.min(p - lo, hi - p));
+      const reach = Math.max(0, Math.min(p - lo, hi - p));
       if (kicks.sigma(i) !== sigma) {
         sigma = kicks.sigma(i);
         s = step > 0 ? scaleInSteps(sigma, inSteps, step) : 0;
         this.setKick(0, s);
       }
-      const k = Math.max(-room, Math.min(room, this.nextSteps(q - p, s, i)));
+      const k = Math.max(-reach, Math.min(reach, this.nextSteps(q - p, s, i)));
       if (p + k !== q) {
         live[i] = p + k;
         changed++;

@@ -18,7 +18,7 @@ import type { Weights } from "./workspace.js";
 export type Layout = Pick<Move, "format" | "steps" | "rowLength">;
 
 /** `total` plus the sum over whole blocks, of which the first weight is number `index` of the tensor. */
-export function sumSquares(data: Uint8Array, layout: Layout, index: number, total: number, room: Weights): number {
+export function sumSquares(data: Uint8Array, layout: Layout, index: number, total: number, scratch: Weights): number {
   const { format } = layout;
   const weights = format[Field.weights] as number;
   const bytes = format[Field.bytes] as number;
@@ -28,17 +28,19 @@ export function sumSquares(data: Uint8Array, layout: Layout, index: number, tota
     const n = Math.min(SUM_LEAF, count - leaf);
     const part = data.subarray((leaf / weights) * bytes, ((leaf + n) / weights) * bytes);
     sum +=
-      format[Field.kind] === Kind.lattice ? latticeLeaf(part, n, index + leaf, layout, room) : floatLeaf(part, n, format, room);
+      format[Field.kind] === Kind.lattice
+        ? latticeLeaf(part, n, index + leaf, layout, scratch)
+        : floatLeaf(part, n, format, scratch);
   }
   return sum;
 }
 
-function latticeLeaf(data: Uint8Array, n: number, index: number, { format, steps, rowLength }: Layout, room: Weights): number {
+function latticeLeaf(data: Uint8Array, n: number, index: number, { format, steps, rowLength }: Layout, scratch: Weights): number {
   const weights = format[Field.weights] as number;
   const bytes = format[Field.bytes] as number;
   const levels = format[Field.levels] as number;
   const values = levels === Levels.uniform ? null : levelsOf(levels);
-  const { codes } = room;
+  const { codes } = scratch;
   let sum = 0;
   const add = (start: number, end: number, step: number, origin: number) => {
     let squares = 0;
@@ -66,14 +68,14 @@ function latticeLeaf(data: Uint8Array, n: number, index: number, { format, steps
 
 const LANES = 16;
 
-function floatLeaf(data: Uint8Array, n: number, format: EncodedFormat, room: Weights): number {
+function floatLeaf(data: Uint8Array, n: number, format: EncodedFormat, scratch: Weights): number {
   const kind = format[Field.kind] as number;
   const bytes = format[Field.bytes] as number;
-  const { floats, halves } = room;
+  const { floats, halves } = scratch;
   const lanes = new Float64Array(LANES);
   for (let tile = 0; tile < n; tile += floats.length) {
     const count = Math.min(floats.length, n - tile);
-    room.bytes.set(data.subarray(tile * bytes, (tile + count) * bytes));
+    scratch.bytes.set(data.subarray(tile * bytes, (tile + count) * bytes));
     for (let i = 0; i < count; i++) {
       const w = kind === Kind.f32 ? (floats[i] as number) : widen(halves[i] as number, kind);
       const lane = i & (LANES - 1);

@@ -10,7 +10,7 @@ import { RareGroups } from "./rare-groups.js";
 import { RareRows } from "./rare-rows.js";
 import { Runs } from "./runs.js";
 
-/** Room for the weights of a tile: one stretch of memory as codes, floats, half floats. */
+/** Room for the weights of a tile: one buffer as codes, floats, half floats. */
 export class Weights {
   readonly floats = new Float32Array(TILE);
   readonly bits = new Uint32Array(this.floats.buffer);

@@ -204,7 +204,7 @@ function local({ weight, bias }: BayesLinearParams, x: Tensor, noise: BayesLinea
   return affine(weight.mu, bias.mu, x).add(np.sqrt(variance).mul(zeta));
 }
 
-/** KL(N(mu, sigma^2) || N(0, s^2)) = sum ln(s / sigma) + (sigma^2 + mu^2) / (2 s^2) - 1/2, in nats. Takes the law. */
+/** KL(N(mu, sigma^2) || N(0, s^2)) = sum ln(s / sigma) + (sigma^2 + mu^2) / (2 s^2) - 1/2, in nats. Consumes the law. */
 export function gaussianKl({ mu, rho }: Gaussian, s: number): Tensor {
   const { numpy: np } = jax();
   const sigma = sigmaOf(rho);
@@ -218,7 +218,7 @@ export function gaussianKl({ mu, rho }: Gaussian, s: number): Tensor {
     .sum();
 }
 
-/** ln q(w) - ln P(w) at w = mu + sigma eps, summed over weights: an unbiased estimate of the KL divergence (Blundell et al. 2015, eq. 2). Takes its arguments. */
+/** ln q(w) - ln P(w) at w = mu + sigma eps, summed over weights: an unbiased estimate of the KL divergence (Blundell et al. 2015, eq. 2). Consumes its arguments. */
 export function sampledKl({ mu, rho }: Gaussian, eps: Tensor, { pi, sigma1, sigma2 }: Required<ScaleMixture>): Tensor {
   const { numpy: np } = jax();
   checkShape("noise", eps, mu.shape);

@@ -41,9 +41,9 @@ export type Minibatch = { x: Tensor; y: Tensor };
 
 /** What a run of training needs. P: parameters; B: a minibatch; N: the loss's noise; S, M: the optimizer's state and noise. */
 export interface Training<P extends Tree, B extends Tree, N, S extends Tree, M> {
-  /** Where to begin; taken. */
+  /** Where to begin; consumed. */
   readonly params: P;
-  /** A scalar to be lowered. Pure: traced once, then run as compiled. Takes its arguments. */
+  /** A scalar to be lowered. Pure: traced once, then run as compiled. Consumes its arguments. */
   loss(params: P, batch: B, noise: N): Tensor;
   /** How many examples there are. */
   readonly examples: number;

@@ -15,7 +15,7 @@ const SCALES = ["rms", "absolute"] as const;
 export interface WeightNoiseOptions {
   /** Standard deviation, a value or a function of the step; at least 0. */
   readonly sigma: Schedule;
-  /** "rms" (default): in units of the tensor's RMS, as the library's dial. "absolute": weight units, as in the papers (Graves: 0.075). */
+  /** "rms" (default): in units of the tensor's RMS, as the library's sigma. "absolute": weight units, as in the papers (Graves: 0.075). */
   readonly scale?: (typeof SCALES)[number];
   /** Whether biases (tensors of one axis) are moved as well. Default no: models keep them apart in full precision. */
   readonly biases?: boolean;

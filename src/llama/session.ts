@@ -11,7 +11,7 @@ import {
   probe,
 } from "../engine/index.js";
 import { environment } from "../environment.js";
-import { BrownianError, checkInteger } from "../errors.js";
+import { BrownianError, checkChoice, checkInteger } from "../errors.js";
 import type { Tensor, Watch } from "../files/index.js";
 import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
 import { Thermostat } from "../thermostat/thermostat.js";
@@ -25,8 +25,13 @@ export interface LoadOptions extends Watch {
   readonly scratch?: string | undefined;
   /** Only 0: weights on a GPU are copies that no write reaches. */
   readonly gpuLayers?: number | undefined;
-  /** Default "node-llama-cpp". */
+  /** Default: llama.cpp by its C API ("llama-c") where its release is known, else "node-llama-cpp". */
   readonly engine?: EngineName | undefined;
+  /**
+   * Whether llama.cpp may rearrange weights for speed: "on", "off", or "auto" (default): where weights move that it would then not see, it may
+   * not. The two ways of multiplying round differently, so that each has its own clean text. Engine "llama-c" only.
+   */
+  readonly repack?: Repack | undefined;
 }
 
 /** How a text is to begin. */
@@ -48,6 +53,10 @@ export interface Begun {
   readonly reloaded: boolean;
 }
 
+/** Whether llama.cpp may rearrange weights. */
+export const REPACK = ["auto", "on", "off"] as const;
+export type Repack = (typeof REPACK)[number];
+
 /** What the engine computes with in the tensors that it does not see live: the pristine file, or one moved by this noise. */
 const PRISTINE = "pristine";
 
@@ -56,7 +65,7 @@ export const CLEAN = noiseOf({ sigma: 0, skipUnsupported: true });
 
 const WAY_OUT =
   "Use the dynamics quenched (the engine loads the moved file once a text), a Q8_0, Q6_K, F16 or F32 model, --only with tensors that are live, " +
-  'or an engine built once with cmakeOptions: { GGML_CPU_REPACK: "OFF" }, which sees them all.';
+  'or let llama.cpp keep weights as they are (repack: "auto" or "off"), which needs the engine llama-c: brownian info says whether it runs here.';
 
 export class Session {
   static async open(path: string, options: LoadOptions): Promise<Session> {
@@ -65,15 +74,23 @@ export class Session {
     const { scratch, signal, onProgress } = options;
     const bath = await Thermostat.open(path, { sigma: 0, skipUnsupported: true, scratch, signal, onProgress });
     try {
-      const engine = await kind.load(bath.livePath, path, { ...engineOptions, signal });
-      return new Session(path, bath, engine, kind, engineOptions);
+      const repack = checkChoice("repack", options.repack ?? "auto", REPACK);
+      if (repack === "off" && !kind.choosesRepacking)
+        throw new BrownianError("usage", 'repack "off" needs the engine llama-c: brownian info says why it does not run here.');
+      const engine = await kind.load(bath.livePath, path, { ...engineOptions, repack: repack !== "off", signal });
+      return new Session(path, bath, engine, kind, engineOptions, repack);
     } catch (error) {
       await bath.close();
       throw error;
     }
   }
 
-  private probed: Probe | undefined;
+  /** What was seen with weights rearranged, and without. */
+  private readonly probed = new Map<boolean, Probe>();
+  /** Whether the engine may have rearranged weights. */
+  private repacked: boolean;
+  /** Whether it may for the text that is prepared. */
+  private wanted = true;
   /** Which weights the engine loaded, for the classes that are dead; undefined when loading failed. */
   private loaded: string | undefined = PRISTINE;
   private busy = false;
@@ -87,7 +104,10 @@ export class Session {
     private current: Engine,
     private readonly kind: EngineKind,
     private readonly options: EngineOptions,
-  ) {}
+    private readonly repack: Repack,
+  ) {
+    this.repacked = repack !== "off";
+  }
 
   /** The engine as it is loaded now. */
   get engine(): Engine {
@@ -170,14 +190,24 @@ export class Session {
     if (this.loaded === undefined) await this.loadPristine();
     const tokens = prompt === undefined ? [] : this.promptTokens(prompt);
     if (noise.off) return { tokens, read: 0, reloaded: await this.loadPristine() };
-    const { dead } = await this.probe(signal);
+    let { dead } = await this.probe(signal);
     this.bath.configure(moving);
-    const unseen = deadAmong(this.bath.tensors, dead);
+    let unseen = deadAmong(this.bath.tensors, dead);
+    const within = noise.dynamics.moves || promptWeights === "clean"; // weights move while the engine has them
+    if (unseen.length > 0 && within && this.repack === "auto" && this.kind.choosesRepacking) {
+      ({ dead } = await this.probe(signal, false));
+      this.bath.configure(moving);
+      unseen = deadAmong(this.bath.tensors, dead);
+      this.wanted = false;
+    } else {
+      this.wanted = this.repack !== "off";
+    }
     if (unseen.length > 0) this.refuseUnseen(noise, promptWeights, unseen, dead);
     let read = 0;
     if (promptWeights === "clean") {
       // All but the last token, which is the first that moving weights compute.
-      await this.loadPristine();
+      await this.bath.restore();
+      await this.load(PRISTINE);
       read = tokens.length - 1;
       if (read > 0) await this.current.read(tokens.slice(0, read));
     }
@@ -188,13 +218,17 @@ export class Session {
   }
 
   /** Which tensors the engine sees moving. Measured once; the bath's noise is the caller's to set again. */
-  async probe(signal: AbortSignal | undefined): Promise<Probe> {
-    if (this.probed === undefined) {
+  async probe(signal: AbortSignal | undefined, repacked = this.repack !== "off"): Promise<Probe> {
+    let found = this.probed.get(repacked);
+    if (found === undefined) {
       this.bath.configure(CLEAN);
-      await this.loadPristine();
-      this.probed = await probe(this.current, this.bath, this.bath.tensors, signal);
+      this.wanted = repacked;
+      await this.bath.restore();
+      await this.load(PRISTINE);
+      found = await probe(this.current, this.bath, this.bath.tensors, signal);
+      this.probed.set(repacked, found);
     }
-    return this.probed;
+    return found;
   }
 
   /** @throws BrownianError not-live where the engine would miss moves of these tensors */
@@ -216,7 +250,9 @@ export class Session {
     if (promptWeights === "clean") refuse('promptWeights "clean" moves the weights between the prompt and the text', names);
   }
 
+  /** Clean weights, rearranged where that is allowed at all: there is one clean text a model and `repack`. */
   private async loadPristine(): Promise<boolean> {
+    this.wanted = this.repack !== "off";
     await this.bath.restore();
     return this.load(PRISTINE);
   }
@@ -226,13 +262,15 @@ export class Session {
    * does not see.
    */
   private async load(weights: string): Promise<boolean> {
-    if (this.loaded === weights) {
+    if (this.loaded === weights && this.repacked === this.wanted) {
       await this.current.reset();
       return false;
     }
     this.loaded = undefined;
     await this.current.dispose();
-    this.current = await this.kind.load(this.bath.livePath, this.path, { ...this.options, contextSize: this.contextSize });
+    const options = { ...this.options, contextSize: this.contextSize, repack: this.wanted };
+    this.current = await this.kind.load(this.bath.livePath, this.path, options);
+    this.repacked = this.wanted;
     this.loaded = weights;
     return true;
   }

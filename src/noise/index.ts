@@ -96,7 +96,7 @@ export class Noise {
 }
 
 /**
- * One stream of noise: bits, uniforms and normals as functions of index and tick, so that any stretch can be made at any time,
+ * One stream of noise: bits, uniforms and normals as functions of index and tick, so that any part can be made at any time,
  * in any order.
  *
  * Element i of tick t is word i mod 4 of the Philox4x32-10 block with counter (floor(i / 4), t, purpose) and the stream's key.

@@ -2,7 +2,7 @@
 //
 //   p_i = e^(z_i / T) / sum_j e^(z_j / T)
 //
-// With energies E_i = -z_i this is Boltzmann's law p_i ~ e^(-E_i / kT). All usual ways to write the same dial: the temperature T, the inverse
+// With energies E_i = -z_i this is Boltzmann's law p_i ~ e^(-E_i / kT). All usual ways to write the same parameter: the temperature T, the inverse
 // temperature beta = 1 / (k T), a base b = e^beta with p_i ~ b^(z_i).
 
 import { BrownianError } from "../errors.js";

@@ -2,7 +2,7 @@
 // prepares what collides at the next ones. Writes nothing: what was made ready waits until its tick comes, and is
 // dropped where the noise has changed by then.
 
-import type { Mover } from "../files/index.js";
+import type { LiveTensors } from "../files/index.js";
 import type { PlannedMove } from "./draw.js";
 import type { CheckedNoise } from "./noise.js";
 
@@ -32,13 +32,13 @@ export class Ahead {
   /** In the order of their ticks. */
   private queue: Ready[] = [];
 
-  constructor(private readonly mover: Pick<Mover, "prepareCollide">) {}
+  constructor(private readonly liveTensors: Pick<LiveTensors, "prepareCollide">) {}
 
   /** What was made ready for this tick, if it was. */
   async take(tick: number, { threshold, noise }: Colliding): Promise<Apply | undefined> {
     const next = this.queue.shift();
     if (next?.tick === tick && next.threshold === threshold && next.noise === noise) return next.begun;
-    this.queue = []; // of another time, or by other dials
+    this.queue = []; // of another time, or by other settings
     return undefined;
   }
 
@@ -53,12 +53,12 @@ export class Ahead {
     weights: number,
     plan: (tick: number) => Promise<readonly PlannedMove[]>,
   ): void {
-    if (this.mover.prepareCollide === undefined) return;
+    if (this.liveTensors.prepareCollide === undefined) return;
     const colliding = (weights * threshold) / 2 ** 32;
     const most = typeof noise.sigma === "function" || colliding > FEW_WEIGHTS ? 1 : TICKS_AHEAD;
     if (this.queue.length > most / 2) return; // several at a time: to wake the background takes time too
     for (let next = (this.queue.at(-1)?.tick ?? tick) + 1; next <= tick + most; next++) {
-      const begun = plan(next).then((moves) => this.mover.prepareCollide?.(moves, next, threshold));
+      const begun = plan(next).then((moves) => this.liveTensors.prepareCollide?.(moves, next, threshold));
       begun.catch(() => undefined); // said when it is asked for, if it is
       this.queue.push({ tick: next, threshold, noise, begun });
     }

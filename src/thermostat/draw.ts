@@ -4,8 +4,8 @@ import { BrownianError } from "../errors.js";
 import {
   chooseTensors,
   type FileWatch,
+  type LiveTensors,
   type ModelFile,
-  type Mover,
   type Reader,
   type Skipped,
   type Tensor,
@@ -32,12 +32,12 @@ export interface TensorDrawn {
 export class Measures {
   private readonly known = new Map<string, Promise<unknown>>();
   constructor(
-    private readonly mover: Pick<Reader, "sumSquares">,
+    private readonly reader: Pick<Reader, "sumSquares">,
     private readonly model: ModelFile,
   ) {}
 
   rms(tensor: Tensor): Promise<number> {
-    return this.once(`rms ${tensor.name}`, () => tensorRms(this.mover, tensor));
+    return this.once(`rms ${tensor.name}`, () => tensorRms(this.reader, tensor));
   }
 
   /** How sigma becomes a tensor's, by the noise's scale. */
@@ -68,23 +68,23 @@ export interface PlannedMove {
 }
 
 /**
- * The move of a tensor at a tick at which the noise's dial stands at `dial`.
+ * The move of a tensor at a tick at which the noise's sigma is `given`, in units of its scale.
  * @throws BrownianError usage where that is beyond float32
  */
 export async function planMove(
   tensor: Tensor,
   noise: CheckedNoise,
-  dial: number,
+  given: number,
   tick: number,
   measures: Measures,
 ): Promise<PlannedMove> {
   const sigmaOf = await measures.sigmaOf(noise);
-  const exact = await sigmaOf(dial, { tensor, rms: () => measures.rms(tensor) });
+  const exact = await sigmaOf(given, { tensor, rms: () => measures.rms(tensor) });
   const sigma = { ...exact, sigma: Math.fround(exact.sigma) };
   if (!Number.isFinite(sigma.sigma))
     throw new BrownianError(
       "usage",
-      `sigma ${dial} (${noise.scale}) is beyond float32 on tensor ${tensor.name}: take a smaller one.`,
+      `sigma ${given} (${noise.scale}) is beyond float32 on tensor ${tensor.name}: take a smaller one.`,
     );
   const move = makeMove(supportedFormat(tensor.type, `tensor ${tensor.name}: `), {
     ...sigma,
@@ -100,7 +100,7 @@ export async function planMove(
 
 /** live := pristine + noise(seed, tick) for every given tensor; yields each as it is done. */
 export async function* drawTensors(
-  mover: Pick<Mover, "perturb" | "restore">,
+  liveTensors: Pick<LiveTensors, "perturb" | "restore">,
   tensors: readonly Tensor[],
   noise: CheckedNoise,
   tick: number,
@@ -111,10 +111,10 @@ export async function* drawTensors(
     watch.signal?.throwIfAborted();
     const { sigma, move } = await planMove(tensor, noise, noise.at(tick), tick, measures);
     if (sigma.sigma === 0) {
-      await mover.restore(tensor, watch);
+      await liveTensors.restore(tensor, watch);
       yield { tensor, sigma, changed: 0 };
     } else {
-      yield { tensor, sigma, changed: await mover.perturb(tensor, move, watch) };
+      yield { tensor, sigma, changed: await liveTensors.perturb(tensor, move, watch) };
     }
   }
 }

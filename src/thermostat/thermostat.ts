@@ -5,9 +5,9 @@
 import { BrownianError, checkInteger } from "../errors.js";
 import {
   LiveCopy,
+  type LiveTensors,
   type ModelFile,
-  type Mover,
-  openMover,
+  openLiveTensors,
   readModel,
   type Skipped,
   type Tensor,
@@ -46,14 +46,14 @@ export class Thermostat {
     choose(model, noise); // before the work of a copy, as what the scale's file says
     await noise.open(model);
     const copy = await LiveCopy.create(model, { dir: options.scratch, ...watchOver(model.size, options) });
-    let mover: Mover | undefined;
+    let liveTensors: LiveTensors | undefined;
     try {
-      mover = await openMover(copy.path, model.path, kernels);
-      const bath = new Thermostat(model, copy, mover, noise);
+      liveTensors = await openLiveTensors(copy.path, model.path, kernels);
+      const bath = new Thermostat(model, copy, liveTensors, noise);
       if (noise.at(0) > 0) await bath.start(options);
       return bath;
     } catch (error) {
-      await mover?.close();
+      await liveTensors?.close();
       await copy.dispose();
       throw error;
     }
@@ -78,11 +78,11 @@ export class Thermostat {
   private constructor(
     readonly model: ModelFile,
     private readonly copy: LiveCopy,
-    private readonly mover: Mover,
+    private readonly liveTensors: LiveTensors,
     private noise: CheckedNoise,
   ) {
-    this.measures = new Measures(mover, model);
-    this.ahead = new Ahead(mover);
+    this.measures = new Measures(liveTensors, model);
+    this.ahead = new Ahead(liveTensors);
     const { chosen, skipped } = choose(model, noise);
     this.chosen = chosen;
     this.leftAlone = skipped;
@@ -113,7 +113,7 @@ export class Thermostat {
     return this.noise.dynamics;
   }
 
-  /** Sets the dials for the draws and ticks that follow; nothing is written. Settings not given stay. */
+  /** Sets the parameters for the draws and ticks that follow; nothing is written. Settings not given stay. */
   configure(settings: CheckedNoise | Partial<ThermostatSettings>): void {
     const noise = settings instanceof CheckedNoise ? settings : this.noise.with(settings);
     const { chosen, skipped } = choose(this.model, noise);
@@ -133,15 +133,15 @@ export class Thermostat {
       this.now = tick;
       for (const tensor of [...this.moved]) {
         if (this.chosen.includes(tensor)) continue;
-        await this.mover.restore(tensor);
+        await this.liveTensors.restore(tensor);
         this.moved.delete(tensor);
       }
       for (const tensor of this.chosen) this.moved.add(tensor);
       const moves = await this.plan(tick);
       const over = watchOver(this.bytes, watch);
       const changed = await changesIn(moves, watch, async ({ tensor, move }) => {
-        if (move.sigma > 0) return this.mover.perturb(tensor, { ...move, tick }, over);
-        await this.mover.restore(tensor, over);
+        if (move.sigma > 0) return this.liveTensors.perturb(tensor, { ...move, tick }, over);
+        await this.liveTensors.restore(tensor, over);
         return 0;
       });
       this.free = false;
@@ -178,7 +178,7 @@ export class Thermostat {
     if (!this.free) return Promise.resolve(this.last.changed);
     return this.exclusively(async () => {
       let different = 0;
-      for (const tensor of this.moved) different += await this.mover.difference(tensor);
+      for (const tensor of this.moved) different += await this.liveTensors.difference(tensor);
       return different;
     });
   }
@@ -191,7 +191,8 @@ export class Thermostat {
         this.step(tick, async (moves) => {
           const colliding = { threshold: collisionThreshold(probability), noise: this.noise };
           const apply = await this.ahead.take(tick, colliding);
-          const changed = apply?.() ?? (await this.mover.collide(moves, tick, colliding.threshold, watchOver(this.bytes, watch)));
+          const changed =
+            apply?.() ?? (await this.liveTensors.collide(moves, tick, colliding.threshold, watchOver(this.bytes, watch)));
           this.ahead.goOn(tick, colliding, this.weights, (next) => this.plan(next));
           return changed;
         }),
@@ -200,7 +201,7 @@ export class Thermostat {
           const over = watchOver(this.bytes, watch);
           return changesIn(moves, watch, async ({ tensor, move }) => {
             const sigma = Math.fround(move.sigma * factor);
-            return sigma > 0 ? this.mover.diffuse(tensor, { ...move, sigma, tick }, over) : 0;
+            return sigma > 0 ? this.liveTensors.diffuse(tensor, { ...move, sigma, tick }, over) : 0;
           });
         }),
       evolve: (tick, law, strength) =>
@@ -212,7 +213,9 @@ export class Thermostat {
               `The dynamics ${dynamics.name} has its own rounding: leave out rounding ${rounding}.`,
             );
           const over = watchOver(this.bytes, watch);
-          return changesIn(moves, watch, ({ tensor, move }) => this.mover.evolve(tensor, { ...move, tick }, law, strength, over));
+          return changesIn(moves, watch, ({ tensor, move }) =>
+            this.liveTensors.evolve(tensor, { ...move, tick }, law, strength, over),
+          );
         }),
       restore: () => this.restore(),
       drawn: this.last,
@@ -245,7 +248,7 @@ export class Thermostat {
   restore(): Promise<void> {
     return this.exclusively(async () => {
       for (const tensor of [...this.moved]) {
-        await this.mover.restore(tensor);
+        await this.liveTensors.restore(tensor);
         this.moved.delete(tensor);
       }
       this.now = 0;
@@ -260,7 +263,7 @@ export class Thermostat {
     this.closed = true;
     await this.turn.catch(() => undefined);
     await this.ahead.settled();
-    await this.mover.close();
+    await this.liveTensors.close();
     await this.copy.dispose();
   }
 

@@ -109,9 +109,9 @@ describe.skipIf(!posix)("processes that end amid their work", () => {
       console.log("begun");
       for (;;) await writeWhole(out, input, async (partial) => {
         await copyModel(model, partial, "");
-        const mover = await openMover(partial, input, jsKernels);
-        for (const tensor of model.tensors) await mover.restore(tensor);
-        await mover.close();
+        const liveTensors = await openLiveTensors(partial, input, jsKernels);
+        for (const tensor of model.tensors) await liveTensors.restore(tensor);
+        await liveTensors.close();
       });`;
     for (const after of [0, 2, 5, 11, 23]) {
       await interrupted(moving, [q8, out], "SIGKILL", after);

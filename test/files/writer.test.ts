@@ -11,7 +11,7 @@ import { scratchFolder, writeGguf } from "../support/synthetic-gguf.js";
 const folder = scratchFolder();
 const pristine = join(folder, "pristine.gguf");
 
-/** Of these, only the first moves. It is more than two of the largest pieces of a writer, 4.2 million weights each. */
+/** Of these, only the first moves. It is more than two of the largest chunks of a writer, 4.2 million weights each. */
 const tensors = [
   { name: "moves", type: "Q4_0", shape: [32, 300_001] },
   { name: "rests", type: "F32", shape: [1000] },

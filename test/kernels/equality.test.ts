@@ -124,16 +124,16 @@ describe.each(variants)("$name does not care how work is split", ({ kernels }) =
       const move = { ...randomMove(format, blocks * format.weights, rounding, random), sigma: Math.fround(0.01) };
       const whole = data.slice();
       const changed = kernels.perturb(whole, move);
-      const pieces = data.slice();
+      const chunks = data.slice();
       let sum = 0;
       for (let block = 0; block < blocks; ) {
         const count = Math.min(blocks - block, 1 + random.below(Math.ceil(1500 / format.weights)));
-        const piece = pieces.subarray(block * format.bytes, (block + count) * format.bytes);
-        sum += kernels.perturb(piece, { ...move, index: move.index + block * format.weights });
+        const chunk = chunks.subarray(block * format.bytes, (block + count) * format.bytes);
+        sum += kernels.perturb(chunk, { ...move, index: move.index + block * format.weights });
         block += count;
       }
       expect(sum).toBe(changed);
-      expect(bytesOf(pieces).equals(bytesOf(whole))).toBe(true);
+      expect(bytesOf(chunks).equals(bytesOf(whole))).toBe(true);
     }
   });
 

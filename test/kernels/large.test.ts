@@ -3,7 +3,7 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { openMover, readModel, type Tensor } from "../../src/files/index.js";
+import { openLiveTensors, readModel, type Tensor } from "../../src/files/index.js";
 import type { Kernels } from "../../src/kernels/contract.js";
 import { jsKernels } from "../../src/kernels/js.js";
 import { encodedFormat, FORMATS } from "../../src/lattice/formats.js";
@@ -31,7 +31,7 @@ function philox(block: bigint, tick: bigint, purpose: bigint, key: { k0: number;
   return [x0, x1, x2, x3].map(Number);
 }
 
-/** Where 32 bits end: of the weight's number, of its block of four (noise), of its block of eight (moves), of its piece of 16 or 32 (rare moves), and of the tiles of their hits. */
+/** Where 32 bits end: of the weight's number, of its block of four (noise), of its block of eight (moves), of its hit group of 16 or 32 (rare moves), and of the tiles of their hits. */
 const BORDERS = [32, 34, 35, 36, 37, 38, 46].map((bits) => 2 ** bits);
 const RUN = 1024;
 
@@ -153,15 +153,15 @@ describe("a file of more than 2^32 bytes", () => {
     const expected = ARMED.slice();
     const { move } = checkedMove(expected, Q4_0);
     const changed = jsKernels.perturb(expected, move);
-    const mover = await openMover(live, pristine, kernels);
+    const liveTensors = await openLiveTensors(live, pristine, kernels);
     try {
-      expect(await mover.perturb(tensor, move)).toBe(changed);
-      expect(await mover.sumSquares(tensor)).toBe(jsKernels.sumSquares(ARMED, move.format, null, 1, 0, 0)); // of the pristine file
+      expect(await liveTensors.perturb(tensor, move)).toBe(changed);
+      expect(await liveTensors.sumSquares(tensor)).toBe(jsKernels.sumSquares(ARMED, move.format, null, 1, 0, 0)); // of the pristine file
       expect(readAt(live, tensor)).toEqual(Buffer.from(expected));
-      await mover.restore(tensor);
+      await liveTensors.restore(tensor);
       expect(readAt(live, tensor)).toEqual(Buffer.from(ARMED));
     } finally {
-      await mover.close();
+      await liveTensors.close();
     }
   });
 });

@@ -1,4 +1,4 @@
-// Files that the addon maps: work on large tensors goes in pieces, and what a live file remembers of one tensor is not taken for another's.
+// Files that the addon maps: work on large tensors goes in chunks, and what a live file remembers of one tensor is not taken for another's.
 import { copyFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -43,8 +43,8 @@ describe.each(native.slice(-1))("live files on $name", ({ kernels }) => {
     return { tensors: (await readModel(path)).tensors, before: readFileSync(path), livePath, live, close };
   }
 
-  it("go through a tensor in pieces, to the bytes of one call on all of it, and stop between them", async () => {
-    // 41.6 million weights: two pieces of 2^24, and one that is not full.
+  it("go through a tensor in chunks, to the bytes of one call on all of it, and stop between them", async () => {
+    // 41.6 million weights: two chunks of 2^24, and one that is not full.
     const block = Uint8Array.from({ length: 18 * 113 }, (_, i) => [0, 0x2c][i % 18] ?? (i * 73) & 255);
     const shape = [32, 1_300_001];
     const { tensors, before, livePath, live, close } = await opened("large", [
@@ -57,16 +57,16 @@ describe.each(native.slice(-1))("live files on $name", ({ kernels }) => {
     const changed = kernels.perturb(part(expected), { ...move, index: 0 });
     const done: number[] = [];
     expect(await live.perturb(tensor, move, { onBytes: (bytes) => done.push(bytes) })).toBe(changed);
-    const piece = (2 ** 24 / 32) * 18;
-    expect(done).toEqual([piece, piece, tensor.bytes - 2 * piece]);
+    const chunk = (2 ** 24 / 32) * 18;
+    expect(done).toEqual([chunk, chunk, tensor.bytes - 2 * chunk]);
     expect(readFileSync(livePath).equals(expected)).toBe(true);
 
     const control = new AbortController();
     const stopped = live.restore(tensor, move.format, { signal: control.signal, onBytes: () => control.abort() });
     await expect(stopped).rejects.toThrow(/abort/);
     const half = readFileSync(livePath);
-    expect(part(half, 0, piece).equals(part(before, 0, piece))).toBe(true);
-    expect(part(half, piece).equals(part(expected, piece))).toBe(true);
+    expect(part(half, 0, chunk).equals(part(before, 0, chunk))).toBe(true);
+    expect(part(half, chunk).equals(part(expected, chunk))).toBe(true);
     close();
   });
 

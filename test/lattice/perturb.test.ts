@@ -100,7 +100,7 @@ describe.each(variants)("perturb on $name", ({ kernels }) => {
 });
 
 describe.each(variants)("perturbAsync on $name", ({ kernels }) => {
-  it("gives the bytes of perturb, over several pieces, and lets events through", async () => {
+  it("gives the bytes of perturb, over several chunks, and lets events through", async () => {
     const data = blocks("Q4_0", 5000);
     const expected = data.slice();
     const options = { ...base, type: "Q4_0", sigma: 0.3 };
@@ -115,7 +115,7 @@ describe.each(variants)("perturbAsync on $name", ({ kernels }) => {
     if (kernels.perturbAsync === undefined) expect(events).toBeGreaterThan(0);
   });
 
-  it("stops between pieces, and undo brings the bytes back", async () => {
+  it("stops between chunks, and undo brings the bytes back", async () => {
     const data = blocks("Q8_0", 5000);
     const before = data.slice();
     const undo = new Uint8Array(data.length);

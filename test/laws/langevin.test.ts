@@ -102,7 +102,7 @@ describe("relax equals js everywhere", () => {
     }
   });
 
-  it.each(formats)("$name, from anything, in pieces", ({ format }) => {
+  it.each(formats)("$name, from anything, in chunks", ({ format }) => {
     const blocks = someBlocks(format);
     const pristine = randomBlocks(format, blocks, 1);
     const anything = randomBlocks(format, blocks, 2);
@@ -115,8 +115,8 @@ describe("relax equals js everywhere", () => {
       for (let block = 0, round = 1; block < blocks; round++) {
         const count = Math.min(blocks - block, Math.ceil((600 * round) / format.weights));
         const range = [block * format.bytes, (block + count) * format.bytes] as const;
-        const piece = { ...move, index: move.index + block * format.weights };
-        sum += kernels.evolve(live.subarray(...range), pristine.subarray(...range), piece, relaxation, keepOf(3));
+        const chunk = { ...move, index: move.index + block * format.weights };
+        sum += kernels.evolve(live.subarray(...range), pristine.subarray(...range), chunk, relaxation, keepOf(3));
         block += count;
       }
       expect(sum, name).toBe(changed);

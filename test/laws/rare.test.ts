@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { perturb } from "../../src/lattice/perturb.js";
 import { HITS_MOST } from "../../src/laws/numbers.js";
 import { hitsOf, SPARSE_VARIANCE } from "../../src/laws/rare-groups.js";
-import { classOf, levelOf, shareOf, tileOf } from "../../src/laws/rare-rows.js";
+import { classOf, octaveOf, shareOf, tileOf } from "../../src/laws/rare-rows.js";
 import { HITS } from "../../src/laws/tables.js";
 import { fastest, variants } from "../support/backends.js";
 
@@ -30,7 +30,7 @@ function blocks(n: number): Uint8Array {
   return data;
 }
 
-describe("the number of hits of a piece", () => {
+describe("the number of hits of a hit group", () => {
   // The 52 bits of t as byte and words, for t = P(N < n) and its neighbours.
   const draw = (t: number) => {
     const bits = BigInt(Math.round(t * 2 ** 52));
@@ -56,12 +56,12 @@ describe("the number of hits of a piece", () => {
 });
 
 describe("classes of rows", () => {
-  it("hold each variance in a quarter of a binade, of which it takes the share that it is of the upper end", () => {
+  it("hold each variance in a quarter of an octave, of which it accepts the share that it is of the upper end", () => {
     for (let i = 0; i < 2000; i++) {
       const v = Math.fround(SPARSE_VARIANCE * 2 ** (-i / 55)) * 0.99999;
       const float = Math.fround(v);
       const c = classOf(float);
-      const upper = (5 + (c & 3)) * 2 ** -(levelOf(c) + 3);
+      const upper = (5 + (c & 3)) * 2 ** -(octaveOf(c) + 3);
       expect(float).toBeLessThan(upper);
       if (float >= 2 ** -41) expect(float / upper).toBeGreaterThanOrEqual(0.8);
       expect(shareOf(float, c)).toBe(Math.floor((float / upper) * 2 ** 32));

@@ -204,11 +204,11 @@ describe("a model whose matrices are not live", () => {
   });
 
   it("refuses dynamics that move while it writes, except on what is live", async () => {
-    const dead = await load("Q4_0");
+    const dead = await loadModel(file("Q4_0"), { threads: 1, scratch, engine: "node-llama-cpp" });
     const white = { maxTokens: 30, sigma: 0.2, dynamics: "white" };
     await expect(dead.complete(PROMPT, { ...white, skipUnsupported: true })).rejects.toMatchObject({
       code: "not-live",
-      message: expect.stringMatching(/Q4_0 blk\.\*\.ffn_up\.weight.*quenched.*--only.*GGML_CPU_REPACK/s),
+      message: expect.stringMatching(/Q4_0 blk\.\*\.ffn_up\.weight.*quenched.*--only.*repack/s),
     });
     await expect(dead.complete(PROMPT, { ...white, only: ["blk.0.attn_q.weight"] })).rejects.toThrow(
       /1 of the moved tensors .* \(Q4_0 blk\.\*\.attn_q\.weight\)/,
@@ -261,7 +261,7 @@ describe("refusals", () => {
     [{ threads: 0 }, /threads/],
     [{ contextSize: 1.5 }, /contextSize/],
     [{ contextSize: 512 }, /contextSize is 512.* trained on 256/],
-    [{ engine: "abacus" as "node-llama-cpp" }, /engine must be one of node-llama-cpp, but is "abacus"/],
+    [{ engine: "abacus" as "node-llama-cpp" }, /engine must be one of llama-c, node-llama-cpp, but is "abacus"/],
   ])("of loading with %o", async (options, message) => {
     await expect(loadModel(file("Q8_0"), { threads: 1, scratch, ...options })).rejects.toMatchObject({
       code: "usage",

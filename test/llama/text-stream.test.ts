@@ -103,7 +103,7 @@ describe("without the engine", () => {
     });
     vi.resetModules();
     const { loadModel } = await import("../../src/llama/index.js");
-    await expect(loadModel("models/fairytales-3M-Q4_0.gguf")).rejects.toMatchObject({
+    await expect(loadModel("models/fairytales-3M-Q4_0.gguf", { engine: "node-llama-cpp" })).rejects.toMatchObject({
       code: "engine-missing",
       message: expect.stringContaining("npm install node-llama-cpp"),
     });

@@ -403,7 +403,7 @@ if ((await attempt("MappedFile without new", () => addon.MappedFile(best, 2, pat
   problems.push("MappedFile without new");
 await attempt("an empty file", () => open(empty).sumSquares(0, 0, format));
 
-// Of one stretch of one index, one draw at a time.
+// Of the weights of one journal, one draw at a time.
 const first = file.redraw(0, LENGTH, source, index, record(format));
 if ((await attempt("a second draw at a time", () => file.redraw(0, LENGTH, source, index, record(format)))) === undefined)
   problems.push("two draws at a time");

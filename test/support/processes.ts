@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 const files = new URL("../../dist/files/index.js", import.meta.url).href;
 const js = new URL("../../dist/kernels/js.js", import.meta.url).href;
 const program = (body: string) => `
-  const { copyModel, LiveCopy, openMover, readModel, writeWhole } = await import(${JSON.stringify(files)});
+  const { copyModel, LiveCopy, openLiveTensors, readModel, writeWhole } = await import(${JSON.stringify(files)});
   const { jsKernels } = await import(${JSON.stringify(js)});
   try { ${body} } catch (error) { console.log(error.code, error.message); }`;
 const start = (body: string, args: string[], options = {}) =>

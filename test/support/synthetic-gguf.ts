@@ -1,5 +1,5 @@
 // GGUF files made for tests, whole or broken on purpose, from the format's specification (ggml/docs/gguf.md, version 3).
-// Written in pieces: a file of gigabytes takes no more memory than its header.
+// Written in chunks: a file of gigabytes takes no more memory than its header.
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ export interface SyntheticOptions {
   readonly size?: number;
 }
 
-const PIECE = 1 << 20;
+const CHUNK = 1 << 20;
 
 const aligned = (n: number, alignment: number) => Math.ceil(n / alignment) * alignment;
 
@@ -58,8 +58,8 @@ function typedValue(value: string | number | readonly string[]): Buffer {
 }
 
 function writeRepeated(file: number, pattern: Uint8Array, bytes: number, position: number): void {
-  const piece = Buffer.alloc(Math.min(bytes, aligned(PIECE, pattern.length)), pattern);
-  for (let done = 0; done < bytes; ) done += writeSync(file, piece, 0, Math.min(piece.length, bytes - done), position + done);
+  const chunk = Buffer.alloc(Math.min(bytes, aligned(CHUNK, pattern.length)), pattern);
+  for (let done = 0; done < bytes; ) done += writeSync(file, chunk, 0, Math.min(chunk.length, bytes - done), position + done);
 }
 
 /** Writes a GGUF file; tensors without data take no disk space. Returns the header's length. */

@@ -1,10 +1,10 @@
-// Readers and movers through memory mapping: the backend does all of it (kernels/files.ts). What is left is to see, before it touches memory,
+// Readers and live tensors through memory mapping: the backend does all of it (kernels/files.ts). What is left is to see, before it touches memory,
 // that the tensor is still there: beyond a file's end the system ends the process.
 
 import type { FileWatch, LiveFile, MappedFile, TensorMove } from "../../kernels/files.js";
 import type { Evolution } from "../../laws/evolution.js";
 import type { Tensor } from "../tensor.js";
-import { becameShorter, formatOf, type Mover, type Reader, type TensorToMove } from "./mover.js";
+import { becameShorter, formatOf, type LiveTensors, type Reader, type TensorToMove } from "./live-tensors.js";
 
 export class MappedReader implements Reader {
   constructor(
@@ -29,7 +29,7 @@ export class MappedReader implements Reader {
   }
 }
 
-export class MappedMover extends MappedReader implements Mover {
+export class MappedTensors extends MappedReader implements LiveTensors {
   constructor(
     private readonly live: LiveFile,
     pristine: MappedFile,

@@ -5,9 +5,9 @@ import { type FileHandle, open, stat } from "node:fs/promises";
 import { BrownianError } from "../../errors.js";
 import type { Kernels } from "../../kernels/contract.js";
 import { asFileError } from "../file-errors.js";
-import { MappedMover, MappedReader } from "./mapped.js";
-import type { Mover, Reader } from "./mover.js";
-import { PositionedMover, PositionedReader } from "./positioned.js";
+import type { LiveTensors, Reader } from "./live-tensors.js";
+import { MappedReader, MappedTensors } from "./mapped.js";
+import { PositionedReader, PositionedTensors } from "./positioned.js";
 
 /**
  * Opens a model file for sums only: nothing is written.
@@ -32,10 +32,10 @@ export async function openReader(path: string, kernels: Kernels): Promise<Reader
  * @throws BrownianError file-not-found, file-access, output-exists (both are one file), corrupt-gguf (no copy of it)
  *
  * @example
- * const mover = await openMover(copy.path, model.path, kernels);
- * await mover.restore(model.tensors[0]);
+ * const liveTensors = await openLiveTensors(copy.path, model.path, kernels);
+ * await liveTensors.restore(model.tensors[0]);
  */
-export async function openMover(livePath: string, pristinePath: string, kernels: Kernels): Promise<Mover> {
+export async function openLiveTensors(livePath: string, pristinePath: string, kernels: Kernels): Promise<LiveTensors> {
   const live = await identity(livePath);
   const pristine = await identity(pristinePath);
   if (live.dev === pristine.dev && live.ino === pristine.ino) {
@@ -54,7 +54,7 @@ export async function openMover(livePath: string, pristinePath: string, kernels:
   if (files !== undefined) {
     const source = mapped(pristinePath, () => files.map(pristinePath));
     try {
-      return new MappedMover(
+      return new MappedTensors(
         mapped(livePath, () => files.mapLive(livePath, source)),
         source,
         pristinePath,
@@ -66,7 +66,7 @@ export async function openMover(livePath: string, pristinePath: string, kernels:
   }
   const source = await opened(pristinePath, "r");
   try {
-    return new PositionedMover(await opened(livePath, "r+"), livePath, source, pristinePath, kernels);
+    return new PositionedTensors(await opened(livePath, "r+"), livePath, source, pristinePath, kernels);
   } catch (error) {
     await source.close();
     throw error;

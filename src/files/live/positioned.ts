@@ -1,19 +1,19 @@
-// Readers and movers through positioned reads and writes, a piece at a time, for backends that cannot map files: memory does not grow with the
+// Readers and live tensors through positioned reads and writes, a chunk at a time, for backends that cannot map files: memory does not grow with the
 // tensor. The kernels run between reads, on the event loop.
 
 import type { FileHandle } from "node:fs/promises";
+import { type Chunk, chunks } from "../../kernels/chunks.js";
 import type { Kernels } from "../../kernels/contract.js";
 import type { FileWatch, TensorMove } from "../../kernels/files.js";
-import { type Piece, pieces } from "../../kernels/pieces.js";
 import { collide } from "../../lattice/collide.js";
 import type { Evolution } from "../../laws/evolution.js";
 import { asFileError } from "../file-errors.js";
 import type { Tensor } from "../tensor.js";
 import { readFully, writeFully } from "../transfer.js";
-import { becameShorter, formatOf, type Mover, type Reader, type TensorToMove } from "./mover.js";
+import { becameShorter, formatOf, type LiveTensors, type Reader, type TensorToMove } from "./live-tensors.js";
 
 export class PositionedReader implements Reader {
-  /** Leaves a piece: a millisecond to a few of the event loop's time. */
+  /** Leaves a chunk: a millisecond to a few of the event loop's time. */
   private get leaves(): number {
     return this.kernels.backend === "js" ? 1 : 4;
   }
@@ -37,27 +37,27 @@ export class PositionedReader implements Reader {
     await this.pristine.close();
   }
 
-  /** Hands the pristine bytes of each piece to `work`, which may change them. */
+  /** Hands the pristine bytes of each chunk to `work`, which may change them. */
   protected async each(
     tensor: Tensor,
     watch: FileWatch | undefined,
-    work: (data: Uint8Array, piece: Piece) => Promise<void>,
+    work: (data: Uint8Array, chunk: Chunk) => Promise<void>,
   ): Promise<void> {
     // One buffer a call, not one a reader: tensors may be asked for side by side.
     let buffer: Uint8Array | undefined;
-    for (const piece of pieces(tensor, formatOf(tensor), this.leaves)) {
+    for (const chunk of chunks(tensor, formatOf(tensor), this.leaves)) {
       watch?.signal?.throwIfAborted();
-      buffer ??= new Uint8Array(piece.bytes);
-      const data = buffer.subarray(0, piece.bytes);
-      await readPiece(this.pristine, this.path, data, piece.offset, tensor);
-      await work(data, piece);
-      watch?.onBytes?.(piece.bytes);
+      buffer ??= new Uint8Array(chunk.bytes);
+      const data = buffer.subarray(0, chunk.bytes);
+      await readChunk(this.pristine, this.path, data, chunk.offset, tensor);
+      await work(data, chunk);
+      watch?.onBytes?.(chunk.bytes);
     }
   }
 }
 
 /** @throws BrownianError truncated-gguf, file-access */
-async function readPiece(file: FileHandle, path: string, data: Uint8Array, offset: number, tensor: Tensor): Promise<void> {
+async function readChunk(file: FileHandle, path: string, data: Uint8Array, offset: number, tensor: Tensor): Promise<void> {
   try {
     if ((await readFully(file, data, offset)) < data.length) throw becameShorter(path, tensor);
   } catch (error) {
@@ -65,7 +65,7 @@ async function readPiece(file: FileHandle, path: string, data: Uint8Array, offse
   }
 }
 
-export class PositionedMover extends PositionedReader implements Mover {
+export class PositionedTensors extends PositionedReader implements LiveTensors {
   constructor(
     private readonly live: FileHandle,
     private readonly livePath: string,
@@ -110,7 +110,7 @@ export class PositionedMover extends PositionedReader implements Mover {
     return this.eachLive(tensor, undefined, (live, data) => this.kernels.difference(live, data, format));
   }
 
-  /** Hands each live piece, the pristine one, and the number of its first weight to `work`, and writes the live one when it changed. */
+  /** Hands each live chunk, the pristine one, and the number of its first weight to `work`, and writes the live one when it changed. */
   private async eachLive(
     tensor: Tensor,
     watch: FileWatch | undefined,
@@ -121,7 +121,7 @@ export class PositionedMover extends PositionedReader implements Mover {
     await this.each(tensor, watch, async (data, { offset, index }) => {
       if (live === undefined || live.length < data.length) live = new Uint8Array(data.length);
       const part = live.subarray(0, data.length);
-      await readPiece(this.live, this.livePath, part, offset, tensor);
+      await readChunk(this.live, this.livePath, part, offset, tensor);
       const before = part.slice();
       changed += work(part, data, index);
       if (Buffer.compare(before, part) !== 0) await this.write(part, offset);

@@ -27,7 +27,7 @@ export function dynamicsNamed(name: string): Dynamics {
   throw new BrownianError("usage", `dynamics must be one of ${dynamicsNames.join(", ")}, but is "${name}".`);
 }
 
-/** Whether tau is a dial of this dynamics' memory: how long it correlates. */
+/** Whether tau sets this dynamics' memory: how long it correlates. */
 export function hasCorrelationTime({ theory }: Dynamics): boolean {
   return theory.stationary && theory.correlation(1, 1, 0) !== theory.correlation(1, 2, 0);
 }

@@ -1,4 +1,4 @@
-// The dial is in weight units.
+// Sigma is in weight units.
 
 import type { ScaleRule } from "./scale.js";
 

@@ -1,4 +1,4 @@
-// The dial is relative: sigma times the root mean square of the tensor's weights.
+// Sigma is relative: it is multiplied with the root mean square of the tensor's weights.
 
 import type { ScaleRule } from "./scale.js";
 

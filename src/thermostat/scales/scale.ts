@@ -1,4 +1,4 @@
-// What a scale is: how the dial becomes the standard deviation of the noise on one tensor. Each is one file beside this
+// What a scale is: how the setting of sigma becomes the standard deviation of the noise on one tensor. Each is one file beside this
 // one and one line in index.ts; one that rests on a file of the user's declares here how that is asked for, and nothing
 // else knows of it.
 
@@ -21,7 +21,7 @@ export interface TensorSigma {
   readonly columns?: Columns | undefined;
 }
 
-/** From the dial to the standard deviation of the noise on one tensor. */
+/** From the setting of sigma to the standard deviation of the noise on one tensor. */
 export type SigmaOf = (sigma: number, facts: TensorFacts) => Promise<TensorSigma>;
 
 export interface ScaleRule {

@@ -1,4 +1,4 @@
-// The dial is in units of the step of each block (of float tensors: of the distance from each weight to the next larger one).
+// Sigma is in units of the step of each block (of float tensors: of the distance from each weight to the next larger one).
 
 import type { ScaleRule } from "./scale.js";
 

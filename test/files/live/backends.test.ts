@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { copyFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { openMover, readModel, tensorRms } from "../../../src/files/index.js";
+import { openLiveTensors, readModel, tensorRms } from "../../../src/files/index.js";
 import { makeMove, supportedFormat } from "../../../src/lattice/perturb.js";
 import { Rounding } from "../../../src/laws/numbers.js";
 import { streamKey } from "../../../src/noise/index.js";
@@ -19,7 +19,7 @@ describe.each(variants)("moving in place on $name", ({ name, kernels }) => {
   const live = file(`live ${name}.gguf`);
 
   beforeAll(() => {
-    // Larger than a piece of either mover, and with an end that fills no whole piece.
+    // Larger than a chunk of either kind of live tensors, and with an end that fills no whole chunk.
     const random = (n: number, scale: (i: number) => number | undefined) =>
       Uint8Array.from({ length: n }, (_, i) => scale(i) ?? (i * 73 + (i >> 8)) & 255);
     const rows = 9000;
@@ -44,7 +44,7 @@ describe.each(variants)("moving in place on $name", ({ name, kernels }) => {
   it("moves the codes that memory would, restores them, and leaves all other bytes and the pristine file alone", async () => {
     const before = hash(pristine);
     const model = await readModel(pristine);
-    const mover = await openMover(live, pristine, kernels);
+    const liveTensors = await openLiveTensors(live, pristine, kernels);
     const expected = readFileSync(pristine);
     let onBytes = 0;
     for (const tensor of model.tensors) {
@@ -63,20 +63,20 @@ describe.each(variants)("moving in place on $name", ({ name, kernels }) => {
       expect(changed).toBeGreaterThan(0);
       expect(move.rounding).toBe(Rounding.matched);
       // Twice: the result depends on the pristine bytes, not on what was there.
-      expect(await mover.perturb(tensor, move, { onBytes: (bytes) => (onBytes += bytes) })).toBe(changed);
-      expect(await mover.perturb(tensor, move)).toBe(changed);
+      expect(await liveTensors.perturb(tensor, move, { onBytes: (bytes) => (onBytes += bytes) })).toBe(changed);
+      expect(await liveTensors.perturb(tensor, move)).toBe(changed);
     }
     expect(onBytes).toBe(model.tensors.reduce((sum, t) => sum + t.bytes, 0));
     expect(readFileSync(live).equals(expected)).toBe(true);
-    for (const tensor of model.tensors) await mover.restore(tensor);
+    for (const tensor of model.tensors) await liveTensors.restore(tensor);
     expect(hash(live)).toBe(before);
     expect(hash(pristine)).toBe(before);
-    await mover.close();
+    await liveTensors.close();
   });
 
   it("gives the same RMS as memory does", async () => {
     const model = await readModel(pristine);
-    const mover = await openMover(live, pristine, kernels);
+    const liveTensors = await openLiveTensors(live, pristine, kernels);
     const a = model.tensors[0]!;
     const bytes = readFileSync(pristine).subarray(a.offset, a.offset + a.bytes);
     // Straight from the format: float16 0x2c00 is 1/16.
@@ -84,23 +84,23 @@ describe.each(variants)("moving in place on $name", ({ name, kernels }) => {
     bytes.forEach((byte, i) => {
       if (i % 34 > 1) squares += (((byte << 24) >> 24) / 16) ** 2;
     });
-    expect(await tensorRms(mover, a)).toBeCloseTo(Math.sqrt(squares / a.weights), 12);
-    await mover.close();
+    expect(await tensorRms(liveTensors, a)).toBeCloseTo(Math.sqrt(squares / a.weights), 12);
+    await liveTensors.close();
   });
 
   it("names the tensor whose RMS is no number", async () => {
     writeGguf(file("nan.gguf"), [{ name: "bad", type: "F16", shape: [32], data: new Uint8Array(64).fill(0x7e) }]);
     copyFileSync(file("nan.gguf"), file("nan-live.gguf"));
-    const mover = await openMover(file("nan-live.gguf"), file("nan.gguf"), kernels);
+    const liveTensors = await openLiveTensors(file("nan-live.gguf"), file("nan.gguf"), kernels);
     const model = await readModel(file("nan.gguf"));
-    await expect(tensorRms(mover, model.tensors[0]!)).rejects.toThrow(/Tensor bad \(F16\) holds infinite or NaN weights/);
-    await mover.close();
+    await expect(tensorRms(liveTensors, model.tensors[0]!)).rejects.toThrow(/Tensor bad \(F16\) holds infinite or NaN weights/);
+    await liveTensors.close();
   });
 
-  it("stops between pieces", async () => {
+  it("stops between chunks", async () => {
     const model = await readModel(pristine);
-    const mover = await openMover(live, pristine, kernels);
-    await expect(mover.restore(model.tensors[0]!, { signal: AbortSignal.abort() })).rejects.toThrow(/abort/i);
-    await mover.close();
+    const liveTensors = await openLiveTensors(live, pristine, kernels);
+    await expect(liveTensors.restore(model.tensors[0]!, { signal: AbortSignal.abort() })).rejects.toThrow(/abort/i);
+    await liveTensors.close();
   });
 });

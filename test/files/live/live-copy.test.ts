@@ -22,7 +22,7 @@ const q8 = fileURLToPath(new URL("../../../models/fairytales-3M-Q8_0.gguf", impo
 const hash = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
 const posix = process.platform !== "win32";
 
-/** A model of three pieces of the copy and a bit. */
+/** A model of three chunks of the copy and a bit. */
 const large = join(folder, "large.gguf");
 writeGguf(large, [
   { name: "w", type: "F32", shape: [1024, 3200], data: { repeat: Uint8Array.from({ length: 97 }, (_, i) => i) } },

@@ -2,7 +2,7 @@
 import { copyFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { openMover, readModel, type Tensor, type TensorMove } from "../../../src/files/index.js";
+import { openLiveTensors, readModel, type Tensor, type TensorMove } from "../../../src/files/index.js";
 import { loadAddon } from "../../../src/kernels/addon.js";
 import { jsKernels } from "../../../src/kernels/js.js";
 import { FORMATS } from "../../../src/lattice/formats.js";
@@ -78,7 +78,7 @@ describe.each(native)("on $name", ({ name, kernels }) => {
     const live = join(folder, `${name}-${type}.gguf`);
     copyFileSync(path, live);
     redraws = 0;
-    const mover = await openMover(live, path, kernels);
+    const liveTensors = await openLiveTensors(live, path, kernels);
     const { tensors } = await readModel(path);
     const tensor = tensors.find((t) => t.name === type) as Tensor;
     const range = [tensor.offset, tensor.offset + tensor.bytes] as const;
@@ -95,27 +95,27 @@ describe.each(native)("on $name", ({ name, kernels }) => {
       const move = moveOf(tensor, sigma, tick, roundings[tick]);
       const expected = Buffer.from(before.subarray(...range));
       const changed = jsKernels.perturb(expected, { ...move, index: 0 });
-      expect(await mover.perturb(tensor, move)).toBe(changed);
+      expect(await liveTensors.perturb(tensor, move)).toBe(changed);
       same(expected);
     }
     expect(redraws).toBeGreaterThan(sigmas.length / 2);
-    await mover.restore(tensor);
+    await liveTensors.restore(tensor);
     same(before.subarray(...range));
-    await mover.close();
+    await liveTensors.close();
   });
 
   it("a draw that was stopped leaves nothing known", async () => {
     const live = join(folder, `${name}-stopped.gguf`);
     copyFileSync(path, live);
-    const mover = await openMover(live, path, kernels);
+    const liveTensors = await openLiveTensors(live, path, kernels);
     const { tensors } = await readModel(path);
     const tensor = tensors[0] as Tensor;
-    await mover.perturb(tensor, moveOf(tensor, 1e-4, 0));
-    await expect(mover.perturb(tensor, moveOf(tensor, 1e-4, 1), { signal: AbortSignal.abort() })).rejects.toThrow();
-    await mover.perturb(tensor, moveOf(tensor, 1e-4, 2));
+    await liveTensors.perturb(tensor, moveOf(tensor, 1e-4, 0));
+    await expect(liveTensors.perturb(tensor, moveOf(tensor, 1e-4, 1), { signal: AbortSignal.abort() })).rejects.toThrow();
+    await liveTensors.perturb(tensor, moveOf(tensor, 1e-4, 2));
     const expected = Buffer.from(before);
     jsKernels.perturb(expected.subarray(tensor.offset, tensor.offset + tensor.bytes), { ...moveOf(tensor, 1e-4, 2), index: 0 });
     expect(readFileSync(live).equals(expected)).toBe(true);
-    await mover.close();
+    await liveTensors.close();
   });
 });

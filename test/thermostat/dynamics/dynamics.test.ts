@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { LiveCopy, openMover, readModel, type Tensor, type TensorToMove } from "../../../src/files/index.js";
+import { LiveCopy, openLiveTensors, readModel, type Tensor, type TensorToMove } from "../../../src/files/index.js";
 import type { Kernels } from "../../../src/kernels/contract.js";
 import { jsKernels } from "../../../src/kernels/js.js";
 import { collide, collisionThreshold } from "../../../src/lattice/collide.js";
@@ -202,27 +202,27 @@ describe("collisions", () => {
   async function moved(kernels: Kernels, prepared: boolean): Promise<Buffer> {
     const model = await readModel(mixed);
     const copy = await LiveCopy.create(model, { dir: folder });
-    const mover = await openMover(copy.path, mixed, kernels);
+    const liveTensors = await openLiveTensors(copy.path, mixed, kernels);
     const list: TensorToMove[] = model.tensors.map((tensor) => ({ tensor, move: moveOf(tensor.type, tensor.name, 0) }));
     let ready = 0;
     for (let tick = 1; tick <= 100; tick++) {
       const threshold = collisionThreshold(0.1);
-      const apply = prepared ? mover.prepareCollide?.(list, tick, threshold) : undefined;
+      const apply = prepared ? liveTensors.prepareCollide?.(list, tick, threshold) : undefined;
       // What is not ready by then is made at once: the same bytes. The background has to wait for a core, so at least one tick waits for it.
       if (apply && ready === 0) await setTimeout(Math.min(2 ** tick, 2000));
       const changed = apply?.();
-      if (changed === undefined) await mover.collide(list, tick, threshold);
+      if (changed === undefined) await liveTensors.collide(list, tick, threshold);
       else ready++;
     }
-    if (prepared && mover.prepareCollide !== undefined) expect(ready).toBeGreaterThan(0);
+    if (prepared && liveTensors.prepareCollide !== undefined) expect(ready).toBeGreaterThan(0);
     let different = 0;
     for (const { tensor, move } of list) {
-      for (let tick = 200; tick < 205; tick++) await mover.evolve(tensor, { ...move, tick }, relaxation, Math.fround(0.9));
-      await mover.diffuse(tensor, { ...move, tick: 101 });
-      different += await mover.difference(tensor);
+      for (let tick = 200; tick < 205; tick++) await liveTensors.evolve(tensor, { ...move, tick }, relaxation, Math.fround(0.9));
+      await liveTensors.diffuse(tensor, { ...move, tick: 101 });
+      different += await liveTensors.difference(tensor);
     }
     expect(different).toBeGreaterThan(0);
-    await mover.close();
+    await liveTensors.close();
     const bytes = readFileSync(copy.path);
     await copy.dispose();
     return Buffer.concat([bytes, Buffer.from(String(different))]);

@@ -4,7 +4,7 @@
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { LiveCopy, openMover, readModel, type Tensor } from "../../../src/files/index.js";
+import { LiveCopy, openLiveTensors, readModel, type Tensor } from "../../../src/files/index.js";
 import type { Kernels } from "../../../src/kernels/contract.js";
 import { jsKernels } from "../../../src/kernels/js.js";
 import { makeMove, supportedFormat } from "../../../src/lattice/perturb.js";
@@ -169,7 +169,7 @@ describe("a hundred ticks", () => {
   async function moved(kernels: Kernels, dynamics: "white" | "langevin" | "wiener"): Promise<Buffer> {
     const model = await readModel(mixed);
     const copy = await LiveCopy.create(model, { dir: folder });
-    const mover = await openMover(copy.path, mixed, kernels);
+    const liveTensors = await openLiveTensors(copy.path, mixed, kernels);
     let changed = 0;
     for (const tensor of model.tensors) {
       const common = { sigma: Math.fround(0.7), inSteps: true, index: 0, steps: null, rowLength: 1 };
@@ -177,12 +177,12 @@ describe("a hundred ticks", () => {
       const key = streamKey(9n, tensor.name);
       for (let tick = 0; tick < 100; tick++) {
         const move = makeMove(format, { ...common, key, tick, rounding: "matched" });
-        if (dynamics === "white") changed += await mover.perturb(tensor, move);
-        else if (dynamics === "langevin") changed += await mover.evolve(tensor, move, relaxation, Math.fround(0.9));
-        else changed += await mover.diffuse(tensor, { ...move, sigma: Math.fround(0.1) });
+        if (dynamics === "white") changed += await liveTensors.perturb(tensor, move);
+        else if (dynamics === "langevin") changed += await liveTensors.evolve(tensor, move, relaxation, Math.fround(0.9));
+        else changed += await liveTensors.diffuse(tensor, { ...move, sigma: Math.fround(0.1) });
       }
     }
-    await mover.close();
+    await liveTensors.close();
     const bytes = readFileSync(copy.path);
     await copy.dispose();
     return Buffer.concat([bytes, Buffer.from(String(changed))]);

@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { LiveCopy, openMover, readImatrix, readModel, type Tensor, type TensorToMove } from "../../../src/files/index.js";
+import { LiveCopy, openLiveTensors, readImatrix, readModel, type Tensor, type TensorToMove } from "../../../src/files/index.js";
 import type { Kernels } from "../../../src/kernels/contract.js";
 import { jsKernels } from "../../../src/kernels/js.js";
 import { collisionThreshold } from "../../../src/lattice/collide.js";
@@ -253,7 +253,7 @@ describe("an importance matrix", () => {
     const file = await readModel(small);
     const importance = await readImatrix(path, file);
     const copy = await LiveCopy.create(file, { dir: folder });
-    const mover = await openMover(copy.path, small, kernels);
+    const liveTensors = await openLiveTensors(copy.path, small, kernels);
     const list: TensorToMove[] = file.tensors.map((tensor) => {
       const own = importance.get(tensor.name);
       return {
@@ -272,18 +272,18 @@ describe("an importance matrix", () => {
       };
     });
     let changed = 0;
-    for (const { tensor, move } of list) changed += await mover.perturb(tensor, move);
+    for (const { tensor, move } of list) changed += await liveTensors.perturb(tensor, move);
     for (let tick = 1; tick <= 100; tick++) {
-      const apply = mover.prepareCollide?.(list, tick, collisionThreshold(0.05));
-      changed += apply?.() ?? (await mover.collide(list, tick, collisionThreshold(0.05)));
+      const apply = liveTensors.prepareCollide?.(list, tick, collisionThreshold(0.05));
+      changed += apply?.() ?? (await liveTensors.collide(list, tick, collisionThreshold(0.05)));
     }
     for (const { tensor, move } of list) {
       for (let tick = 200; tick < 202; tick++)
-        changed += await mover.evolve(tensor, { ...move, tick }, relaxation, Math.fround(0.9));
-      changed += await mover.diffuse(tensor, { ...move, tick: 300 });
-      changed += await mover.difference(tensor);
+        changed += await liveTensors.evolve(tensor, { ...move, tick }, relaxation, Math.fround(0.9));
+      changed += await liveTensors.diffuse(tensor, { ...move, tick: 300 });
+      changed += await liveTensors.difference(tensor);
     }
-    await mover.close();
+    await liveTensors.close();
     const bytes = readFileSync(copy.path);
     await copy.dispose();
     return Buffer.concat([bytes, Buffer.from(String(changed))]);

@@ -1,4 +1,4 @@
-// Moving tensors in files: mapped and positioned movers against the same bytes moved in memory; faults; memory.
+// Moving tensors in files: mapped and positioned, against the same bytes moved in memory; faults; memory.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, linkSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   type ModelFile,
-  openMover,
+  openLiveTensors,
   openReader,
   readModel,
   type Tensor,
@@ -123,7 +123,7 @@ let model: ModelFile;
 let before: Buffer;
 
 beforeAll(async () => {
-  const rows = 9000; // 288,000 weights: more than a piece of the positioned mover, and the last one is not full
+  const rows = 9000; // 288,000 weights: more than a chunk of the positioned tensors, and the last one is not full
   writeGguf(pristine, [
     { name: "a", type: "Q8_0", shape: [32, rows], data: blocks(rows, 34) },
     { name: "still", type: "F16", shape: [64], data: new Uint8Array(128).fill(0x30) },
@@ -142,35 +142,35 @@ describe.each(kinds)("through $name", ({ name, kernels }) => {
   const live = file(`live-${name}.gguf`);
   const open = async () => {
     copyFileSync(pristine, live);
-    return openMover(live, pristine, kernels);
+    return openLiveTensors(live, pristine, kernels);
   };
 
   it("moves what memory would, whatever was there before, and no other byte", async () => {
     const expected = Buffer.from(before);
-    const mover = await open();
+    const liveTensors = await open();
     for (const t of moving()) {
       const changed = jsKernels.perturb(expected.subarray(t.offset, t.offset + t.bytes), { ...moveOf(t), index: 0 });
       let seen = 0;
       expect(changed).toBeGreaterThan(0);
-      expect(await mover.perturb(t, moveOf(t), { onBytes: (bytes) => (seen += bytes) })).toBe(changed);
-      expect(await mover.perturb(t, moveOf(t))).toBe(changed);
+      expect(await liveTensors.perturb(t, moveOf(t), { onBytes: (bytes) => (seen += bytes) })).toBe(changed);
+      expect(await liveTensors.perturb(t, moveOf(t))).toBe(changed);
       expect(seen).toBe(t.bytes);
     }
-    await mover.close();
+    await liveTensors.close();
     expect(readFileSync(live).equals(expected)).toBe(true);
     expect(readFileSync(pristine).equals(before)).toBe(true);
   });
 
   it("restores every byte, also tensors side by side", async () => {
-    const mover = await open();
-    for (const t of moving()) await mover.perturb(t, moveOf(t));
-    await Promise.all(moving().map((t) => mover.restore(t)));
-    await mover.close();
+    const liveTensors = await open();
+    for (const t of moving()) await liveTensors.perturb(t, moveOf(t));
+    await Promise.all(moving().map((t) => liveTensors.restore(t)));
+    await liveTensors.close();
     expect(readFileSync(live).equals(before)).toBe(true);
   });
 
   it("diffuses, evolves and collides as memory would, and counts what differs", async () => {
-    const mover = await open();
+    const liveTensors = await open();
     const threshold = collisionThreshold(0.2);
     const moves = moving().map((tensor) => ({ tensor, move: moveOf(tensor) }));
     const expected = Buffer.from(before);
@@ -178,29 +178,29 @@ describe.each(kinds)("through $name", ({ name, kernels }) => {
     let different = 0;
     for (const { tensor: t, move } of moves) {
       const [bytes, still] = [expected, before].map((all) => all.subarray(t.offset, t.offset + t.bytes)) as [Buffer, Buffer];
-      expect(await mover.diffuse(t, move)).toBe(jsKernels.perturb(bytes, { ...move, index: 0 }));
+      expect(await liveTensors.diffuse(t, move)).toBe(jsKernels.perturb(bytes, { ...move, index: 0 }));
       const evolved = jsKernels.evolve(bytes, still, { ...move, index: 0, tick: 4 }, relaxation, 0.9);
-      expect(await mover.evolve(t, { ...move, tick: 4 }, relaxation, 0.9)).toBe(evolved);
+      expect(await liveTensors.evolve(t, { ...move, tick: 4 }, relaxation, 0.9)).toBe(evolved);
       changed += collide(bytes, still, { ...move, index: 0, tick: 5 }, threshold, jsKernels);
       different += jsKernels.difference(bytes, still, move.format);
     }
-    expect(await mover.collide(moves, 5, threshold)).toBe(changed);
+    expect(await liveTensors.collide(moves, 5, threshold)).toBe(changed);
     let seen = 0;
-    for (const { tensor: t } of moves) seen += await mover.difference(t);
+    for (const { tensor: t } of moves) seen += await liveTensors.difference(t);
     expect(seen).toBe(different);
-    await mover.close();
+    await liveTensors.close();
     expect(readFileSync(live).equals(expected)).toBe(true);
   });
 
   it("sums as one call over the whole tensor would, bit for bit", async () => {
-    const mover = await open();
+    const liveTensors = await open();
     const reader = await openReader(pristine, kernels);
     for (const t of moving()) {
       const { format } = moveOf(t);
       const sum = jsKernels.sumSquares(before.subarray(t.offset, t.offset + t.bytes), format, null, 1, 0, 0);
       let seen = 0;
-      await mover.perturb(t, moveOf(t)); // sums are the pristine file's
-      expect(await mover.sumSquares(t, { onBytes: (bytes) => (seen += bytes) })).toBe(sum);
+      await liveTensors.perturb(t, moveOf(t)); // sums are the pristine file's
+      expect(await liveTensors.sumSquares(t, { onBytes: (bytes) => (seen += bytes) })).toBe(sum);
       expect(await reader.sumSquares(t)).toBe(sum);
       expect(seen).toBe(t.bytes);
     }
@@ -208,7 +208,7 @@ describe.each(kinds)("through $name", ({ name, kernels }) => {
     expect(await tensorRms(reader, tensor("c"))).toBeCloseTo(Math.sqrt((99 * 100 * 199) / 6 / 100) / 64, 14);
     expect(await tensorRms(reader, tensor("empty"))).toBe(0);
     await reader.close();
-    await mover.close();
+    await liveTensors.close();
   });
 
   it.each([
@@ -228,13 +228,13 @@ describe.each(kinds)("through $name", ({ name, kernels }) => {
   });
 
   it("stops when it is told to", async () => {
-    const mover = await open();
+    const liveTensors = await open();
     const reason = new Error("enough");
     const watch = { signal: AbortSignal.abort(reason) };
-    await expect(mover.perturb(tensor("a"), moveOf(tensor("a")), watch)).rejects.toBe(reason);
-    await expect(mover.restore(tensor("a"), watch)).rejects.toBe(reason);
-    await expect(mover.sumSquares(tensor("a"), watch)).rejects.toBe(reason);
-    await mover.close();
+    await expect(liveTensors.perturb(tensor("a"), moveOf(tensor("a")), watch)).rejects.toBe(reason);
+    await expect(liveTensors.restore(tensor("a"), watch)).rejects.toBe(reason);
+    await expect(liveTensors.sumSquares(tensor("a"), watch)).rejects.toBe(reason);
+    await liveTensors.close();
     expect(readFileSync(live).equals(before)).toBe(true);
   });
 
@@ -245,17 +245,17 @@ describe.each(kinds)("through $name", ({ name, kernels }) => {
     linkSync(copy, same);
     for (const path of [copy, same]) {
       const message = expect.stringMatching(/is the model .* itself, which is never written to/);
-      await expect(openMover(path, copy, kernels)).rejects.toMatchObject({ code: "output-exists", message });
+      await expect(openLiveTensors(path, copy, kernels)).rejects.toMatchObject({ code: "output-exists", message });
     }
     truncateSync(same, before.length - 1);
-    await expect(openMover(copy, pristine, kernels)).rejects.toMatchObject({
+    await expect(openLiveTensors(copy, pristine, kernels)).rejects.toMatchObject({
       code: "corrupt-gguf",
       message: expect.stringContaining(copy),
     });
     const none = file("none.gguf");
     for (const opening of [
-      () => openMover(none, pristine, kernels),
-      () => openMover(copy, none, kernels),
+      () => openLiveTensors(none, pristine, kernels),
+      () => openLiveTensors(copy, none, kernels),
       () => openReader(none, kernels),
     ]) {
       await expect(opening()).rejects.toMatchObject({ code: "file-not-found", message: expect.stringContaining(none) });
@@ -273,7 +273,7 @@ describe.each(kinds)("through $name", ({ name, kernels }) => {
   });
 });
 
-describe("a mapped mover", () => {
+describe("mapped live tensors", () => {
   it("lets go of one file when the other cannot be mapped, and names that one", async () => {
     let open = 0;
     const other = file("other.gguf");
@@ -287,7 +287,7 @@ describe("a mapped mover", () => {
       },
     });
     copyFileSync(pristine, other);
-    await expect(openMover(other, pristine, kernels)).rejects.toMatchObject({
+    await expect(openLiveTensors(other, pristine, kernels)).rejects.toMatchObject({
       code: "file-access",
       message: `${other} cannot be mapped into memory: mmap: Cannot allocate memory.`,
     });
@@ -295,13 +295,13 @@ describe("a mapped mover", () => {
   });
 });
 
-describe("a positioned mover", () => {
+describe("positioned live tensors", () => {
   it.skipIf(process.platform !== "linux")("says that the disk is full", async () => {
     const handle = await open("/dev/full", "r+");
     await handle.close();
     const live = file("full.gguf");
     copyFileSync(pristine, live);
-    const mover = await openMover(live, pristine, jsKernels);
+    const liveTensors = await openLiveTensors(live, pristine, jsKernels);
     const prototype = Object.getPrototypeOf(handle);
     const write = prototype.write;
     prototype.write = async () => {
@@ -309,43 +309,43 @@ describe("a positioned mover", () => {
       return write.call(full, Buffer.alloc(8), 0, 8, 0).finally(() => full.close());
     };
     try {
-      await expect(mover.restore(tensor("a"))).rejects.toMatchObject({
+      await expect(liveTensors.restore(tensor("a"))).rejects.toMatchObject({
         code: "no-space",
         message: expect.stringContaining(live),
       });
     } finally {
       prototype.write = write;
-      await mover.close();
+      await liveTensors.close();
     }
   });
 
   it("names the live file when it is that one that was cut", async () => {
     const live = file("cut-live.gguf");
     copyFileSync(pristine, live);
-    const mover = await openMover(live, pristine, jsKernels);
+    const liveTensors = await openLiveTensors(live, pristine, jsKernels);
     truncateSync(live, tensor("b").offset + 100);
     const message = expect.stringMatching(/cut-live.*became shorter than its tensor b needs/);
-    await expect(mover.difference(tensor("b"))).rejects.toMatchObject({ code: "truncated-gguf", message });
-    await mover.close();
+    await expect(liveTensors.difference(tensor("b"))).rejects.toMatchObject({ code: "truncated-gguf", message });
+    await liveTensors.close();
   });
 
   it("takes memory that does not grow with the tensor", () => {
     const module = (path: string) => JSON.stringify(new URL(`../../../dist/${path}`, import.meta.url).href);
-    // Kernels that do next to nothing: what is measured is the mover.
+    // Kernels that do next to nothing: what is measured are the live tensors.
     const program = `
       import { copyFileSync } from "node:fs";
-      const { openMover, readModel } = await import(${module("files/index.js")});
+      const { openLiveTensors, readModel } = await import(${module("files/index.js")});
       const { jsKernels } = await import(${module("kernels/js.js")});
       const [path, live] = process.argv.slice(1);
       const kernels = { ...jsKernels, perturb: (data) => (data[0] ^= 1, 1), sumSquares: (data, f, s, r, i, total) => total + data.length };
       copyFileSync(path, live);
       const { tensors: [tensor] } = await readModel(path);
-      const mover = await openMover(live, path, kernels);
+      const liveTensors = await openLiveTensors(live, path, kernels);
       const move = { format: null };
-      if ((await mover.sumSquares(tensor)) !== tensor.bytes) throw new Error("not all was summed");
-      if ((await mover.perturb(tensor, move)) !== Math.ceil(tensor.bytes / 2 ** 18)) throw new Error("not all was moved");
-      await mover.restore(tensor);
-      await mover.close();
+      if ((await liveTensors.sumSquares(tensor)) !== tensor.bytes) throw new Error("not all was summed");
+      if ((await liveTensors.perturb(tensor, move)) !== Math.ceil(tensor.bytes / 2 ** 18)) throw new Error("not all was moved");
+      await liveTensors.restore(tensor);
+      await liveTensors.close();
       console.log(process.resourceUsage().maxRSS / 1024);`;
     const peak = (megabytes: number) => {
       const path = file(`${megabytes}.gguf`);

@@ -21,7 +21,7 @@ export interface Reader {
 }
 
 /** Moves tensors of a live file, in place. Invariant: no byte but those of codes (or floats) of the given tensors changes. */
-export interface Mover extends Reader {
+export interface LiveTensors extends Reader {
   /** live := pristine, moved, from the tensor's first weight on. Resolves to the number of changed codes. */
   perturb(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number>;
   /**

@@ -1,0 +1,325 @@
+// Computing with a model, and reading what it expects.
+#include "context_object.h"
+
+#include <stdexcept>
+#include <utility>
+
+#include "arguments.h"
+#include "logits.h"
+#include "objects.h"
+#include "sampler_object.h"
+#include "task.h"
+
+namespace brownian {
+namespace engine {
+namespace {
+
+/// Tokens to be read at once, each at a place of a sequence.
+struct Tokens {
+  std::vector<Token> tokens;
+  std::vector<int32_t> positions, sequences;
+  std::vector<uint8_t> outputs;
+  size_t rows = 0;
+
+  /// Of { tokens, positions, sequences, outputs }. Throws where they do not fit each other or the context.
+  Tokens(const Napi::Object& given, const LoadedContext& context)
+      : tokens(ints_of(given.Get("tokens"), "tokens")),
+        positions(ints_of(given.Get("positions"), "positions")),
+        sequences(ints_of(given.Get("sequences"), "sequences")),
+        outputs(bytes_of(given.Get("outputs"), "outputs")) {
+    const Napi::Env env = given.Env();
+    const Library& l = context.model->library;
+    const size_t n = tokens.size();
+    if (n == 0 || n > l.n_batch(context.context)) refuse(env, "a batch has 1 to " + std::to_string(l.n_batch(context.context)) + " tokens");
+    if (positions.size() != n || sequences.size() != n || outputs.size() != n) refuse(env, "a batch needs a position, a sequence and an output of every token");
+    for (size_t i = 0; i < n; i++) {
+      if (!context.model->has(tokens[i])) refuse(env, "the model has no token " + std::to_string(tokens[i]));
+      if (positions[i] < 0 || uint32_t(positions[i]) >= l.n_ctx(context.context)) refuse(env, "a position lies outside of the context");
+      if (sequences[i] < 0 || uint32_t(sequences[i]) >= l.n_seq_max(context.context)) refuse(env, "the context has no sequence " + std::to_string(sequences[i]));
+      rows += outputs[i] != 0;
+    }
+  }
+
+  /// 0; 1 where there is no room; 2 where it was aborted: then some of it may have been read; below 0 for other failures.
+  int32_t decode(const LoadedContext& context) {
+    const size_t n = tokens.size();
+    std::vector<int32_t> one(n, 1);
+    std::vector<int32_t*> ids(n);
+    for (size_t i = 0; i < n; i++) ids[i] = &sequences[i];
+    const Batch batch = {int32_t(n), tokens.data(), nullptr, positions.data(), one.data(), ids.data(), reinterpret_cast<int8_t*>(outputs.data())};
+    const Library& l = context.model->library;
+    const int32_t status = l.decode(context.context, batch);
+    if (status == 0) l.synchronize(context.context);
+    return status;
+  }
+};
+
+/// Columns of what is read of a token, before those of the temperatures.
+enum Column { kLogProbability, kEntropy, kLargestLogit, kHead };
+
+struct Row {
+  double* out;
+  const float* betas;
+  size_t count;
+};
+
+/// What a row of logits says of the token that came.
+int32_t read_row(const float* logits, size_t n, Token target, Row row) {
+  const Largest largest = largest_of(logits, n);
+  const Moments at_one = moments_of(logits, n, largest.logit, 1.0f);
+  const double log_weight = std::log(at_one.weight);
+  row.out[kLogProbability] = target < 0 ? 0.0 : double(logits[target] - largest.logit) - log_weight;
+  row.out[kEntropy] = log_weight - at_one.mean / at_one.weight;
+  row.out[kLargestLogit] = double(largest.logit);
+  for (size_t i = 0; i < row.count; i++) row.out[kHead + i] = std::log(moments_of(logits, n, largest.logit, row.betas[i]).weight);
+  return largest.token;
+}
+
+/// sums += softmax(logits)
+void add_probabilities(const float* logits, size_t n, float* sums) {
+  const Largest largest = largest_of(logits, n);
+  const double weight = moments_of(logits, n, largest.logit, 1.0f).weight;
+  const float share = float(1.0 / weight);
+  for (size_t i = 0; i < n; i++) sums[i] += exp_of(logits[i] - largest.logit) * share;
+}
+
+int32_t sequence_of(const Napi::Value& value, const LoadedContext& context) {
+  const int32_t sequence = int_of(value, "the sequence");
+  if (sequence < 0 || uint32_t(sequence) >= context.model->library.n_seq_max(context.context)) refuse(value.Env(), "the context has no sequence " + std::to_string(sequence));
+  return sequence;
+}
+
+}  // namespace
+
+Napi::Function ContextObject::Define(Napi::Env env) {
+  return DefineClass(
+      env, "EngineContext",
+      {InstanceMethod<&ContextObject::Facts>("facts"), InstanceMethod<&ContextObject::Decode>("decode"), InstanceMethod<&ContextObject::Read>("read"),
+       InstanceMethod<&ContextObject::Logits>("logits"), InstanceMethod<&ContextObject::Clear>("clear"), InstanceMethod<&ContextObject::Remove>("remove"),
+       InstanceMethod<&ContextObject::Copy>("copy"), InstanceMethod<&ContextObject::Length>("length"), InstanceMethod<&ContextObject::Save>("save"),
+       InstanceMethod<&ContextObject::Restore>("restore"), InstanceMethod<&ContextObject::Adapt>("adapt"),
+       InstanceMethod<&ContextObject::Threads>("threads"), InstanceMethod<&ContextObject::Free>("free")});
+}
+
+ContextObject::ContextObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ContextObject>(info), loaded_(handed<LoadedContext>(info)) {}
+
+Napi::Value ContextObject::Make(Napi::Env env, std::shared_ptr<LoadedContext> loaded) { return made(Constructors::Of(env).context, env, std::move(loaded)); }
+
+const std::shared_ptr<LoadedContext>& ContextObject::Open(const Napi::CallbackInfo& info) const {
+  if (!loaded_) throw Napi::Error::New(info.Env(), "the context was freed");
+  return loaded_;
+}
+
+Napi::Value ContextObject::Facts(const Napi::CallbackInfo& info) {
+  const LoadedContext& c = *Open(info);
+  auto facts = Napi::Object::New(info.Env());
+  facts.Set("length", double(c.model->library.n_ctx(c.context)));
+  facts.Set("batch", double(c.model->library.n_batch(c.context)));
+  facts.Set("microBatch", double(c.model->library.n_ubatch(c.context)));
+  facts.Set("sequences", double(c.model->library.n_seq_max(c.context)));
+  return facts;
+}
+
+/// ({ tokens, positions, sequences, outputs, sampler? }): a promise of { status, token }, the one that the sampler chose at the last output.
+Napi::Value ContextObject::Decode(const Napi::CallbackInfo& info) {
+  const auto context = Open(info);
+  const auto given = object_of(info[0], "the batch");
+  const auto batch = std::make_shared<Tokens>(given, *context);
+  const Napi::Value sampler = given.Get("sampler");
+  const auto chain = sampler.IsUndefined() ? nullptr : SamplerObject::Of(sampler);
+  if (chain && batch->outputs.back() == 0) refuse(info.Env(), "the last token has no output to be sampled from");
+  const auto result = std::make_shared<std::pair<int32_t, Token>>(0, -1);
+  return Task::Start(
+      info.Env(),
+      [=] {
+        result->first = batch->decode(*context);
+        if (result->first == 0 && chain) result->second = context->model->library.sampler_sample(chain->chain, context->context, -1);
+      },
+      [=](Napi::Env env) {
+        auto out = Napi::Object::New(env);
+        out.Set("status", result->first);
+        out.Set("token", result->second);
+        return out;
+      });
+}
+
+/**
+ * ({ tokens, positions, sequences, outputs, targets, betas, sums? }): a promise of { status, rows, largest }. Of every output in turn: the log
+ * probability of its target (0 where that is below 0), the entropy, the largest logit, and ln sum e^(beta (l - largest)) of every beta; and
+ * the token with the largest logit. `sums`, a float32 a token of the vocabulary and output, is added the probabilities to: nobody else may touch
+ * it until the promise is settled.
+ */
+Napi::Value ContextObject::Read(const Napi::CallbackInfo& info) {
+  const auto context = Open(info);
+  const auto given = object_of(info[0], "the batch");
+  const auto batch = std::make_shared<Tokens>(given, *context);
+  const auto targets = std::make_shared<std::vector<int32_t>>(ints_of(given.Get("targets"), "targets"));
+  const auto betas = std::make_shared<std::vector<float>>(floats_of(given.Get("betas"), "betas"));
+  if (targets->size() != batch->rows) refuse(info.Env(), "a target of every output is needed");
+  const size_t vocabulary = size_t(context->model->tokens);
+  for (const int32_t target : *targets) {
+    if (target >= int32_t(vocabulary)) refuse(info.Env(), "the model has no token " + std::to_string(target));
+  }
+  float* sums = nullptr;
+  std::shared_ptr<Napi::ObjectReference> held;
+  if (!given.Get("sums").IsUndefined()) {
+    const Napi::Value value = given.Get("sums");
+    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array) refuse(info.Env(), "sums is no Float32Array");
+    auto array = value.As<Napi::Float32Array>();
+    if (array.ElementLength() != batch->rows * vocabulary) refuse(info.Env(), "sums has not a number of every token and output");
+    sums = array.Data();
+    held = std::make_shared<Napi::ObjectReference>(Napi::Persistent(value.As<Napi::Object>()));
+  }
+  struct Result {
+    int32_t status = 0;
+    std::vector<double> rows;
+    std::vector<int32_t> largest;
+  };
+  const auto result = std::make_shared<Result>();
+  return Task::Start(
+      info.Env(),
+      [=] {
+        (void)held;
+        result->status = batch->decode(*context);
+        if (result->status != 0) return;
+        const size_t width = kHead + betas->size();
+        result->rows.resize(batch->rows * width);
+        result->largest.resize(batch->rows);
+        for (size_t i = 0, row = 0; i < batch->tokens.size(); i++) {
+          if (batch->outputs[i] == 0) continue;
+          if (context->flag->load()) {
+            result->status = 2;
+            return;
+          }
+          const float* logits = context->model->library.get_logits_ith(context->context, int32_t(i));
+          if (logits == nullptr) throw std::runtime_error("the engine has no logits of an output that it was asked for");
+          result->largest[row] = read_row(logits, vocabulary, (*targets)[row], {&result->rows[row * width], betas->data(), betas->size()});
+          if (sums != nullptr) add_probabilities(logits, vocabulary, sums + row * vocabulary);
+          row++;
+        }
+      },
+      [=](Napi::Env env) {
+        auto out = Napi::Object::New(env);
+        out.Set("status", result->status);
+        auto rows = Napi::Float64Array::New(env, result->rows.size());
+        auto largest = Napi::Int32Array::New(env, result->largest.size());
+        if (!result->rows.empty()) memcpy(rows.Data(), result->rows.data(), result->rows.size() * sizeof(double));
+        if (!result->largest.empty()) memcpy(largest.Data(), result->largest.data(), result->largest.size() * sizeof(int32_t));
+        out.Set("rows", rows);
+        out.Set("largest", largest);
+        return out;
+      });
+}
+
+/// (number of the token in the last batch, or -1 for its last output; Float32Array of the vocabulary's length)
+Napi::Value ContextObject::Logits(const Napi::CallbackInfo& info) {
+  const LoadedContext& c = *Open(info);
+  const int32_t i = int_of(info[0], "the number of the token");
+  if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_float32_array) refuse(info.Env(), "the logits' array is no Float32Array");
+  auto out = info[1].As<Napi::Float32Array>();
+  if (out.ElementLength() != size_t(c.model->tokens)) refuse(info.Env(), "the logits' array is not as long as the vocabulary");
+  const float* logits = c.model->library.get_logits_ith(c.context, i);
+  if (logits == nullptr) throw Napi::Error::New(info.Env(), "there are no logits of that token");
+  memcpy(out.Data(), logits, size_t(c.model->tokens) * sizeof(float));
+  return out;
+}
+
+/// Forgets all sequences.
+void ContextObject::Clear(const Napi::CallbackInfo& info) {
+  const LoadedContext& c = *Open(info);
+  c.model->library.memory_clear(c.memory, true);
+}
+
+/// (sequence, first position, position after the last, or -1): whether it could be done.
+Napi::Value ContextObject::Remove(const Napi::CallbackInfo& info) {
+  const LoadedContext& c = *Open(info);
+  const int32_t sequence = sequence_of(info[0], c), from = int_of(info[1], "the first position"), to = int_of(info[2], "the last position");
+  return Napi::Boolean::New(info.Env(), c.model->library.memory_seq_rm(c.memory, sequence, from, to));
+}
+
+/// (sequence, to sequence, first position, position after the last, or -1)
+void ContextObject::Copy(const Napi::CallbackInfo& info) {
+  const LoadedContext& c = *Open(info);
+  const int32_t from = sequence_of(info[0], c), to = sequence_of(info[1], c);
+  c.model->library.memory_seq_cp(c.memory, from, to, int_of(info[2], "the first position"), int_of(info[3], "the last position"));
+}
+
+/// (sequence): how many tokens it has.
+Napi::Value ContextObject::Length(const Napi::CallbackInfo& info) {
+  const LoadedContext& c = *Open(info);
+  return Napi::Number::New(info.Env(), double(c.model->library.memory_seq_pos_max(c.memory, sequence_of(info[0], c))) + 1);
+}
+
+/// (sequence): a promise of its state, a Uint8Array.
+Napi::Value ContextObject::Save(const Napi::CallbackInfo& info) {
+  const auto context = Open(info);
+  const int32_t sequence = sequence_of(info[0], *context);
+  const auto bytes = std::make_shared<std::vector<uint8_t>>();
+  return Task::Start(
+      info.Env(),
+      [=] {
+        const Library& l = context->model->library;
+        bytes->resize(l.state_seq_get_size(context->context, sequence));
+        bytes->resize(l.state_seq_get_data(context->context, bytes->data(), bytes->size(), sequence));
+      },
+      [=](Napi::Env env) {
+        auto out = Napi::Uint8Array::New(env, bytes->size());
+        if (!bytes->empty()) memcpy(out.Data(), bytes->data(), bytes->size());
+        return out;
+      });
+}
+
+/// (sequence, Uint8Array): a promise of whether that was a state of this model and context.
+Napi::Value ContextObject::Restore(const Napi::CallbackInfo& info) {
+  const auto context = Open(info);
+  const int32_t sequence = sequence_of(info[0], *context);
+  const auto bytes = std::make_shared<std::vector<uint8_t>>(bytes_of(info[1], "the state"));
+  const auto done = std::make_shared<bool>(false);
+  return Task::Start(
+      info.Env(), [=] { *done = context->model->library.state_seq_set_data(context->context, bytes->data(), bytes->size(), sequence) != 0; },
+      [=](Napi::Env env) { return Napi::Boolean::New(env, *done); });
+}
+
+/// ([adapters], Float32Array of scales): those that are added from now on, instead of all others.
+Napi::Value ContextObject::Adapt(const Napi::CallbackInfo& info) {
+  const LoadedContext& c = *Open(info);
+  if (!info[0].IsArray()) refuse(info.Env(), "the adapters are no list");
+  const auto list = info[0].As<Napi::Array>();
+  auto scales = floats_of(info[1], "the scales");
+  std::vector<std::shared_ptr<LoadedAdapter>> adapters;
+  std::vector<Adapter*> pointers;
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    adapters.push_back(AdapterObject::Of(list.Get(i)));
+    if (adapters.back()->model != c.model) refuse(info.Env(), "the adapter is another model's");
+    pointers.push_back(adapters.back()->adapter);
+  }
+  if (scales.size() != pointers.size()) refuse(info.Env(), "a scale of every adapter is needed");
+  const int32_t status = c.model->library.set_adapters_lora(c.context, pointers.data(), pointers.size(), scales.data());
+  if (status == 0) adapters_ = std::move(adapters);
+  return Napi::Number::New(info.Env(), status);
+}
+
+/// (threads for one token at a time, threads for many)
+void ContextObject::Threads(const Napi::CallbackInfo& info) {
+  const LoadedContext& c = *Open(info);
+  const int32_t few = int_of(info[0], "threads"), many = int_of(info[1], "threads");
+  if (few < 1 || many < 1 || few > 1024 || many > 1024) refuse(info.Env(), "threads are 1 to 1024");
+  c.model->library.set_n_threads(c.context, few, many);
+}
+
+void ContextObject::Free(const Napi::CallbackInfo&) {
+  loaded_.reset();
+  adapters_.clear();
+}
+
+Napi::Function AdapterObject::Define(Napi::Env env) { return DefineClass(env, "EngineAdapter", {InstanceMethod<&AdapterObject::Free>("free")}); }
+AdapterObject::AdapterObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<AdapterObject>(info), loaded_(handed<LoadedAdapter>(info)) {}
+Napi::Value AdapterObject::Make(Napi::Env env, std::shared_ptr<LoadedAdapter> loaded) { return made(Constructors::Of(env).adapter, env, std::move(loaded)); }
+std::shared_ptr<LoadedAdapter> AdapterObject::Of(const Napi::Value& value) {
+  const auto loaded = of_ours<AdapterObject>(value, Constructors::Of(value.Env()).adapter, "the adapter")->loaded_;
+  if (!loaded) throw Napi::Error::New(value.Env(), "the adapter was freed");
+  return loaded;
+}
+
+}  // namespace engine
+}  // namespace brownian
