@@ -32,7 +32,7 @@ bool within(int32_t offset, int64_t length, int32_t bytes) { return offset >= 0 
 bool sound_plane(const int32_t* format, int which) {
   const int32_t* const p = format + which * kPlaneFields;
   const int32_t bits = p[kPlaneBits], shift = p[kPlaneShift], group = p[kPlaneGroup], stride = p[kPlaneStride], run = p[kPlaneRun];
-  if (bits < 1 || bits > 8 || shift < 0 || shift + bits > 8) return false;
+  if (bits < 1 || bits > 8 || shift < 0 || shift > 8 - bits) return false;
   if (!power_of_two(group) || !power_of_two(run) || group > format[kWeights] || run > group || group / run * bits > 8) return false;
   const int64_t segments = format[kWeights] / group;
   return stride >= 0 && within(p[kPlaneOffset], (segments - 1) * int64_t(stride) + run, format[kBytes]);
