@@ -158,7 +158,7 @@ void check_blocks(const Given& given, const Format& format, uint64_t bytes) {
 
 GivenMove::GivenMove(const Given& of) : given(of) {
   const bool more = given.array();
-  const Given record = more ? given.element(0) : given, steps_of = more ? given.element(1) : given, factors_of = more ? given.element(2) : given;
+  const Given record = more ? given.element(0) : given, each = more ? given.element(1) : given;
   const Elements<double> numbers = elements<double>(record);
   if (numbers.length != size_t(kRecord)) given.refuse("is not the record of a move");
   const double* const r = numbers.data;
@@ -181,23 +181,20 @@ GivenMove::GivenMove(const Given& of) : given(of) {
   if (move.index % uint64_t(format.fields[kWeights]) != 0) given.refuse("has an index that begins no block");
 
   by_row = steps_are_given(format);
+  by_column = more && !by_row;
   if (by_row) {
-    if (!more) given.refuse("has no steps");
-    const Elements<float> array = elements<float>(steps_of);
-    if (move.row_length == 0) given.refuse("has no length of rows");
+    if (!more || move.row_length == 0) given.refuse("has no steps by row");
+    const Elements<float> array = elements<float>(each);
     move.steps = array.data;
     steps = array.length;
-  }
-  by_column = more && !factors_of.null();
-  if (by_column) {
-    const Elements<float> array = elements<float>(factors_of);
-    if (by_row) given.refuse("has steps and factors");
+  } else if (by_column) {
+    const Elements<float> array = elements<float>(each);
     move.columns_width = whole_of(given, r[kWidth], kLargestWhole, "has no width");
     move.columns_matrix = whole_of(given, r[kMatrix], kLargestWhole, "has no matrix");
     if (move.columns_width == 0 || move.columns_matrix == 0 || move.columns_matrix % move.columns_width != 0) given.refuse("has no columns");
-    for (size_t i = 0; i < array.length; i++) {
-      if (!(array.data[i] >= 0 && array.data[i] <= FLT_MAX)) given.refuse("has a factor that is no number from 0 on");
-    }
+    int wrong = 0;
+    for (size_t i = 0; i < array.length; i++) wrong |= !((array.data[i] >= 0) & (array.data[i] <= FLT_MAX));
+    if (wrong) given.refuse("has a factor that is no number from 0 on");
     move.columns = array.data;
     factors = array.length;
   }

@@ -72,8 +72,8 @@ bool steps_are_given(const Format& format);
 /// From an Int32Array of kFormatFields.
 Format format_of(const Given& given);
 
-/// A move as it crosses: a record (moveRecord in src/kernels/addon.ts), or [record, steps or null, factors or null]. Points into memory of
-/// JavaScript's: for use within the call.
+/// A move as it crosses: a record (moveRecord in src/kernels/addon.ts), or [record, steps of rows], or [record, factors of columns]. Points into
+/// memory of JavaScript's: for use within the call.
 struct GivenMove {
   explicit GivenMove(const Given& given);
   GivenMove(const GivenMove&) = delete;

@@ -20,7 +20,8 @@ inline double number_of(const Napi::Value& value, const char* what) {
 }
 inline int32_t int_of(const Napi::Value& value, const char* what) {
   const double number = number_of(value, what);
-  if (!(number >= -2147483648.0 && number <= 2147483647.0) || number != std::floor(number)) refuse(value.Env(), std::string(what) + " is no 32-bit integer");
+  if (!(number >= -2147483648.0 && number <= 2147483647.0) || number != std::floor(number))
+    refuse(value.Env(), std::string(what) + " is no 32-bit integer");
   return int32_t(number);
 }
 inline float float_of(const Napi::Value& value, const char* what) { return float(number_of(value, what)); }
@@ -40,7 +41,8 @@ inline Napi::Object object_of(const Napi::Value& value, const char* what) {
 /// A copy of a typed array of this kind.
 template <class T>
 inline std::vector<T> list_of(const Napi::Value& value, napi_typedarray_type type, const char* what) {
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) refuse(value.Env(), std::string(what) + " is no typed array of the right kind");
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type)
+    refuse(value.Env(), std::string(what) + " is no typed array of the right kind");
   const auto array = value.As<Napi::TypedArrayOf<T>>();
   return std::vector<T>(array.Data(), array.Data() + array.ElementLength());
 }

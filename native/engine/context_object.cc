@@ -31,11 +31,13 @@ struct Tokens {
     const Library& l = context.model->library;
     const size_t n = tokens.size();
     if (n == 0 || n > l.n_batch(context.context)) refuse(env, "a batch has 1 to " + std::to_string(l.n_batch(context.context)) + " tokens");
-    if (positions.size() != n || sequences.size() != n || outputs.size() != n) refuse(env, "a batch needs a position, a sequence and an output of every token");
+    if (positions.size() != n || sequences.size() != n || outputs.size() != n)
+      refuse(env, "a batch needs a position, a sequence and an output of every token");
     for (size_t i = 0; i < n; i++) {
       if (!context.model->has(tokens[i])) refuse(env, "the model has no token " + std::to_string(tokens[i]));
       if (positions[i] < 0 || uint32_t(positions[i]) >= l.n_ctx(context.context)) refuse(env, "a position lies outside of the context");
-      if (sequences[i] < 0 || uint32_t(sequences[i]) >= l.n_seq_max(context.context)) refuse(env, "the context has no sequence " + std::to_string(sequences[i]));
+      if (sequences[i] < 0 || uint32_t(sequences[i]) >= l.n_seq_max(context.context))
+        refuse(env, "the context has no sequence " + std::to_string(sequences[i]));
       rows += outputs[i] != 0;
     }
   }
@@ -85,7 +87,8 @@ void add_probabilities(const float* logits, size_t n, float* sums) {
 
 int32_t sequence_of(const Napi::Value& value, const LoadedContext& context) {
   const int32_t sequence = int_of(value, "the sequence");
-  if (sequence < 0 || uint32_t(sequence) >= context.model->library.n_seq_max(context.context)) refuse(value.Env(), "the context has no sequence " + std::to_string(sequence));
+  if (sequence < 0 || uint32_t(sequence) >= context.model->library.n_seq_max(context.context))
+    refuse(value.Env(), "the context has no sequence " + std::to_string(sequence));
   return sequence;
 }
 
@@ -95,15 +98,18 @@ Napi::Function ContextObject::Define(Napi::Env env) {
   return DefineClass(
       env, "EngineContext",
       {InstanceMethod<&ContextObject::Facts>("facts"), InstanceMethod<&ContextObject::Decode>("decode"), InstanceMethod<&ContextObject::Read>("read"),
-       InstanceMethod<&ContextObject::Logits>("logits"), InstanceMethod<&ContextObject::Clear>("clear"), InstanceMethod<&ContextObject::Remove>("remove"),
-       InstanceMethod<&ContextObject::Copy>("copy"), InstanceMethod<&ContextObject::Length>("length"), InstanceMethod<&ContextObject::Save>("save"),
+       InstanceMethod<&ContextObject::Logits>("logits"), InstanceMethod<&ContextObject::Clear>("clear"),
+       InstanceMethod<&ContextObject::Remove>("remove"), InstanceMethod<&ContextObject::Copy>("copy"),
+       InstanceMethod<&ContextObject::Length>("length"), InstanceMethod<&ContextObject::Save>("save"),
        InstanceMethod<&ContextObject::Restore>("restore"), InstanceMethod<&ContextObject::Adapt>("adapt"),
        InstanceMethod<&ContextObject::Threads>("threads"), InstanceMethod<&ContextObject::Free>("free")});
 }
 
 ContextObject::ContextObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ContextObject>(info), loaded_(handed<LoadedContext>(info)) {}
 
-Napi::Value ContextObject::Make(Napi::Env env, std::shared_ptr<LoadedContext> loaded) { return made(Constructors::Of(env).context, env, std::move(loaded)); }
+Napi::Value ContextObject::Make(Napi::Env env, std::shared_ptr<LoadedContext> loaded) {
+  return made(Constructors::Of(env).context, env, std::move(loaded));
+}
 
 const std::shared_ptr<LoadedContext>& ContextObject::Open(const Napi::CallbackInfo& info) const {
   if (!loaded_) throw Napi::Error::New(info.Env(), "the context was freed");
@@ -215,7 +221,8 @@ Napi::Value ContextObject::Read(const Napi::CallbackInfo& info) {
 Napi::Value ContextObject::Logits(const Napi::CallbackInfo& info) {
   const LoadedContext& c = *Open(info);
   const int32_t i = int_of(info[0], "the number of the token");
-  if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_float32_array) refuse(info.Env(), "the logits' array is no Float32Array");
+  if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_float32_array)
+    refuse(info.Env(), "the logits' array is no Float32Array");
   auto out = info[1].As<Napi::Float32Array>();
   if (out.ElementLength() != size_t(c.model->tokens)) refuse(info.Env(), "the logits' array is not as long as the vocabulary");
   const float* logits = c.model->library.get_logits_ith(c.context, i);
@@ -314,7 +321,9 @@ void ContextObject::Free(const Napi::CallbackInfo&) {
 
 Napi::Function AdapterObject::Define(Napi::Env env) { return DefineClass(env, "EngineAdapter", {InstanceMethod<&AdapterObject::Free>("free")}); }
 AdapterObject::AdapterObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<AdapterObject>(info), loaded_(handed<LoadedAdapter>(info)) {}
-Napi::Value AdapterObject::Make(Napi::Env env, std::shared_ptr<LoadedAdapter> loaded) { return made(Constructors::Of(env).adapter, env, std::move(loaded)); }
+Napi::Value AdapterObject::Make(Napi::Env env, std::shared_ptr<LoadedAdapter> loaded) {
+  return made(Constructors::Of(env).adapter, env, std::move(loaded));
+}
 std::shared_ptr<LoadedAdapter> AdapterObject::Of(const Napi::Value& value) {
   const auto loaded = of_ours<AdapterObject>(value, Constructors::Of(value.Env()).adapter, "the adapter")->loaded_;
   if (!loaded) throw Napi::Error::New(value.Env(), "the adapter was freed");

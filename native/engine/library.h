@@ -44,81 +44,81 @@ struct ChainParameters {
 };
 
 /// Every function that is used: (its name without llama_, result, arguments).
-#define BROWNIAN_ENGINE_FUNCTIONS(F)                                                                            \
-  F(version, const char*, ())                                                                                   \
-  F(backend_init, void, ())                                                                                     \
-  F(log_set, void, (Log, void*))                                                                                \
-  F(model_default_params, Parameters, ())                                                                       \
-  F(context_default_params, Parameters, ())                                                                     \
-  F(model_load_from_file, Model*, (const char*, Parameters))                                                    \
-  F(model_free, void, (Model*))                                                                                 \
-  F(model_get_vocab, const Vocabulary*, (const Model*))                                                         \
-  F(model_n_ctx_train, int32_t, (const Model*))                                                                 \
-  F(model_n_embd, int32_t, (const Model*))                                                                      \
-  F(model_n_layer, int32_t, (const Model*))                                                                     \
-  F(model_n_params, uint64_t, (const Model*))                                                                   \
-  F(model_size, uint64_t, (const Model*))                                                                       \
-  F(model_desc, int32_t, (const Model*, char*, size_t))                                                         \
-  F(model_chat_template, const char*, (const Model*, const char*))                                              \
-  F(model_is_recurrent, bool, (const Model*))                                                                   \
-  F(model_is_hybrid, bool, (const Model*))                                                                      \
-  F(model_has_encoder, bool, (const Model*))                                                                    \
-  F(model_has_decoder, bool, (const Model*))                                                                    \
-  F(init_from_model, Context*, (Model*, Parameters))                                                            \
-  F(free, void, (Context*))                                                                                     \
-  F(n_ctx, uint32_t, (const Context*))                                                                          \
-  F(n_batch, uint32_t, (const Context*))                                                                        \
-  F(n_ubatch, uint32_t, (const Context*))                                                                       \
-  F(n_seq_max, uint32_t, (const Context*))                                                                      \
-  F(set_n_threads, void, (Context*, int32_t, int32_t))                                                          \
-  F(get_memory, Memory*, (const Context*))                                                                      \
-  F(memory_clear, void, (Memory*, bool))                                                                        \
-  F(memory_seq_rm, bool, (Memory*, int32_t, int32_t, int32_t))                                                  \
-  F(memory_seq_cp, void, (Memory*, int32_t, int32_t, int32_t, int32_t))                                         \
-  F(memory_seq_keep, void, (Memory*, int32_t))                                                                  \
-  F(memory_seq_pos_max, int32_t, (Memory*, int32_t))                                                            \
-  F(state_seq_get_size, size_t, (Context*, int32_t))                                                            \
-  F(state_seq_get_data, size_t, (Context*, uint8_t*, size_t, int32_t))                                          \
-  F(state_seq_set_data, size_t, (Context*, const uint8_t*, size_t, int32_t))                                    \
-  F(decode, int32_t, (Context*, Batch))                                                                         \
-  F(synchronize, void, (Context*))                                                                              \
-  F(get_logits_ith, float*, (Context*, int32_t))                                                                \
-  F(vocab_n_tokens, int32_t, (const Vocabulary*))                                                               \
-  F(vocab_bos, Token, (const Vocabulary*))                                                                      \
-  F(vocab_eos, Token, (const Vocabulary*))                                                                      \
-  F(vocab_eot, Token, (const Vocabulary*))                                                                      \
-  F(vocab_nl, Token, (const Vocabulary*))                                                                       \
-  F(vocab_type, int, (const Vocabulary*))                                                                       \
-  F(vocab_get_add_bos, bool, (const Vocabulary*))                                                               \
-  F(vocab_get_text, const char*, (const Vocabulary*, Token))                                                    \
-  F(vocab_is_eog, bool, (const Vocabulary*, Token))                                                             \
-  F(vocab_is_control, bool, (const Vocabulary*, Token))                                                         \
-  F(tokenize, int32_t, (const Vocabulary*, const char*, int32_t, Token*, int32_t, bool, bool))                  \
-  F(detokenize, int32_t, (const Vocabulary*, const Token*, int32_t, char*, int32_t, bool, bool))                \
-  F(adapter_lora_init, Adapter*, (Model*, const char*))                                                         \
-  F(adapter_lora_free, void, (Adapter*))                                                                        \
-  F(set_adapters_lora, int32_t, (Context*, Adapter**, size_t, float*))                                          \
-  F(sampler_chain_init, Sampler*, (ChainParameters))                                                            \
-  F(sampler_chain_add, void, (Sampler*, Sampler*))                                                              \
-  F(sampler_sample, Token, (Sampler*, Context*, int32_t))                                                       \
-  F(sampler_accept, void, (Sampler*, Token))                                                                    \
-  F(sampler_reset, void, (Sampler*))                                                                            \
-  F(sampler_free, void, (Sampler*))                                                                             \
-  F(sampler_init_greedy, Sampler*, ())                                                                          \
-  F(sampler_init_dist, Sampler*, (uint32_t))                                                                    \
-  F(sampler_init_top_k, Sampler*, (int32_t))                                                                    \
-  F(sampler_init_top_p, Sampler*, (float, size_t))                                                              \
-  F(sampler_init_min_p, Sampler*, (float, size_t))                                                              \
-  F(sampler_init_typical, Sampler*, (float, size_t))                                                            \
-  F(sampler_init_temp, Sampler*, (float))                                                                       \
-  F(sampler_init_temp_ext, Sampler*, (float, float, float))                                                     \
-  F(sampler_init_xtc, Sampler*, (float, float, size_t, uint32_t))                                               \
-  F(sampler_init_top_n_sigma, Sampler*, (float))                                                                \
-  F(sampler_init_mirostat, Sampler*, (int32_t, uint32_t, float, float, int32_t))                                \
-  F(sampler_init_mirostat_v2, Sampler*, (uint32_t, float, float))                                               \
-  F(sampler_init_grammar, Sampler*, (const Vocabulary*, const char*, const char*))                              \
-  F(sampler_init_penalties, Sampler*, (int32_t, int32_t, float, float, float))                                  \
-  F(sampler_init_dry, Sampler*, (const Vocabulary*, float, float, int32_t, int32_t, const char**, size_t))      \
+#define BROWNIAN_ENGINE_FUNCTIONS(F)                                                                       \
+  F(version, const char*, ())                                                                              \
+  F(backend_init, void, ())                                                                                \
+  F(log_set, void, (Log, void*))                                                                           \
+  F(model_default_params, Parameters, ())                                                                  \
+  F(context_default_params, Parameters, ())                                                                \
+  F(model_load_from_file, Model*, (const char*, Parameters))                                               \
+  F(model_free, void, (Model*))                                                                            \
+  F(model_get_vocab, const Vocabulary*, (const Model*))                                                    \
+  F(model_n_ctx_train, int32_t, (const Model*))                                                            \
+  F(model_n_embd, int32_t, (const Model*))                                                                 \
+  F(model_n_layer, int32_t, (const Model*))                                                                \
+  F(model_n_params, uint64_t, (const Model*))                                                              \
+  F(model_size, uint64_t, (const Model*))                                                                  \
+  F(model_desc, int32_t, (const Model*, char*, size_t))                                                    \
+  F(model_chat_template, const char*, (const Model*, const char*))                                         \
+  F(model_is_recurrent, bool, (const Model*))                                                              \
+  F(model_is_hybrid, bool, (const Model*))                                                                 \
+  F(model_has_encoder, bool, (const Model*))                                                               \
+  F(model_has_decoder, bool, (const Model*))                                                               \
+  F(init_from_model, Context*, (Model*, Parameters))                                                       \
+  F(free, void, (Context*))                                                                                \
+  F(n_ctx, uint32_t, (const Context*))                                                                     \
+  F(n_batch, uint32_t, (const Context*))                                                                   \
+  F(n_ubatch, uint32_t, (const Context*))                                                                  \
+  F(n_seq_max, uint32_t, (const Context*))                                                                 \
+  F(set_n_threads, void, (Context*, int32_t, int32_t))                                                     \
+  F(get_memory, Memory*, (const Context*))                                                                 \
+  F(memory_clear, void, (Memory*, bool))                                                                   \
+  F(memory_seq_rm, bool, (Memory*, int32_t, int32_t, int32_t))                                             \
+  F(memory_seq_cp, void, (Memory*, int32_t, int32_t, int32_t, int32_t))                                    \
+  F(memory_seq_keep, void, (Memory*, int32_t))                                                             \
+  F(memory_seq_pos_max, int32_t, (Memory*, int32_t))                                                       \
+  F(state_seq_get_size, size_t, (Context*, int32_t))                                                       \
+  F(state_seq_get_data, size_t, (Context*, uint8_t*, size_t, int32_t))                                     \
+  F(state_seq_set_data, size_t, (Context*, const uint8_t*, size_t, int32_t))                               \
+  F(decode, int32_t, (Context*, Batch))                                                                    \
+  F(synchronize, void, (Context*))                                                                         \
+  F(get_logits_ith, float*, (Context*, int32_t))                                                           \
+  F(vocab_n_tokens, int32_t, (const Vocabulary*))                                                          \
+  F(vocab_bos, Token, (const Vocabulary*))                                                                 \
+  F(vocab_eos, Token, (const Vocabulary*))                                                                 \
+  F(vocab_eot, Token, (const Vocabulary*))                                                                 \
+  F(vocab_nl, Token, (const Vocabulary*))                                                                  \
+  F(vocab_type, int, (const Vocabulary*))                                                                  \
+  F(vocab_get_add_bos, bool, (const Vocabulary*))                                                          \
+  F(vocab_get_text, const char*, (const Vocabulary*, Token))                                               \
+  F(vocab_is_eog, bool, (const Vocabulary*, Token))                                                        \
+  F(vocab_is_control, bool, (const Vocabulary*, Token))                                                    \
+  F(tokenize, int32_t, (const Vocabulary*, const char*, int32_t, Token*, int32_t, bool, bool))             \
+  F(detokenize, int32_t, (const Vocabulary*, const Token*, int32_t, char*, int32_t, bool, bool))           \
+  F(adapter_lora_init, Adapter*, (Model*, const char*))                                                    \
+  F(adapter_lora_free, void, (Adapter*))                                                                   \
+  F(set_adapters_lora, int32_t, (Context*, Adapter**, size_t, float*))                                     \
+  F(sampler_chain_init, Sampler*, (ChainParameters))                                                       \
+  F(sampler_chain_add, void, (Sampler*, Sampler*))                                                         \
+  F(sampler_sample, Token, (Sampler*, Context*, int32_t))                                                  \
+  F(sampler_accept, void, (Sampler*, Token))                                                               \
+  F(sampler_reset, void, (Sampler*))                                                                       \
+  F(sampler_free, void, (Sampler*))                                                                        \
+  F(sampler_init_greedy, Sampler*, ())                                                                     \
+  F(sampler_init_dist, Sampler*, (uint32_t))                                                               \
+  F(sampler_init_top_k, Sampler*, (int32_t))                                                               \
+  F(sampler_init_top_p, Sampler*, (float, size_t))                                                         \
+  F(sampler_init_min_p, Sampler*, (float, size_t))                                                         \
+  F(sampler_init_typical, Sampler*, (float, size_t))                                                       \
+  F(sampler_init_temp, Sampler*, (float))                                                                  \
+  F(sampler_init_temp_ext, Sampler*, (float, float, float))                                                \
+  F(sampler_init_xtc, Sampler*, (float, float, size_t, uint32_t))                                          \
+  F(sampler_init_top_n_sigma, Sampler*, (float))                                                           \
+  F(sampler_init_mirostat, Sampler*, (int32_t, uint32_t, float, float, int32_t))                           \
+  F(sampler_init_mirostat_v2, Sampler*, (uint32_t, float, float))                                          \
+  F(sampler_init_grammar, Sampler*, (const Vocabulary*, const char*, const char*))                         \
+  F(sampler_init_penalties, Sampler*, (int32_t, int32_t, float, float, float))                             \
+  F(sampler_init_dry, Sampler*, (const Vocabulary*, float, float, int32_t, int32_t, const char**, size_t)) \
   F(sampler_init_logit_bias, Sampler*, (int32_t, int32_t, const LogitBias*))
 
 /// Where the library's parts lie.

@@ -24,8 +24,9 @@ Constructors& Constructors::Of(Napi::Env env) {
 }
 
 Napi::Function FlagObject::Define(Napi::Env env) {
-  return DefineClass(env, "EngineFlag",
-                     {InstanceMethod<&FlagObject::Raise>("raise"), InstanceMethod<&FlagObject::Lower>("lower"), InstanceAccessor<&FlagObject::Raised>("raised")});
+  return DefineClass(
+      env, "EngineFlag",
+      {InstanceMethod<&FlagObject::Raise>("raise"), InstanceMethod<&FlagObject::Lower>("lower"), InstanceAccessor<&FlagObject::Raised>("raised")});
 }
 FlagObject::FlagObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FlagObject>(info), flag_(std::make_shared<std::atomic<bool>>(false)) {}
 Flag FlagObject::Of(const Napi::Value& value) { return of_ours<FlagObject>(value, Constructors::Of(value.Env()).flag, "the flag")->flag_; }
@@ -114,7 +115,9 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
       if (!m.has(token)) refuse(info.Env(), "the model has no token " + std::to_string(token));
     }
     std::string text(tokens.size() * 8 + 16, '\0');
-    const auto write = [&] { return m.library.detokenize(m.vocabulary, tokens.data(), int32_t(tokens.size()), &text[0], int32_t(text.size()), false, special); };
+    const auto write = [&] {
+      return m.library.detokenize(m.vocabulary, tokens.data(), int32_t(tokens.size()), &text[0], int32_t(text.size()), false, special);
+    };
     int32_t length = write();
     if (length < 0) {
       text.resize(size_t(-length));

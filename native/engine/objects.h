@@ -31,7 +31,8 @@ std::shared_ptr<Held> handed(const Napi::CallbackInfo& info) {
 /// The object of ours behind a value. Throws where it is of another kind.
 template <class Class>
 Class* of_ours(const Napi::Value& value, const Napi::FunctionReference& constructor, const char* what) {
-  if (!value.IsObject() || !value.As<Napi::Object>().InstanceOf(constructor.Value())) throw Napi::TypeError::New(value.Env(), std::string(what) + " is none of the engine's");
+  if (!value.IsObject() || !value.As<Napi::Object>().InstanceOf(constructor.Value()))
+    throw Napi::TypeError::New(value.Env(), std::string(what) + " is none of the engine's");
   return Class::Unwrap(value.As<Napi::Object>());
 }
 

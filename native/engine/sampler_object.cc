@@ -102,7 +102,8 @@ Sampler* made_of(const LoadedModel& model, Entry& entry) {
 
 Napi::Function SamplerObject::Define(Napi::Env env) {
   return DefineClass(env, "EngineSampler",
-                     {InstanceMethod<&SamplerObject::Accept>("accept"), InstanceMethod<&SamplerObject::Reset>("reset"), InstanceMethod<&SamplerObject::Free>("free")});
+                     {InstanceMethod<&SamplerObject::Accept>("accept"), InstanceMethod<&SamplerObject::Reset>("reset"),
+                      InstanceMethod<&SamplerObject::Free>("free")});
 }
 
 SamplerObject::SamplerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SamplerObject>(info), chain_(handed<Chain>(info)) {}

@@ -66,21 +66,20 @@ class ColumnKicks {
   /// Of a run that begins at weight `start`, whose codes are `gap` steps apart on average.
   EachScale scales(size_t start, float step, float gap) const { return {sigmas_ + start, move_.in_steps ? gap : 1.0f, move_.in_steps, step}; }
 
-  /// k[0, n) += moves of variances v, mean 0.
-  void add(int32_t* k, const float* v, size_t n) {
+  /// k[0, n): moves of variances v, mean 0.
+  void draw(int32_t* k, const float* v, size_t n) {
     const uint32_t* words = draws.columns();
-    alignas(64) int32_t by[kTile];
     int dithered = 0, open = 0;
     for (size_t i = 0; i < n; i++) {
       const bool rare = v[i] < kDither;
       const int high = int((rare ? v[i] : 0.0f) * 2147483648.0f), m = int(words[i] >> 1);
-      by[i] = m < high ? 1 - 2 * int(words[i] & 1) : 0;
+      k[i] = m < high ? 1 - 2 * int(words[i] & 1) : 0;
       open |= m == high;
       dithered |= !rare;
     }
     for (size_t i = 0; open && i < n; i++) {
       if (v[i] < kDither && int(words[i] >> 1) == int(v[i] * 2147483648.0f)) {
-        by[i] = word_below(words[i] >> 1, v[i] * 2147483648.0f, draws, i) ? 1 - 2 * int(words[i] & 1) : 0;
+        k[i] = word_below(words[i] >> 1, v[i] * 2147483648.0f, draws, i) ? 1 - 2 * int(words[i] & 1) : 0;
       }
     }
     const float* z = dithered ? draws.normals() : v;
@@ -90,8 +89,13 @@ class ColumnKicks {
       const float y = scale * z[i] + dither;
       const int size = int(std::fabs(y) + 0.5f);
       const int moved = y < 0.0f ? -size : size;
-      by[i] = v[i] < kDither ? by[i] : moved;
+      k[i] = v[i] < kDither ? k[i] : moved;
     }
+  }
+
+  void add(int32_t* k, const float* v, size_t n) {
+    alignas(64) int32_t by[kTile];
+    draw(by, v, n);
     for (size_t i = 0; i < n; i++) k[i] += by[i];
   }
 
@@ -108,21 +112,22 @@ class ColumnKicks {
 };
 
 inline size_t column_codes(uint8_t* data, size_t blocks, size_t n, const Move& move, ColumnKicks& kicks) {
-  alignas(64) float v[kTile];
+  alignas(64) float step[kTile], v[kTile];
   alignas(64) int32_t k[kTile];
   alignas(64) uint8_t codes[kTile];
-  int moving = 0;
-  each_run(data, blocks, n, move, kicks.draws.index, [&](size_t start, size_t length, float step) {
-    const EachScale scale = kicks.scales(start, step, 1.0f);
-    for (size_t i = 0; i < length; i++) {
-      const float s = scale[i];
-      v[start + i] = s * s;
-      moving |= s > 0.0f;
-    }
+  const float* const sigmas = kicks.sigmas();
+  const bool in_steps = move.in_steps;
+  each_run(data, blocks, n, move, kicks.draws.index, [&](size_t start, size_t length, float of_run) {
+    for (size_t i = start; i < start + length; i++) step[i] = of_run;
   });
+  int moving = 0;
+  for (size_t i = 0; i < n; i++) {
+    const float s = scale_in_steps(sigmas[i], in_steps, step[i]);
+    v[i] = s * s;
+    moving |= s > 0.0f;
+  }
   if (!moving) return 0;
-  memset(k, 0, n * sizeof(*k));
-  kicks.add(k, v, n);
+  kicks.draw(k, v, n);
   unpack(codes, data, blocks, move.format);
   const size_t changed = put_displacements(codes, codes, k, n, move.format);
   if (changed > 0) pack(codes, data, blocks, move.format);
@@ -151,11 +156,12 @@ inline size_t column_levels(uint8_t* data, size_t blocks, size_t n, const Move& 
 }
 
 inline size_t column_f32(uint8_t* data, size_t n, const Move& move, ColumnKicks& kicks) {
-  const float *z = kicks.draws.normals(), *sigmas = kicks.sigmas();
+  const float *const z = kicks.draws.normals(), *const sigmas = kicks.sigmas();
+  const bool in_steps = move.in_steps;
   int changed = 0;
   for (size_t i = 0; i < n; i++) {
     const float w = read_f32(data, i), size = std::fabs(w);
-    const float sigma = move.in_steps ? finite(sigmas[i] * ulp_f32(w)) : sigmas[i];
+    const float sigma = in_steps ? finite(sigmas[i] * ulp_f32(w)) : sigmas[i];
     const float moved = w + clamp(sigma * z[i], kMaxF32 - size);
     const int usable = size <= kMaxF32;
     const float kept = usable ? moved : w;
@@ -184,8 +190,7 @@ inline size_t column_halves(uint8_t* data, size_t n, const Move& move, ColumnKic
     v[i] = moves & (s < kMaxS) ? s * s : 0.0f;
     any_fine |= fine[i];
   }
-  memset(k, 0, n * sizeof(*k));
-  kicks.add(k, v, n);
+  kicks.draw(k, v, n);
   for (size_t i = 0; i < n; i++) d[i] = float(k[i]) * step[i];
   const float* z = any_fine ? kicks.draws.normals() : d;
   for (size_t i = 0; any_fine && i < n; i++) {

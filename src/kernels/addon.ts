@@ -18,8 +18,8 @@ export type PreparedCollisions = object;
 /** [k0, k1, blockLo, blockHi, skip, tick, purpose]: from where on a stream fills `out`. */
 type Fill<T> = (target: number, out: T, place: Uint32Array) => void;
 
-/** A move as it crosses into the addon (native/arguments.h): its numbers, or those with its steps and the factors of its columns. */
-export type MoveRecord = Float64Array | [numbers: Float64Array, steps: Float32Array | null, factors: Float32Array | null];
+/** A move as it crosses into the addon (native/arguments.h): its numbers, or those with the steps of its rows or the factors of its columns. */
+export type MoveRecord = Float64Array | [numbers: Float64Array, each: Float32Array];
 
 /** The steps of rows, where a format has none of its own. */
 export interface Rows {
@@ -173,13 +173,14 @@ export function moveRecord(move: Move): MoveRecord {
   numbers[8] = columns === undefined ? 0 : columns.width;
   numbers[9] = columns === undefined ? 0 : columns.matrix;
   for (let i = 0; i < FORMAT_FIELDS; i++) numbers[RECORD_HEAD + i] = format[i] as number;
-  return steps === null && columns === undefined ? numbers : [numbers, steps, columns?.factors ?? null];
+  const each = columns?.factors ?? steps;
+  return each === null ? numbers : [numbers, each];
 }
 
 /** The same with numbers of its own. */
 export function keptRecord(move: Move): MoveRecord {
   const record = moveRecord(move);
-  return Array.isArray(record) ? [record[0].slice(), record[1], record[2]] : record.slice();
+  return Array.isArray(record) ? [record[0].slice(), record[1]] : record.slice();
 }
 
 const words = new Uint32Array(7);

@@ -209,24 +209,26 @@ const KINDS = {
         [],
         [record(format)],
         [record(format), null],
-        [record(format), null, new Float64Array(32)],
+        [record(format), new Float64Array(32)],
+        record(i8),
+        [record(i8), null],
+        [record(i8), new Float32Array(0)],
+        [record(i8), new Float64Array(9)],
+        [record(i8, { rowLength: 1 }), new Float32Array(3)],
+        [record(i8, { rowLength: 0 }), new Float32Array(300)],
+        [record(i8, { rowLength: 1, index: 2 ** 40 }), new Float32Array(3000)],
+        [record(i8, { rowLength: 2 ** 53 }), detached(Float32Array, 10)],
+        [record(format, { width: 0, matrix: 0 }), new Float32Array(256)],
+        [record(format, { width: 32, matrix: 0 }), new Float32Array(256)],
+        [record(format, { width: 0, matrix: 32 }), new Float32Array(256)],
+        [record(format, { width: 32, matrix: 48 }), new Float32Array(2 ** 20)],
+        [record(format, { width: 32, matrix: 32 }), new Float32Array(32)],
+        [record(format, { width: 32, matrix: 32, index: 2 ** 40 }), new Float32Array(256)],
+        [record(format, { width: 2 ** 50, matrix: 2 ** 50 }), new Float32Array(256)],
+        [record(format, { width: 32, matrix: 2 ** 20 }), new Float32Array(32).fill(Number.NaN)],
+        [record(format, { width: 32, matrix: 2 ** 20 }), new Float32Array(32).fill(-1)],
+        [record(format, { width: 32, matrix: 2 ** 20 }), detached(Float32Array, 32)],
       ],
-      ...[[record(i8), null, null], [record(i8), new Float32Array(0), null], [record(i8), new Float64Array(9), null], record(i8)],
-      [record(i8, { rowLength: 1 }), new Float32Array(3), null],
-      [record(i8, { rowLength: 0 }), new Float32Array(300), null],
-      [record(i8, { rowLength: 1, index: 2 ** 40 }), new Float32Array(3000), null],
-      [record(i8, { rowLength: 2 ** 53 }), detached(Float32Array, 10), null],
-      [record(i8, { rowLength: 2 ** 53, width: 1, matrix: 1 }), new Float32Array(10), new Float32Array(1e5)],
-      [record(format, { width: 0, matrix: 0 }), null, new Float32Array(256)],
-      [record(format, { width: 32, matrix: 0 }), null, new Float32Array(256)],
-      [record(format, { width: 0, matrix: 32 }), null, new Float32Array(256)],
-      [record(format, { width: 32, matrix: 48 }), null, new Float32Array(2 ** 20)],
-      [record(format, { width: 32, matrix: 32 }), null, new Float32Array(32)],
-      [record(format, { width: 32, matrix: 32, index: 2 ** 40 }), null, new Float32Array(256)],
-      [record(format, { width: 2 ** 50, matrix: 2 ** 50 }), null, new Float32Array(256)],
-      [record(format, { width: 32, matrix: 2 ** 20 }), null, new Float32Array(32).fill(Number.NaN)],
-      [record(format, { width: 32, matrix: 2 ** 20 }), null, new Float32Array(32).fill(-1)],
-      [record(format, { width: 32, matrix: 2 ** 20 }), null, detached(Float32Array, 32)],
     ],
   },
   evolution: {
@@ -412,10 +414,10 @@ await file.redraw(0, LENGTH, source, index, record(format));
 
 // A getter that takes memory away while arguments are read.
 const stolen = bytes(1024);
-const stealing = Object.defineProperty([record(format), null, null], 1, {
+const stealing = Object.defineProperty([record(format), new Float32Array(1)], 1, {
   get() {
     structuredClone(stolen.buffer, { transfer: [stolen.buffer] });
-    return null;
+    return new Float32Array(1024);
   },
 });
 await attempt("an element that detaches the data", () => addon.perturb(best, stolen, stealing));
@@ -448,11 +450,7 @@ function randomMove(encoded) {
   const base = record(encoded, fields);
   if (below(6) === 0) base[below(base.length)] = pick([0, 1, 2, 3, 16, 64, 255, -1, -8, below(2 ** 31), Number.NaN, 1e18]);
   if (encoded[8] !== 0 && below(3) > 0) return base;
-  return [
-    base,
-    pick([null, new Float32Array(below(5000)).fill(0.01)]),
-    pick([null, null, new Float32Array(below(2000)).map(() => below(3))]),
-  ];
+  return [base, pick([new Float32Array(below(5000)).fill(0.01), new Float32Array(below(2000)).map(() => below(3))])];
 }
 
 function randomArgument(kind, encoded) {
