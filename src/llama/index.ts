@@ -1,6 +1,13 @@
 // What the room gives to others: language models that write with moving weights. The subpath brownian/llama is src/index.llama.ts.
 
-export { describeEngine, type EngineName, type Probe, type Seen, type TensorClass } from "../engine/index.js";
+export {
+  describeEngine,
+  type EngineDescription,
+  type EngineName,
+  type Probe,
+  type Seen,
+  type TensorClass,
+} from "../engine/index.js";
 export { type CalibrateOptions, calibrate } from "./calibrate.js";
 export {
   type Expected,
