@@ -61,7 +61,7 @@ const SIGMA = { factorised: 0.5, independent: 0.017 };
  *
  * @example
  * const layer = noisyLinear(100, 2);
- * const noise = draw(layer.noise(1), new Key(42n).child("noise"), episode); // one draw an episode
+ * const noise = draw<FactorisedNoise>(layer.noise(1), new Key(42n).child("noise"), episode); // one draw an episode
  */
 export function noisyLinear(
   inputs: number,

@@ -100,7 +100,7 @@ export function parameterNoise<P extends Tree>(params: P): Draws<P> {
  * @throws BrownianError usage for sigma below 0
  *
  * @example
- * const z = draw(parameterNoise(params), key.child("exploration"), episode);
+ * const z = draw<typeof params>(parameterNoise(params), key.child("exploration"), episode);
  * const moved = moveParameters(refTree(params), 0.05, z);
  */
 export function moveParameters<P extends Tree>(params: P, sigma: number | Tensor, noise: P): P {
