@@ -8,7 +8,6 @@ export { FORMATS, type Format, type Lattice, type Plane } from "./lattice/format
 export { type Moved, type PerturbOptions, perturb } from "./lattice/perturb.js";
 export { type PerturbAsyncOptions, perturbAsync } from "./lattice/perturb-async.js";
 export { quantizeI8, quantizeQ8_0 } from "./lattice/quantize.js";
-export type { Columns, Key } from "./laws/move.js";
-export { type At, Noise, type Seed, Stream } from "./noise/index.js";
+export { type At, type Key, Noise, type Seed, Stream } from "./noise/index.js";
 export * from "./sampling/index.js";
 export * from "./thermostat/index.js";

@@ -12,8 +12,7 @@ export { decode } from "./lattice/decode.js";
 export { FORMATS, type Format, type Lattice, type Plane } from "./lattice/formats.js";
 export { type Moved, type PerturbOptions, perturb } from "./lattice/perturb.js";
 export { type PerturbAsyncOptions, perturbAsync } from "./lattice/perturb-async.js";
-export type { Key } from "./laws/move.js";
-export { type At, Noise, type Seed, Stream } from "./noise/index.js";
+export { type At, type Key, Noise, type Seed, Stream } from "./noise/index.js";
 export * from "./sampling/index.js";
 
 /**
