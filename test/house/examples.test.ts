@@ -176,7 +176,9 @@ describe("examples", () => {
     const body = example.code.replace(claims, (_, expression, said) => `$claim(${expression}, ${JSON.stringify(said)});`);
     const { code } = await transform(`async function example() {\n${body}\n}`, { loader: "ts" });
     const claim = (value: unknown, said: string) => {
-      const digits = [...(said.split(/[:;]|, within/)[0] as string).matchAll(/-?(Infinity|\d+(\.\d+)?(e-?\d+)?)(?= *([,\]]|$))/g)];
+      const digits = [
+        ...(said.split(/[:;]|, within/)[0] as string).matchAll(/-?(Infinity|\d+(\.\d+)?(e-?\d+)?)(?= *([,\]]|$))/g),
+      ];
       const numbers = digits.map(([number]) => number);
       const values = typeof value === "number" ? [value] : Array.from(value as ArrayLike<number>).flat(9);
       // What is said in words ("4 ln 2"), and trees of tensors, are for people.
