@@ -32,7 +32,7 @@ bool within(int32_t offset, int64_t length, int32_t bytes) { return offset >= 0 
 bool sound_plane(const int32_t* format, int which) {
   const int32_t* const p = format + which * kPlaneFields;
   const int32_t bits = p[kPlaneBits], shift = p[kPlaneShift], group = p[kPlaneGroup], stride = p[kPlaneStride], run = p[kPlaneRun];
-  if (bits < 1 || bits > 8 || shift < 0 || shift + bits > 8) return false;
+  if (bits < 1 || bits > 8 || shift < 0 || shift > 8 - bits) return false;
   if (!power_of_two(group) || !power_of_two(run) || group > format[kWeights] || run > group || group / run * bits > 8) return false;
   const int64_t segments = format[kWeights] / group;
   return stride >= 0 && within(p[kPlaneOffset], (segments - 1) * int64_t(stride) + run, format[kBytes]);
@@ -50,15 +50,18 @@ const char* wrong_with(const int32_t* format) {
 
   const int32_t planes = format[kPlanes], levels = format[kLevels];
   if (planes < 1 || planes > 2) return "it has one plane or two";
-  int32_t code_bits = 0;
+  int32_t bits = 0;
   for (int which = 0; which < planes; which++) {
     if (!sound_plane(format, which)) return "a plane does not lie in the block";
     const int32_t* const p = format + which * kPlaneFields;
-    if (p[kPlaneBits] + p[kPlaneShift] > code_bits) code_bits = p[kPlaneBits] + p[kPlaneShift];
+    const int32_t here = ((1 << p[kPlaneBits]) - 1) << p[kPlaneShift];
+    if (bits & here) return "a bit of its codes lies in two planes";
+    bits |= here;
   }
+  if (bits & (bits + 1)) return "a bit of its codes lies in no plane";
   const bool whole_bytes = format[kPlaneBits] == 8;
   if (whole_bytes && planes != 1) return "codes that are bytes have one plane";
-  const int64_t least = whole_bytes ? -128 : 0, most = whole_bytes ? 127 : (1 << code_bits) - 1, bias = format[kBias];
+  const int64_t least = whole_bytes ? -128 : 0, most = whole_bytes ? 127 : bits, bias = format[kBias];
   const int64_t lo = format[kLo], hi = format[kHi];
   if (bias < -255 || bias > 255 || lo < -128 || lo > hi || hi > 127 || lo + bias < least || hi + bias > most) return "its rails are no codes";
 
@@ -69,7 +72,7 @@ const char* wrong_with(const int32_t* format) {
   if (!power_of_two(group) || group < 16 || group > weights) return "a group has 16 weights or more";
   if (levels != kUniform) {
     if (levels != kIq4nl && levels != kE2m1) return "its levels are not known";
-    if (code_bits > 4 || bias != 0) return "a table has 16 codes";
+    if (bits > 15 || bias != 0) return "a table has 16 codes";
     if (size_t(group) > kMostTableGroup) return "a group of codes of a table has up to 64 weights";
   }
   const int32_t groups = weights / group;

@@ -182,15 +182,34 @@ inline Pulled pulled_level(const Table& table, int from, int level, float a) {
   return {lower, below_y / float(table.values[lower + 1] - table.values[lower]), below_y * above_y};
 }
 
+/// The pulls between all levels of a table by one factor, each found when first asked for.
+class LevelPulls {
+ public:
+  LevelPulls(const Table& table, float a) : table(table), a_(a) {
+    for (auto& row : found_) {
+      for (Pulled& pull : row) pull.lower = -1;
+    }
+  }
+
+  const Pulled& operator()(int from, int level) {
+    Pulled& pull = found_[from][level];
+    if (pull.lower < 0) pull = pulled_level(table, from, level, a_);
+    return pull;
+  }
+
+  const Table table;
+
+ private:
+  const float a_;
+  Pulled found_[16][16];
+};
+
 /// Codes that stand for the entries of a table.
 template <class Kicks>
-inline size_t relax_levels(uint8_t* live, const uint8_t* pristine, size_t blocks, size_t n, const Move& move, const float* decay, Kicks& kicks) {
+inline size_t relax_levels(uint8_t* live, const uint8_t* pristine, size_t blocks, size_t n, const Move& move, const float* decay, LevelPulls& pulls,
+                           Kicks& kicks) {
   alignas(64) uint8_t to[kTile], from[kTile];
-  const Table table = table_of(move.format[kLevels]);
-  Pulled pulled[16][16];
-  for (int p = 0; p <= table.last; p++) {
-    for (int level = 0; level <= table.last; level++) pulled[p][level] = pulled_level(table, p, level, decay[0]);
-  }
+  const Table& table = pulls.table;
   unpack(to, live, blocks, move.format);
   unpack(from, pristine, blocks, move.format);
   size_t changed = 0;
@@ -202,7 +221,7 @@ inline size_t relax_levels(uint8_t* live, const uint8_t* pristine, size_t blocks
       uint8_t code = from[i];
       if (at > 0 && at < table.last) {
         const int was = table.level(to[i]), origin = table.values[at];
-        const Pulled& pull = pulled[at][was];
+        const Pulled& pull = pulls(at, was);
         int level = pull.lower;
         if (pull.part > 0.0f && unit_uniform(kicks.draws.pulls()[i]) < pull.part) level++;
         const float s = scale[j];
@@ -281,19 +300,26 @@ inline size_t relax_halves(uint8_t* live, const uint8_t* pristine, size_t n, con
 
 template <class Kicks>
 inline size_t relax_by(Kicks kicks, uint8_t* live, const uint8_t* pristine, size_t bytes, const Move& move, const float* decay) {
-  return each_tile(bytes, move, kicks.draws, [&](size_t at, size_t blocks, size_t n) {
-    uint8_t* const to = live + at;
-    const uint8_t* const from = pristine + at;
-    kicks.begin();
-    switch (move.format[kKind]) {
-      case kLattice:
-        return move.format[kLevels] == kUniform ? relax_codes(to, from, blocks, n, move, decay, kicks)
-                                                : relax_levels(to, from, blocks, n, move, decay, kicks);
-      case kF32: return relax_f32(to, from, n, move, decay, kicks);
-      case kF16: return relax_halves<F16>(to, from, n, move, decay, kicks);
-      default: return relax_halves<BF16>(to, from, n, move, decay, kicks);
+  const auto by_tiles = [&](auto relax_tile) {
+    return each_tile(bytes, move, kicks.draws, [&](size_t at, size_t blocks, size_t n) {
+      kicks.begin();
+      return relax_tile(live + at, pristine + at, blocks, n);
+    });
+  };
+  using Live = uint8_t*;
+  using Pristine = const uint8_t*;
+  switch (move.format[kKind]) {
+    case kLattice: {
+      if (move.format[kLevels] == kUniform) {
+        return by_tiles([&](Live to, Pristine from, size_t blocks, size_t n) { return relax_codes(to, from, blocks, n, move, decay, kicks); });
+      }
+      LevelPulls pulls(table_of(move.format[kLevels]), decay[0]);
+      return by_tiles([&](Live to, Pristine from, size_t blocks, size_t n) { return relax_levels(to, from, blocks, n, move, decay, pulls, kicks); });
     }
-  });
+    case kF32: return by_tiles([&](Live to, Pristine from, size_t, size_t n) { return relax_f32(to, from, n, move, decay, kicks); });
+    case kF16: return by_tiles([&](Live to, Pristine from, size_t, size_t n) { return relax_halves<F16>(to, from, n, move, decay, kicks); });
+    default: return by_tiles([&](Live to, Pristine from, size_t, size_t n) { return relax_halves<BF16>(to, from, n, move, decay, kicks); });
+  }
 }
 
 /// live := one step on from pristine, by a factor, 1 - a^2, its root, and betas (src/laws/decay.ts).

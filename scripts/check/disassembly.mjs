@@ -12,3 +12,15 @@ export function disassemble(objdump, file) {
   const those = (pattern) => instructions.filter((line) => pattern.test(line));
   return { count: instructions.length, fused: those(FUSED), aligned: those(ALIGNED) };
 }
+
+/** The functions of this object file that use vectors of 256 bits or more, by their names in C++. */
+export function wideFunctions(objdump, file) {
+  const { stdout } = spawnSync(objdump, ["-d", "-C", "--no-show-raw-insn", file], { encoding: "utf8", maxBuffer: 1 << 28 });
+  const found = new Set();
+  let name = "";
+  for (const line of stdout.split("\n")) {
+    name = /^[0-9a-f]+ <(.*)>:$/.exec(line)?.[1] ?? name;
+    if (/%[yz]mm\d/.test(line)) found.add(name);
+  }
+  return [...found];
+}

@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
@@ -25,22 +25,22 @@ const included = (header: string): string[] =>
 const reason = spawnSync(COMPILER, ["--version"]).status === 0 ? null : `there is no ${COMPILER}`;
 if (reason !== null) console.warn(`SKIPPED compiling each header of the addon alone: ${reason}`);
 
-function compile(...headers: string[]): string {
+/** Targets that this compiler can compile for, and their flags. */
+const FLAGS: Record<string, readonly string[]> = {
+  scalar: [],
+  ...(process.arch === "x64" && { avx2: ["-mavx2", "-mpopcnt"] }),
+  ...(process.arch === "x64" && { avx512: ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mpopcnt"] }),
+  ...(process.arch === "arm64" && { neon: [] }),
+};
+
+/** What the compiler has against these headers, in turn; it says nothing where it has nothing. */
+function compile(headers: readonly string[], flags: readonly string[] = []): string {
   const napi = createRequire(import.meta.url)("node-addon-api").include_dir;
-  const flags = [
-    "-std=c++17",
-    "-fsyntax-only",
-    "-DNAPI_VERSION=8",
-    "-DNAPI_CPP_EXCEPTIONS",
-    "-I",
-    NATIVE,
-    "-I",
-    NODE_HEADERS,
-    "-I",
-    napi,
-  ];
+  const defines = ["-DNAPI_VERSION=8", "-DNAPI_CPP_EXCEPTIONS"];
+  const paths = [NATIVE, NODE_HEADERS, napi].flatMap((path) => ["-I", path]);
   const input = headers.map((header) => `#include "${header}"\n`).join("");
-  return spawnSync(COMPILER, [...flags, "-x", "c++", "-"], { input, encoding: "utf8" }).stderr;
+  const all = ["-std=c++17", "-fsyntax-only", ...defines, ...paths, ...flags, "-x", "c++", "-"];
+  return spawnSync(COMPILER, all, { input, encoding: "utf8" }).stderr;
 }
 
 describe("headers of the addon", () => {
@@ -61,12 +61,20 @@ describe("headers of the addon", () => {
   });
 
   it.skipIf(reason !== null).each(kernels)("%s compiles after the vectors of a target, alone", { timeout: 60_000 }, (header) => {
-    expect(compile("targets/scalar.h", header)).toBe("");
+    expect(compile(["targets/scalar.h", header])).toBe("");
   });
+
+  it.skipIf(reason !== null).each(Object.entries(FLAGS))(
+    "the vectors of %s compile alone",
+    { timeout: 60_000 },
+    (target, flags) => {
+      expect(compile([`targets/${target}.h`], flags)).toBe("");
+    },
+  );
 
   const napi = existsSync(join(NODE_HEADERS, "node_api.h"));
   const plain = others.filter((name) => napi || !readFileSync(join(NATIVE, name), "utf8").includes("napi"));
   it.skipIf(reason !== null).each(plain)("%s compiles alone", { timeout: 60_000 }, (header) => {
-    expect(compile(basename(header))).toBe("");
+    expect(compile([header])).toBe("");
   });
 });
