@@ -28,19 +28,34 @@ export type ErrorCode =
 /** What marks our errors in all copies of the library: a process may have an ES module, a CommonJS copy and brownian/web. */
 const MARK = Symbol.for("brownian.BrownianError");
 
-/** An error whose message is written for the person who reads it: what, where, and what to do now. `instanceof` knows those of every copy. */
+/**
+ * An error whose message is written for the person who reads it: what, where, and what to do now. `instanceof` knows those of every copy.
+ *
+ * @example
+ * try { perturb(new Uint8Array(3), { type: "Q8_0", sigma: 0.1, seed: 1n }); } // no whole block
+ * catch (error) { if (error instanceof BrownianError) console.log(error.code, error.message); } // usage ...
+ */
 export class BrownianError extends Error {
+  /** Always "BrownianError". */
   override readonly name = "BrownianError";
+  /** What went wrong, for programs. */
   readonly code: ErrorCode;
 
+  /** Whether `value` is an error of this library, of whichever copy of it in the process. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === "object" && value !== null && MARK in value;
   }
 
+  /** @internal what `instanceof` looks for */
   get [MARK](): true {
     return true;
   }
 
+  /**
+   * @param code what went wrong, for programs
+   * @param message the same for people: what, where, and what to do now
+   * @param options `cause`: the error that led to this one
+   */
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.code = code;

@@ -7,11 +7,12 @@ import { initSelection } from "./kernels/select.js";
 
 export { BrownianError, type ErrorCode } from "./errors.js";
 export { type Backend, backend } from "./kernels/backend.js";
+export type { Rejected } from "./kernels/select.js";
 export { decode } from "./lattice/decode.js";
-export { FORMATS, type Format } from "./lattice/formats.js";
+export { FORMATS, type Format, type Lattice, type Plane } from "./lattice/formats.js";
 export { type Moved, type PerturbOptions, perturb } from "./lattice/perturb.js";
 export { type PerturbAsyncOptions, perturbAsync } from "./lattice/perturb-async.js";
-export { type At, Noise, type Seed, Stream } from "./noise/index.js";
+export { type At, type Key, Noise, type Seed, Stream } from "./noise/index.js";
 export * from "./sampling/index.js";
 
 /**

@@ -1,12 +1,14 @@
 // The table of engines, in order of preference.
 
 import { checkChoice } from "../errors.js";
-import type { EngineKind } from "./interface.js";
+import type { EngineDescription, EngineKind } from "./interface.js";
 import { llamaC } from "./llama-c/index.js";
 import { nodeLlamaCpp } from "./node-llama-cpp.js";
 
+/** The engines that there are, by name. */
 export const ENGINES = { "llama-c": llamaC, "node-llama-cpp": nodeLlamaCpp } as const satisfies Record<string, EngineKind>;
 
+/** The name of an engine, for `LoadOptions.engine`. */
 export type EngineName = keyof typeof ENGINES;
 
 /**
@@ -18,19 +20,26 @@ export function engineNamed(name?: string): EngineKind {
   return Object.values(ENGINES).find((kind) => kind.whyNot() === undefined) ?? nodeLlamaCpp;
 }
 
-/** What the engine in use is, and why those that are preferred are not. */
-export interface EngineDescription {
-  readonly name: string;
-  /** The release of llama.cpp, such as "v0.5.0". */
-  readonly llamaCpp: string;
-  readonly build: string;
-  /** Physical cores. */
-  readonly cores: number;
-  readonly rejected: readonly { readonly name: string; readonly reason: string }[];
+/** The engine in use, and why those that are preferred are not. */
+export interface EngineInUse extends EngineDescription {
+  /** Engines that come before it in the table. */
+  readonly rejected: readonly {
+    /** As in the table. */
+    readonly name: string;
+    /** Why it is not used here. */
+    readonly reason: string;
+  }[];
 }
 
-/** Name, version and build of the engine, for `brownian info`. @throws BrownianError engine-missing, engine-failed */
-export async function describeEngine(): Promise<EngineDescription> {
+/**
+ * Name, version and build of the engine in use, for `brownian info`.
+ *
+ * @throws BrownianError engine-missing, engine-failed
+ * @example
+ * const { name, cores } = await describeEngine(); // needs node-llama-cpp
+ * console.log(name, cores);
+ */
+export async function describeEngine(): Promise<EngineInUse> {
   const rejected = [];
   for (const [name, kind] of Object.entries(ENGINES)) {
     const reason = kind.whyNot();
@@ -40,5 +49,5 @@ export async function describeEngine(): Promise<EngineDescription> {
   return { ...(await nodeLlamaCpp.describe()), rejected };
 }
 
-export type { Engine, EngineKind, EngineOptions, Sampling, Seen } from "./interface.js";
+export type { Engine, EngineDescription, EngineKind, EngineOptions, Sampling, Seen } from "./interface.js";
 export { type Probe, probe, type TensorClass } from "./probe.js";

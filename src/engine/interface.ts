@@ -95,6 +95,18 @@ export interface EngineOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What an engine says of itself. */
+export interface EngineDescription {
+  /** As it is called, such as "node-llama-cpp". */
+  readonly name: string;
+  /** The release of llama.cpp in it. */
+  readonly llamaCpp: string;
+  /** Whether it came built, or was built on this machine: "prebuilt" or "localBuild". */
+  readonly build: string;
+  /** How many of the processor's cores are for computing, as it sees them. */
+  readonly cores: number;
+}
+
 /** An engine before it has a model. */
 export interface EngineKind {
   /** Whether it can be told not to rearrange weights (EngineOptions.repack): then it sees every type move. */
@@ -108,5 +120,5 @@ export interface EngineKind {
    */
   load(path: string, name: string, options: EngineOptions): Promise<Engine>;
   /** Name, version and build. @throws BrownianError engine-missing, engine-failed */
-  describe(): Promise<{ name: string; llamaCpp: string; build: string; cores: number }>;
+  describe(): Promise<EngineDescription>;
 }

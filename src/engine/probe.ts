@@ -13,9 +13,11 @@ import type { Engine } from "./interface.js";
 export interface TensorClass {
   /** Such as "Q8_0 blk.*.attn_q.weight". */
   readonly name: string;
+  /** In the order of the file. */
   readonly tensors: readonly Tensor[];
 }
 
+/** What the engine sees of writes to the live file, class by class. */
 export interface Probe {
   /** Classes whose changes the engine sees at once (and those, all zeros, that no draw can change). */
   readonly live: readonly TensorClass[];

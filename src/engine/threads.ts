@@ -1,7 +1,7 @@
 // How many threads the engine may have. They spin while they wait for each other, so one more than there are cores makes it not a
 // little slower but ten to hundreds of times.
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
 /**
@@ -32,4 +32,15 @@ function quota(read: (path: string) => string): number {
     }
   }
   return Number.POSITIVE_INFINITY;
+}
+
+/** The processor's cores, of which each may count as several processors; where the system does not tell, its processors. */
+export function physicalCores(root = "/sys/devices/system/cpu"): number {
+  try {
+    const processors = readdirSync(root).filter((name) => /^cpu\d+$/.test(name));
+    const siblings = processors.map((name) => readFileSync(`${root}/${name}/topology/thread_siblings_list`, "utf8").trim());
+    return new Set(siblings).size || availableParallelism();
+  } catch {
+    return availableParallelism();
+  }
 }

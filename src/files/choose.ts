@@ -7,7 +7,9 @@ import type { ModelFile, Tensor } from "./tensor.js";
 
 /** A tensor that is left alone, and why. */
 export interface Skipped {
+  /** The tensor, which keeps its bytes. */
   readonly tensor: Tensor;
+  /** Why, for people: half a sentence. */
   readonly reason: string;
 }
 

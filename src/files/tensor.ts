@@ -2,23 +2,25 @@
 
 /** A tensor as its container's directory has it. */
 export interface Tensor {
+  /** By the model's own names, such as "blk.0.attn_q.weight". */
   readonly name: string;
   /** ggml's name of the type, such as "Q8_0"; "type 99" for one that brownian has never heard of. */
   readonly type: string;
   /** In the file's order: shape[0] is the length of a row. */
   readonly shape: readonly number[];
+  /** How many there are: the product of the shape. */
   readonly weights: number;
   /** First byte in the file. */
   readonly offset: number;
-  /** 0 for a type that brownian has never heard of. */
+  /** Its size in the file; 0 for a type that brownian has never heard of. */
   readonly bytes: number;
 }
 
 /** A file with the weights of a model. */
 export interface ModelFile {
-  /** Absolute. */
+  /** Where the file lies, absolute. */
   readonly path: string;
-  /** Bytes. */
+  /** Of the file, in bytes. */
   readonly size: number;
   /** By the container's own keys. */
   readonly metadata: Readonly<Record<string, unknown>>;

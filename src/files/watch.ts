@@ -4,6 +4,7 @@ import type { FileWatch } from "../kernels/files.js";
 
 /** How long work is stopped and watched. */
 export interface Watch {
+  /** Stops the work when it is aborted; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** Called with bytes done and bytes in all, now and then. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;

@@ -2,6 +2,7 @@
 
 import { type Rejected, selection } from "./select.js";
 
+/** Which kernels compute in this process, and why others do not. */
 export interface Backend {
   /** "native", "wasm" or "js". */
   readonly name: "native" | "wasm" | "js";

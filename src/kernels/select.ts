@@ -8,8 +8,11 @@ import type { Kernels } from "./contract.js";
 
 /** A backend that was tried and not taken. */
 export interface Rejected {
+  /** "native", "wasm" or "js". */
   readonly backend: Kernels["backend"];
+  /** The instruction set that was tried, if a certain one was. */
   readonly isa?: string;
+  /** Why it could not run, for people. */
   readonly reason: string;
 }
 

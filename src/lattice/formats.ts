@@ -16,11 +16,17 @@ import { FORMAT_FIELDS, Kind, Levels, StepKind } from "../laws/numbers.js";
  * `offset + g * stride + r`, at bit `bits * (floor((e mod group) / run))`; it makes bits `shift` and up of the code.
  */
 export interface Plane {
+  /** First byte of the plane in its block. */
   readonly offset: number;
+  /** Width of the field, 1 to 8 bits. */
   readonly bits: number;
+  /** Which bit of the code its lowest bit is, 0 to 7. */
   readonly shift: number;
+  /** Codes a segment. */
   readonly group: number;
+  /** Bytes from one segment to the next. */
   readonly stride: number;
+  /** Codes that lie in bytes one after the other, at the same bits of each. */
   readonly run: number;
 }
 
@@ -32,13 +38,15 @@ export interface Format {
   readonly ggml: number;
   /** "lattice" (codes on a grid with a step), or the kind of float. */
   readonly kind: keyof typeof Kind;
-  /** Weights and bytes a block. */
+  /** Weights a block, at least 1. */
   readonly weights: number;
+  /** Bytes a block, at least 1. */
   readonly bytes: number;
-  /** Lattice formats only. */
+  /** Where codes and steps lie in a block; of formats of the kind "lattice" only. */
   readonly lattice?: Lattice;
 }
 
+/** How the weights of a block are codes on a grid: w = step * level(code - bias), plus an origin where the step's kind has one. */
 export interface Lattice {
   /** Subtracted from a stored code. */
   readonly bias: number;
@@ -47,15 +55,19 @@ export interface Lattice {
    * values.
    */
   readonly levels: keyof typeof Levels;
-  /** Rails: smallest and largest code after the bias (of tables, the first and the last level). */
+  /** Lower rail: the smallest code after the bias (of tables, the first level). */
   readonly lo: number;
+  /** Upper rail: the largest code after the bias (of tables, the last level). */
   readonly hi: number;
   /** Weights that share a step. */
   readonly group: number;
+  /** How a block stores its steps: one float16, scales of scales, or none at all ("external": the caller has it). */
   readonly step: keyof typeof StepKind;
-  /** Bytes in the block where the step is found: see StepKind. */
+  /** Byte in the block where the step, or the one that the scales are multiplied with, begins. */
   readonly stepOffset: number;
+  /** Byte in the block where the scales of its groups begin; 0 where it has none. */
   readonly scalesOffset: number;
+  /** The bit fields that a code is put together from, one or two. */
   readonly planes: readonly Plane[];
 }
 

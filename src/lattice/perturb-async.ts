@@ -8,6 +8,7 @@ import type { Move } from "../laws/move.js";
 import { Field, SUM_LEAF } from "../laws/numbers.js";
 import { checkedMove, type Moved, type PerturbOptions } from "./perturb.js";
 
+/** What {@link perturbAsync} is told: as `perturb`, and how it is stopped and watched. */
 export interface PerturbAsyncOptions extends PerturbOptions {
   /** Stops between chunks; the data is then moved in part (give `undo` to bring it back). */
   readonly signal?: AbortSignal;

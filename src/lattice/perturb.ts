@@ -11,6 +11,7 @@ import { encodedFormat, FORMATS, type Format, formatNamed } from "./formats.js";
 const SCALES = ["absolute", "step"] as const;
 const ROUNDINGS = Object.keys(Rounding) as Rounding[];
 
+/** What {@link perturb} is told: the format of the weights, and the noise to put on them. */
 export interface PerturbOptions {
   /** The weights' type by its ggml name: see {@link FORMATS}. */
   readonly type: string;
@@ -41,6 +42,7 @@ export interface PerturbOptions {
   readonly undo?: Uint8Array;
 }
 
+/** What {@link perturb} did. */
 export interface Moved {
   /** Weights that could move. */
   readonly weights: number;

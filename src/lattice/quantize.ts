@@ -59,7 +59,15 @@ export function quantizeQ8_0(weights: Float32Array): Uint8Array {
  * const { codes, steps } = quantizeI8(Float32Array.of(1, -0.5, 0.25, 0), 2); // steps 1/127 and 0.25/127
  * perturb(codes, { type: "I8", step: steps, sigma: 0.01, seed: 1n });
  */
-export function quantizeI8(weights: Float32Array, rows = 1): { readonly codes: Uint8Array; readonly steps: Float32Array } {
+export function quantizeI8(
+  weights: Float32Array,
+  rows = 1,
+): {
+  /** A signed byte a weight, -127 to 127, rows one after the other. */
+  readonly codes: Uint8Array;
+  /** Weight units a code, one a row, at least 0. */
+  readonly steps: Float32Array;
+} {
   const length = weights.length / rows;
   if (!(Number.isInteger(rows) && rows > 0 && Number.isInteger(length)))
     throw new BrownianError("usage", `${weights.length} weights are no ${rows} rows of equal length.`);

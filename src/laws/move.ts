@@ -5,7 +5,9 @@ import type { Rounding } from "./numbers.js";
 
 /** A stream's Philox key: two 32-bit words. */
 export interface Key {
+  /** The first, 0 to 2^32 - 1. */
   readonly k0: number;
+  /** The second, 0 to 2^32 - 1. */
   readonly k1: number;
 }
 

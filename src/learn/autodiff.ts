@@ -50,7 +50,13 @@ async function load(): Promise<Jax> {
   return jax;
 }
 
-/** The autodiff library's own functions (numpy, nn, lax, …), for layers and losses of one's own. @throws BrownianError usage before {@link init} */
+/**
+ * The autodiff library's own functions (numpy, nn, lax, …), for layers and losses of one's own.
+ * @throws BrownianError usage before {@link init}
+ *
+ * @example
+ * jax().numpy.exp(tensor(0)).js(); // 1
+ */
 export function jax(): Jax {
   if (loaded === undefined)
     throw new BrownianError("usage", "Call `await init()` of brownian/learn first: it loads @jax-js/jax.");
@@ -85,7 +91,12 @@ export function elements(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-/** The numbers of a tensor, which is consumed. */
+/**
+ * The numbers of a tensor, which is consumed.
+ *
+ * @example
+ * values(tensor([1, 2])); // Float32Array [1, 2]
+ */
 export function values(x: Tensor): Float32Array {
   return x.dataSync() as Float32Array;
 }
@@ -112,6 +123,10 @@ export interface Disposer {
  * The function, traced and compiled once for each set of shapes: ten times as fast as step by step. It must be pure: what it does besides
  * computing with tensors is done while it is traced only.
  * @typeParam F the type of the function, which the compiled one has as well
+ *
+ * @example
+ * const double = compile((x: Tensor) => x.mul(2));
+ * double(tensor([1, 2])).js(); // [2, 4]
  */
 export function compile<F extends (...args: never[]) => unknown>(f: F): F & Disposer {
   return jax().jit(f as unknown as (x: Tensor) => Tensor) as unknown as F & { dispose(): void };
@@ -122,12 +137,22 @@ export function mapTree<T extends Tree>(f: (...tensors: Tensor[]) => Tensor, tre
   return jax().tree.map(f, tree, ...others) as unknown as T;
 }
 
-/** A tree lent once more: the one passed stays its owner's. */
+/**
+ * A tree lent once more: the one passed stays its owner's.
+ *
+ * @example
+ * const logits = network.apply(refTree(params), tensor(new Float32Array(784), [1, 784])); // params may be used again
+ */
 export function refTree<T extends Tree>(tree: T): T {
   return jax().tree.ref(tree);
 }
 
-/** Gives a tree's memory back. */
+/**
+ * Gives a tree's memory back.
+ *
+ * @example
+ * disposeTree({ weight: tensor([1, 2]) });
+ */
 export function disposeTree(tree: Tree): void {
   jax().tree.dispose(tree);
 }

@@ -237,6 +237,9 @@ const KL_WEIGHTS = ["uniform", "geometric"] as const;
 /**
  * The share of minibatch `i` of `batches` (0, 1, …) in the KL divergence; shares add up to 1 over an epoch.
  * uniform: 1 / M (Graves 2011). geometric: 2^(M - i) / (2^M - 1) with i from 1 on (Blundell et al. 2015, section 3.4): the prior speaks first, the data after.
+ *
+ * @example
+ * klWeight("uniform", 0, 100); // 0.01
  */
 export function klWeight(kind: (typeof KL_WEIGHTS)[number], i: number, batches: number): number {
   checkChoice("klWeights", kind, KL_WEIGHTS);
@@ -261,6 +264,10 @@ export interface BayesByBackpropOptions {
  * What {@link train} needs to fit a network of {@link bayesLinear} layers to labels: the loss of minibatch i is
  * (T pi_i KL(q || P) - sum over the minibatch of ln P(y | x, w)) / batch (Blundell et al. 2015, eq. 8, per example).
  * @throws BrownianError usage for a network without laws over weights, T <= 0, an empty set, labels out of range
+ *
+ * @example
+ * const network = sequential(bayesLinear(784, 100), relu(), bayesLinear(100, 10));
+ * const { loss, batch, noise } = bayesByBackprop(network, dataset, { klWeights: "uniform" });
  */
 export function bayesByBackprop<P extends Tree, N>(
   network: Layer<P, N>,
@@ -291,6 +298,9 @@ export function bayesByBackprop<P extends Tree, N>(
 /**
  * |mu| / sigma of every weight (Blundell et al. 2015, section 5.3), in float64.
  * @param law stays the caller's
+ *
+ * @example
+ * const ratios = signalToNoise(params);
  */
 export function signalToNoise({ mu, rho }: Gaussian): Float64Array {
   const [m, r] = [values(mu.ref), values(rho.ref)];

@@ -73,10 +73,20 @@ function activation(f: (x: Tensor) => Tensor): Layer<NoNoise, NoNoise> {
   return { init: () => ({}), noise: () => ({}), apply: (_params, x) => f(x) };
 }
 
-/** max(x, 0). */
+/**
+ * max(x, 0).
+ *
+ * @example
+ * sequential(linear(784, 100), relu(), linear(100, 10));
+ */
 export const relu = (): Layer<NoNoise, NoNoise> => activation((x) => jax().nn.relu(x));
 
-/** The hyperbolic tangent. */
+/**
+ * The hyperbolic tangent.
+ *
+ * @example
+ * sequential(linear(784, 100), tanh(), linear(100, 10));
+ */
 export const tanh = (): Layer<NoNoise, NoNoise> => activation((x) => jax().numpy.tanh(x));
 
 /**

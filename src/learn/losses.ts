@@ -17,13 +17,24 @@ export function softmaxCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
   return jax().nn.logSoftmax(logits).mul(targets).sum(-1).mean().neg();
 }
 
-/** The mean of (y - target)^2 over all elements. @throws BrownianError usage for shapes that differ */
+/**
+ * The mean of (y - target)^2 over all elements.
+ * @throws BrownianError usage for shapes that differ
+ *
+ * @example
+ * squaredError(tensor([0, 3]), tensor([1, 0])).js(); // 5: the mean of 1 and 9
+ */
 export function squaredError(y: Tensor, target: Tensor): Tensor {
   checkShape("target", target, y.shape);
   return jax().numpy.square(y.sub(target)).mean();
 }
 
-/** Huber (1964): d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2); d = y - target, the mean over all elements. */
+/**
+ * Huber (1964): d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2); d = y - target, the mean over all elements.
+ *
+ * @example
+ * huber(tensor([0, 3]), tensor([1, 0])).js(); // 1.5: the mean of 1/2 and 3 - 1/2
+ */
 export function huber(y: Tensor, target: Tensor, delta = 1): Tensor {
   checkShape("target", target, y.shape);
   checkNumber("delta", delta, Number.MIN_VALUE);
@@ -37,6 +48,9 @@ export function huber(y: Tensor, target: Tensor, delta = 1): Tensor {
 /**
  * One row a label, 1 at the label and 0 elsewhere: [labels.length, classes].
  * @throws BrownianError usage for a label that is no whole number from 0 to classes - 1
+ *
+ * @example
+ * oneHot([1, 0], 2).js(); // [[0, 1], [1, 0]]
  */
 export function oneHot(labels: ArrayLike<number>, classes: number): Tensor {
   const rows = new Float32Array(labels.length * classes);

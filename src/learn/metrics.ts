@@ -62,7 +62,13 @@ export function accuracy(p: Predictions, labels: ArrayLike<number>, classes: num
   return right / n;
 }
 
-/** The mean of -ln p(label), in nats; Infinity where a label was held impossible. @throws BrownianError as {@link accuracy} */
+/**
+ * The mean of -ln p(label), in nats; Infinity where a label was held impossible.
+ * @throws BrownianError as {@link accuracy}
+ *
+ * @example
+ * nll([0.5, 0.5], [0], 2); // 0.693
+ */
 export function nll(p: Predictions, labels: ArrayLike<number>, classes: number): number {
   const n = checkedCount(p, labels, classes);
   let sum = 0;
@@ -70,7 +76,13 @@ export function nll(p: Predictions, labels: ArrayLike<number>, classes: number):
   return sum / n;
 }
 
-/** Brier (1950): the mean of sum_c (p_c - [c is the label])^2, from 0 to 2. @throws BrownianError as {@link accuracy} */
+/**
+ * Brier (1950): the mean of sum_c (p_c - [c is the label])^2, from 0 to 2.
+ * @throws BrownianError as {@link accuracy}
+ *
+ * @example
+ * brier([0.75, 0.25], [0], 2); // 0.125
+ */
 export function brier(p: Predictions, labels: ArrayLike<number>, classes: number): number {
   const n = checkedCount(p, labels, classes);
   let sum = 0;
@@ -99,6 +111,9 @@ export interface ReliabilityBin {
  * The reliability diagram (Guo et al. 2017): confidence against accuracy in bins of equal width.
  * @param bins default 15, as in the paper
  * @throws BrownianError as {@link accuracy}; usage for bins below 1
+ *
+ * @example
+ * reliability([0.8, 0.2, 0.8, 0.2], [0, 1], 2).find(({ count }) => count > 0); // accuracy 0.5, confidence 0.8
  */
 export function reliability(p: Predictions, labels: ArrayLike<number>, classes: number, bins = 15): ReliabilityBin[] {
   const n = checkedCount(p, labels, classes);
@@ -133,12 +148,23 @@ export function ece(p: Predictions, labels: ArrayLike<number>, classes: number, 
   return filled.reduce((sum, bin) => sum + (bin.count / labels.length) * Math.abs(bin.accuracy - bin.confidence), 0);
 }
 
-/** The entropy of every example's prediction, in nats: 0 where it is sure, ln classes where it knows nothing. */
+/**
+ * The entropy of every example's prediction, in nats: 0 where it is sure, ln classes where it knows nothing.
+ *
+ * @example
+ * predictiveEntropies([0.5, 0.5, 1, 0], 2); // Float64Array [0.693, 0]
+ */
 export function predictiveEntropies(p: Predictions, classes: number): Float64Array {
   return Float64Array.from({ length: count(p, classes) }, (_, i) => entropy(row(p, i, classes)));
 }
 
-/** The mean of {@link predictiveEntropies}. @throws BrownianError usage for an empty set */
+/**
+ * The mean of {@link predictiveEntropies}.
+ * @throws BrownianError usage for an empty set
+ *
+ * @example
+ * predictiveEntropy([0.5, 0.5, 1, 0], 2); // 0.347
+ */
 export function predictiveEntropy(p: Predictions, classes: number): number {
   const all = predictiveEntropies(p, classes);
   return all.reduce((sum, h) => sum + h, 0) / all.length;
@@ -148,6 +174,9 @@ export function predictiveEntropy(p: Predictions, classes: number): number {
  * Area under the ROC curve of a score that should be higher on `positive` (outsiders, say, by their entropy) than on `negative`:
  * P(score+ > score-) + P(score+ = score-) / 2 (Mann & Whitney 1947). 1/2: tells nothing.
  * @throws BrownianError usage where one of the two is empty
+ *
+ * @example
+ * auroc([0.9, 0.4], [0.1, 0.5]); // 0.75: three of four pairs are in order
  */
 export function auroc(positive: ArrayLike<number>, negative: ArrayLike<number>): number {
   if (positive.length === 0 || negative.length === 0)

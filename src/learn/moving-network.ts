@@ -56,6 +56,10 @@ export interface NetworkMove {
  * The weights of a `sequential` of linear layers as numbers, for {@link MovingNetwork}.
  * @param params stay the caller's; layers without parameters (activations, dropout) are passed over
  * @throws BrownianError usage for layers of other parameters
+ *
+ * @example
+ * const network = sequential(linear(784, 100), relu(), linear(100, 10));
+ * const layers = denseWeights(network.init(new Key(1n))); // two
  */
 export function denseWeights(params: readonly Tree[]): DenseWeights[] {
   return params.flatMap((layer, i) => {

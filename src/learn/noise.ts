@@ -103,7 +103,7 @@ export class Key {
  * @throws BrownianError usage for an unknown law
  *
  * @example
- * draw({ weight: { law: "normal", shape: [10, 100] } }, new Key(42n), 0).weight.shape; // [10, 100]
+ * draw<{ weight: Tensor }>({ weight: { law: "normal", shape: [10, 100] } }, new Key(42n), 0).weight.shape; // [10, 100]
  */
 export function draw<N>(draws: Draws<N>, key: Key, tick = 0, first = 0): N {
   return rebuild(draws, (node, path) =>

@@ -61,7 +61,7 @@ const SIGMA = { factorised: 0.5, independent: 0.017 };
  *
  * @example
  * const layer = noisyLinear(100, 2);
- * const noise = draw(layer.noise(1), new Key(42n).child("noise"), episode); // one draw an episode
+ * const noise = draw<FactorisedNoise>(layer.noise(1), new Key(42n).child("noise"), episode); // one draw an episode
  */
 export function noisyLinear(
   inputs: number,
@@ -128,6 +128,10 @@ export function noisyLinear(
 /**
  * eps_w[j, i] = f(e_i) f(e'_j) and eps_b[j] = f(e'_j), f(x) = sign(x) sqrt|x| (Fortunato et al. 2018, eq. 10 and 11).
  * @param noise standard normals: input [in], output [out]; consumed. @returns weight [out, in], bias [out]
+ *
+ * @example
+ * const normal = (n: number) => new Key(1n).normal([n]);
+ * factorisedNoise({ input: normal(100), output: normal(2) }).weight.shape; // [2, 100]
  */
 export function factorisedNoise({ input, output }: FactorisedNoise): IndependentNoise {
   const [inputs, outputs] = [input.shape[0] as number, output.shape[0] as number];

@@ -58,6 +58,9 @@ export function policyDistance(still: ArrayLike<number>, moved: ArrayLike<number
  * sqrt(mean (still - moved)^2): the distance for agents whose actions are numbers; Gaussian noise of this standard deviation on them is as
  * far away (Plappert et al. 2018, appendix C.2).
  * @throws BrownianError usage for an empty set, lengths that differ, values that are not finite
+ *
+ * @example
+ * actionDistance([0, 0], [3, -3]); // 3
  */
 export function actionDistance(still: ArrayLike<number>, moved: ArrayLike<number>): number {
   const n = checkPair(still, moved);
@@ -83,6 +86,10 @@ export function epsilonDistance(epsilon: number, actions: number): number {
 /**
  * What noise {@link moveParameters} takes: a standard normal a parameter.
  * @param params stay the caller's
+ *
+ * @example
+ * const draws = parameterNoise(params);
+ * const z = draw<typeof params>(draws, key, episode);
  */
 export function parameterNoise<P extends Tree>(params: P): Draws<P> {
   const draws = (tree: Tree): unknown => {
@@ -100,7 +107,7 @@ export function parameterNoise<P extends Tree>(params: P): Draws<P> {
  * @throws BrownianError usage for sigma below 0
  *
  * @example
- * const z = draw(parameterNoise(params), key.child("exploration"), episode);
+ * const z = draw<typeof params>(parameterNoise(params), key.child("exploration"), episode);
  * const moved = moveParameters(refTree(params), 0.05, z);
  */
 export function moveParameters<P extends Tree>(params: P, sigma: number | Tensor, noise: P): P {

@@ -154,6 +154,10 @@ export async function train<P extends Tree, B extends Tree, N, S extends Tree, M
 /**
  * What {@link train} needs to fit a network to labels by cross-entropy: loss, minibatches, noise.
  * @throws BrownianError usage for an empty set, inputs and labels that do not fit together, labels out of range
+ *
+ * @example
+ * const network = sequential(linear(784, 100), relu(), linear(100, 10));
+ * const { loss, batch } = classification(network, dataset);
  */
 export function classification<P extends Tree, N>(
   network: Layer<P, N>,
@@ -180,7 +184,12 @@ export function checkDataset({ inputs, labels, features, classes }: Dataset): nu
   return labels.length;
 }
 
-/** The examples of these indices as tensors. */
+/**
+ * The examples of these indices as tensors.
+ *
+ * @example
+ * const { x, y } = minibatch(dataset, [0, 1, 2]); // of 784 features and 10 classes: [3, 784] and [3, 10]
+ */
 export function minibatch(dataset: Dataset, indices: ArrayLike<number>): Minibatch {
   const { features, classes } = dataset;
   const labels = Array.from(indices, (i) => dataset.labels[i] as number);

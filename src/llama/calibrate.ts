@@ -10,6 +10,7 @@ import { breakingPoint, type NoisePoint, type Profile } from "../statistics/cali
 import { average, meanInterval, type Smoothed, smooth } from "../statistics/rates.js";
 import type { Model, ScoreOptions } from "./model.js";
 
+/** How {@link calibrate} measures: how much of the text, at which sigmas, from how many draws. */
 export interface CalibrateOptions {
   /** Tokens of the text to read; default 2048, and fewer for large vocabularies. */
   readonly maxTokens?: number;
@@ -21,6 +22,7 @@ export interface CalibrateOptions {
   readonly seed?: Seed;
   /** Nats a token that moving weights may cost on the text; default 0.25 (perplexity times 1.28). */
   readonly breakingNats?: number;
+  /** Stops between two readings of the text. */
   readonly signal?: AbortSignal;
   /** Called with readings of the text done and in all. */
   readonly onProgress?: (done: number, total: number) => void;

@@ -3,6 +3,7 @@
 export {
   describeEngine,
   type EngineDescription,
+  type EngineInUse,
   type EngineName,
   type Probe,
   type Seen,

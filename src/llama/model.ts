@@ -24,11 +24,18 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   return new Model(await Session.open(path, options));
 }
 
-/** Made by {@link loadModel}. Writes one text at a time. */
+/**
+ * A language model whose weights move, made by {@link loadModel}. Writes or reads one text at a time.
+ *
+ * @example
+ * const model = await loadModel("model.gguf");
+ * const { text } = await model.complete("Once upon a time", { sigma: 0.05, seed: 7n });
+ */
 export class Model {
+  /** @internal loadModel makes models */
   constructor(private readonly session: Session) {}
 
-  /** As it was given to {@link loadModel}. */
+  /** The model file's path, as it was given to {@link loadModel}. */
   get path(): string {
     return this.session.path;
   }
@@ -50,12 +57,22 @@ export class Model {
    *
    * @throws BrownianError usage, no-such-tensor, unsupported-type, closed, engine-failed; not-live where the dynamics
    * moves tensors that the engine does not see
+   * @example
+   * const options = { sigma: 0.05, dynamics: "andersen", tau: 32, seed: 7n };
+   * for await (const piece of model.generate("Once upon a time", options)) process.stdout.write(piece);
    */
   generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, Generation> {
     return write(this.session, prompt, options);
   }
 
-  /** {@link generate}, in one piece. */
+  /**
+   * {@link generate}, in one piece.
+   *
+   * @throws BrownianError as `generate`
+   * @example
+   * const { text, changed, weights } = await model.complete("Once upon a time", { sigma: 0.05, seed: 7n });
+   * console.log(text, changed / weights); // and the share of the weights that moved
+   */
   complete(prompt: string, options: GenerateOptions = {}): Promise<Generation> {
     return complete(this.session, prompt, options);
   }
@@ -134,6 +151,7 @@ export class Model {
     return this.session.dispose();
   }
 
+  /** As {@link dispose}, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }

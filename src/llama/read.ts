@@ -6,6 +6,7 @@ import { noiseOf } from "../thermostat/noise.js";
 import { CLEAN, type Session } from "./session.js";
 import type { GenerateOptions, SamplingOptions } from "./write.js";
 
+/** Which weights read a text, and how much of it. */
 export interface ScoreOptions
   extends Omit<GenerateOptions, "recompute" | "promptWeights" | keyof SamplingOptions | "pick" | "endless"> {
   /** Tokens of the text to read; default all. */
@@ -21,13 +22,15 @@ export interface ScoreOptions
 export interface Expected {
   /** Counts the tokens visited. */
   readonly position: number;
+  /** Which of the windows it is in, from 0. */
   readonly window: number;
-  /** The one that came. */
+  /** The one that came, by its number in the vocabulary. */
   readonly token: number;
-  /** Of the whole vocabulary; valid until the next is visited. */
+  /** What the model expected: the logits of the whole vocabulary; valid until the next is visited. */
   readonly logits: Float32Array;
 }
 
+/** How a text is cut into windows. */
 export interface WindowOptions {
   /** Tokens a window; default: as many as the context holds. */
   readonly length?: number | undefined;

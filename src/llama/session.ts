@@ -16,12 +16,13 @@ import type { Tensor, Watch } from "../files/index.js";
 import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
 import { Thermostat } from "../thermostat/thermostat.js";
 
+/** How `loadModel` opens a model: the engine, its context and threads, and where the live copy lies. */
 export interface LoadOptions extends Watch {
   /** Engine threads; default BROWNIAN_THREADS, or all physical cores but one. Never more than are free: they spin. */
   readonly threads?: number | undefined;
   /** Tokens of context; default: what the model was trained on, at most 4096. */
   readonly contextSize?: number | undefined;
-  /** Folder of the live copy. */
+  /** Folder of the live copy; default: BROWNIAN_SCRATCH, or a folder of our own in the system's temporary directory. */
   readonly scratch?: string | undefined;
   /** Only 0: weights on a GPU are copies that no write reaches. */
   readonly gpuLayers?: number | undefined;
@@ -55,6 +56,7 @@ export interface Begun {
 
 /** Whether llama.cpp may rearrange weights. */
 export const REPACK = ["auto", "on", "off"] as const;
+/** One of {@link REPACK}. */
 export type Repack = (typeof REPACK)[number];
 
 /** What the engine computes with in the tensors that it does not see live: the pristine file, or one moved by this noise. */

@@ -9,6 +9,7 @@ import type { Session } from "./session.js";
 import { TextStream } from "./text-stream.js";
 import { type GenerateOptions, samplingOf } from "./write.js";
 
+/** Which ensemble of moved weights reads a text, and which text. */
 export interface UncertaintyOptions
   extends Omit<GenerateOptions, "sigma" | "dynamics" | "tau" | "recompute" | "promptWeights" | "pick" | "endless"> {
   /** Draws of the weights; default 8. */
@@ -23,17 +24,21 @@ export interface UncertaintyOptions
 
 /** A token of a text, and how sure an ensemble of moved weights was that it would come; entropies in nats. */
 export interface UncertainToken extends EnsembleEntropy {
+  /** Its number in the vocabulary. */
   readonly token: number;
   /** As it reads on; empty for a part of a character, whose last token has it. */
   readonly text: string;
-  /** Of this token, by the mean prediction. */
+  /** Of this token, by the mean prediction, 0 to 1. */
   readonly probability: number;
 }
 
+/** A text, and how sure an ensemble of moved weights was of each of its tokens. */
 export interface Uncertainty {
   /** The text, without the prompt. */
   readonly text: string;
+  /** In the order of the text. */
   readonly tokens: readonly UncertainToken[];
+  /** Draws of the weights that read it. */
   readonly members: number;
 }
 

@@ -21,6 +21,7 @@ export interface SamplingOptions {
   readonly minP?: number | undefined;
 }
 
+/** How a text is written: the noise on the weights and its dynamics, the dice at the output, and when it ends. */
 export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingOptions {
   /** Noise on the weights in units of `scale`; default 0. A number, or a function of the token that is written (annealing). */
   readonly sigma?: number | Schedule | undefined;
@@ -47,26 +48,31 @@ export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingO
   readonly endless?: boolean | undefined;
   /** Of the weights and of softmax sampling; default 0. */
   readonly seed?: Seed | undefined;
-  /** Default 100. */
+  /** Tokens to write at most, at least 1; default 100. */
   readonly maxTokens?: number | undefined;
   /** Ends the text between two tokens; what is written by then is kept (`stop: "aborted"`). */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A text that was written, and what happened to the weights meanwhile. */
 export interface Generation {
   /** The continuation, without the prompt. */
   readonly text: string;
+  /** How many tokens it has. */
   readonly tokens: number;
   /** The continuation as the model's own tokens. */
   readonly ids: readonly number[];
   /** Seconds spent on all tokens but the first (which includes the prompt), moving weights included. */
   readonly seconds: number;
+  /** Of all tokens but the first; 0 where there is none. */
   readonly tokensPerSecond: number;
-  /** Weights that could move, and those that differed from the pristine model's at the end. */
+  /** Weights that could move. */
   readonly weights: number;
+  /** Codes (or floats) that differed from the pristine model's at the end. */
   readonly changed: number;
   /** The engine does not see writes to some of the moved tensors, so it loaded the moved file. */
   readonly reloaded: boolean;
+  /** Why it ended: the model ended it, at `maxTokens`, at the end of the context, or by the signal. */
   readonly stop: "eos" | "length" | "context" | "aborted";
 }
 

@@ -160,3 +160,5 @@ export function position({ index = 0, tick = 0 }: At, purpose: number): Position
   const block = Math.floor(index / 4);
   return { blockLo: block >>> 0, blockHi: Math.floor(block / TWO_32), skip: index % 4, tick, purpose };
 }
+
+export type { Key } from "../laws/move.js";

@@ -107,7 +107,7 @@ export async function loadPlot(): Promise<Drawing> {
  * @throws BrownianError package-missing where there are figures and Plot is not installed
  *
  * @example
- * const parts = [{ kind: "figure", title: "A line", plot: (Plot) => ({ marks: [Plot.lineY([1, 4, 9], { stroke: series(0) })] }) }] as const;
+ * const parts = [{ kind: "figure", title: "A line", plot: (Plot: Plot) => ({ marks: [Plot.lineY([1, 4, 9], { stroke: series(0) })] }) }] as const;
  * await writeFile("page.html", await renderPage({ title: "Squares", lead: "They grow.", sections: [{ heading: "Seen", parts }] }));
  */
 export async function renderPage(page: Page): Promise<string> {

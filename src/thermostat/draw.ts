@@ -19,9 +19,11 @@ import type { SigmaOf, TensorSigma } from "./scales/index.js";
 
 /** What a draw did to one tensor. */
 export interface TensorDrawn {
+  /** The tensor that it was. */
   readonly tensor: Tensor;
   /** Standard deviation of its noise, in weight units or in steps. */
   readonly sigma: TensorSigma;
+  /** Codes (or floats) that differ from the pristine model's. */
   readonly changed: number;
 }
 

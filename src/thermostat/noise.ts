@@ -9,6 +9,7 @@ import { type Dynamics, dynamicsNamed } from "./dynamics/index.js";
 import { SCALES, type Scale, type ScaleOptions, type ScaleRule, type SigmaOf, scaleFile, scaleOptions } from "./scales/index.js";
 import { type Schedule, sigmaAt } from "./schedule.js";
 
+/** The noise on the weights of a model: how strong, relative to what, from which seed, and on which tensors. */
 export interface NoiseSettings extends ScaleOptions {
   /** Standard deviation of the noise on a weight, in units of `scale`; at least 0. */
   readonly sigma: number;
@@ -20,7 +21,7 @@ export interface NoiseSettings extends ScaleOptions {
   readonly scale?: Scale | undefined;
   /** How a move is put on the grid of codes; default "matched". */
   readonly rounding?: Rounding | undefined;
-  /** Default 0. */
+  /** Any whole number, taken modulo 2^64; equal seeds give equal noise. Default 0. */
   readonly seed?: Seed | undefined;
   /** Globs of tensor names; default all. */
   readonly only?: readonly string[] | undefined;
@@ -28,6 +29,7 @@ export interface NoiseSettings extends ScaleOptions {
   readonly skipUnsupported?: boolean | undefined;
 }
 
+/** The noise on the weights of a model, and how it evolves over ticks. */
 export interface ThermostatSettings extends Omit<NoiseSettings, "sigma"> {
   /** Standard deviation of the noise on a weight, in units of `scale`, at least 0: a number, or a function of the tick. */
   readonly sigma: number | Schedule;
@@ -45,21 +47,29 @@ export function noiseOf(options: ThermostatSettings): CheckedNoise {
   return new CheckedNoise(options);
 }
 
-/** Made by {@link noiseOf}. */
+/** Settings of noise that were checked, with every default filled in. It never changes. */
 export class CheckedNoise {
+  /** Standard deviation of the noise on a weight, in units of `scale`, at least 0: a number, or a function of the tick. */
   readonly sigma: number | Schedule;
+  /** What sigma is relative to. */
   readonly scale: Scale;
   /** What the scale rests on, if on a file. */
   readonly file: string | undefined;
+  /** How a move is put on the grid of codes. */
   readonly rounding: Rounding;
+  /** 0 to 2^64 - 1. */
   readonly seed: bigint;
+  /** Globs of tensor names; undefined: all. */
   readonly only: readonly string[] | undefined;
+  /** Whether tensors of unsupported types are left alone instead of refused. */
   readonly skipUnsupported: boolean;
+  /** How the noise evolves over ticks. */
   readonly dynamics: Dynamics;
-  /** Ticks. */
+  /** Correlation time in ticks, above 0. */
   readonly tau: number;
   private readonly files: ScaleOptions;
 
+  /** @internal settings are given as they are; noiseOf makes these */
   constructor(options: ThermostatSettings) {
     const { only, tau = DEFAULT_TAU } = options;
     if (!(typeof tau === "number" && tau > 0 && tau <= Number.MAX_VALUE))
@@ -98,6 +108,7 @@ export class CheckedNoise {
 
   /**
    * How sigma becomes a tensor's; reads the file that the scale rests on.
+   * @internal thermostats call it
    * @throws BrownianError where that is wrong, or another model's
    */
   open(model: ModelFile): Promise<SigmaOf> {

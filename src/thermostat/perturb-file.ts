@@ -5,15 +5,21 @@ import { selection } from "../kernels/select.js";
 import { choose, drawTensors, Measures, type TensorDrawn } from "./draw.js";
 import { type NoiseSettings, noiseOf } from "./noise.js";
 
+/** What {@link perturbFile} is told: the noise, which draw of it, and how the work is stopped and watched. */
 export interface PerturbFileOptions extends NoiseSettings, Watch {
-  /** Default 0. */
+  /** Which of the independent draws of the seed, 0 (the default) to 2^32 - 1. */
   readonly tick?: number | undefined;
 }
 
+/** What {@link perturbFile} did. */
 export interface FilePerturbed {
+  /** What happened to each tensor that moved, in the order of the file. */
   readonly tensors: readonly TensorDrawn[];
+  /** The tensors that were left alone, with the reason. */
   readonly skipped: readonly Skipped[];
+  /** Weights that could move, in all tensors. */
   readonly weights: number;
+  /** Codes (or floats) that differ from the input's, in all tensors. */
   readonly changed: number;
 }
 

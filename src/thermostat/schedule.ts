@@ -27,7 +27,12 @@ export function linear(from: number, to: number, ticks: number): Schedule {
   return (tick) => from + (to - from) * Math.min(tick / ticks, 1);
 }
 
-/** sigma(t) = from (to / from)^min(t / ticks, 1): exponential annealing. Both ends are above 0. */
+/**
+ * sigma(t) = from (to / from)^min(t / ticks, 1): exponential annealing. Both ends are above 0.
+ *
+ * @example
+ * exponential(0.1, 0.001, 200)(100); // 0.01: halfway, by factors
+ */
 export function exponential(from: number, to: number, ticks: number): Schedule {
   check(from, to, ticks, Number.MIN_VALUE);
   return (tick) => from * (to / from) ** Math.min(tick / ticks, 1);

@@ -22,6 +22,7 @@ import { choose, Measures, type PlannedMove, planMove } from "./draw.js";
 import type { Bath, Drawn, Dynamics } from "./dynamics/index.js";
 import { CheckedNoise, noiseOf, type ThermostatSettings } from "./noise.js";
 
+/** What {@link Thermostat.open} is told: the noise and its dynamics, where the live copy lies, and how the copying is stopped and watched. */
 export interface ThermostatOptions extends ThermostatSettings, Watch {
   /** Folder of the live copy; default: BROWNIAN_SCRATCH, or a folder of our own in the system's temporary directory. */
   readonly scratch?: string | undefined;
@@ -76,6 +77,7 @@ export class Thermostat {
   private turn: Promise<unknown> = Promise.resolve();
 
   private constructor(
+    /** The model file, which is never written. */
     readonly model: ModelFile,
     private readonly copy: LiveCopy,
     private readonly liveTensors: LiveTensors,
@@ -267,6 +269,7 @@ export class Thermostat {
     await this.copy.dispose();
   }
 
+  /** As {@link close}, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -1,11 +1,10 @@
 // llama.cpp held by its own C API: every logit is read where it lies, repacking is a choice, and what is computed can be ended at any time. The
 // library is the one that node-llama-cpp's npm packages bring; computing runs on threads outside the event loop.
 
-import { availableParallelism } from "node:os";
 import { BrownianError } from "../../errors.js";
 import { contextSizeOf } from "../context.js";
 import type { Engine, EngineKind, EngineOptions, Sampling, Seen } from "../interface.js";
-import { engineThreads } from "../threads.js";
+import { engineThreads, physicalCores } from "../threads.js";
 import {
   type AddonContext,
   type AddonModel,
@@ -54,7 +53,7 @@ export const llamaC: EngineKind = {
 
   async describe() {
     const { name } = sharedLibrary();
-    return { name: "llama.cpp (C API)", llamaCpp: name, build: "prebuilt", cores: availableParallelism() };
+    return { name: "llama.cpp (C API)", llamaCpp: name, build: "prebuilt", cores: physicalCores() };
   },
 
   async load(path, name, options) {
@@ -90,7 +89,7 @@ export const llamaC: EngineKind = {
 };
 
 async function newContext(model: AddonModel, layout: Library["release"]["context"], length: number, { threads }: EngineOptions) {
-  const count = threads ?? engineThreads(availableParallelism());
+  const count = threads ?? engineThreads(physicalCores());
   const values = {
     n_ctx: length,
     n_batch: BATCH,

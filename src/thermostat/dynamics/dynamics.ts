@@ -36,7 +36,12 @@ export interface Theory {
   /** Var[k(t)] in units of s^2, the variance of a draw. */
   variance(t: number, tau: number): number;
   /** Both as a report says them. */
-  readonly words: { readonly correlation: string; readonly variance: string };
+  readonly words: {
+    /** The correlation as a formula in t and tau. */
+    readonly correlation: string;
+    /** The variance as a formula in s, t and tau. */
+    readonly variance: string;
+  };
 }
 
 /** What a tick costs. */
@@ -51,17 +56,20 @@ export interface Cost {
 
 /** A dynamics: all that thermostats, comparisons and reports know of it. */
 export interface Dynamics {
+  /** As settings and the command line call it. */
   readonly name: string;
   /** What reports call the weights that it moves. */
   readonly label: string;
   /** One line for help texts. */
   readonly summary: string;
+  /** What theory says of the weights that it moves. */
   readonly theory: Theory;
+  /** What a tick costs. */
   readonly cost: Cost;
   /** Whether the weights change between ticks (if not, an engine that does not see writes can be used all the same). */
   readonly moves: boolean;
-  /** Takes the bath to tick 0. */
+  /** Takes the bath to tick 0. @internal thermostats call it */
   start(bath: Bath): Promise<unknown>;
-  /** Takes the bath from tick - 1 to tick; tau is the correlation time in ticks. */
+  /** Takes the bath from tick - 1 to tick; tau is the correlation time in ticks. @internal thermostats call it */
   step(bath: Bath, tick: number, tau: number): Promise<Drawn>;
 }

@@ -14,7 +14,18 @@ import { wiener } from "./wiener.js";
  * @example
  * const half = DYNAMICS.andersen.theory.correlation(22, 32, 0); // e^(-22/32) = 0.503: half is forgotten after tau ln 2 ticks
  */
-export const DYNAMICS = { quenched, white, andersen, langevin, wiener } as const satisfies Record<string, Dynamics>;
+export const DYNAMICS = {
+  /** Drawn once, at tick 0, and at rest from then on: correlation 1. */
+  quenched,
+  /** Drawn anew at every tick: correlation 0 between any two. */
+  white,
+  /** Cells of 256 weights collide with a heat bath at random times, with probability 1 - e^(-1/tau) a tick: correlation e^(-t/tau). */
+  andersen,
+  /** Every weight is pulled back and kicked at every tick, as friction and heat do: correlation e^(-t/tau). */
+  langevin,
+  /** Free Brownian motion from the pristine weights on, a kick at every tick: variance s^2 t / tau, until the ends of the range are near. */
+  wiener,
+} as const satisfies Record<string, Dynamics>;
 
 /** A name of the table {@link DYNAMICS}. */
 export type DynamicsName = keyof typeof DYNAMICS;

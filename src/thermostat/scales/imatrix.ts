@@ -6,6 +6,7 @@ import { readImatrix } from "../../files/index.js";
 import { columnFactors } from "./equipartition.js";
 import type { ScaleRule } from "./scale.js";
 
+/** The file that the scale "imatrix" rests on. */
 export interface ImatrixOptions {
   /**
    * With scale "imatrix": an importance matrix of this model, as llama.cpp's llama-imatrix writes it (GGUF). Tensors

@@ -7,8 +7,25 @@ import { rms } from "./rms.js";
 import type { ScaleFile, ScaleRule } from "./scale.js";
 import { step } from "./step.js";
 
-export const SCALES = { rms, absolute, step, imatrix } as const satisfies Record<string, ScaleRule>;
+/**
+ * What sigma may be relative to, by name.
+ *
+ * @example
+ * const names = Object.keys(SCALES); // rms, absolute, step, imatrix
+ * console.log(`sigma 0.05${SCALES.rms.unit}`); // sigma 0.05 RMS
+ */
+export const SCALES = {
+  /** The tensor's root mean square: sigma 0.05 is a noise of 5 % of the size of its weights. */
+  rms,
+  /** Weight units. */
+  absolute,
+  /** The step of each block (of floats: the distance to the next larger value). */
+  step,
+  /** The root mean square, shared among the tensor's input columns by how much activation comes through them; needs a file. */
+  imatrix,
+} as const satisfies Record<string, ScaleRule>;
 
+/** A name of the table {@link SCALES}. */
 export type Scale = keyof typeof SCALES;
 
 /** The options of all scales that rest on a file. */

@@ -15,7 +15,9 @@ export interface TensorFacts {
 
 /** Sigma of one tensor: in weight units, or in steps of each block's own grid. */
 export interface TensorSigma {
+  /** Standard deviation of the noise on a weight, at least 0. */
   readonly sigma: number;
+  /** Whether that is in steps of each block's own grid; if not, in weight units. */
   readonly inSteps: boolean;
   /** Where it goes by column: what sigma is multiplied with. */
   readonly columns?: Columns | undefined;
@@ -24,15 +26,18 @@ export interface TensorSigma {
 /** From the setting of sigma to the standard deviation of the noise on one tensor. */
 export type SigmaOf = (sigma: number, facts: TensorFacts) => Promise<TensorSigma>;
 
+/** What sigma is relative to: all that settings and reports know of it. */
 export interface ScaleRule {
   /** What follows a sigma's number where it is told, such as " RMS". */
   readonly unit: string;
+  /** The file that it rests on, if any. */
   readonly file?: ScaleFile;
-  /** @throws BrownianError usage for a rounding that does not go with the scale */
+  /** Refuses a rounding that does not go with the scale. @throws BrownianError usage @internal checked where settings enter */
   check?(rounding: Rounding): void;
   /**
    * The rule for the tensors of a model.
-   * @param file what {@link file} asked for; empty where that is nothing
+   * @internal thermostats call it
+   * @param file what `file` asked for; empty where that is nothing
    * @throws BrownianError for a file that is wrong, or another model's
    */
   open(model: ModelFile, file: string): Promise<SigmaOf>;
