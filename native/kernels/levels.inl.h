@@ -244,32 +244,29 @@ class TableMover {
     return moving != 0;
   }
 
-  /// The thresholds of the tile's parts: groups, or their halves of 32 weights. Steps of a byte are few, and those of one byte are made once.
+  /// The thresholds of the tile's groups, or of their parts of kMostPart weights. Steps of a byte are few, and those of one byte are made once.
   void set_thresholds(const uint8_t* data, size_t groups) {
     const int32_t* format = move_.format;
-    const size_t each = group_ > kMostPart ? group_ / kMostPart : 1;
-    const auto put = [&](size_t g, const Thresholds* of) {
-      for (size_t part = g * each; part < (g + 1) * each; part++) at_[part] = of;
-    };
     if (format[kStep] == kStepE8m0 || format[kStep] == kStepUe4m3) {
-      const size_t in_block = size_t(format[kWeights]) / group_, bytes = size_t(format[kBytes]);
+      const size_t each = size_t(format[kWeights]) / group_, bytes = size_t(format[kBytes]);
       const uint8_t* steps = data + format[kStepOffset];
-      for (size_t first = 0; first < groups; first += in_block, steps += bytes) {
-        for (size_t g = first; g < first + in_block; g++) {
+      for (size_t first = 0; first < groups; first += each, steps += bytes) {
+        for (size_t g = first; g < first + each; g++) {
           Thresholds* const of = thresholds_ + steps[g - first];
           if (!has_[steps[g - first]]) of->set(law_.small, s_[g] * s_[g]);
           has_[steps[g - first]] = true;
-          put(g, of);
+          at_[g] = of;
         }
       }
     } else {
       for (size_t g = 0; g < groups; g++) thresholds_[g].set(law_.small, s_[g] * s_[g]);
-      for (size_t g = 0; g < groups; g++) put(g, thresholds_ + g);
+      for (size_t g = 0; g < groups; g++) at_[g] = thresholds_ + g;
     }
+    const size_t parts = group_ > kMostPart ? group_ / kMostPart : 1;
+    for (size_t part = parts > 1 ? groups * parts : 0; part-- > 0;) at_[part] = at_[part / parts];
     // Beyond the last, whatever is there means nothing.
-    for (size_t part = groups * each; part < groups * each + 4; part++) at_[part] = &law_.none;
+    for (size_t part = groups * parts; part < groups * parts + 4; part++) at_[part] = &law_.none;
   }
-  /// Of 16 or so many weights.
   static constexpr size_t kMostPart = 32;
 
   size_t small(const uint8_t* data, size_t n, size_t groups) {

@@ -25,7 +25,9 @@ const TARGETS = {
   "targets/avx2.cc": ["-mavx2", "-mpopcnt"],
   "targets/avx512.cc": ["-I", join(ROOT, "native", "emulated")],
 };
-const COMMON = readdirSync(join(ROOT, "native")).filter((name) => name.endsWith(".cc"));
+const COMMON = readdirSync(join(ROOT, "native"), { recursive: true }).filter(
+  (name) => name.endsWith(".cc") && !name.startsWith("targets"),
+);
 const SOURCES = { ...Object.fromEntries(COMMON.map((name) => [name, []])), ...TARGETS };
 
 /** Why that cannot be done here; null where it can. */
@@ -52,12 +54,12 @@ function buildAddon() {
   if (existsSync(ADDON) && existsSync(stamp) && readFileSync(stamp, "utf8") === fingerprint) return;
   mkdirSync(dirname(ADDON), { recursive: true });
   const objects = Object.entries(SOURCES).map(([source, own]) => {
-    const object = join(STAGE, `${source.replace("/", "-")}.o`);
+    const object = join(STAGE, `${source.replaceAll("/", "-")}.o`);
     const include = ["-I", HEADERS, "-I", join(ROOT, napi), "-I", napi];
     compile([...FLAGS, ...own, ...include, "-c", join(ROOT, "native", source), "-o", object]);
     return object;
   });
-  compile(["-shared", "-o", ADDON, ...objects, "-lpthread"]);
+  compile(["-shared", "-o", ADDON, ...objects, "-lpthread", "-ldl"]);
   writeFileSync(stamp, fingerprint);
 }
 

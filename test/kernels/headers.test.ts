@@ -14,7 +14,7 @@ const NODE_HEADERS = join(dirname(dirname(process.execPath)), "include", "node")
 const within = (folder: string) => readdirSync(join(NATIVE, folder)).filter((name) => name.endsWith(".h"));
 const kernels = within("kernels").map((name) => `kernels/${name}`);
 const targets = within("targets").map((name) => `targets/${name}`);
-const others = within(".");
+const others = [...within("."), ...within("engine").map((name) => `engine/${name}`)];
 const all = [...kernels, ...targets, ...others];
 
 const included = (header: string): string[] =>
