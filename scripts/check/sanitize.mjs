@@ -10,7 +10,15 @@ import { gypHeaders, withVariables } from "../environment.mjs";
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const PARTS = ["src", "test", "native", "models", "package.json", "tsconfig.json", "vitest.config.ts", "binding.gyp"];
 /** What calls the addon, in any way that there is. */
-const TESTS = ["noise/noise", "kernels/equality", "kernels/shapes", "kernels/addon", "kernels/native-file", "laws", "lattice/perturb"]
+const TESTS = [
+  "noise/noise",
+  "kernels/equality",
+  "kernels/shapes",
+  "kernels/addon",
+  "kernels/native-file",
+  "laws",
+  "lattice/perturb",
+]
   .concat(["files/live/redraw", "house/frozen.test", "house/frozen-motion"])
   .map((name) => `test/${name}`);
 const FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined";
