@@ -1,5 +1,6 @@
 // What a module exports: addresses of the places that JavaScript fills, and the kernels. src/kernels/wasm-stage.ts has the
-// other side's types. A kernel of an evolution (src/laws/evolution.ts) is called evolve_ and the name of its law.
+// other side's types. Kernels of evolutions (src/laws/evolution.ts) are exported beside, one file of evolutions/ each: evolve_ and
+// the name of its law.
 
 import { ALIAS, FORMAT, HITS, LAW, PARAMETERS, PRISTINE_STAGE, STAGE, STEPS, ACCEPTED } from "./memory";
 import { fill } from "./noise";
@@ -7,7 +8,6 @@ import { acceptedHits } from "./rare-rows";
 
 export { perturb } from "./lattice";
 export { forgetHits } from "./rare-rows";
-export { relax as evolve_relax } from "./relaxation";
 export { sumSquares } from "./sums";
 
 export function stage(): usize {

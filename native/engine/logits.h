@@ -1,5 +1,6 @@
-// One pass over the logits of one token: what was expected, and how surely. The counterpart of src/laws/logits.ts, with the same bits: float32
-// arithmetic without fused operations, and sums in float64 over sixteen lanes (element i goes to lane i mod 16), added pairwise 8, 4, 2, 1 apart.
+// One pass over the logits of one token: what was expected, and how surely. Float32 arithmetic without fused operations, and sums in float64 over
+// sixteen lanes (element i goes to lane i mod 16), added pairwise 8, 4, 2, 1 apart: the same bits on every processor. Only the addon's engine
+// has logits to read in place, so there is no other backend's counterpart.
 #pragma once
 #include <cstddef>
 #include <cstdint>

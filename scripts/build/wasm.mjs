@@ -1,6 +1,6 @@
 // Compiles assembly/ to two WebAssembly modules, with SIMD and without, and writes their bytes as TypeScript to src/kernels/generated/,
 // so that no bundler has a file to lose.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -13,11 +13,15 @@ const FLAGS = ["--runtime", "stub", "--use", "abort=", "--noAssert", "-O3", "--c
 export async function buildWasm() {
   const { default: asc } = await import("assemblyscript/asc");
   mkdirSync(OUT, { recursive: true });
+  // Each exports its kernel: what is in the folder is in the module.
+  const evolutions = readdirSync(join(ROOT, "assembly", "evolutions"))
+    .sort()
+    .map((name) => `assembly/evolutions/${name}`);
   for (const variant of ["scalar", "simd"]) {
     const outputs = new Map();
     const simd = variant === "simd" ? ["--enable", "simd"] : [];
     const { error, stderr } = await asc.main(
-      [`assembly/index.${variant}.ts`, "--baseDir", ROOT, "--outFile", "out.wasm", ...FLAGS, ...simd],
+      [`assembly/index.${variant}.ts`, ...evolutions, "--baseDir", ROOT, "--outFile", "out.wasm", ...FLAGS, ...simd],
       {
         writeFile: (name, contents) => outputs.set(name, contents),
       },

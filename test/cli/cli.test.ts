@@ -110,7 +110,7 @@ describe("brownian generate", () => {
     ["a tensor that there is not", ["--only", "nothing.*"], 1, /no tensor that matches "nothing\.\*"/],
     [
       "moving what the engine does not see",
-      ["--model", q4, "--skip-unsupported", "--dynamics", "white"],
+      ["--model", q4, "--skip-unsupported", "--dynamics", "white", "--repack", "on"],
       1,
       /white moves weights .* does not see .*Q4_0 blk\.\*\.attn_q/,
     ],
@@ -237,7 +237,7 @@ describe("brownian inspect and info", () => {
     const { code, out } = await run("info");
     expect(code).toBe(0);
     expect(out).toMatch(/backend +(native|wasm|js) \w+/);
-    expect(out).toMatch(/engine +node-llama-cpp, llama\.cpp/);
+    expect(out).toMatch(/engine +(llama\.cpp \(C API\)|node-llama-cpp), llama\.cpp v/);
     const forced = await start(["info", "--json"], { env: { BROWNIAN_BACKEND: "wasm", BROWNIAN_ISA: "scalar" } }).ended;
     expect(JSON.parse(forced.out)).toMatchObject({
       backend: "wasm",
@@ -249,11 +249,15 @@ describe("brownian inspect and info", () => {
   });
 
   it("says so when the engine is missing, and writes no text then", async () => {
-    // A Node that finds no node-llama-cpp: a loader that refuses to resolve it.
+    // A Node that finds no node-llama-cpp, by neither module system: loaders that refuse to resolve it.
     const loader = join(folder, "without-engine.mjs");
     const hooks = `export async function resolve(name, context, next) { if (name === "node-llama-cpp") { const e = new Error("Cannot find package 'node-llama-cpp'"); e.code = "ERR_MODULE_NOT_FOUND"; throw e; } return next(name, context); }`;
     writeFileSync(join(folder, "hooks.mjs"), hooks);
-    writeFileSync(loader, `import { register } from "node:module"; register("./hooks.mjs", import.meta.url);`);
+    const required = `const found = Module._resolveFilename; Module._resolveFilename = (name, ...rest) => { if (name === "node-llama-cpp") throw new Error("Cannot find module 'node-llama-cpp'"); return found(name, ...rest); };`;
+    writeFileSync(
+      loader,
+      `import Module, { register } from "node:module"; register("./hooks.mjs", import.meta.url); ${required}`,
+    );
     const env = { NODE_OPTIONS: `--import ${loader}` };
     const generate = await start(["generate"], { env }).ended;
     expect(generate.err).toMatch(/not installed.*npm install node-llama-cpp/);

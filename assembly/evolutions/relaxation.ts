@@ -1,7 +1,7 @@
 // One step of the evolution `relax`: the counterpart of src/laws/relaxation.ts, which holds the formulas.
 
-import { halfToFloat, pack, readStep, stepSize, unpack } from "./codes";
-import { beginDraws, beginTile, inSteps, normals, pullWords, roundingWords, sigma } from "./draws";
+import { halfToFloat, pack, readStep, stepSize, unpack } from "../codes";
+import { beginDraws, beginTile, inSteps, normals, pullWords, roundingWords, sigma } from "../draws";
 import {
   finite,
   magnitudeBits,
@@ -14,8 +14,8 @@ import {
   TWO_M23,
   TWO_M7,
   ulp,
-} from "./float-moves";
-import { codeOfLevel, lastLevel, levelOfCode, meanGap, valueAt } from "./levels";
+} from "../float-moves";
+import { codeOfLevel, lastLevel, levelOfCode, meanGap, valueAt } from "../levels";
 import {
   BYTES,
   CODES,
@@ -41,9 +41,9 @@ import {
   TILE,
   UNIFORM,
   WEIGHTS,
-} from "./memory";
-import { centredUniform, clamp, COARSE_VARIANCE, kick, lawMove, matchedScale, MAX_S, scaleInSteps, setLaw, SIXTH } from "./moves";
-import { neighbour } from "./table-moves";
+} from "../memory";
+import { centredUniform, clamp, COARSE_VARIANCE, kick, lawMove, matchedScale, MAX_S, scaleInSteps, setLaw, SIXTH } from "../moves";
+import { neighbour } from "../table-moves";
 
 /** Displacements of half floats are cut here, in steps. */
 const FARTHEST: f32 = 4194304;
@@ -241,7 +241,7 @@ function nextMove(p: f32, w: f32, step: f32, most: f32, i: i32): f32 {
  * Relaxes the first `bytes` bytes of the stage towards those of the pristine stage, at most half a leaf; the table of
  * src/laws/decay.ts is in PARAMETERS, and external steps are as for `perturb`.
  */
-export function relax(
+export function evolve_relax(
   bytes: i32,
   sigma_: f32,
   inSteps_: bool,
