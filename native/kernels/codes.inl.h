@@ -50,10 +50,11 @@ inline void with_shape(const Plane& p, Work work) {
 /// Calls use(byte, code) for every run of bytes whose codes are consecutive.
 template <class Use>
 inline void each_byte_run(const int32_t* format, const Plane& p, size_t blocks, Use use) {
-  const int weights = format[kWeights], bytes = format[kBytes];
+  // Copies, or a compiler reads them again after every byte written.
+  const int weights = format[kWeights], bytes = format[kBytes], offset = p.offset, group = p.group, stride = p.stride;
   for (size_t block = 0; block < blocks; block++) {
-    size_t byte = block * bytes + p.offset;
-    for (int code = 0; code < weights; code += p.group, byte += p.stride) use(byte, block * weights + code);
+    size_t byte = block * bytes + offset;
+    for (int code = 0; code < weights; code += group, byte += stride) use(byte, block * weights + code);
   }
 }
 
