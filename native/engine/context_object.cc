@@ -4,11 +4,11 @@
 #include <stdexcept>
 #include <utility>
 
+#include "../job.h"
 #include "arguments.h"
 #include "logits.h"
 #include "objects.h"
 #include "sampler_object.h"
-#include "task.h"
 
 namespace brownian {
 namespace engine {
@@ -57,7 +57,7 @@ struct Tokens {
 };
 
 /// Columns of what is read of a token, before those of the temperatures.
-enum Column { kLogProbability, kEntropy, kLargestLogit, kHead };
+enum Column { kBelow, kWeight, kMean, kLargestLogit, kHead };
 
 struct Row {
   double* out;
@@ -69,11 +69,12 @@ struct Row {
 int32_t read_row(const float* logits, size_t n, Token target, Row row) {
   const Largest largest = largest_of(logits, n);
   const Moments at_one = moments_of(logits, n, largest.logit, 1.0f);
-  const double log_weight = std::log(at_one.weight);
-  row.out[kLogProbability] = target < 0 ? 0.0 : double(logits[target] - largest.logit) - log_weight;
-  row.out[kEntropy] = log_weight - at_one.mean / at_one.weight;
+  // Logarithms are the caller's: no two systems' need be the same, and there are but a few a token.
+  row.out[kBelow] = target < 0 ? 0.0 : double(logits[target] - largest.logit);
+  row.out[kWeight] = at_one.weight;
+  row.out[kMean] = at_one.mean / at_one.weight;
   row.out[kLargestLogit] = double(largest.logit);
-  for (size_t i = 0; i < row.count; i++) row.out[kHead + i] = std::log(moments_of(logits, n, largest.logit, row.betas[i]).weight);
+  for (size_t i = 0; i < row.count; i++) row.out[kHead + i] = moments_of(logits, n, largest.logit, row.betas[i]).weight;
   return largest.token;
 }
 
@@ -135,11 +136,12 @@ Napi::Value ContextObject::Decode(const Napi::CallbackInfo& info) {
   const auto chain = sampler.IsUndefined() ? nullptr : SamplerObject::Of(sampler);
   if (chain && batch->outputs.back() == 0) refuse(info.Env(), "the last token has no output to be sampled from");
   const auto result = std::make_shared<std::pair<int32_t, Token>>(0, -1);
-  return Task::Start(
+  return Job::start(
       info.Env(),
       [=] {
         result->first = batch->decode(*context);
         if (result->first == 0 && chain) result->second = context->model->library.sampler_sample(chain->chain, context->context, -1);
+        return 0.0;
       },
       [=](Napi::Env env) {
         auto out = Napi::Object::New(env);
@@ -150,10 +152,10 @@ Napi::Value ContextObject::Decode(const Napi::CallbackInfo& info) {
 }
 
 /**
- * ({ tokens, positions, sequences, outputs, targets, betas, sums? }): a promise of { status, rows, largest }. Of every output in turn: the log
- * probability of its target (0 where that is below 0), the entropy, the largest logit, and ln sum e^(beta (l - largest)) of every beta; and
- * the token with the largest logit. `sums`, a float32 a token of the vocabulary and output, is added the probabilities to: nobody else may touch
- * it until the promise is settled.
+ * ({ tokens, positions, sequences, outputs, targets, betas, sums? }): a promise of { status, rows, largest }. With m the largest logit of an
+ * output, of every output in turn: l - m of its target (0 where that is below 0), w = sum e^(l - m), sum e^(l - m) (l - m) / w, m, and
+ * sum e^(beta (l - m)) of every beta; and the first token that has m. `sums`, a float32 a token of the vocabulary and output, is added the
+ * probabilities to: nobody else may touch it until the promise is settled.
  */
 Napi::Value ContextObject::Read(const Napi::CallbackInfo& info) {
   const auto context = Open(info);
@@ -182,12 +184,12 @@ Napi::Value ContextObject::Read(const Napi::CallbackInfo& info) {
     std::vector<int32_t> largest;
   };
   const auto result = std::make_shared<Result>();
-  return Task::Start(
+  return Job::start(
       info.Env(),
       [=] {
         (void)held;
         result->status = batch->decode(*context);
-        if (result->status != 0) return;
+        if (result->status != 0) return 0.0;
         const size_t width = kHead + betas->size();
         result->rows.resize(batch->rows * width);
         result->largest.resize(batch->rows);
@@ -195,7 +197,7 @@ Napi::Value ContextObject::Read(const Napi::CallbackInfo& info) {
           if (batch->outputs[i] == 0) continue;
           if (context->flag->load()) {
             result->status = 2;
-            return;
+            return 0.0;
           }
           const float* logits = context->model->library.get_logits_ith(context->context, int32_t(i));
           if (logits == nullptr) throw std::runtime_error("the engine has no logits of an output that it was asked for");
@@ -203,6 +205,7 @@ Napi::Value ContextObject::Read(const Napi::CallbackInfo& info) {
           if (sums != nullptr) add_probabilities(logits, vocabulary, sums + row * vocabulary);
           row++;
         }
+        return 0.0;
       },
       [=](Napi::Env env) {
         auto out = Napi::Object::New(env);
@@ -262,12 +265,13 @@ Napi::Value ContextObject::Save(const Napi::CallbackInfo& info) {
   const auto context = Open(info);
   const int32_t sequence = sequence_of(info[0], *context);
   const auto bytes = std::make_shared<std::vector<uint8_t>>();
-  return Task::Start(
+  return Job::start(
       info.Env(),
       [=] {
         const Library& l = context->model->library;
         bytes->resize(l.state_seq_get_size(context->context, sequence));
         bytes->resize(l.state_seq_get_data(context->context, bytes->data(), bytes->size(), sequence));
+        return 0.0;
       },
       [=](Napi::Env env) {
         auto out = Napi::Uint8Array::New(env, bytes->size());
@@ -282,8 +286,12 @@ Napi::Value ContextObject::Restore(const Napi::CallbackInfo& info) {
   const int32_t sequence = sequence_of(info[0], *context);
   const auto bytes = std::make_shared<std::vector<uint8_t>>(bytes_of(info[1], "the state"));
   const auto done = std::make_shared<bool>(false);
-  return Task::Start(
-      info.Env(), [=] { *done = context->model->library.state_seq_set_data(context->context, bytes->data(), bytes->size(), sequence) != 0; },
+  return Job::start(
+      info.Env(),
+      [=] {
+        *done = context->model->library.state_seq_set_data(context->context, bytes->data(), bytes->size(), sequence) != 0;
+        return 0.0;
+      },
       [=](Napi::Env env) { return Napi::Boolean::New(env, *done); });
 }
 

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "../job.h"
 #include "arguments.h"
 #include "context_object.h"
 #include "objects.h"
 #include "sampler_object.h"
-#include "task.h"
 
 namespace brownian {
 namespace engine {
@@ -143,12 +143,13 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
     put_pointer(parameters, places.Get("abort"), &raised, "abort");
     put_pointer(parameters, places.Get("abortData"), static_cast<void*>(flag.get()), "abortData");
     const auto made = std::make_shared<std::shared_ptr<LoadedContext>>();
-    return Task::Start(
+    return Job::start(
         info.Env(),
         [=] {
           Context* const context = model->library.init_from_model(model->model, parameters);
           if (context == nullptr) throw std::runtime_error("no context: " + Library::Complaints());
           *made = std::make_shared<LoadedContext>(model, flag, context);
+          return 0.0;
         },
         [=](Napi::Env env) { return ContextObject::Make(env, *made); });
   }
@@ -161,12 +162,13 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
     const auto model = Open(info);
     const std::string path = text_of(info[0], "the path");
     const auto made = std::make_shared<std::shared_ptr<LoadedAdapter>>();
-    return Task::Start(
+    return Job::start(
         info.Env(),
         [=] {
           Adapter* const adapter = model->library.adapter_lora_init(model->model, path.c_str());
           if (adapter == nullptr) throw std::runtime_error("no adapter: " + Library::Complaints());
           *made = std::make_shared<LoadedAdapter>(model, adapter);
+          return 0.0;
         },
         [=](Napi::Env env) { return AdapterObject::Make(env, *made); });
   }
@@ -215,7 +217,7 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   put_pointer(parameters, places.Get("progress"), &goes_on, "progress");
   put_pointer(parameters, places.Get("progressData"), static_cast<void*>(flag.get()), "progressData");
   const auto made_model = std::make_shared<std::shared_ptr<LoadedModel>>();
-  return Task::Start(
+  return Job::start(
       info.Env(),
       [=, &library] {
         library.listen();
@@ -223,6 +225,7 @@ Napi::Value load(const Napi::CallbackInfo& info) {
         Model* const model = library.model_load_from_file(path.c_str(), parameters);
         if (model == nullptr) throw std::runtime_error(flag->load() ? "aborted" : Library::Complaints());
         *made_model = std::make_shared<LoadedModel>(library, model);
+        return 0.0;
       },
       [=](Napi::Env env) { return made(Constructors::Of(env).model, env, *made_model); });
 }

@@ -23,6 +23,10 @@ OLD(pthread_once);
 OLD(pthread_attr_setstacksize);
 OLD(__pthread_key_create);
 OLD(__fxstat64);
+/* In libdl until 2.34, which Node itself has loaded where that is so. */
+OLD(dlopen);
+OLD(dlsym);
+OLD(dlerror);
 
 int first_pthread_create(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 int first_pthread_detach(pthread_t);
@@ -31,6 +35,9 @@ int first_pthread_once(pthread_once_t*, void (*)(void));
 int first_pthread_attr_setstacksize(pthread_attr_t*, size_t);
 int first___pthread_key_create(pthread_key_t*, void (*)(void*));
 int first___fxstat64(int, int, struct stat64*);
+void* first_dlopen(const char*, int);
+void* first_dlsym(void*, const char*);
+char* first_dlerror(void);
 
 int __wrap_pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*), void* argument) {
   return first_pthread_create(thread, attributes, run, argument);
@@ -41,6 +48,9 @@ int __wrap_pthread_once(pthread_once_t* control, void (*run)(void)) { return fir
 int __wrap_pthread_attr_setstacksize(pthread_attr_t* attributes, size_t size) { return first_pthread_attr_setstacksize(attributes, size); }
 int __wrap___pthread_key_create(pthread_key_t* key, void (*drop)(void*)) { return first___pthread_key_create(key, drop); }
 int __wrap_fstat64(int file, struct stat64* out) { return first___fxstat64(STAT_VERSION, file, out); }
+void* __wrap_dlopen(const char* path, int flags) { return first_dlopen(path, flags); }
+void* __wrap_dlsym(void* library, const char* name) { return first_dlsym(library, name); }
+char* __wrap_dlerror(void) { return first_dlerror(); }
 int __wrap_fstat(int file, struct stat* out) { return first___fxstat64(STAT_VERSION, file, (struct stat64*)out); }
 
 /* libstdc++ asks it whether it may count references without atomics: never. */

@@ -22,6 +22,9 @@ const WRAPPED = [
   "__pthread_key_create",
   "fstat",
   "fstat64",
+  "dlopen",
+  "dlsym",
+  "dlerror",
 ];
 const MUSL = "/usr/lib/x86_64-linux-musl";
 /** Libraries of Windows 10 and later that every machine has. */
@@ -164,7 +167,7 @@ function buildForWindows(stage, { arch, prefix }) {
 function checkGlibc(addon, { prefix }) {
   if (needed(addon, prefix).some((library) => library.startsWith("libstdc++"))) throw new Error(`${addon} needs libstdc++`);
   const number = (version) => version.split(".").reduce((sum, part, i) => sum + Number(part) / 1000 ** i, 0);
-  const lines = run(`${prefix}objdump`, ["-T", addon]).split(".");
+  const lines = run(`${prefix}objdump`, ["-T", addon]).split("\n");
   const versioned = lines.flatMap((line) => {
     const version = /\(?GLIBC_([\d.]+)\)?/.exec(line)?.[1];
     return version === undefined ? [] : [{ line, version }];
@@ -186,7 +189,7 @@ function checkMusl(addon, { prefix }) {
   if (strange.length > 0 || libraries.length !== 2) throw new Error(`${addon} needs ${libraries.join(", ")}`);
   const names = (...args) =>
     run(`${prefix}nm`, ["-D", ...args])
-      .split(".")
+      .split("\n")
       .map((line) => line.trim().split(/\s+/));
   const unwind = run("g++", ["-print-file-name=libgcc_s.so.1"]).trim();
   const there = new Set(
@@ -246,7 +249,7 @@ export function triedOrNot(target) {
   try {
     host(target);
   } catch (error) {
-    return `built, not run: ${error.message.split(".")[0]}`;
+    return `built, not run: ${error.message.split("\n")[0]}`;
   }
   return tried(target);
 }

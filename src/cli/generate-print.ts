@@ -82,8 +82,9 @@ export function printUncertainty(members: number | undefined): Print {
       const most = tokens.reduce<UncertainToken | undefined>((a, b) => (a && a.information >= b.information ? a : b), undefined);
       process.stderr.write(
         chalk.dim(
-          `${drawn} members, a token: ${nats((t) => t.information)} nats of disagreement within ${nats((t) => t.total)} of uncertainty` +
-            `${most ? `; most at "${most.text.trim()}" (${significant(most.information)})` : ""}; underlined from ${DISAGREEMENT.more} times the mean on\n`,
+          `${drawn} weight draws. Mean uncertainty ${nats((t) => t.total)} nats a token, of which ${nats((t) => t.information)} comes from the weights` +
+            `${most ? ` (most at "${most.text.trim()}": ${significant(most.information)})` : ""}. ` +
+            `Underlined: tokens with more than ${DISAGREEMENT.more} times the mean disagreement.\n`,
         ),
       );
     }

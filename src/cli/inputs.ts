@@ -2,6 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { engineNamed } from "../engine/index.js";
 import { asFileError } from "../files/file-errors.js";
 import { loadModel, type Model } from "../llama/index.js";
 
@@ -18,14 +19,18 @@ export function given<T extends object>(options: T): { [Name in keyof T]?: Exclu
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
 }
 
-/** Loads a model for as long as `work` takes. */
+/**
+ * Loads a model for as long as `work` takes. What it measures is told from the clean model's: where the engine lets us choose, weights are
+ * not rearranged, or the two ways of rounding would count as noise.
+ */
 export async function withModel<T>(
   path: string,
   { threads, scratch }: { readonly threads?: number; readonly scratch?: string },
   signal: AbortSignal,
   work: (model: Model) => Promise<T>,
 ): Promise<T> {
-  const model = await loadModel(path, { signal, ...given({ threads, scratch }) });
+  const repack = engineNamed().choosesRepacking ? "off" : "auto";
+  const model = await loadModel(path, { signal, repack, ...given({ threads, scratch }) });
   try {
     return await work(model);
   } finally {

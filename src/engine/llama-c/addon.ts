@@ -61,7 +61,10 @@ export type Status = number;
 export interface AddonContext {
   facts(): { readonly length: number; readonly batch: number; readonly microBatch: number; readonly sequences: number };
   decode(batch: Batch & { readonly sampler?: AddonSampler }): Promise<{ readonly status: Status; readonly token: number }>;
-  /** Of every output: ln p of its target, entropy, largest logit, and ln sum e^(beta (l - largest)) of every beta. */
+  /**
+   * With m the largest logit of an output, of every output: l - m of its target, w = sum e^(l - m), sum e^(l - m) (l - m) / w, m, and
+   * sum e^(beta (l - m)) of every beta. So ln p of the target is the first less ln of the second, and the entropy ln w less the third (nats).
+   */
   read(
     batch: Batch & { readonly targets: Int32Array; readonly betas: Float32Array; readonly sums?: Float32Array },
   ): Promise<{ readonly status: Status; readonly rows: Float64Array; readonly largest: Int32Array }>;

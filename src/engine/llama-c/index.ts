@@ -1,4 +1,4 @@
-// llama.cpp held by its own C API: every logit is read where it lies, repacking is a choice, and what is computed can be ended at any time. The
+// llama.cpp held by its own C API: every logit is read where it lies, repacking is a choice, and loading can be ended. The
 // library is the one that node-llama-cpp's npm packages bring; computing runs on threads outside the event loop.
 
 import { BrownianError } from "../../errors.js";
@@ -23,7 +23,7 @@ const MAPPED = 1;
 /** Tokens before those that are written out: as many as the tokenizer may look back. */
 const PRECEDING = 3;
 /** What `read` tells of a token before its temperatures. */
-const COLUMNS = 3;
+const COLUMNS = 4;
 
 let library: Library | undefined;
 
@@ -217,7 +217,10 @@ class Loaded implements Engine {
       const { status, rows, largest } = await this.context.read({ ...batch, targets, betas: new Float32Array(0) });
       this.check(status, batch, "read");
       for (const [i, token] of targets.entries())
-        seen.push({ logProbability: rows[i * COLUMNS] as number, likeliest: largest[i] === token });
+        seen.push({
+          logProbability: (rows[i * COLUMNS] as number) - Math.log(rows[i * COLUMNS + 1] as number),
+          likeliest: largest[i] === token,
+        });
     }
     await this.reset();
     return seen;
