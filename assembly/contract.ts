@@ -54,6 +54,12 @@ export const STEP_K6: i32 = 6;
 export const STEP_IQ4: i32 = 7;
 export const STEP_E8M0: i32 = 8;
 export const STEP_UE4M3: i32 = 9;
+export const LOGIT_BELOW: i32 = 0;
+export const LOGIT_WEIGHT: i32 = 1;
+export const LOGIT_MOMENT: i32 = 2;
+export const LOGIT_LARGEST: i32 = 3;
+export const LOGIT_CROSS: i32 = 4;
+export const LOGIT_HEAD: i32 = 5;
 
 export const PLANE_FIELDS: i32 = 6;
 export const FORMAT_FIELDS: i32 = 24;
@@ -77,3 +83,4 @@ export const HITS_CLASSES: i32 = 4;
 export const DECAY_HEAD: i32 = 3;
 export const DECAY_COLUMNS: i32 = 256;
 export const DECAY_FIRST: i32 = 888;
+export const LOGIT_LANES: i32 = 16;

@@ -7,6 +7,7 @@ import { fill } from "./noise";
 import { acceptedHits } from "./rare-rows";
 
 export { perturb } from "./lattice";
+export { addLogits, beginLogits, totalOfLogits } from "./logits";
 export { forgetHits } from "./rare-rows";
 export { sumSquares } from "./sums";
 

@@ -93,6 +93,25 @@ Napi::Value difference(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), double(target.difference(a.data, b.data, a.length, format.fields)));
 }
 
+/// (target, logits, { target, betas, reference }, out): the likeliest token, or -1.
+Napi::Value read_logits(const Napi::CallbackInfo& info) {
+  const Target& target = target_of(argument(info, 0, "target"));
+  const Given question = argument(info, 2, "question"), into = argument(info, 3, "out");
+  const Given given_betas = question.property("betas"), other = question.property("reference");
+  const double token = question.property("target").number(-1, 2147483647.0);
+  const auto logits = elements<float>(argument(info, 1, "logits")), betas = elements<float>(given_betas);
+  const auto out = elements<double>(into);
+  if (token != double(int32_t(token)) || token >= double(logits.length)) question.refuse("has a target that is no token");
+  if (out.length != kLogitHead + betas.length) into.refuse("has not a number of every column");
+  const float* reference = nullptr;
+  if (!other.null()) {
+    const auto row = elements<float>(other);
+    if (row.length != logits.length) other.refuse("is not as long as the logits");
+    reference = row.data;
+  }
+  return Napi::Number::New(info.Env(), target.read_logits(logits.data, logits.length, {int32_t(token), betas.data, betas.length, reference}, out.data));
+}
+
 }  // namespace
 
 void export_buffers(Napi::Env env, Napi::Object exports) {
@@ -104,6 +123,7 @@ void export_buffers(Napi::Env env, Napi::Object exports) {
   exports.Set("evolve", Napi::Function::New<evolve>(env, "evolve"));
   exports.Set("sumSquares", Napi::Function::New<sum_squares>(env, "sumSquares"));
   exports.Set("difference", Napi::Function::New<difference>(env, "difference"));
+  exports.Set("readLogits", Napi::Function::New<read_logits>(env, "readLogits"));
 }
 
 }  // namespace brownian

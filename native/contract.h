@@ -77,6 +77,15 @@ enum StepKind : int {
   kStepUe4m3 = 9,
 };
 
+enum LogitColumn : int {
+  kLogitBelow = 0,
+  kLogitWeight = 1,
+  kLogitMoment = 2,
+  kLogitLargest = 3,
+  kLogitCross = 4,
+  kLogitHead = 5,
+};
+
 constexpr int kPlaneFields = 6;
 constexpr int kFormatFields = 24;
 constexpr int kMostLevels = 16;
@@ -99,5 +108,6 @@ constexpr int kHitsClasses = 4;
 constexpr int kDecayHead = 3;
 constexpr int kDecayColumns = 256;
 constexpr int kDecayFirst = 888;
+constexpr size_t kLogitLanes = 16;
 
 }  // namespace brownian

@@ -1,12 +1,14 @@
 // Computing with a model, and reading what it expects.
 #include "context_object.h"
 
+#include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <utility>
 
+#include "../dispatch.h"
 #include "../job.h"
 #include "arguments.h"
-#include "logits.h"
 #include "objects.h"
 #include "sampler_object.h"
 
@@ -56,34 +58,26 @@ struct Tokens {
   }
 };
 
-/// Columns of what is read of a token, before those of the temperatures.
-enum Column { kBelow, kWeight, kMean, kLargestLogit, kHead };
-
-struct Row {
-  double* out;
-  const float* betas;
-  size_t count;
-};
-
-/// What a row of logits says of the token that came.
-int32_t read_row(const float* logits, size_t n, Token target, Row row) {
-  const Largest largest = largest_of(logits, n);
-  const Moments at_one = moments_of(logits, n, largest.logit, 1.0f);
-  // Logarithms are the caller's: no two systems' need be the same, and there are but a few a token.
-  row.out[kBelow] = target < 0 ? 0.0 : double(logits[target] - largest.logit);
-  row.out[kWeight] = at_one.weight;
-  row.out[kMean] = at_one.mean / at_one.weight;
-  row.out[kLargestLogit] = double(largest.logit);
-  for (size_t i = 0; i < row.count; i++) row.out[kHead + i] = moments_of(logits, n, largest.logit, row.betas[i]).weight;
-  return largest.token;
+/// The kernels for this processor.
+const Target& best_target() {
+  for (const Candidate& candidate : candidates()) {
+    if (candidate.target != nullptr) return *candidate.target;
+  }
+  throw std::logic_error("the last candidate always runs");
 }
 
-/// sums += softmax(logits)
-void add_probabilities(const float* logits, size_t n, float* sums) {
-  const Largest largest = largest_of(logits, n);
-  const double weight = moments_of(logits, n, largest.logit, 1.0f).weight;
-  const float share = float(1.0 / weight);
-  for (size_t i = 0; i < n; i++) sums[i] += exp_of(logits[i] - largest.logit) * share;
+/// How decoding ended, besides llama.cpp's own numbers.
+constexpr int32_t kAborted = 2, kNoNumbers = 3;
+
+/// Whether logits are numbers, of which minus infinity is one, but not of all.
+bool sound(const float* logits, size_t n) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  int strange = 0, possible = 0;
+  for (size_t i = 0; i < n; i++) {
+    strange |= int(logits[i] != logits[i]) | int(logits[i] == infinity);
+    possible |= int(logits[i] > -infinity);
+  }
+  return strange == 0 && possible != 0;
 }
 
 int32_t sequence_of(const Napi::Value& value, const LoadedContext& context) {
@@ -92,6 +86,24 @@ int32_t sequence_of(const Napi::Value& value, const LoadedContext& context) {
     refuse(value.Env(), "the context has no sequence " + std::to_string(sequence));
   return sequence;
 }
+
+/// An array of floats, a row of logits long for every output, that a job works on: it must be left alone until the job is done.
+struct Rows {
+  float* data = nullptr;
+  std::shared_ptr<Napi::ObjectReference> held;
+
+  Rows(const Napi::Object& given, const char* name, size_t length) {
+    const Napi::Value value = given.Get(name);
+    if (value.IsUndefined()) return;
+    const std::string called = name;
+    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array) refuse(given.Env(), called + " is no Float32Array");
+    auto array = value.As<Napi::Float32Array>();
+    if (array.ElementLength() != length) refuse(given.Env(), called + " has not a number of every token and output");
+    data = array.Data();
+    held = std::make_shared<Napi::ObjectReference>(Napi::Persistent(value.As<Napi::Object>()));
+  }
+  float* row(size_t number, size_t vocabulary) const { return data == nullptr ? nullptr : data + number * vocabulary; }
+};
 
 }  // namespace
 
@@ -127,35 +139,53 @@ Napi::Value ContextObject::Facts(const Napi::CallbackInfo& info) {
   return facts;
 }
 
-/// ({ tokens, positions, sequences, outputs, sampler? }): a promise of { status, token }, the one that the sampler chose at the last output.
+/// ({ tokens, positions, sequences, outputs, samplers? }): a promise of { status, tokens }: of every output, what its sampler (or null) chose, or -1.
 Napi::Value ContextObject::Decode(const Napi::CallbackInfo& info) {
   const auto context = Open(info);
   const auto given = object_of(info[0], "the batch");
   const auto batch = std::make_shared<Tokens>(given, *context);
-  const Napi::Value sampler = given.Get("sampler");
-  const auto chain = sampler.IsUndefined() ? nullptr : SamplerObject::Of(sampler);
-  if (chain && batch->outputs.back() == 0) refuse(info.Env(), "the last token has no output to be sampled from");
-  const auto result = std::make_shared<std::pair<int32_t, Token>>(0, -1);
+  const auto chains = std::make_shared<std::vector<std::shared_ptr<Chain>>>(batch->rows);
+  if (const Napi::Value samplers = given.Get("samplers"); !samplers.IsUndefined()) {
+    if (!samplers.IsArray() || samplers.As<Napi::Array>().Length() != batch->rows) refuse(info.Env(), "a sampler, or null, of every output is needed");
+    for (size_t i = 0; i < batch->rows; i++) {
+      const Napi::Value sampler = samplers.As<Napi::Array>().Get(uint32_t(i));
+      if (!sampler.IsNull()) (*chains)[i] = SamplerObject::Of(sampler);
+    }
+  }
+  const auto result = std::make_shared<std::pair<int32_t, std::vector<Token>>>(0, std::vector<Token>(batch->rows, -1));
   return Job::start(
       info.Env(),
       [=] {
         result->first = batch->decode(*context);
-        if (result->first == 0 && chain) result->second = context->model->library.sampler_sample(chain->chain, context->context, -1);
+        const Library& l = context->model->library;
+        for (size_t i = 0, row = 0; result->first == 0 && i < batch->tokens.size(); i++) {
+          if (batch->outputs[i] == 0) continue;
+          const float* logits = l.get_logits_ith(context->context, int32_t(i));
+          if (logits == nullptr) throw std::runtime_error("the engine has no logits of an output that it was asked for");
+          if (!sound(logits, size_t(context->model->tokens))) {
+            result->first = kNoNumbers;
+            break;
+          }
+          const auto& chain = (*chains)[row];
+          if (chain) result->second[row] = l.sampler_sample(chain->chain, context->context, int32_t(i));
+          row++;
+        }
         return 0.0;
       },
       [=](Napi::Env env) {
         auto out = Napi::Object::New(env);
+        auto tokens = Napi::Int32Array::New(env, result->second.size());
+        if (!result->second.empty()) memcpy(tokens.Data(), result->second.data(), result->second.size() * sizeof(Token));
         out.Set("status", result->first);
-        out.Set("token", result->second);
+        out.Set("tokens", tokens);
         return out;
       });
 }
 
 /**
- * ({ tokens, positions, sequences, outputs, targets, betas, sums? }): a promise of { status, rows, largest }. With m the largest logit of an
- * output, of every output in turn: l - m of its target (0 where that is below 0), w = sum e^(l - m), sum e^(l - m) (l - m) / w, m, and
- * sum e^(beta (l - m)) of every beta; and the first token that has m. `sums`, a float32 a token of the vocabulary and output, is added the
- * probabilities to: nobody else may touch it until the promise is settled.
+ * ({ tokens, positions, sequences, outputs, targets, betas, reference?, keep?, sums? }): a promise of { status, rows, largest }: of every output in
+ * turn the numbers of src/laws/logits.ts, and its likeliest token. Each of the last three is a Float32Array of a row of logits for every output: what
+ * these are compared with, where they are kept, what their probabilities are added to. Nobody else may touch them until the promise is settled.
  */
 Napi::Value ContextObject::Read(const Napi::CallbackInfo& info) {
   const auto context = Open(info);
@@ -168,16 +198,8 @@ Napi::Value ContextObject::Read(const Napi::CallbackInfo& info) {
   for (const int32_t target : *targets) {
     if (target >= int32_t(vocabulary)) refuse(info.Env(), "the model has no token " + std::to_string(target));
   }
-  float* sums = nullptr;
-  std::shared_ptr<Napi::ObjectReference> held;
-  if (!given.Get("sums").IsUndefined()) {
-    const Napi::Value value = given.Get("sums");
-    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array) refuse(info.Env(), "sums is no Float32Array");
-    auto array = value.As<Napi::Float32Array>();
-    if (array.ElementLength() != batch->rows * vocabulary) refuse(info.Env(), "sums has not a number of every token and output");
-    sums = array.Data();
-    held = std::make_shared<Napi::ObjectReference>(Napi::Persistent(value.As<Napi::Object>()));
-  }
+  const size_t length = batch->rows * vocabulary;
+  const Rows reference(given, "reference", length), keep(given, "keep", length), sums(given, "sums", length);
   struct Result {
     int32_t status = 0;
     std::vector<double> rows;
@@ -187,22 +209,29 @@ Napi::Value ContextObject::Read(const Napi::CallbackInfo& info) {
   return Job::start(
       info.Env(),
       [=] {
-        (void)held;
         result->status = batch->decode(*context);
         if (result->status != 0) return 0.0;
-        const size_t width = kHead + betas->size();
+        const Target& target = best_target();
+        const size_t width = kLogitHead + betas->size();
         result->rows.resize(batch->rows * width);
         result->largest.resize(batch->rows);
         for (size_t i = 0, row = 0; i < batch->tokens.size(); i++) {
           if (batch->outputs[i] == 0) continue;
           if (context->flag->load()) {
-            result->status = 2;
+            result->status = kAborted;
             return 0.0;
           }
           const float* logits = context->model->library.get_logits_ith(context->context, int32_t(i));
           if (logits == nullptr) throw std::runtime_error("the engine has no logits of an output that it was asked for");
-          result->largest[row] = read_row(logits, vocabulary, (*targets)[row], {&result->rows[row * width], betas->data(), betas->size()});
-          if (sums != nullptr) add_probabilities(logits, vocabulary, sums + row * vocabulary);
+          double* const out = &result->rows[row * width];
+          result->largest[row] =
+              target.read_logits(logits, vocabulary, {(*targets)[row], betas->data(), betas->size(), reference.row(row, vocabulary)}, out);
+          if (result->largest[row] < 0) {
+            result->status = kNoNumbers;
+            return 0.0;
+          }
+          if (keep.data != nullptr) memcpy(keep.row(row, vocabulary), logits, vocabulary * sizeof(float));
+          if (sums.data != nullptr) target.add_probabilities(logits, vocabulary, out, sums.row(row, vocabulary));
           row++;
         }
         return 0.0;

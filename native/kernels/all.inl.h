@@ -6,6 +6,7 @@
 #include "evolutions.inl.h"
 #include "format.h"
 #include "indexed.inl.h"
+#include "logits.inl.h"
 #include "noise.inl.h"
 #include "perturb.inl.h"
 #include "sums.inl.h"
@@ -13,8 +14,9 @@
 namespace brownian::BROWNIAN_TARGET {
 
 constexpr Target target(const char* name) {
-  return {
-      name, bits, uniform, normal, perturb, sum_squares, index_steps, redraw, difference, kEvolutions, sizeof(kEvolutions) / sizeof(*kEvolutions)};
+  return {name,   bits,       uniform,     normal,      perturb,
+          sum_squares, index_steps, redraw, difference, read_logits, add_probabilities,
+          kEvolutions, sizeof(kEvolutions) / sizeof(*kEvolutions)};
 }
 
 }  // namespace brownian::BROWNIAN_TARGET

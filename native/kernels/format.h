@@ -125,6 +125,14 @@ struct Evolution {
   size_t (*step)(uint8_t* live, const uint8_t* pristine, size_t bytes, const Move& move, const float* parameters, const LawTable& law);
 };
 
+/// What is asked of a row of logits (src/laws/logits.ts).
+struct LogitQuestion {
+  int32_t target;  // below 0: none
+  const float* betas;
+  size_t count;
+  const float* reference;  // or null
+};
+
 /// What an instruction set offers: the kernels of src/kernels/contract.ts, compiled for it.
 struct Target {
   const char* name;
@@ -137,6 +145,10 @@ struct Target {
   void (*index_steps)(uint8_t* classes, uint8_t* tiles, const uint8_t* data, size_t blocks, const int32_t* format);
   size_t (*redraw)(uint8_t* live, const uint8_t* pristine, const Indexed& at, const Move& move, const LawTable& law);
   size_t (*difference)(const uint8_t* a, const uint8_t* b, size_t bytes, const int32_t* format);
+  /// The likeliest token, or -1; kLogitHead numbers, and one of every beta.
+  int32_t (*read_logits)(const float* logits, size_t n, const LogitQuestion& asked, double* out);
+  /// sums += e^(l - m) / w, of every token; m and w as read_logits says them.
+  void (*add_probabilities)(const float* logits, size_t n, const double* row, float* sums);
   const Evolution* evolutions;
   size_t evolution_count;
 };

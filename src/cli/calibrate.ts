@@ -23,6 +23,7 @@ interface Options {
   readonly output?: string;
   readonly sigmas?: number[];
   readonly draws: number;
+  readonly precision: number;
   readonly maxTokens: number;
   readonly breakingNats: number;
   readonly seed: bigint;
@@ -37,9 +38,14 @@ export function calibrateCommand({ signal }: Invocation): Command {
     .addArgument(new Argument("[model]", "GGUF model").default(EMBEDDED_MODEL, "the one that ships with brownian"))
     .option("--text <file>", "what the model reads meanwhile (default: fairy tales that the embedded model has not seen)")
     .option("-o, --output <file>", "where the calibration goes (default: beside the model)")
-    .option("--sigmas <numbers>", "the sigmas to measure at, in units of RMS", parseNumbers)
-    .option("--draws <n>", "draws of the weights for each sigma, at least 2", parseWhole, 6)
-    .option("--max-tokens <n>", "tokens of the text to read", parseWhole, 2048)
+    .option(
+      "--sigmas <numbers>",
+      "the sigmas to measure at, in units of RMS (default: seven that matter for this model)",
+      parseNumbers,
+    )
+    .option("--draws <n>", "the most draws of the weights for each sigma, at least 2", parseWhole, 24)
+    .option("--precision <share>", "enough is read where sigma is known within this share of it (95 %)", parseNumber, 0.1)
+    .option("--max-tokens <n>", "tokens of the text to read", parseWhole, 1024)
     .option(
       "--breaking-nats <n>",
       "nats a token that moving weights may cost the model before they count as breaking it",
@@ -54,13 +60,13 @@ export function calibrateCommand({ signal }: Invocation): Command {
 }
 
 async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {
-  const { sigmas, draws, maxTokens, breakingNats, seed } = options;
+  const { sigmas, draws, precision, maxTokens, breakingNats, seed } = options;
   const text = await readText(options.text);
   const output = options.output ?? profilePath(path);
   const folder = dirname(resolve(output));
   // Before minutes of work, not after.
   await access(folder, constants.W_OK).catch((error) => Promise.reject(asFileError(error, folder)));
-  const asked = { draws, maxTokens, breakingNats, seed, signal, ...given({ sigmas }) };
+  const asked = { draws, precision, maxTokens, breakingNats, seed, signal, ...given({ sigmas }) };
   const profile = await withModel(path, options, signal, (model) =>
     withSteps("reading", (onProgress) => calibrate(model, text, { ...asked, onProgress })),
   );
@@ -76,6 +82,7 @@ function summary(profile: Profile): string {
     percent(p.flipRate),
     `${percent(p.low)} to ${percent(p.high)}`,
     percent(p.smoothed),
+    String(p.draws ?? profile.settings.draws),
     p.kl.toFixed(3),
     (p.nll - profile.nll).toFixed(3),
   ]);
@@ -87,9 +94,9 @@ function summary(profile: Profile): string {
   const { sigma, nats } = breaking;
   const reached = `sigma ${significant(sigma)} (T = ${significant(breaking.temperature)})`;
   return [
-    `${profile.text.tokens} tokens, ${profile.settings.draws} draws a sigma; the clean model: ${profile.nll.toFixed(3)} nats a token`,
+    `${profile.text.tokens} tokens; the clean model: ${profile.nll.toFixed(3)} nats a token`,
     "",
-    table([["sigma", "flips", "95 %", "smoothed", "KL", "NLL more"], ...rows], [0, 1, 2, 3, 4, 5]),
+    table([["sigma", "flips", "95 %", "smoothed", "draws", "KL", "NLL more"], ...rows], [0, 1, 2, 3, 4, 5, 6]),
     "",
     table([["T", "sigma as surprising", "95 %"], ...map], [0, 1, 2]),
     "",

@@ -44,6 +44,7 @@ interface Options {
   readonly tuneTokens?: number;
   readonly tau?: number;
   readonly seed?: bigint;
+  readonly quick?: boolean;
   readonly resume?: boolean;
   readonly threads?: number;
   readonly scratch?: string;
@@ -82,6 +83,7 @@ export function compareCommand({ signal }: Invocation): Command {
     )
     .option("--tau <tokens>", `correlation time of ${remembering.join(" and ")} (default: ${DEFAULT_TAU})`, parseNumber)
     .option("--seed <n>", "equal seeds give equal numbers (default: 0)", parseSeed)
+    .option("--quick", "a first look in minutes: two levels, 4 texts of 32 tokens each, 128 tokens to tune on")
     .option("--resume", "go on with a comparison that was interrupted")
     .option("--threads <n>", "engine threads (default: all physical cores but one)", parseWhole)
     .option("--scratch <folder>", "where moving copies of the model lie (default: the temporary directory)")
@@ -152,6 +154,6 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
 
 /** What of the settings was given on the command line. */
 function chosen(options: Options): Omit<CompareOptions, "profile"> {
-  const { methods, levels, beyond, prompt: prompts, samples, maxTokens, tuneTokens, tau, seed } = options;
-  return given({ methods, levels, beyond, prompts, samples, maxTokens, tuneTokens, tau, seed });
+  const { methods, levels, beyond, prompt: prompts, samples, maxTokens, tuneTokens, tau, quick, seed } = options;
+  return given({ methods, levels, beyond, prompts, samples, maxTokens, tuneTokens, tau, quick, seed });
 }

@@ -28,6 +28,7 @@ export interface Options extends NoiseOptions {
   readonly uncertainty?: boolean;
   readonly members?: number;
   readonly threads?: number;
+  readonly threadsPrompt?: number;
   readonly context?: number;
   readonly gpuLayers?: number;
   readonly scratch?: string;
@@ -83,6 +84,7 @@ export function addGenerateOptions(command: Command): Command {
       "engine threads; no more than there are free cores (default: all physical cores but one)",
       parseWhole,
     )
+    .option("--threads-prompt <n>", "engine threads to read the prompt (default: as --threads)", parseWhole)
     .option("--context <n>", "tokens of context (default: the model's, at most 4096)", parseWhole)
     .addOption(new Option("--gpu-layers <n>", "must be 0: weights on a GPU do not move").argParser(parseWhole).hideHelp())
     .addOption(

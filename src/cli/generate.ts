@@ -44,9 +44,9 @@ async function generate(prompt: string, asked: Options, signal: AbortSignal): Pr
   const columns = await byColumn(options, path);
   const seed = BigInt(options.seed ?? randomInt(100_000));
   const runs = options.sideBySide ? comparison(options, seed) : samples(options, seed);
-  const { maxTokens, threads, context: contextSize, gpuLayers, scratch, repack } = options;
+  const { maxTokens, threads, threadsPrompt, context: contextSize, gpuLayers, scratch, repack } = options;
   const model = await withProgress("copying the model", (onProgress) =>
-    loadModel(path, { signal, onProgress, threads, contextSize, gpuLayers, scratch, repack }),
+    loadModel(path, { signal, onProgress, threads, threadsPrompt, contextSize, gpuLayers, scratch, repack }),
   );
   try {
     if (!options.json) process.stderr.write(chalk.dim(columns));

@@ -5,7 +5,7 @@ import { noiseFlipRate, weightSigma } from "../statistics/calibration.js";
 import { average } from "../statistics/rates.js";
 import { METHODS, type MethodName } from "./methods.js";
 import type { Windows } from "./plan.js";
-import { type Clean, logitFlips, readClean, readMoving, softmaxFlips } from "./reading.js";
+import { Clean, logitFlips, readMoving } from "./reading.js";
 import { at, type Records } from "./records.js";
 import type { Steps } from "./steps.js";
 
@@ -22,7 +22,7 @@ export async function tuned(steps: Steps, windows: Windows): Promise<Pick<Record
   const every = [...levels, ...beyond];
   const dials: Record<string, number> = {};
   const factors: Record<string, number> = {};
-  const clean = await readClean(steps, "tune", windows);
+  const clean = await Clean.read(steps, "tune", windows, every);
   for (const level of every) dials[at("softmax", level)] = level;
   if (methods.includes("logits")) for (const level of every) dials[at("logits", level)] = await logitSigma(steps, level, clean);
   for (const method of methods) {
@@ -37,13 +37,13 @@ export async function tuned(steps: Steps, windows: Windows): Promise<Pick<Record
 /** The sigma of the logits that flips as often as softmax at this temperature, by halving: with the same noise flips rise with sigma, on average. */
 async function logitSigma({ noise, options }: Steps, level: number, clean: Clean): Promise<number> {
   const stream = noise.stream("tune logits");
-  const target = average(softmaxFlips(clean, level));
+  const target = average(clean.softmaxFlips(level));
   let [low, high] = [0, LARGEST_LOGIT_SIGMA * level];
   for (let i = 0; i < LOGIT_HALVINGS; i++) {
     await setImmediate(); // for Ctrl-C
     options.signal?.throwIfAborted();
     const middle = (low + high) / 2;
-    if (average(logitFlips(clean, stream, middle)) < target) low = middle;
+    if (average(await logitFlips(clean, stream, middle)) < target) low = middle;
     else high = middle;
   }
   return rounded((low + high) / 2);
@@ -61,7 +61,7 @@ async function weightFactor(steps: Steps, method: MethodName, clean: Clean): Pro
     const sigma = rounded(weightSigma(profile, level));
     const { flips } = await readMoving(steps, method, level, sigma, clean);
     measured.push({ sigma, flips: average(flips) });
-    target += average(softmaxFlips(clean, level));
+    target += average(clean.softmaxFlips(level));
   }
   const expected = (factor: number) =>
     measured.reduce(

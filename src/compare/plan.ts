@@ -30,6 +30,8 @@ export interface CompareOptions {
   readonly tuneTokens?: number;
   /** Correlation time in tokens, of the dynamics that have one; default 32. */
   readonly tau?: number;
+  /** A first look in minutes: other defaults, namely two levels, 4 texts, 32 tokens, 128 tokens to tune on, and nothing beyond. */
+  readonly quick?: boolean;
   /** Default 0. */
   readonly seed?: Seed;
   /** Stops between two steps; what was finished has been handed to `onFinished`. */
@@ -46,6 +48,9 @@ export interface CompareOptions {
 
 const PROMPTS = ["Once upon a time", "The King said to his daughter"];
 const BEYOND = [0.7, 1];
+/** A first look: two levels, few texts, short ones. */
+const QUICK = { shares: [0.45, 0.85], samples: 4, maxTokens: 32, tuneTokens: 128 } as const;
+const FULL = { shares: [0.3, 0.5, 0.7, 0.9], samples: 12, maxTokens: 64, tuneTokens: 512 } as const;
 /** What memory is measured over, in correlation times: at these shares of tau. */
 const REMEMBERED = [0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1, 1.5, 2];
 
@@ -54,18 +59,20 @@ export function comparisonSettings(model: Model, text: string, options: CompareO
   const { profile, prompts = PROMPTS } = options;
   const asked = (options.methods ?? methodNames).map((name) => checkChoice("methods", name, methodNames));
   const methods = methodNames.filter((name) => name === "softmax" || asked.includes(name));
-  const levels = distinctRising(options.levels ?? defaultLevels(profile));
+  const quick = options.quick ?? false;
+  const usual = quick ? QUICK : FULL;
+  const levels = distinctRising(options.levels ?? defaultLevels(profile, usual.shares));
   if (levels.length === 0) throw new BrownianError("usage", "levels must be at least one temperature.");
   for (const level of levels) checkNumber("levels", level, Number.MIN_VALUE);
   for (const level of levels) weightSigma(profile, level); // refuses those beyond the breaking point
-  const further = (options.beyond ?? BEYOND.filter((level) => reaches(profile, level))).filter(
+  const further = (options.beyond ?? (quick ? [] : BEYOND.filter((level) => reaches(profile, level)))).filter(
     (level) => !levels.includes(level),
   );
   for (const level of further) checkNumber("beyond", level, Number.MIN_VALUE);
   for (const level of further) weightSigma(profile, level, true); // refuses those that were not measured
   if (prompts.length === 0 || prompts.some((prompt) => prompt.trim() === ""))
     throw new BrownianError("usage", "A prompt is empty: every text has to begin with something.");
-  const maxTokens = checkInteger("maxTokens", options.maxTokens ?? 64, 8, model.windowLength);
+  const maxTokens = checkInteger("maxTokens", options.maxTokens ?? usual.maxTokens, 8, model.windowLength);
   for (const prompt of prompts) {
     const { length } = model.tokens(prompt);
     if (length + maxTokens > model.contextSize)
@@ -77,7 +84,7 @@ export function comparisonSettings(model: Model, text: string, options: CompareO
   const tau = options.tau ?? DEFAULT_TAU;
   if (!(tau > 0 && tau <= Number.MAX_VALUE))
     throw new BrownianError("usage", `tau must be a number of tokens above 0, but is ${tau}.`);
-  const tuneTokens = checkInteger("tuneTokens", options.tuneTokens ?? 512, maxTokens);
+  const tuneTokens = checkInteger("tuneTokens", options.tuneTokens ?? usual.tuneTokens, maxTokens);
   const tuneWindows = Math.floor(tuneTokens / maxTokens);
   if (text.trim() === "") throw new BrownianError("usage", "The text to read is empty.");
   return {
@@ -85,7 +92,7 @@ export function comparisonSettings(model: Model, text: string, options: CompareO
     levels,
     beyond: distinctRising(further),
     prompts,
-    samples: checkInteger("samples", options.samples ?? 12, 4, 10_000),
+    samples: checkInteger("samples", options.samples ?? usual.samples, 4, 10_000),
     maxTokens,
     tau,
     seed: String(seed64(options.seed ?? 0)),
@@ -100,10 +107,10 @@ export function optionsOf(settings: ComparisonSettings): Omit<CompareOptions, "p
   return { ...rest, tuneTokens: tuneWindows * settings.maxTokens, seed: BigInt(seed) };
 }
 
-/** Four temperatures up to nine tenths of the breaking point, rounded down. */
-function defaultLevels({ breaking }: Profile): number[] {
+/** Temperatures at shares of the breaking point, rounded down. */
+function defaultLevels({ breaking }: Profile, shares: readonly number[]): number[] {
   const grid = breaking.temperature >= 0.2 ? 20 : 1000;
-  return [0.3, 0.5, 0.7, 0.9].map((share) => Math.floor(share * breaking.temperature * grid) / grid);
+  return shares.map((share) => Math.floor(share * breaking.temperature * grid) / grid);
 }
 
 function reaches(profile: Profile, level: number): boolean {

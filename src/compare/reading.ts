@@ -1,78 +1,116 @@
 // Reading text teacher-forced: what the clean model expected at every token of some windows, and how often each way of making texts different
 // would have picked another token there (flips).
 
-import { BrownianError } from "../errors.js";
+import type { Kept } from "../engine/index.js";
+import type { Model } from "../llama/model.js";
 import type { Stream } from "../noise/index.js";
 import { gaussianMax } from "../sampling/gumbel.js";
-import { argmax, kl, probabilityOf, softmax } from "../sampling/softmax.js";
+import { kl, softmax } from "../sampling/softmax.js";
 import { METHODS, type MethodName } from "./methods.js";
 import type { Windows } from "./plan.js";
 import { at, type Reading } from "./records.js";
 import type { Steps } from "./steps.js";
 
-/** Logits of the clean model that are kept in memory: 256 MB of them at most. */
-const MOST_KEPT = 64e6;
+/** Logits of the clean model that are kept in memory: 256 MB of them. Windows beyond are read again when they are compared with. */
+const MOST_KEPT = 2 ** 26;
 /** Draws of the noise on logits for each token that is read: there are no weights to be moved, so they cost little. */
 const LOGIT_DRAWS = 4;
 
 /** The clean model on windows of equal length. */
-export interface Clean {
-  /** What they are read for: part of the names of steps and streams. */
-  readonly purpose: "tune" | "check";
-  readonly windows: Windows;
-  /** After each token to be expected, window after window. */
-  readonly logits: readonly Float32Array[];
-  readonly likeliest: readonly number[];
-}
+export class Clean {
+  /** The likeliest token at every place, window by window. */
+  readonly likeliest: number[][] = [];
+  /** By temperature: of each window, the mean of 1 - p_T(likeliest). */
+  private readonly flips = new Map<number, number[]>();
+  private readonly memory: (Kept | undefined)[] = [];
+  private room = MOST_KEPT;
 
-/** @throws BrownianError usage where the logits are more than are kept */
-export async function readClean({ model, watch }: Steps, purpose: Clean["purpose"], windows: Windows): Promise<Clean> {
-  const logits: Float32Array[] = [];
-  await model.score(windows, watch, (expected) => {
-    const most = Math.floor(MOST_KEPT / expected.logits.length);
-    if (logits.length >= most)
-      throw new BrownianError(
-        "usage",
-        `With a vocabulary of ${expected.logits.length} tokens at most ${most} can be read at a time: tune on fewer.`,
-      );
-    logits.push(expected.logits.slice());
-  });
-  return { purpose, windows, logits, likeliest: logits.map((z) => argmax(z)) };
-}
+  private constructor(
+    /** What they are read for: part of the names of steps and streams. */
+    readonly purpose: "tune" | "check",
+    readonly windows: Windows,
+    private readonly model: Model,
+    private readonly watch: Steps["watch"],
+  ) {}
 
-/** Of each window, the mean of 1 - p_T(likeliest): how often a draw at T would be another token. */
-export function softmaxFlips({ windows, logits, likeliest }: Clean, temperature: number): number[] {
-  const each = logits.length / windows.length;
-  const flips = windows.map(() => 0);
-  for (const [position, z] of logits.entries()) {
-    const window = Math.floor(position / each);
-    const stays = probabilityOf(likeliest[position] as number, z, temperature);
-    flips[window] = (flips[window] as number) + (1 - stays) / each;
+  /** Reads the windows once. @param temperatures at which softmax is asked for */
+  static async read(
+    { model, watch }: Steps,
+    purpose: Clean["purpose"],
+    windows: Windows,
+    temperatures: readonly number[],
+  ): Promise<Clean> {
+    const clean = new Clean(purpose, windows, model, watch);
+    for (const temperature of temperatures) clean.flips.set(temperature, []);
+    for (const number of windows.keys()) await clean.readWindow(number, temperatures);
+    return clean;
   }
-  return flips;
+
+  /** Of each window, how often a draw at the temperature, one of those that were named, would be another token than the likeliest. */
+  softmaxFlips(temperature: number): readonly number[] {
+    return this.flips.get(temperature) as number[];
+  }
+
+  /** The logits of a window. */
+  async kept(number: number): Promise<Kept> {
+    return this.memory[number] ?? this.readWindow(number, []);
+  }
+
+  private async readWindow(number: number, temperatures: readonly number[]): Promise<Kept> {
+    const window = this.windows[number] as readonly number[];
+    const likeliest: number[] = [];
+    const flips = temperatures.map(() => 0);
+    let kept: Kept | undefined;
+    const asked = { temperatures, keep: (of: Kept) => (kept = of), ...this.watch };
+    await this.model.score([window], asked, (expected) => {
+      likeliest.push(expected.likeliest);
+      for (const [i, stays] of expected.stays.entries()) flips[i] = (flips[i] as number) + (1 - stays) / (window.length - 1);
+    });
+    this.likeliest[number] = likeliest;
+    for (const [i, temperature] of temperatures.entries()) (this.flips.get(temperature) as number[])[number] = flips[i] as number;
+    const read = kept as unknown as Kept;
+    if (this.memory[number] === undefined && this.room >= read.logits.length) {
+      this.memory[number] = read;
+      this.room -= read.logits.length;
+    }
+    return read;
+  }
+}
+
+/** The rows of a window's logits. */
+function* rowsOf({ logits }: Kept, count: number): Generator<Float32Array> {
+  const length = logits.length / count;
+  for (let i = 0; i < count; i++) yield logits.subarray(i * length, (i + 1) * length);
 }
 
 /** Of each window, how often the likeliest token after Gaussian noise on the logits is another one. */
-export function logitFlips({ windows, logits, likeliest }: Clean, stream: Stream, sigma: number): number[] {
-  const each = logits.length / windows.length;
-  const flips = windows.map(() => 0);
-  for (const [position, z] of logits.entries()) {
-    const window = Math.floor(position / each);
-    for (let draw = 0; draw < LOGIT_DRAWS; draw++)
-      if (gaussianMax(z, stream, { tick: position * LOGIT_DRAWS + draw }, sigma) !== likeliest[position])
-        flips[window] = (flips[window] as number) + 1 / (each * LOGIT_DRAWS);
+export async function logitFlips(clean: Clean, stream: Stream, sigma: number): Promise<number[]> {
+  const flips: number[] = [];
+  let position = 0;
+  for (const [number, likeliest] of clean.likeliest.entries()) {
+    let count = 0;
+    for (const [i, z] of [...rowsOf(await clean.kept(number), likeliest.length)].entries()) {
+      for (let draw = 0; draw < LOGIT_DRAWS; draw++)
+        if (gaussianMax(z, stream, { tick: position * LOGIT_DRAWS + draw }, sigma) !== likeliest[i]) count++;
+      position++;
+    }
+    flips.push(count / (likeliest.length * LOGIT_DRAWS));
   }
   return flips;
 }
 
 /** Mean KL(clean || clean with noise on the logits), nats a token, by the first draw at every token. */
-export function logitDivergence({ logits }: Clean, stream: Stream, sigma: number): number {
+export async function logitDivergence(clean: Clean, stream: Stream, sigma: number): Promise<number> {
   let divergence = 0;
-  for (const [position, z] of logits.entries()) {
-    const noise = stream.normal(new Float32Array(z.length), { tick: position * LOGIT_DRAWS });
-    divergence += kl(softmax(z), softmax(Float64Array.from(noise, (e, i) => (z[i] as number) + sigma * e)));
+  let position = 0;
+  for (const [number, { length }] of clean.likeliest.entries()) {
+    for (const z of rowsOf(await clean.kept(number), length)) {
+      const noise = stream.normal(new Float32Array(z.length), { tick: position * LOGIT_DRAWS });
+      divergence += kl(softmax(z), softmax(Float64Array.from(noise, (e, i) => (z[i] as number) + sigma * e)));
+      position++;
+    }
   }
-  return divergence / logits.length;
+  return divergence / position;
 }
 
 /** Moving weights on windows, each with a draw of its own, in motion as while a text is written. */
@@ -84,17 +122,18 @@ export async function readMoving(steps: Steps, method: MethodName, level: number
   return steps.step(name, maxTokens * cost(tau) * clean.windows.length, async () => {
     const flips: number[] = [];
     let divergence = 0;
-    let position = 0;
+    let tokens = 0;
     for (const [i, window] of clean.windows.entries()) {
-      const moving = { sigma, dynamics: dynamics as string, tau, seed: steps.seed(`${name} ${i}`), ticks: true, ...watch };
+      const likeliest = clean.likeliest[i] as readonly number[];
+      const reference = [await clean.kept(i)];
+      const moving = { sigma, dynamics: dynamics as string, tau, seed: steps.seed(`${name} ${i}`), ticks: true, reference, ...watch };
       let count = 0;
-      const visited = await model.score([window], moving, ({ logits }) => {
-        if (argmax(logits) !== clean.likeliest[position]) count++;
-        divergence += kl(softmax(clean.logits[position] as Float32Array), softmax(logits));
-        position++;
+      tokens += await model.score([window], moving, (expected) => {
+        if (expected.likeliest !== likeliest[expected.position]) count++;
+        divergence += expected.divergence;
       });
-      flips.push(count / visited);
+      flips.push(count / likeliest.length);
     }
-    return { flips, kl: divergence / position };
+    return { flips, kl: divergence / tokens };
   });
 }

@@ -21,7 +21,7 @@ import {
   rememberingWork,
   type Windows,
 } from "./plan.js";
-import { type Clean, logitDivergence, logitFlips, readClean, readMoving, softmaxFlips } from "./reading.js";
+import { Clean, logitDivergence, logitFlips, readMoving } from "./reading.js";
 import { at, type Comparison, levelsOf, type Reading, type Records } from "./records.js";
 import { evaluate } from "./results.js";
 import { Steps } from "./steps.js";
@@ -74,21 +74,21 @@ async function checked(
   dials: Records["dials"],
 ): Promise<Pick<Records, "readings" | "softmaxCurve">> {
   const { levels, methods } = steps.settings;
-  const clean = await readClean(steps, "check", windows);
+  const clean = await Clean.read(steps, "check", windows, [...new Set([...TEMPERATURES, ...levels])]);
   const readings: Record<string, Reading> = {};
   for (const level of levels)
     for (const method of methods)
       if (method !== "greedy")
         readings[at(method, level)] = await readingOf(steps, method, level, dials[at(method, level)] as number, clean);
-  const softmaxCurve = TEMPERATURES.map((temperature) => ({ temperature, flipRate: average(softmaxFlips(clean, temperature)) }));
+  const softmaxCurve = TEMPERATURES.map((temperature) => ({ temperature, flipRate: average(clean.softmaxFlips(temperature)) }));
   return { readings, softmaxCurve };
 }
 
 async function readingOf(steps: Steps, method: MethodName, level: number, dial: number, clean: Clean): Promise<Reading> {
   if (METHODS[method].dynamics !== undefined) return readMoving(steps, method, level, dial, clean);
-  if (method === "softmax") return { flips: softmaxFlips(clean, dial), kl: 0 };
+  if (method === "softmax") return { flips: clean.softmaxFlips(dial), kl: 0 };
   const stream = steps.noise.stream("check logits");
-  return { flips: logitFlips(clean, stream, dial), kl: logitDivergence(clean, stream, dial) };
+  return { flips: await logitFlips(clean, stream, dial), kl: await logitDivergence(clean, stream, dial) };
 }
 
 /** The memory of weights at the sigma of the middle level, over two correlation times. */

@@ -49,5 +49,6 @@ export async function describeEngine(): Promise<EngineInUse> {
   return { ...(await nodeLlamaCpp.describe()), rejected };
 }
 
-export type { Engine, EngineDescription, EngineKind, EngineOptions, Sampling, Seen } from "./interface.js";
+export { type Asked, type Expectation, type Kept, NoNumbers } from "./expectation.js";
+export type { Engine, EngineDescription, EngineKind, EngineOptions, Sampling, Seen, Sequence } from "./interface.js";
 export { type Probe, probe, type TensorClass } from "./probe.js";

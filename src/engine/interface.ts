@@ -1,6 +1,8 @@
 // What an engine is: it multiplies with the weights as they lie in a file that others write to, and turns tokens into
 // tokens. Each is one file beside this one and one line in index.ts. Types alone: pages take them from here, too.
 
+import type { Asked, Expectation, Kept } from "./expectation.js";
+
 /**
  * An engine that continues texts. `Text` is what it goes on from and `Piece` what it hands over: tokens, or text where
  * it keeps those to itself.
@@ -42,44 +44,63 @@ export interface Seen {
 }
 
 /**
- * A model as an engine has it loaded: tokens in, tokens and logits out, one sequence. All errors are engine-failed
- * unless said otherwise.
+ * One text among those that the engine has at once, each with a context of its own. A signal ends what is computed within a few milliseconds, and
+ * the call rejects with its reason; the text then is as it was before. All other errors are engine-failed unless said otherwise.
  */
-export interface Engine extends WritingEngine<readonly number[], number, Sampling> {
-  /** What the user calls the model: the engine has the live file. */
-  readonly name: string;
-  /** Tokens. */
-  readonly contextSize: number;
-  /** The token that every text begins with, where the model has one. */
-  readonly beginning: number | null;
-  /** The tokens of a text, with the token that begins every text where the model has one; none for "" where it has not. */
-  tokenize(text: string): number[];
-  /** The text of `tokens` as it reads on after `preceding`: with the spaces that the tokenizer puts between them. */
-  text(tokens: readonly number[], preceding: readonly number[]): string;
-  /** Forgets every token: the key/value cache holds what earlier weights computed. */
-  reset(): Promise<void>;
+export interface Sequence extends WritingEngine<readonly number[], number, Sampling> {
+  /** The tokens that it has read or written, and computed. */
+  readonly tokens: readonly number[];
+  continue(tokens: readonly number[], sampling: Sampling, signal?: AbortSignal): AsyncGenerator<number, unknown>;
   /**
    * The continuation of `tokens` where `pick` chooses: it is given the logits of the whole vocabulary, in an array that
    * is used again for the next token. A token that ends texts ends this one unless sampling lets it be written.
    */
-  choose(tokens: readonly number[], pick: (logits: Float32Array) => number, sampling: Sampling): AsyncGenerator<number, unknown>;
+  choose(
+    tokens: readonly number[],
+    pick: (logits: Float32Array) => number,
+    sampling: Sampling,
+    signal?: AbortSignal,
+  ): AsyncGenerator<number, unknown>;
   /** Evaluates tokens with the present weights, and writes none: the context that `continue` then goes on from. */
-  read(tokens: readonly number[]): Promise<void>;
+  read(tokens: readonly number[], signal?: AbortSignal): Promise<void>;
+  /** Forgets every token: the key/value cache holds what earlier weights computed. */
+  reset(): Promise<void>;
+  /** Forgets what differs from the beginning of `tokens`, and their last one; resolves to how many of them it still has. */
+  keep(tokens: readonly number[]): Promise<number>;
+  /** What it has computed of its tokens, for {@link restore}; undefined where the engine cannot tell. */
+  save(): Promise<Uint8Array | undefined>;
+  /** Takes what {@link save} gave of these tokens; resolves to whether it was of this model, release and kind of context. */
+  restore(state: Uint8Array, tokens: readonly number[]): Promise<boolean>;
+}
+
+/** A model as an engine has it loaded: tokens in, tokens and logits out. All errors are engine-failed unless said otherwise. */
+export interface Engine {
+  /** What the user calls the model: the engine has the live file. */
+  readonly name: string;
+  /** Tokens of each text. */
+  readonly contextSize: number;
+  /** How many tokens there are. */
+  readonly vocabulary: number;
+  /** The token that every text begins with, where the model has one. */
+  readonly beginning: number | null;
+  /** Texts that are computed at once, as parts of one batch. */
+  readonly sequences: readonly Sequence[];
+  /** The tokens of a text, with the token that begins every text where the model has one; none for "" where it has not. */
+  tokenize(text: string): number[];
+  /** The text of `tokens` as it reads on after `preceding`: with the spaces that the tokenizer puts between them. */
+  text(tokens: readonly number[], preceding: readonly number[]): string;
   /**
-   * The logits after each of `tokens`, no more than the context holds, evaluated afresh: visit(i, logits) with the
-   * logits of all tokens of the vocabulary after token i. The array is used again for the next. In one go, unless there
-   * is something to do between two tokens.
+   * What the model expects of each of `tokens` but the first, no more than the context holds, evaluated afresh in place of the first sequence:
+   * visit(i, expected) of what it expects after token i, in turn, for every i from `asked.from` on. In one go, unless there is something to do
+   * between two tokens. Resolves to what is to be compared with, where that was asked for.
    */
   score(
     tokens: readonly number[],
-    visit: (i: number, logits: Float32Array) => void,
+    asked: Asked,
+    visit: (i: number, expected: Expectation) => void,
     between?: () => Promise<unknown>,
-  ): Promise<void>;
-  /**
-   * What the engine thinks of every token but the first, evaluated afresh. Without handing over logits, which takes
-   * several times as long.
-   */
-  follow(tokens: readonly number[]): Promise<Seen[]>;
+    signal?: AbortSignal,
+  ): Promise<Kept | undefined>;
   /** The logit of every token after `tokens`, evaluated afresh. */
   logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>>;
   dispose(): Promise<void>;
@@ -88,8 +109,12 @@ export interface Engine extends WritingEngine<readonly number[], number, Samplin
 export interface EngineOptions {
   /** Default: as many as may spin here (threads.ts): with one too many, writing is ten times slower. */
   readonly threads?: number | undefined;
+  /** The same, to read prompts and texts; default `threads`. */
+  readonly threadsPrompt?: number | undefined;
   /** Tokens of context; default: what the model was trained on, at most 4096. */
   readonly contextSize?: number | undefined;
+  /** Texts that are computed at once, each with a context of `contextSize`; default 1. */
+  readonly parallel?: number | undefined;
   /** Whether llama.cpp may rearrange weights for speed, and then multiply with a copy that no write reaches; default true. */
   readonly repack?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -109,6 +134,8 @@ export interface EngineDescription {
 
 /** An engine before it has a model. */
 export interface EngineKind {
+  /** Whether several texts can be computed at once (EngineOptions.parallel). */
+  readonly computesSeveral: boolean;
   /** Whether it can be told not to rearrange weights (EngineOptions.repack): then it sees every type move. */
   readonly choosesRepacking: boolean;
   /** Why it cannot be used here; undefined where it can, as far as that is known before a model is loaded. */

@@ -4,8 +4,11 @@
 import { setImmediate } from "node:timers/promises";
 import type { Llama, LlamaContext, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
 import { BrownianError } from "../errors.js";
+import { selection } from "../kernels/select.js";
+import { LogitColumn } from "../laws/numbers.js";
 import { contextSizeOf } from "./context.js";
-import type { Engine, EngineKind, Sampling, Seen } from "./interface.js";
+import { type Asked, type Expectation, type Kept, NoNumbers, Reading } from "./expectation.js";
+import type { Engine, EngineKind, Sampling, Sequence } from "./interface.js";
 import { engineThreads } from "./threads.js";
 
 type EngineModule = typeof import("node-llama-cpp");
@@ -55,6 +58,7 @@ function sharedLlama(): Promise<Llama> {
 }
 
 export const nodeLlamaCpp: EngineKind = {
+  computesSeveral: false,
   choosesRepacking: false,
   whyNot: () => undefined,
 
@@ -90,7 +94,10 @@ export const nodeLlamaCpp: EngineKind = {
   },
 };
 
-class Loaded implements Engine {
+/** The engine has one text at a time, and so is that one, too. */
+class Loaded implements Engine, Sequence {
+  readonly sequences: readonly Sequence[] = [this];
+
   constructor(
     readonly name: string,
     private readonly model: LlamaModel,
@@ -111,14 +118,43 @@ class Loaded implements Engine {
     return this.model.detokenize(tokens as Token[], false, preceding as Token[]);
   }
 
+  /** From the file: the package does not say. */
+  get vocabulary(): number {
+    return (this.model.fileInfo.metadata.tokenizer?.ggml?.tokens as readonly string[] | undefined)?.length ?? 0;
+  }
+
+  get tokens(): readonly number[] {
+    return this.sequence.contextTokens;
+  }
+
   async reset(): Promise<void> {
     await this.sequence.clearHistory();
   }
 
-  async *continue(tokens: readonly number[], sampling: Sampling): AsyncGenerator<number, void> {
+  async keep(tokens: readonly number[]): Promise<number> {
+    const held = this.tokens;
+    let same = 0;
+    while (same < tokens.length - 1 && held[same] === tokens[same]) same++;
+    if (same < held.length) await this.sequence.eraseContextTokenRanges([{ start: same, end: held.length }]);
+    return Math.min(same, this.tokens.length);
+  }
+
+  async save(): Promise<undefined> {}
+
+  async restore(): Promise<boolean> {
+    return false;
+  }
+
+  async *continue(tokens: readonly number[], sampling: Sampling, signal?: AbortSignal): AsyncGenerator<number, void> {
     try {
-      yield* this.sequence.evaluate(tokens as Token[], { ...sampling });
+      const { temperature, topK, topP, minP, seed, yieldEogToken } = sampling;
+      const pieces = this.sequence.evaluate(tokens as Token[], { temperature, topK, topP, minP, seed, yieldEogToken });
+      for await (const token of pieces) {
+        signal?.throwIfAborted();
+        yield token;
+      }
     } catch (error) {
+      signal?.throwIfAborted();
       throw new BrownianError(
         "engine-failed",
         `The engine failed while it wrote with ${this.name}: ${(error as Error).message}`,
@@ -158,18 +194,45 @@ class Loaded implements Engine {
 
   async score(
     tokens: readonly number[],
-    visit: (i: number, logits: Float32Array) => void,
+    asked: Asked,
+    visit: (i: number, expected: Expectation) => void,
     between?: () => Promise<unknown>,
-  ): Promise<void> {
+    signal?: AbortSignal,
+  ): Promise<Kept | undefined> {
     await this.reset();
-    if (between === undefined) await this.evaluated(tokens, 0, visit);
+    const from = asked.from ?? 0;
+    const end = tokens.length - 1;
+    let reading: Reading | undefined;
+    const said = (i: number, logits: Float32Array) => {
+      reading ??= new Reading(asked, end - from, logits.length);
+      visit(i, this.expected(reading, i - from, tokens[i + 1] as number, logits));
+    };
+    if (between === undefined) await this.evaluated(tokens.slice(0, -1), from, said);
     else {
-      for (const [i, token] of tokens.entries()) {
+      for (let i = 0; i < end; i++) {
+        signal?.throwIfAborted();
         if (i > 0) await between();
-        await this.evaluated([token], 0, (_, logits) => visit(i, logits));
+        await this.evaluated(tokens.slice(i, i + 1), i < from ? 1 : 0, (_, logits) => said(i, logits));
       }
     }
+    signal?.throwIfAborted();
     await this.reset();
+    return reading?.kept;
+  }
+
+  /** What logits say of the token that came, by our own kernels. */
+  private expected(reading: Reading, row: number, target: number, logits: Float32Array): Expectation {
+    const { reference, sums } = reading.asked;
+    const numbers = new Float64Array(reading.width);
+    const there = reading.rowsOf(reference?.logits, row, row + 1) ?? null;
+    const likeliest = selection().kernels.readLogits(logits, { target, betas: reading.betas, reference: there }, numbers);
+    if (likeliest < 0) throw new NoNumbers(this.name);
+    reading.rowsOf(reading.kept?.logits, row, row + 1)?.set(logits);
+    const sum = reading.rowsOf(sums, row, row + 1);
+    const [weight, most] = [numbers[LogitColumn.weight] as number, numbers[LogitColumn.largest] as number];
+    for (let i = 0; sum !== undefined && i < sum.length; i++)
+      sum[i] = (sum[i] as number) + Math.exp((logits[i] as number) - most) / weight;
+    return reading.expectation(row, numbers, likeliest, () => logits);
   }
 
   /** Evaluates tokens after those that the context holds, and visits the logits after each from number `first` on. */
@@ -189,29 +252,6 @@ class Loaded implements Engine {
         for (const [token, logit] of all) this.logitsAfter[token] = logit;
         visit(i, this.logitsAfter);
       }
-    } catch (error) {
-      throw this.readFailed(error);
-    }
-  }
-
-  async follow(tokens: readonly number[]): Promise<Seen[]> {
-    await this.reset();
-    try {
-      const output = await this.sequence.controlledEvaluate(
-        tokens.slice(0, -1).map((token, i) => {
-          // The selected token is the likeliest: nothing is sampled. (includeMax of node-llama-cpp 3.22 adds the
-          // largest only where it is there already.)
-          const logits = { filter: { tokens: [tokens[i + 1] as Token], includeSelected: true } };
-          return [token as Token, { generateNext: { logits, totalLogitWeight: true } }];
-        }),
-      );
-      await this.reset();
-      return output.map((one, i) => {
-        const logits = one?.next.logits ?? new Map<Token, number>();
-        const own = logits.get(tokens[i + 1] as Token) ?? Number.NaN;
-        const max = Math.max(...logits.values());
-        return { logProbability: own - max - Math.log(one?.next.totalLogitWeight ?? Number.NaN), likeliest: own === max };
-      });
     } catch (error) {
       throw this.readFailed(error);
     }

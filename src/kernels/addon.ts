@@ -4,6 +4,7 @@ import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { alias } from "../laws/alias.js";
+import type { LogitQuestion } from "../laws/logits.js";
 import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
 import { FORMAT_FIELDS } from "../laws/numbers.js";
 import { HITS, LAW_TAILS } from "../laws/tables.js";
@@ -75,6 +76,7 @@ export interface Addon {
   ): number;
   sumSquares(target: number, data: Uint8Array, format: EncodedFormat, rows: Rows | null, index: number, total: number): number;
   difference(target: number, a: Uint8Array, b: Uint8Array, format: EncodedFormat): number;
+  readLogits(target: number, logits: Float32Array, question: LogitQuestion, out: Float64Array): number;
   readonly MappedFile: new (target: number, threads: number, path: string, writable: boolean) => AddonFile;
   /** llama.cpp's C API by way of a library that is opened at run time; src/engine/llama-c/ says what of. */
   readonly engine: unknown;

@@ -2,6 +2,7 @@
 // a kernel may rely on them. Nothing here knows tensors' names or what sigma is relative to; what there is for files is in files.ts.
 
 import type { Evolution } from "../laws/evolution.js";
+import type { LogitQuestion } from "../laws/logits.js";
 import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
 import type { FileKernels } from "./files.js";
 
@@ -47,6 +48,12 @@ export interface Kernels {
 
   /** How many codes (or floats) of two runs of whole blocks differ. */
   difference(a: Uint8Array, b: Uint8Array, format: EncodedFormat): number;
+
+  /**
+   * What a row of logits says (laws/logits.ts): the likeliest token, or -1 where logits are not finite; and into `out` LogitColumn.head numbers,
+   * and one of every beta. The target is a token or -1, the reference as long as the logits.
+   */
+  readLogits(logits: Float32Array, question: LogitQuestion, out: Float64Array): number;
 
   /** Files in memory, where the backend can map them (native); without, they go through positioned reads and writes. */
   readonly files?: FileKernels;

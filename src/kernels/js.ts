@@ -2,6 +2,7 @@
 // and WASM give its bits.
 
 import { difference } from "../laws/difference.js";
+import { readLogits } from "../laws/logits.js";
 import { bits, normal, uniform } from "../laws/noise.js";
 import { perturb } from "../laws/perturb.js";
 import { sumSquares } from "../laws/sums.js";
@@ -27,4 +28,5 @@ export const jsKernels: Kernels = {
   sumSquares: (data, format, steps, rowLength, index, total) =>
     sumSquares(data, { format, steps, rowLength }, index, total, work().live),
   difference: (a, b, format) => difference(a, b, format, work()),
+  readLogits: (logits, question, out) => readLogits(logits, question, out),
 };

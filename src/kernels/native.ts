@@ -36,6 +36,7 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
     sumSquares: (data, format, steps, rowLength, index, total) =>
       native.sumSquares(target, data, format, steps === null ? null : { steps, rowLength }, index, total),
     difference: (a, b, format) => native.difference(target, a, b, format),
+    readLogits: (logits, question, out) => native.readLogits(target, logits, question, out),
     files: nativeFiles(native, { target, threads }),
   };
 }

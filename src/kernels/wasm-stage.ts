@@ -57,6 +57,9 @@ export interface Exports {
   ): number;
   noise(as: number, blocks: number, k0: number, k1: number, lo: number, hi: number, tick: number, purpose: number): void;
   sumSquares(bytes: number, rowLeft: number, rowLength: number): number;
+  beginLogits(): void;
+  addLogits(as: number, n: number, most: number, beta: number, mostThere: number): void;
+  totalOfLogits(): number;
   readonly perturb: MoveLeaf;
   /** The evolutions that the module has a kernel of, by the names of their laws. */
   readonly [evolution: `evolve_${string}`]: MoveLeaf | undefined;

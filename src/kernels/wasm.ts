@@ -3,6 +3,7 @@
 
 import { difference } from "../laws/difference.js";
 import type { Evolution } from "../laws/evolution.js";
+import { type LogitQuestion, readLogits } from "../laws/logits.js";
 import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
 import { SUM_LEAF } from "../laws/numbers.js";
 import { perturb } from "../laws/perturb.js";
@@ -10,6 +11,7 @@ import { Workspace } from "../laws/workspace.js";
 import type { Kernels } from "./contract.js";
 import { WASM as SCALAR } from "./generated/scalar.wasm.js";
 import { WASM as SIMD } from "./generated/simd.wasm.js";
+import { WasmLogitSums } from "./wasm-logits.js";
 import { RareMoves } from "./wasm-rare.js";
 import { As, type Exports, type MoveLeaf, Stage } from "./wasm-stage.js";
 
@@ -46,6 +48,7 @@ class WasmKernels implements Kernels {
   readonly backend = "wasm";
   private readonly stage: Stage;
   private readonly rare: RareMoves;
+  private readonly logitSums: WasmLogitSums;
   private work: Workspace | undefined;
 
   constructor(
@@ -54,6 +57,7 @@ class WasmKernels implements Kernels {
   ) {
     this.stage = new Stage(exports);
     this.rare = new RareMoves(this.stage);
+    this.logitSums = new WasmLogitSums(this.stage);
   }
 
   bits(out: Uint32Array, key: Key, at: Position): void {
@@ -93,6 +97,10 @@ class WasmKernels implements Kernels {
   private workspace(): Workspace {
     this.work ??= new Workspace(this);
     return this.work;
+  }
+
+  readLogits(logits: Float32Array, question: LogitQuestion, out: Float64Array): number {
+    return readLogits(logits, question, out, this.logitSums);
   }
 
   private moveLeaves(moveLeaf: MoveLeaf, data: Uint8Array, move: Move, pristine?: Uint8Array): number {

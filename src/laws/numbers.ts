@@ -144,3 +144,8 @@ export const DECAY_HEAD = 3;
 /** Betas of one distance law: entry 0 for s^2 = 0, entry i for the float32 with the bits (i + DECAY_FIRST) << 20, up to 1.9 2^15. */
 export const DECAY_COLUMNS = 256;
 export const DECAY_FIRST = (127 - 16) * 8;
+
+/** What a row of logits says, number by number, before the sums at other temperatures (laws/logits.ts). */
+export const LogitColumn = { below: 0, weight: 1, moment: 2, largest: 3, cross: 4, head: 5 } as const;
+/** Partial sums over a row of logits. */
+export const LOGIT_LANES = 16;

@@ -25,7 +25,8 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
 }
 
 /**
- * A language model whose weights move, made by {@link loadModel}. Writes or reads one text at a time.
+ * A language model whose weights move, made by {@link loadModel}. Texts that are asked for at once take turns, or are written at once where their
+ * weights are the same (LoadOptions.parallel). Do not wait for one text inside of another: end that first.
  *
  * @example
  * const model = await loadModel("model.gguf");
@@ -43,6 +44,11 @@ export class Model {
   /** Tokens of context. */
   get contextSize(): number {
     return this.session.contextSize;
+  }
+
+  /** How many tokens there are. */
+  get vocabulary(): number {
+    return this.session.engine.vocabulary;
   }
 
   /** Tokens of a text that `score` reads at a time. */
@@ -143,7 +149,7 @@ export class Model {
 
   /** Which tensors that can move the engine sees moving. Measured once, on first use; see {@link Probe}. */
   probe(signal?: AbortSignal): Promise<Probe> {
-    return this.session.during(() => this.session.alone(() => this.session.probe(signal)));
+    return this.session.during(() => this.session.alone(() => this.session.probe(signal)), signal);
   }
 
   /** Waits for the token under way, frees the engine's memory and removes the live copy. Idempotent. */

@@ -1,7 +1,7 @@
 // Reading: what a model expects at every token of a text that is there already, teacher-forced, with its weights clean or moved.
 
-import type { Seen } from "../engine/index.js";
-import { BrownianError, checkInteger } from "../errors.js";
+import type { Expectation, Kept, Seen } from "../engine/index.js";
+import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import { noiseOf } from "../thermostat/noise.js";
 import { CLEAN, type Session } from "./session.js";
 import type { GenerateOptions, SamplingOptions } from "./write.js";
@@ -16,18 +16,22 @@ export interface ScoreOptions
    * window. Token by token, which takes longer; by default the whole text is read with the weights of tick 0.
    */
   readonly ticks?: boolean | undefined;
+  /** Temperatures of softmax, above 0, whose flips are told (Expected.stays). */
+  readonly temperatures?: readonly number[] | undefined;
+  /** Called with what later readings of the same windows are compared with: the logits of a window, 4 bytes a token of the vocabulary each. */
+  readonly keep?: ((kept: Kept, window: number) => void) | undefined;
+  /** What `keep` was called with, by window: then every token's divergence from that is told (Expected.divergence). */
+  readonly reference?: readonly (Kept | undefined)[] | undefined;
 }
 
 /** What a model expected at one token of a text. */
-export interface Expected {
+export interface Expected extends Expectation {
   /** Counts the tokens visited. */
   readonly position: number;
   /** Which of the windows it is in, from 0. */
   readonly window: number;
   /** The one that came, by its number in the vocabulary. */
   readonly token: number;
-  /** What the model expected: the logits of the whole vocabulary; valid until the next is visited. */
-  readonly logits: Float32Array;
 }
 
 /** How a text is cut into windows. */
@@ -45,8 +49,9 @@ export async function score(
   options: ScoreOptions,
   visit: (expected: Expected) => void,
 ): Promise<number> {
+  const { signal, temperatures, keep } = options;
+  for (const temperature of temperatures ?? []) checkNumber("temperatures", temperature, Number.MIN_VALUE);
   return session.during(async () => {
-    const { signal } = options;
     const { bath } = session;
     const read = typeof text === "string" ? windows(session, text, { maxTokens: options.maxTokens }) : text;
     const noise = noiseOf({ ...options, sigma: options.sigma ?? 0 });
@@ -56,19 +61,48 @@ export async function score(
     for (const [number, window] of read.entries()) {
       signal?.throwIfAborted();
       if (ticking && number > 0) await session.alone(() => bath.start({ signal }));
-      await session.alone(() =>
+      const asked = { temperatures, reference: options.reference?.[number], keep: keep !== undefined };
+      const kept = await session.alone(() =>
         session.engine.score(
           window,
-          (i, logits) => {
-            const token = window[i + 1];
-            if (token !== undefined) visit({ position: position++, window: number, token, logits });
-          },
+          asked,
+          (i, expectation) => visit(new Seeing(expectation, position++, number, window[i + 1] as number)),
           ticking ? () => bath.tick() : undefined,
+          signal,
         ),
       );
+      if (kept !== undefined) keep?.(kept, number);
     }
     return position;
-  });
+  }, signal);
+}
+
+/** An expectation and its place. Logits are handed over only when they are asked for. */
+class Seeing implements Expected {
+  readonly likeliest: number;
+  readonly logProbability: number;
+  readonly entropy: number;
+  readonly stays: Float64Array;
+  readonly divergence: number;
+
+  constructor(
+    private readonly expectation: Expectation,
+    readonly position: number,
+    readonly window: number,
+    readonly token: number,
+  ) {
+    ({
+      likeliest: this.likeliest,
+      logProbability: this.logProbability,
+      entropy: this.entropy,
+      stays: this.stays,
+      divergence: this.divergence,
+    } = expectation);
+  }
+
+  get logits(): Float32Array {
+    return this.expectation.logits;
+  }
 }
 
 /** {@link Model.follow}. */
@@ -81,7 +115,13 @@ export async function follow(session: Session, prompt: string, ids: readonly num
         "usage",
         `Prompt and continuation have ${all.length} tokens, but the context holds ${session.contextSize}: shorten them.`,
       );
-    return (await session.alone(() => session.engine.follow(all))).slice(tokens.length - 1);
+    const seen: Seen[] = [];
+    await session.alone(() =>
+      session.engine.score(all, { from: tokens.length - 1 }, (i, { logProbability, likeliest }) =>
+        seen.push({ logProbability, likeliest: likeliest === all[i + 1] }),
+      ),
+    );
+    return seen;
   });
 }
 

@@ -1,5 +1,5 @@
-// A live file, the engine that maps it, and the state that a text begins with. One text at a time; the engine never
-// computes while the thermostat writes, and what it does not see live is loaded again.
+// A live file, the engine that maps it, and the state that a text begins with. Texts take turns (turns.ts), but for those whose weights are the
+// same and at rest; the engine never computes while the thermostat writes, and what it does not see live is loaded again.
 
 import {
   type Engine,
@@ -7,19 +7,34 @@ import {
   type EngineName,
   type EngineOptions,
   engineNamed,
+  NoNumbers,
   type Probe,
   probe,
+  type Sequence,
 } from "../engine/index.js";
 import { environment } from "../environment.js";
 import { BrownianError, checkChoice, checkInteger } from "../errors.js";
 import type { Tensor, Watch } from "../files/index.js";
 import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
 import { Thermostat } from "../thermostat/thermostat.js";
+import { Turns } from "./turns.js";
 
 /** How `loadModel` opens a model: the engine, its context and threads, and where the live copy lies. */
 export interface LoadOptions extends Watch {
   /** Engine threads; default BROWNIAN_THREADS, or all physical cores but one. Never more than are free: they spin. */
   readonly threads?: number | undefined;
+  /** Engine threads to read prompts and texts; default `threads`. */
+  readonly threadsPrompt?: number | undefined;
+  /**
+   * Texts with the same weights at rest that are written at once, each with a context of its own; default 1: all take turns. Rows of a batch may be
+   * rounded otherwise than a row alone, so a text may differ at a near-tie from the one that it is alone (docs/guides/engine.md). Engine "llama-c".
+   */
+  readonly parallel?: number | undefined;
+  /**
+   * Whether a text goes on from what the last one with the same weights has read of the same prompt; default false. With formats and processors that
+   * round batches of different shapes differently, a text may then depend, at a near-tie, on those before it.
+   */
+  readonly keepPrompts?: boolean | undefined;
   /** Tokens of context; default: what the model was trained on, at most 4096. */
   readonly contextSize?: number | undefined;
   /** Folder of the live copy; default: BROWNIAN_SCRATCH, or a folder of our own in the system's temporary directory. */
@@ -54,6 +69,12 @@ export interface Begun {
   readonly reloaded: boolean;
 }
 
+/** As many sequences as llama.cpp has in one context. */
+const MOST_PARALLEL = 256;
+
+/** What holds whenever the engine loads the file, and how texts take turns. */
+type SessionOptions = EngineOptions & Pick<LoadOptions, "keepPrompts">;
+
 /** Whether llama.cpp may rearrange weights. */
 export const REPACK = ["auto", "on", "off"] as const;
 /** One of {@link REPACK}. */
@@ -72,7 +93,7 @@ const WAY_OUT =
 export class Session {
   static async open(path: string, options: LoadOptions): Promise<Session> {
     const kind = engineNamed(options.engine);
-    const engineOptions = checkEngine(options);
+    const engineOptions = checkEngine(kind, options);
     const { scratch, signal, onProgress } = options;
     const bath = await Thermostat.open(path, { sigma: 0, skipUnsupported: true, scratch, signal, onProgress });
     try {
@@ -95,9 +116,13 @@ export class Session {
   private wanted = true;
   /** Which weights the engine loaded, for the classes that are dead; undefined when loading failed. */
   private loaded: string | undefined = PRISTINE;
-  private busy = false;
-  /** The step under way of engine or bath; never rejects. */
-  private step: Promise<unknown> = Promise.resolve();
+  /** The noise that weights were prepared with; undefined while they are not what a text may begin with. */
+  private present: CheckedNoise | undefined;
+  /** Preparing, one after the other. */
+  private preparing: Promise<unknown> = Promise.resolve();
+  /** The steps under way of engine or bath; they never reject. */
+  private readonly steps = new Set<Promise<unknown>>();
+  private readonly turns: Turns;
   private disposing: Promise<void> | undefined;
 
   private constructor(
@@ -105,10 +130,11 @@ export class Session {
     readonly bath: Thermostat,
     private current: Engine,
     private readonly kind: EngineKind,
-    private readonly options: EngineOptions,
+    private readonly options: SessionOptions,
     private readonly repack: Repack,
   ) {
     this.repacked = repack !== "off";
+    this.turns = new Turns(options.parallel ?? 1);
   }
 
   /** The engine as it is loaded now. */
@@ -116,47 +142,74 @@ export class Session {
     return this.current;
   }
 
+  /** The text of whoever has the model to itself. */
+  get text(): Sequence {
+    return this.current.sequences[0] as Sequence;
+  }
+
   get contextSize(): number {
     return this.current.contextSize;
   }
 
-  /** Begins a text. @throws BrownianError usage while another one is written; closed */
-  begin(): void {
+  /**
+   * Waits for the turn of a text; resolves to the number of its sequence.
+   * @param shared what it may share with others: weights at rest
+   * @throws BrownianError closed; the signal's reason
+   */
+  async begin(shared: string | undefined, signal: AbortSignal | undefined): Promise<number> {
     this.refuseDisposed();
-    if (this.busy)
-      throw new BrownianError("usage", `${this.path} is writing a text: let it finish first, or load the model once more.`);
-    this.busy = true;
+    return this.turns.enter(shared, signal);
   }
 
-  end(): void {
-    this.busy = false;
+  end(place: number): void {
+    this.turns.leave(place);
   }
 
-  /** Runs `work` from {@link begin} to {@link end}. */
-  async during<T>(work: () => Promise<T>): Promise<T> {
-    this.begin();
+  /** Runs `work` when nobody else has the model. */
+  async during<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const place = await this.begin(undefined, signal);
     try {
       return await work();
     } finally {
-      this.end();
+      this.end(place);
     }
   }
 
   /** Runs one step of engine or bath, which dispose() waits for. */
-  alone<T>(work: () => Promise<T>): Promise<T> {
+  async alone<T>(work: () => Promise<T>): Promise<T> {
     this.refuseDisposed();
     const step = work();
-    this.step = step.catch(() => undefined);
-    return step;
+    const ended = step.catch(() => undefined);
+    this.steps.add(ended);
+    try {
+      return await step;
+    } catch (error) {
+      throw this.explained(error);
+    } finally {
+      this.steps.delete(ended);
+    }
+  }
+
+  /** Logits that are no numbers are the doing of the noise, where there is some. */
+  private explained(error: unknown): unknown {
+    const { present } = this;
+    if (!(error instanceof NoNumbers) || present === undefined || present.off) return error;
+    const { sigma } = present;
+    return new BrownianError(
+      "usage",
+      `At ${typeof sigma === "function" ? "this schedule of sigma" : `sigma ${sigma}`} ${this.path} computes no numbers any more (its logits are NaN or infinite): take a smaller one.`,
+      { cause: error },
+    );
   }
 
   refuseDisposed(): void {
     if (this.disposing !== undefined) throw new BrownianError("closed", `The model ${this.path} was disposed of.`);
   }
 
-  /** Waits for the step under way, frees the engine's memory and removes the live copy. Idempotent. */
+  /** Waits for the steps under way, frees the engine's memory and removes the live copy. Idempotent. */
   dispose(): Promise<void> {
-    this.disposing ??= this.step.then(async () => {
+    this.disposing ??= Promise.all(this.steps).then(async () => {
+      this.turns.close(new BrownianError("closed", `The model ${this.path} was disposed of.`));
       try {
         await this.current.dispose();
       } finally {
@@ -180,11 +233,50 @@ export class Session {
   }
 
   /**
-   * Brings live file and engine into the state that a text begins with: at tick 0 of the noise.
+   * What a text with this noise may share with others, if it may: weights that are at rest while it is written, and not moved after its prompt.
+   */
+  sharedBy(noise: CheckedNoise, { promptWeights = "moving" }: Beginning): string | undefined {
+    if (noise.off) return PRISTINE;
+    return noise.dynamics.moves || promptWeights === "clean" ? undefined : JSON.stringify([noise.key, noise.only]);
+  }
+
+  /**
+   * {@link prepare} for the text of sequence `place`, which may share its weights: where others have prepared them already, nothing is done. Its
+   * sequence has the beginning of the prompt that is kept, and no more.
+   */
+  async prepareFor(place: number, noise: CheckedNoise, beginning: Beginning): Promise<Begun> {
+    const shared = this.sharedBy(noise, beginning);
+    const { prompt, signal } = beginning;
+    const earlier = this.preparing;
+    const begun = (async () => {
+      await earlier.catch(() => undefined);
+      signal?.throwIfAborted();
+      const same = this.present !== undefined && shared !== undefined && this.sharedBy(this.present, {}) === shared;
+      if (!(same && (this.turns.count > 1 || this.options.keepPrompts))) return this.prepare(noise, beginning);
+      return { tokens: prompt === undefined ? [] : this.promptTokens(prompt), read: 0, reloaded: false };
+    })();
+    this.preparing = begun;
+    const { tokens, read, reloaded } = await begun;
+    const sequence = this.current.sequences[place] as Sequence;
+    if (read > 0) return { tokens, read, reloaded };
+    if (this.options.keepPrompts && shared !== undefined) return { tokens, read: await sequence.keep(tokens), reloaded };
+    await sequence.reset();
+    return { tokens, read: 0, reloaded };
+  }
+
+  /**
+   * Brings live file and engine into the state that a text begins with: at tick 0 of the noise. Whoever calls it has the model alone.
    * @throws BrownianError usage, no-such-tensor, unsupported-type, engine-failed; not-live where tensors are to move
    * that the engine does not see
    */
-  async prepare(noise: CheckedNoise, { prompt, promptWeights = "moving", signal }: Beginning = {}): Promise<Begun> {
+  async prepare(noise: CheckedNoise, beginning: Beginning = {}): Promise<Begun> {
+    this.present = undefined;
+    const begun = await this.prepared(noise, beginning);
+    this.present = noise;
+    return begun;
+  }
+
+  private async prepared(noise: CheckedNoise, { prompt, promptWeights = "moving", signal }: Beginning): Promise<Begun> {
     signal?.throwIfAborted();
     // Where nothing moves there is nothing to refuse.
     const moving = noise.off ? noise.with({ skipUnsupported: true }) : noise;
@@ -211,7 +303,7 @@ export class Session {
       await this.bath.restore();
       await this.load(PRISTINE);
       read = tokens.length - 1;
-      if (read > 0) await this.current.read(tokens.slice(0, read));
+      if (read > 0) await this.text.read(tokens.slice(0, read), signal);
     }
     await this.bath.start({ signal });
     if (promptWeights === "clean") return { tokens, read, reloaded: false };
@@ -223,6 +315,7 @@ export class Session {
   async probe(signal: AbortSignal | undefined, repacked = this.repack !== "off"): Promise<Probe> {
     let found = this.probed.get(repacked);
     if (found === undefined) {
+      this.present = undefined;
       this.bath.configure(CLEAN);
       this.wanted = repacked;
       await this.bath.restore();
@@ -265,7 +358,8 @@ export class Session {
    */
   private async load(weights: string): Promise<boolean> {
     if (this.loaded === weights && this.repacked === this.wanted) {
-      await this.current.reset();
+      // What they have was computed with other weights.
+      for (const sequence of this.current.sequences) await sequence.reset();
       return false;
     }
     this.loaded = undefined;
@@ -279,7 +373,11 @@ export class Session {
 }
 
 /** What holds whenever the engine loads the file. @throws BrownianError usage */
-function checkEngine({ threads, contextSize, gpuLayers }: LoadOptions): EngineOptions {
+function checkEngine(kind: EngineKind, options: LoadOptions): SessionOptions {
+  const { threads, threadsPrompt, contextSize, gpuLayers, parallel, keepPrompts } = options;
+  const most = checkInteger("parallel", parallel ?? 1, 1, MOST_PARALLEL);
+  if (most > 1 && !kind.computesSeveral)
+    throw new BrownianError("usage", "parallel needs the engine llama-c: brownian info says why it does not run here.");
   if (gpuLayers !== undefined && gpuLayers !== 0) {
     throw new BrownianError(
       "usage",
@@ -289,6 +387,9 @@ function checkEngine({ threads, contextSize, gpuLayers }: LoadOptions): EngineOp
   const count = threads ?? environment.threads;
   return {
     threads: count === undefined ? undefined : checkInteger("threads", count, 1, 1024),
+    threadsPrompt: threadsPrompt === undefined ? undefined : checkInteger("threadsPrompt", threadsPrompt, 1, 1024),
+    parallel: most,
+    keepPrompts,
     contextSize: contextSize === undefined ? undefined : checkInteger("contextSize", contextSize, 8),
   };
 }

@@ -1,10 +1,10 @@
 // How sure a model is of every token of a text, and how far that is a matter of its weights: an ensemble of moved
 // weights reads the text, each member once, teacher-forced.
 
-import type { Sampling } from "../engine/index.js";
+import type { Expectation, Sampling } from "../engine/index.js";
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
-import { Ensemble, type EnsembleEntropy, softmax } from "../sampling/index.js";
-import { noiseOf } from "../thermostat/noise.js";
+import { type EnsembleEntropy, ensembleEntropy } from "../sampling/uncertainty.js";
+import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
 import type { Session } from "./session.js";
 import { TextStream } from "./text-stream.js";
 import { type GenerateOptions, samplingOf } from "./write.js";
@@ -42,6 +42,9 @@ export interface Uncertainty {
   readonly members: number;
 }
 
+/** Probabilities that are added up at a time: 256 MB of them. Members read a longer text several times, each time a little further. */
+const MOST_SUMS = 2 ** 26;
+
 const DEFAULT_ENSEMBLE = { members: 8, sigma: 0.05 };
 
 /** Of the draws of an ensemble: the first has the seed itself. */
@@ -67,31 +70,61 @@ export async function uncertainty(session: Session, prompt: string, options: Unc
       return given(session, prompt, text, most);
     });
     if (tokens.length === start) return { text: "", tokens: [], members };
-    const ensembles: Ensemble[] = [];
+    const each = Math.max(1, Math.floor(MOST_SUMS / session.engine.vocabulary));
     // Members without noise are one and the same.
     const different = noise.off ? 1 : members;
-    for (let member = 0; member < different; member++) {
-      signal?.throwIfAborted();
-      await session.alone(async () => {
-        await session.prepare(noise.with({ seed: memberSeed(noise.seed, member) }), { signal });
-        await session.engine.score(tokens.slice(0, -1), (i, logits) => {
-          if (i < start - 1) return;
-          ensembles[i] ??= new Ensemble(logits.length);
-          ensembles[i].add(softmax(logits));
-        });
-      });
-      onProgress?.(member + 1, different);
+    const beliefs: Belief[] = [];
+    const pieces = Math.ceil((tokens.length - start) / each);
+    for (let piece = 0; piece < pieces; piece++) {
+      const from = start + piece * each;
+      const part = { tokens: tokens.slice(0, Math.min(from + each, tokens.length)), start: from };
+      const onMember = (member: number) => onProgress?.(piece * different + member, pieces * different);
+      beliefs.push(...(await believed(session, part, noise, different, onMember, signal)));
     }
     return session.alone(async () => {
       const stream = new TextStream(session.engine, tokens.slice(0, start));
-      const read = tokens.slice(start).map((token, i): UncertainToken => {
-        const ensemble = ensembles[start - 1 + i] as Ensemble;
-        return { token, text: stream.push(token), probability: ensemble.mean()[token] as number, ...ensemble.entropy() };
-      });
+      const read = tokens
+        .slice(start)
+        .map((token, i): UncertainToken => ({ token, text: stream.push(token), ...(beliefs[i] as Belief) }));
       const last = read.at(-1);
       if (last !== undefined) read[read.length - 1] = { ...last, text: last.text + stream.flush() };
       return { text: read.map((token) => token.text).join(""), tokens: read, members };
     });
+  }, signal);
+}
+
+/** What an ensemble thinks of a token. */
+type Belief = Omit<UncertainToken, "token" | "text">;
+
+/** What members with this noise think of the tokens from `start` on. Their probabilities are added up where logits lie. */
+async function believed(
+  session: Session,
+  { tokens, start }: ToRead,
+  noise: CheckedNoise,
+  members: number,
+  onMember: (member: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<Belief[]> {
+  const count = tokens.length - start;
+  const { vocabulary } = session.engine;
+  const sums = new Float32Array(count * vocabulary);
+  const entropies = new Float64Array(count);
+  for (let member = 0; member < members; member++) {
+    signal?.throwIfAborted();
+    await session.alone(async () => {
+      await session.prepare(noise.with({ seed: memberSeed(noise.seed, member) }), { signal });
+      const add = (i: number, { entropy }: Expectation) => {
+        entropies[i - start + 1] = (entropies[i - start + 1] as number) + entropy;
+      };
+      await session.engine.score(tokens, { from: start - 1, sums }, add, undefined, signal);
+    });
+    onMember(member + 1);
+  }
+  return Array.from({ length: count }, (_, i) => {
+    const mean = Float64Array.from(sums.subarray(i * vocabulary, (i + 1) * vocabulary), (sum) => Math.min(1, sum / members));
+    // One member does not disagree with itself, however its entropy is rounded.
+    const expected = members === 1 ? Number.POSITIVE_INFINITY : (entropies[i] as number) / members;
+    return { probability: mean[tokens[start + i] as number] as number, ...ensembleEntropy(mean, expected) };
   });
 }
 
@@ -121,14 +154,14 @@ function given({ engine, contextSize }: Session, prompt: string, text: string, m
 
 /** The prompt, and what the weights that are loaded write after it. */
 async function written(
-  { engine, contextSize }: Session,
+  { text, contextSize }: Session,
   prompt: readonly number[],
   most: number,
   sampling: Sampling,
   signal: AbortSignal | undefined,
 ): Promise<ToRead> {
   const tokens = [...prompt];
-  const pieces = engine.continue(prompt, sampling);
+  const pieces = text.continue(prompt, sampling, signal);
   const room = Math.min(most, contextSize - prompt.length);
   try {
     while (tokens.length < prompt.length + room) {

@@ -1,7 +1,7 @@
 // Writing: the continuation of a prompt, piece by piece, with weights that move between its tokens. Equal arguments
 // give equal texts.
 
-import type { Sampling } from "../engine/index.js";
+import type { Sampling, Sequence } from "../engine/index.js";
 import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
 import { type Seed, seed64 } from "../noise/index.js";
 import { type NoiseSettings, noiseOf } from "../thermostat/noise.js";
@@ -90,22 +90,31 @@ const UNWRITTEN: Generation = {
 
 /** {@link Model.generate}. */
 export async function* write(session: Session, prompt: string, options: GenerateOptions): AsyncGenerator<string, Generation> {
-  session.begin();
+  const { signal } = options;
+  const most = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
+  const sampling = samplingOf(options);
+  const noise = noiseOf({ ...options, sigma: options.sigma ?? 0 });
+  const promptWeights = checkChoice("promptWeights", options.promptWeights ?? "moving", ["moving", "clean"]);
+  const beginning = { prompt, promptWeights, signal };
+  const aborted = (error: unknown): boolean => signal?.aborted === true && error === signal.reason;
+  let place: number;
   try {
-    const { signal } = options;
-    const most = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
-    const sampling = samplingOf(options);
-    const noise = noiseOf({ ...options, sigma: options.sigma ?? 0 });
-    const promptWeights = checkChoice("promptWeights", options.promptWeights ?? "moving", ["moving", "clean"]);
+    place = await session.begin(session.sharedBy(noise, beginning), signal);
+  } catch (error) {
+    if (!aborted(error)) throw error;
+    return UNWRITTEN;
+  }
+  try {
     let begun: Begun;
     try {
-      begun = await session.alone(() => session.prepare(noise, { prompt, promptWeights, signal }));
+      begun = await session.alone(() => session.prepareFor(place, noise, beginning));
     } catch (error) {
-      if (signal === undefined || error !== signal.reason) throw error;
+      if (!aborted(error)) throw error;
       return UNWRITTEN;
     }
 
     const { engine, bath } = session;
+    const sequence = engine.sequences[place] as Sequence;
     const { tokens, read, reloaded } = begun;
     const room = session.contextSize - tokens.length;
     const moves = noise.dynamics.moves && !noise.off;
@@ -114,14 +123,16 @@ export async function* write(session: Session, prompt: string, options: Generate
     let count = 0;
     const { pick, recompute } = options;
     const continued = (from: readonly number[], how: Sampling) =>
-      pick === undefined ? engine.continue(from, how) : engine.choose(from, (logits) => pick(logits, count), how);
+      pick === undefined
+        ? sequence.continue(from, how, signal)
+        : sequence.choose(from, (logits) => pick(logits, count), how, signal);
     let written = continued(tokens.slice(read), sampling);
     /** What the next token adds to the text; undefined at its end. */
     const next = async (): Promise<string | undefined> => {
       if (moves && count > 0) await bath.tick();
       if (moves && count > 0 && recompute) {
         await written.return(undefined);
-        await engine.reset();
+        await sequence.reset();
         written = continued(context, { ...sampling, seed: (sampling.seed + count) >>> 0 });
       }
       const token = await written.next();
@@ -136,7 +147,14 @@ export async function* write(session: Session, prompt: string, options: Generate
     try {
       while (stop === undefined) {
         const before = performance.now();
-        const piece = await session.alone(next);
+        let piece: string | undefined;
+        try {
+          piece = await session.alone(next);
+        } catch (error) {
+          if (!aborted(error)) throw error;
+          stop = "aborted";
+          break;
+        }
         if (piece === undefined) {
           stop = "eos";
           break;
@@ -155,13 +173,14 @@ export async function* write(session: Session, prompt: string, options: Generate
     const rest = await session.alone(async () => stream.flush());
     text += rest;
     if (rest !== "") yield rest;
-    if (text === "" && !noise.off) await session.alone(() => refuseNonsense(session, tokens, noise.sigma));
+    if (text === "" && !noise.off && stop !== "aborted" && engine.sequences.length === 1)
+      await session.alone(() => refuseNonsense(session, tokens, noise.sigma));
     const tokensPerSecond = seconds > 0 ? (count - 1) / seconds : 0;
     const { weights } = bath.drawn;
     const changed = await session.alone(() => bath.difference());
     return { text, tokens: count, ids: context.slice(tokens.length), seconds, tokensPerSecond, weights, changed, reloaded, stop };
   } finally {
-    session.end();
+    session.end(place);
   }
 }
 

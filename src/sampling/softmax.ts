@@ -137,17 +137,6 @@ export function argmax(logits: Logits): number {
   return i;
 }
 
-/**
- * p_T(top) = 1 / sum_j e^((z_j - z_top) / T) alone, for T above 0, without the other probabilities or any check: how often a draw at T is `top`.
- * For loops over whole texts.
- */
-export function probabilityOf(top: number, logits: Float32Array, temperature: number): number {
-  const z = logits[top] as number;
-  let sum = 0;
-  for (const other of logits) sum += Math.exp((other - z) / temperature);
-  return 1 / sum;
-}
-
 function largest(logits: Logits): number {
   let max = -Infinity;
   for (let i = 0; i < logits.length; i++) {

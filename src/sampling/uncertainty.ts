@@ -52,9 +52,12 @@ export class Ensemble {
   /** @throws BrownianError usage where there is no member */
   entropy(): EnsembleEntropy {
     if (this.count === 0) throw new BrownianError("usage", "An ensemble without members predicts nothing.");
-    const total = entropy(this.mean());
-    const expected = this.entropies / this.count;
-    // I >= 0 (Jensen); rounding may leave a little less.
-    return { total, expected: Math.min(expected, total), information: Math.max(0, total - expected) };
+    return ensembleEntropy(this.mean(), this.entropies / this.count);
   }
+}
+
+/** Of the mean prediction of an ensemble and the mean entropy of its members. I >= 0 (Jensen); rounding may leave a little less. */
+export function ensembleEntropy(mean: ArrayLike<number>, expected: number): EnsembleEntropy {
+  const total = entropy(mean);
+  return { total, expected: Math.min(expected, total), information: Math.max(0, total - expected) };
 }

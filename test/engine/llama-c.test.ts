@@ -1,12 +1,14 @@
 // llama.cpp by its C API: the texts and logits of node-llama-cpp's public interface, every type live, an end at any time; and libraries that are
 // not what the table of releases says are not called.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Engine, Sampling } from "../../src/engine/interface.js";
+import type { Expectation } from "../../src/engine/expectation.js";
+import type { Engine, Sampling, Sequence } from "../../src/engine/interface.js";
 import { llamaC } from "../../src/engine/llama-c/index.js";
 import { checkedLibrary, installedLibrary, type Library, parameters } from "../../src/engine/llama-c/library.js";
 import { type Layout, RELEASES } from "../../src/engine/llama-c/releases.js";
 import { nodeLlamaCpp } from "../../src/engine/node-llama-cpp.js";
 import { loadModel } from "../../src/llama/index.js";
+import { argmax, logSoftmax } from "../../src/sampling/index.js";
 import { DYNAMICS } from "../../src/thermostat/index.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
@@ -46,9 +48,10 @@ describe.skipIf(why !== undefined)("beside node-llama-cpp's public interface", (
 
   it.each(SAMPLING)("writes the same tokens with %o", async (sampling) => {
     const written = async (engine: Engine) => {
-      await engine.reset();
+      const [sequence] = engine.sequences as readonly [Sequence];
+      await sequence.reset();
       const tokens: number[] = [];
-      for await (const token of engine.continue(engine.tokenize(PROMPT), sampling)) {
+      for await (const token of sequence.continue(engine.tokenize(PROMPT), sampling)) {
         tokens.push(token);
         if (tokens.length === 60) break;
       }
@@ -63,19 +66,25 @@ describe.skipIf(why !== undefined)("beside node-llama-cpp's public interface", (
     expect(a.size).toBe(b.size);
     for (const [token, logit] of a) expect(Object.is(logit, b.get(token))).toBe(true);
     // In float64 from the logits themselves; the kernel's e^x is good to 2^-22 or so, and the sum is of 2,048 such.
-    const expected: { logProbability: number; likeliest: boolean }[] = [];
-    await ours.score(tokens.slice(0, -1), (i, logits) => {
-      const most = logits.reduce((x, y) => Math.max(x, y));
-      const sum = logits.reduce((total, l) => total + Math.exp(l - most), 0);
-      const own = logits[tokens[i + 1] as number] as number;
-      expected.push({ logProbability: own - most - Math.log(sum), likeliest: own === most });
+    const expected: { logProbability: number; entropy: number; likeliest: number }[] = [];
+    const seen: Pick<Expectation, "logProbability" | "entropy" | "likeliest">[] = [];
+    await ours.score(tokens, {}, (i, said) => {
+      const { logits } = said;
+      const p = logSoftmax(logits);
+      const entropy = p.reduce((sum, l) => sum - Math.exp(l) * l, 0);
+      expected.push({ logProbability: p[tokens[i + 1] as number] as number, entropy, likeliest: argmax(logits) });
+      seen.push(said);
     });
-    const seen = await ours.follow(tokens);
     expect(seen.length).toBe(tokens.length - 1);
-    for (const [i, { logProbability, likeliest }] of seen.entries()) {
+    for (const [i, { logProbability, entropy, likeliest }] of seen.entries()) {
       expect(Math.abs(logProbability - (expected[i]?.logProbability ?? 0))).toBeLessThan(1e-5);
+      expect(Math.abs(entropy - (expected[i]?.entropy ?? 0))).toBeLessThan(1e-5);
       expect(likeliest).toBe(expected[i]?.likeliest);
     }
+    // The kernels of other backends say the same of the logits that node-llama-cpp hands over.
+    const others: number[] = [];
+    await theirs.score(tokens, {}, (_, { logProbability }) => others.push(logProbability));
+    expect(others).toEqual(seen.map(({ logProbability }) => logProbability));
   });
 });
 

@@ -177,13 +177,21 @@ describe("a generation", () => {
     expect(await write()).toMatch(/^ there was/);
   });
 
-  it("may be broken off, and another one waits for none", async () => {
+  it("may be broken off; what is asked for meanwhile waits for its end, or until it is ended itself", async () => {
     const texts = model.generate(PROMPT, { sigma: 0.1, dynamics: "white" });
     await texts.next();
-    await expect(model.complete(PROMPT)).rejects.toMatchObject({ code: "usage" });
-    await expect(model.probe()).rejects.toMatchObject({ code: "usage" });
+    const order: string[] = [];
+    const next = write().then((text) => order.push(text));
+    const probe = model.probe().then(() => order.push("probed"));
+    const control = new AbortController();
+    const ended = model.complete(PROMPT, { signal: control.signal });
+    control.abort();
+    expect(await ended).toMatchObject({ stop: "aborted", tokens: 0 });
+    expect(order).toEqual([]);
     await texts.return(undefined as never);
-    expect(await write()).toMatch(/^ there was/);
+    await Promise.all([next, probe]);
+    expect(order[0]).toMatch(/^ there was/);
+    expect(order[1]).toBe("probed");
   });
 });
 

@@ -55,18 +55,30 @@ export interface AddonSampler {
   free(): void;
 }
 
-/** How decoding ended: 0 well; 1 no room; 2 aborted; below 0 a failure. */
+/** How decoding ended: 0 well; 1 no room; 2 aborted; 3 with logits that are no numbers; below 0 a failure. */
 export type Status = number;
 
 export interface AddonContext {
   facts(): { readonly length: number; readonly batch: number; readonly microBatch: number; readonly sequences: number };
-  decode(batch: Batch & { readonly sampler?: AddonSampler }): Promise<{ readonly status: Status; readonly token: number }>;
+  /** `samplers`: of every output in turn, or null. `tokens`: what they chose, or -1. */
+  decode(
+    batch: Batch & { readonly samplers?: readonly (AddonSampler | null)[] },
+  ): Promise<{ readonly status: Status; readonly tokens: Int32Array }>;
   /**
-   * With m the largest logit of an output, of every output: l - m of its target, w = sum e^(l - m), sum e^(l - m) (l - m) / w, m, and
-   * sum e^(beta (l - m)) of every beta. So ln p of the target is the first less ln of the second, and the entropy ln w less the third (nats).
+   * Of every output in turn, what src/laws/logits.ts says of it: LogitColumn.head numbers, and one of every beta; and its likeliest token. The
+   * arrays have a row of logits for each output, and are nobody else's meanwhile.
    */
   read(
-    batch: Batch & { readonly targets: Int32Array; readonly betas: Float32Array; readonly sums?: Float32Array },
+    batch: Batch & {
+      readonly targets: Int32Array;
+      readonly betas: Float32Array;
+      /** What they are compared with. */
+      readonly reference?: Float32Array | undefined;
+      /** Where they are kept. */
+      readonly keep?: Float32Array | undefined;
+      /** What their probabilities are added to. */
+      readonly sums?: Float32Array | undefined;
+    },
   ): Promise<{ readonly status: Status; readonly rows: Float64Array; readonly largest: Int32Array }>;
   logits(token: number, out: Float32Array): Float32Array;
   clear(): void;

@@ -3,27 +3,21 @@
 
 import { BrownianError } from "../../errors.js";
 import { contextSizeOf } from "../context.js";
-import type { Engine, EngineKind, EngineOptions, Sampling, Seen } from "../interface.js";
+import { type Asked, type Expectation, type Kept, Reading } from "../expectation.js";
+import type { Engine, EngineKind, EngineOptions, Sampling, Sequence } from "../interface.js";
 import { engineThreads, physicalCores } from "../threads.js";
-import {
-  type AddonContext,
-  type AddonModel,
-  type AddonSampler,
-  type Batch,
-  engineAddon,
-  type Flag,
-  type SamplerEntry,
-} from "./addon.js";
+import { type AddonModel, engineAddon, type SamplerEntry } from "./addon.js";
+import { Decoder, DONE } from "./decoder.js";
 import { installedLibrary, type Library, parameters, placeOf } from "./library.js";
 
-/** Tokens that are computed at once at most; logits after more are read batch by batch. */
+/** Tokens that are computed at once at most, and the least; in between as many as have so many bytes of logits. */
 const BATCH = 512;
+const SMALLEST_BATCH = 32;
+const LOGIT_BYTES = 2 ** 27;
 /** llama_load_mode: mapped into memory, which is what writes to the file reach. */
 const MAPPED = 1;
 /** Tokens before those that are written out: as many as the tokenizer may look back. */
 const PRECEDING = 3;
-/** What `read` tells of a token before its temperatures. */
-const COLUMNS = 4;
 
 let library: Library | undefined;
 
@@ -40,6 +34,7 @@ function sharedLibrary(): Library {
 }
 
 export const llamaC: EngineKind = {
+  computesSeveral: true,
   choosesRepacking: true,
 
   whyNot() {
@@ -73,8 +68,7 @@ export const llamaC: EngineKind = {
       };
       model = await addon.load(paths, path, parameters(release.model, values), places, flag);
       const contextSize = contextSizeOf(model.facts().trainedContext, name, options.contextSize);
-      const { context, flag: abort } = await newContext(model, release.context, contextSize, options);
-      return new Loaded(name, model, context, abort, contextSize);
+      return new Loaded(name, model, await newDecoder(name, model, release.context, contextSize, options), contextSize);
     } catch (error) {
       model?.free();
       if (error instanceof BrownianError) throw error;
@@ -88,43 +82,119 @@ export const llamaC: EngineKind = {
   },
 };
 
-async function newContext(model: AddonModel, layout: Library["release"]["context"], length: number, { threads }: EngineOptions) {
+async function newDecoder(
+  name: string,
+  model: AddonModel,
+  layout: Library["release"]["context"],
+  length: number,
+  { threads, threadsPrompt, parallel = 1 }: EngineOptions,
+): Promise<Decoder> {
   const count = threads ?? engineThreads(physicalCores());
+  const batch = Math.max(SMALLEST_BATCH, Math.min(BATCH, Math.floor(LOGIT_BYTES / (4 * model.facts().vocabulary))));
   const values = {
-    n_ctx: length,
-    n_batch: BATCH,
-    n_ubatch: BATCH,
-    n_seq_max: 1,
+    n_ctx: length * parallel,
+    n_batch: batch,
+    n_ubatch: batch,
+    n_seq_max: parallel,
     n_threads: count,
-    n_threads_batch: count,
+    n_threads_batch: threadsPrompt ?? count,
     no_perf: true,
     swa_full: false,
     kv_unified: false,
   };
   const flag = new (engineAddon().Flag)();
   const places = { abort: placeOf(layout, "abort_callback"), abortData: placeOf(layout, "abort_callback_data") };
-  return { context: await model.context(parameters(layout, values), places, flag), flag };
+  return new Decoder(name, await model.context(parameters(layout, values), places, flag), flag);
+}
+
+/** One text. */
+class Text implements Sequence {
+  constructor(
+    private readonly model: AddonModel,
+    private readonly decoder: Decoder,
+    private readonly number: number,
+  ) {}
+
+  get tokens(): readonly number[] {
+    return this.decoder.texts[this.number] as number[];
+  }
+
+  async *continue(tokens: readonly number[], sampling: Sampling, signal?: AbortSignal): AsyncGenerator<number, void> {
+    const sampler = this.model.sampler(samplersOf(sampling, this.model.facts().vocabulary));
+    try {
+      let next = tokens;
+      for (;;) {
+        const token = await this.decoder.submit({ sequence: this.number, tokens: next, sampler, signal });
+        if (!sampling.yieldEogToken && this.model.endsText(token)) return;
+        yield token;
+        next = [token];
+      }
+    } finally {
+      sampler.free();
+    }
+  }
+
+  async *choose(
+    tokens: readonly number[],
+    pick: (logits: Float32Array) => number,
+    sampling: Sampling,
+    signal?: AbortSignal,
+  ): AsyncGenerator<number, void> {
+    const logits = new Float32Array(this.model.facts().vocabulary);
+    let next = tokens;
+    for (;;) {
+      await this.decoder.submit({ sequence: this.number, tokens: next, logits, signal });
+      const chosen = pick(logits);
+      if (!(Number.isInteger(chosen) && chosen >= 0 && chosen < logits.length))
+        throw new BrownianError("usage", `pick must return a token, 0 to ${logits.length - 1}, but returned ${chosen}.`);
+      if (!sampling.yieldEogToken && this.model.endsText(chosen)) return;
+      yield chosen;
+      next = [chosen];
+    }
+  }
+
+  async read(tokens: readonly number[], signal?: AbortSignal): Promise<void> {
+    if (tokens.length > 0) await this.decoder.submit({ sequence: this.number, tokens, signal });
+  }
+
+  async reset(): Promise<void> {
+    this.decoder.cut(this.number, 0);
+  }
+
+  async keep(tokens: readonly number[]): Promise<number> {
+    let same = 0;
+    while (same < tokens.length - 1 && this.tokens[same] === tokens[same]) same++;
+    return same < this.tokens.length ? this.decoder.cut(this.number, same) : same;
+  }
+
+  save(): Promise<Uint8Array> {
+    return this.decoder.context.save(this.number);
+  }
+
+  async restore(state: Uint8Array, tokens: readonly number[]): Promise<boolean> {
+    this.decoder.cut(this.number, 0);
+    const taken = await this.decoder.context.restore(this.number, state).catch(() => false);
+    if (taken) this.decoder.texts[this.number]?.push(...tokens);
+    else this.decoder.cut(this.number, 0);
+    return taken;
+  }
 }
 
 class Loaded implements Engine {
-  readonly vocabulary: number;
+  readonly sequences: readonly Sequence[];
   readonly beginning: number | null;
+  readonly vocabulary: number;
   private readonly bos: number;
-  /** Tokens that are computed at once. */
-  private readonly batch: number;
-  /** Tokens of the sequence. */
-  private past = 0;
   private logitsAfter: Float32Array | undefined;
 
   constructor(
     readonly name: string,
     private readonly model: AddonModel,
-    private readonly context: AddonContext,
-    private readonly flag: Flag,
+    private readonly decoder: Decoder,
     readonly contextSize: number,
   ) {
     const { bos, beginsWithBos, vocabulary } = model.facts();
-    this.batch = context.facts().batch;
+    this.sequences = decoder.texts.map((_, number) => new Text(model, decoder, number));
     this.vocabulary = vocabulary;
     this.bos = bos;
     this.beginning = beginsWithBos && bos >= 0 ? bos : null;
@@ -144,157 +214,95 @@ class Loaded implements Engine {
     return all.startsWith(before) ? all.slice(before.length) : plain(tokens);
   }
 
-  async reset(): Promise<void> {
-    this.context.clear();
-    this.past = 0;
-  }
-
-  async *continue(tokens: readonly number[], sampling: Sampling): AsyncGenerator<number, void> {
-    const sampler = this.model.sampler(this.samplersOf(sampling));
-    try {
-      let next = tokens;
-      for (;;) {
-        const token = await this.written(next, sampler);
-        if (!sampling.yieldEogToken && this.model.endsText(token)) return;
-        yield token;
-        next = [token];
-      }
-    } finally {
-      sampler.free();
-    }
-  }
-
-  async *choose(
-    tokens: readonly number[],
-    pick: (logits: Float32Array) => number,
-    sampling: Sampling,
-  ): AsyncGenerator<number, void> {
-    let next = tokens;
-    for (;;) {
-      await this.written(next);
-      const logits = this.lastLogits();
-      const chosen = pick(logits);
-      if (!(Number.isInteger(chosen) && chosen >= 0 && chosen < logits.length))
-        throw new BrownianError("usage", `pick must return a token, 0 to ${logits.length - 1}, but returned ${chosen}.`);
-      if (!sampling.yieldEogToken && this.model.endsText(chosen)) return;
-      yield chosen;
-      next = [chosen];
-    }
-  }
-
-  async read(tokens: readonly number[]): Promise<void> {
-    for (const batch of this.batches(tokens, () => false)) this.check((await this.context.decode(batch)).status, batch, "read");
-  }
-
   async score(
     tokens: readonly number[],
-    visit: (i: number, logits: Float32Array) => void,
+    asked: Asked,
+    visit: (i: number, expected: Expectation) => void,
     between?: () => Promise<unknown>,
-  ): Promise<void> {
-    await this.reset();
-    if (between === undefined) {
-      let i = 0;
-      for (const batch of this.batches(tokens, () => true)) {
-        this.check((await this.context.decode(batch)).status, batch, "read");
-        for (let j = 0; j < batch.tokens.length; j++) visit(i++, this.logitsOf(j));
+    signal?: AbortSignal,
+  ): Promise<Kept | undefined> {
+    const { decoder } = this;
+    const from = asked.from ?? 0;
+    const end = tokens.length - 1;
+    const reading = new Reading(asked, Math.max(0, end - from), this.vocabulary);
+    const most = between === undefined ? decoder.most : 1;
+    await decoder.interruptible(async () => {
+      decoder.cut(0, 0);
+      for (let at = 0; at < end; at += most) {
+        if (at > 0) await between?.();
+        await this.readBatch(tokens.slice(at, Math.min(at + most, end) + 1), at, from, reading, visit, signal);
       }
-    } else {
-      for (const [i, token] of tokens.entries()) {
-        if (i > 0) await between();
-        await this.written([token]);
-        visit(i, this.lastLogits());
-      }
-    }
-    await this.reset();
+      decoder.cut(0, 0);
+    }, signal);
+    return reading.kept;
   }
 
-  async follow(tokens: readonly number[]): Promise<Seen[]> {
-    await this.reset();
-    const seen: Seen[] = [];
-    const read = tokens.slice(0, -1);
-    for (const batch of this.batches(read, () => true)) {
-      const targets = Int32Array.from(batch.tokens, (_, i) => tokens[seen.length + i + 1] as number);
-      const { status, rows, largest } = await this.context.read({ ...batch, targets, betas: new Float32Array(0) });
-      this.check(status, batch, "read");
-      for (const [i, token] of targets.entries())
-        seen.push({
-          logProbability: (rows[i * COLUMNS] as number) - Math.log(rows[i * COLUMNS + 1] as number),
-          likeliest: largest[i] === token,
-        });
+  /** Reads all of `tokens` but the last, the first being number `at` of the text, and visits those from number `from` on. */
+  private async readBatch(
+    tokens: readonly number[],
+    at: number,
+    from: number,
+    reading: Reading,
+    visit: (i: number, expected: Expectation) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { decoder } = this;
+    const count = tokens.length - 1;
+    const first = Math.min(count, Math.max(0, from - at));
+    const [a, b] = [Math.max(0, at + first - from), Math.max(0, at + count - from)];
+    const { reference, sums } = reading.asked;
+    const wanted = { reference: reference?.logits, keep: reading.kept?.logits, sums };
+    const { status, rows, largest } = await decoder.context.read({
+      tokens: Int32Array.from(tokens.slice(0, -1)),
+      positions: Int32Array.from({ length: count }, (_, i) => at + i),
+      sequences: new Int32Array(count),
+      outputs: Uint8Array.from({ length: count }, (_, i) => (i < first ? 0 : 1)),
+      targets: Int32Array.from(tokens.slice(first + 1)),
+      betas: reading.betas,
+      ...Object.fromEntries(Object.entries(wanted).map(([name, array]) => [name, reading.rowsOf(array, a, b)])),
+    });
+    if (status !== DONE) {
+      decoder.cut(0, 0);
+      signal?.throwIfAborted();
+      throw decoder.failure(status);
     }
-    await this.reset();
-    return seen;
+    for (let i = first; i < count; i++) {
+      const row = i - first;
+      const numbers = rows.subarray(row * reading.width, (row + 1) * reading.width);
+      visit(
+        at + i,
+        reading.expectation(a + row, numbers, largest[row] as number, () => this.logitsOf(i)),
+      );
+    }
   }
 
   async logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>> {
-    await this.reset();
-    await this.written(tokens);
-    const logits = new Map(this.lastLogits().entries());
-    await this.reset();
-    return logits;
+    const logits = new Float32Array(this.vocabulary);
+    this.decoder.cut(0, 0);
+    await this.decoder.submit({ sequence: 0, tokens, logits });
+    this.decoder.cut(0, 0);
+    return new Map(logits.entries());
   }
 
   async dispose(): Promise<void> {
-    this.context.free();
+    this.decoder.context.free();
     this.model.free();
-  }
-
-  /** The order in which node-llama-cpp has them, so that a seed is a text with either. */
-  private samplersOf({ temperature, topK, topP, minP, seed }: Sampling): SamplerEntry[] {
-    if (temperature <= 0) return [["greedy"]];
-    const { vocabulary } = this;
-    const list: SamplerEntry[] = [
-      ["topK", topK <= 0 ? vocabulary : Math.min(topK, vocabulary)],
-      ["topP", topP],
-    ];
-    if (minP > 0) list.push(["minP", minP]);
-    list.push(["temperature", temperature], ["dist", seed]);
-    return list;
-  }
-
-  /** Computes tokens after those that there are, with an output after the last; resolves to what the sampler chooses there. */
-  private async written(tokens: readonly number[], sampler?: AddonSampler): Promise<number> {
-    let token = -1;
-    for (const batch of this.batches(tokens, (i) => i === tokens.length - 1)) {
-      const last = batch.outputs.at(-1) === 1;
-      const done = await this.context.decode(last && sampler !== undefined ? { ...batch, sampler } : batch);
-      this.check(done.status, batch, "wrote");
-      token = done.token;
-    }
-    return token;
-  }
-
-  /** Tokens after those that there are, as many at a time as a batch holds. They count as read when the next is asked for. */
-  private *batches(tokens: readonly number[], output: (i: number) => boolean): Generator<Batch> {
-    for (let from = 0; from < tokens.length; from += this.batch) {
-      const some = tokens.slice(from, from + this.batch);
-      const { past } = this;
-      this.past += some.length;
-      yield {
-        tokens: Int32Array.from(some),
-        positions: Int32Array.from(some, (_, i) => past + i),
-        sequences: new Int32Array(some.length),
-        outputs: Uint8Array.from(some, (_, i) => (output(from + i) ? 1 : 0)),
-      };
-    }
-  }
-
-  private check(status: number, batch: Batch, did: string): void {
-    if (status === 0) return;
-    // Some of it may have been read.
-    this.past = batch.positions[0] as number;
-    this.context.remove(0, this.past, -1);
-    this.flag.lower();
-    const why = status === 1 ? "the context is full" : status === 2 ? "it was aborted" : `its code is ${status}`;
-    throw new BrownianError("engine-failed", `The engine failed while it ${did} with ${this.name}: ${why}`);
-  }
-
-  private lastLogits(): Float32Array {
-    return this.logitsOf(-1);
   }
 
   private logitsOf(i: number): Float32Array {
     this.logitsAfter ??= new Float32Array(this.vocabulary);
-    return this.context.logits(i, this.logitsAfter);
+    return this.decoder.context.logits(i, this.logitsAfter);
   }
+}
+
+/** The order in which node-llama-cpp has them, so that a seed is a text with either. */
+function samplersOf({ temperature, topK, topP, minP, seed }: Sampling, vocabulary: number): SamplerEntry[] {
+  if (temperature <= 0) return [["greedy"]];
+  const list: SamplerEntry[] = [
+    ["topK", topK <= 0 ? vocabulary : Math.min(topK, vocabulary)],
+    ["topP", topP],
+  ];
+  if (minP > 0) list.push(["minP", minP]);
+  list.push(["temperature", temperature], ["dist", seed]);
+  return list;
 }
