@@ -126,7 +126,15 @@ export async function readMoving(steps: Steps, method: MethodName, level: number
     for (const [i, window] of clean.windows.entries()) {
       const likeliest = clean.likeliest[i] as readonly number[];
       const reference = [await clean.kept(i)];
-      const moving = { sigma, dynamics: dynamics as string, tau, seed: steps.seed(`${name} ${i}`), ticks: true, reference, ...watch };
+      const moving = {
+        sigma,
+        dynamics: dynamics as string,
+        tau,
+        seed: steps.seed(`${name} ${i}`),
+        ticks: true,
+        reference,
+        ...watch,
+      };
       let count = 0;
       tokens += await model.score([window], moving, (expected) => {
         if (expected.likeliest !== likeliest[expected.position]) count++;

@@ -70,7 +70,13 @@ describe.skipIf(why !== undefined)("several texts at once", () => {
     await together.dispose();
   });
 
-  const PROMPTS = ["Once upon a time", "The King said to his daughter", "Once upon a time there was a poor", "A fox", "There lived"];
+  const PROMPTS = [
+    "Once upon a time",
+    "The King said to his daughter",
+    "Once upon a time there was a poor",
+    "A fox",
+    "There lived",
+  ];
   const REQUESTS: [string, GenerateOptions][] = PROMPTS.flatMap((prompt, i) =>
     [
       { temperature: 0.8, seed: BigInt(i) },
