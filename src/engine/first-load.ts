@@ -23,6 +23,9 @@ const SHIPPED: ReadonlySet<string> = new Set(["b3a822199c67e811ccb0553ca5d90ac0b
 /** What is kept of a child's last words: an assertion and some of what came before. */
 const LAST_WORDS = 8192;
 
+/** Tokens of context that a child tries a model with, at most: graphs are those of a whole batch, and more costs memory and time alone. */
+const MOST_CONTEXT = 512;
+
 /** What a file is loaded with from now on. */
 export interface FirstLoadOptions extends EngineOptions {
   /** Whether weights are rearranged, in every way that may follow. */
@@ -48,11 +51,18 @@ export async function firstLoad(model: ModelFile, name: string, kind: EngineKind
   const { llamaCpp } = await kind.describe();
   const key = await keyOf(model, header, [engine, llamaCpp, ...options.repacks]);
   if (await isKnown(key)) return;
-  const { threads, contextSize, repacks, signal } = options;
+  const { threads, repacks, signal } = options;
+  const contextSize = Math.min(options.contextSize ?? MOST_CONTEXT, trainedContext(model), MOST_CONTEXT);
   const answer = await inChild({ engine, path: model.path, name, threads, contextSize, repacks }, model, signal);
   if (answer === undefined) return;
   if ("message" in answer) throw new BrownianError(answer.code, answer.message);
   await makeKnown(key);
+}
+
+/** Tokens that the model was trained on; Infinity where its header does not say. */
+function trainedContext({ metadata, architecture }: ModelFile): number {
+  const trained = Number(metadata[`${architecture}.context_length`]);
+  return trained > 0 ? trained : Number.POSITIVE_INFINITY;
 }
 
 /** Of all bytes before the first tensor's. */
@@ -107,6 +117,7 @@ async function inChild(task: ChildTask, model: ModelFile, signal?: AbortSignal):
       reject(signal?.reason);
     };
     signal?.addEventListener("abort", end, { once: true });
+    if (signal?.aborted) end(); // since it was asked last
     child.on("message", (message) => {
       answer = message as ChildAnswer;
     });
