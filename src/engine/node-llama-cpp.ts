@@ -2,7 +2,7 @@
 // It maps the live file (useMmap, no GPU layers) and so multiplies with the bytes that the thermostat writes.
 
 import { setImmediate } from "node:timers/promises";
-import type { Llama, LlamaContext, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
+import type { Llama, LlamaContext, LlamaContextOptions, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
 import { BrownianError } from "../errors.js";
 import { contextSizeOf } from "./context.js";
 import type { Engine, EngineKind, Sampling, Seen } from "./interface.js";
@@ -78,8 +78,8 @@ export const nodeLlamaCpp: EngineKind = {
       const contextSize = contextSizeOf(model.trainContextSize, name, options.contextSize);
       const threads = options.threads ?? engineThreads(engine.cpuMathCores);
       engine.maxThreads = Math.max(engine.maxThreads, threads);
-      const context = await model.createContext({ contextSize, sequences: 1, threads });
-      return new Loaded(name, model, context, context.getSequence(), contextSize);
+      const settings: LlamaContextOptions = { contextSize, sequences: 1, threads };
+      return new Loaded(name, model, settings, await model.createContext(settings), contextSize);
     } catch (error) {
       await model?.dispose();
       if (error instanceof BrownianError || options.signal?.aborted) throw error;
@@ -94,11 +94,16 @@ class Loaded implements Engine {
   constructor(
     readonly name: string,
     private readonly model: LlamaModel,
-    private readonly context: LlamaContext,
-    private readonly sequence: LlamaContextSequence,
+    private readonly settings: LlamaContextOptions,
+    private context: LlamaContext,
     readonly contextSize: number,
-  ) {}
+  ) {
+    this.sequence = context.getSequence();
+    this.recurrent = model.fileInsights.isRecurrent || model.fileInsights.isHybrid;
+  }
 
+  private sequence: LlamaContextSequence;
+  private readonly recurrent: boolean;
   private logitsAfter: Float32Array | undefined;
 
   tokenize(text: string): number[] {
@@ -112,7 +117,11 @@ class Loaded implements Engine {
   }
 
   async reset(): Promise<void> {
-    await this.sequence.clearHistory();
+    if (!this.recurrent || this.sequence.nextTokenIndex === 0) return this.sequence.clearHistory();
+    // An erased state is multiplied by zero, which leaves it NaN where a text made it that; and there is no other call to clear it.
+    await this.context.dispose();
+    this.context = await this.model.createContext(this.settings);
+    this.sequence = this.context.getSequence();
   }
 
   async *continue(tokens: readonly number[], sampling: Sampling): AsyncGenerator<number, void> {
