@@ -22,6 +22,9 @@ async function importEngine(): Promise<EngineModule> {
   }
 }
 
+/** What to type for an engine without its libraries. */
+const LIBRARIES = "npm install node-llama-cpp --include=optional (its libraries are optional packages of npm)";
+
 let llama: Promise<Llama> | undefined;
 /** What llama.cpp said while it loaded the last model: its errors say no more than "Failed to load model". */
 let complaints: string[] = [];
@@ -45,7 +48,16 @@ function sharedLlama(): Promise<Llama> {
       started.maxThreads = engineThreads(started.cpuMathCores);
       return started;
     } catch (error) {
-      throw new BrownianError("engine-failed", `node-llama-cpp does not start: ${(error as Error).message}`, { cause: error });
+      const { name, message } = error as Error;
+      // It says no more than its own name where its package of this platform was left out, or could not be tried in a child process.
+      if (name === "NoBinaryFoundError" || message === "NoBinaryFoundError") {
+        const why =
+          process.permission?.has("child") === false
+            ? "Node's permission model forbids it the child process that it tries its library in: node --allow-child-process"
+            : `it has no library for ${process.platform}-${process.arch}: ${LIBRARIES}`;
+        throw new BrownianError("engine-missing", `node-llama-cpp is installed, but ${why}.`, { cause: error });
+      }
+      throw new BrownianError("engine-failed", `node-llama-cpp does not start: ${message}`, { cause: error });
     }
   })();
   llama.catch(() => {
