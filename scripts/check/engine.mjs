@@ -1,6 +1,6 @@
 // npm run trial:engine: does the engine stay well over hours of work? 10,000 tokens in 500 texts, clean and moved in turns, must not grow the
 // process; 200 loads, prompts and texts that are aborted at random moments must end soon and leave nothing, and the next text must be the clean
-// one. Takes --model FILE, --warm-up N, --texts N, --aborts N, --threads N. Prints figures; exit code 1 where something does not hold.
+// one. Takes --model FILE, --warm-up N, --texts N, --aborts N, --threads N, --context TOKENS. Prints figures; exit code 1 where something does not hold.
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +17,7 @@ const { values } = parseArgs({
     "warm-up": { type: "string", default: "300" },
     aborts: { type: "string", default: "200" },
     threads: { type: "string", default: "1" },
+    context: { type: "string" },
   },
 });
 const [warmUp, texts, aborts, threads] = [values["warm-up"], values.texts, values.aborts, values.threads].map(Number);
@@ -46,7 +47,8 @@ const scratch = mkdtempSync(join(tmpdir(), "brownian-trial-"));
 /** Emptied now and then, so that loads in a child process (src/engine/first-load.ts) are aborted too. */
 const cache = mkdtempSync(join(tmpdir(), "brownian-trial-"));
 process.env.BROWNIAN_CACHE = cache;
-const load = (options) => loadModel(values.model, { threads, scratch, ...options });
+const contextSize = values.context === undefined ? undefined : Number(values.context);
+const load = (options) => loadModel(values.model, { threads, scratch, contextSize, ...options });
 const failures = [];
 const must = (holds, what) => {
   if (!holds) failures.push(what);

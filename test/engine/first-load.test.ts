@@ -212,3 +212,32 @@ describe.skipIf(why !== undefined)("a file that went well", () => {
     expect(await child(path)).toBe(true);
   });
 });
+
+describe.skipIf(why !== undefined)("where child processes are not allowed", () => {
+  it("a file is loaded without the fence, and a warning says so once", async () => {
+    const path = await model("forbidden");
+    const program = join(scratch, "forbidden.mjs");
+    writeFileSync(
+      program,
+      `import { loadModel } from ${JSON.stringify(join(process.cwd(), "dist/llama/index.js"))};
+       for (let i = 0; i < 2; i++) {
+         const model = await loadModel(${JSON.stringify(path)}, { threads: 1, engine: "llama-c", scratch: ${JSON.stringify(scratch)} });
+         console.log((await model.complete("Once", { maxTokens: 3, endless: true })).tokens);
+         await model.dispose();
+       }`,
+    );
+    const known = (flag: string) => process.allowedNodeEnvironmentFlags.has(flag);
+    const flags = [
+      known("--permission") ? "--permission" : "--experimental-permission",
+      "--allow-fs-read=*",
+      "--allow-fs-write=*",
+    ];
+    if (known("--allow-addons")) flags.push("--allow-addons");
+    const { code, out, err } = await ended(
+      spawn(process.execPath, [...flags, program], { env: { ...process.env, BROWNIAN_CACHE: cache } }),
+    );
+    expect([code, out]).toEqual([0, "3\n3\n"]);
+    expect(err.match(/BROWNIAN_NO_FENCE/g)?.length).toBe(1);
+    expect(err).toMatch(/child processes are not allowed here, so none can load a model first/);
+  });
+});
