@@ -74,7 +74,6 @@ double Collisions::collide(Workers workers, uint8_t* live) const {
 
 void Collisions::prepare(const Target& target, Prepared& prepared) const {
   const uint8_t* const source = plan->source->data();
-  prepared.end = plan->end;
   prepared.bytes.reserve(size_t(expected() * 1.5) + 65536);
   for (const auto& part : plan->parts) {
     const auto ahead = [&](uint64_t from, uint64_t to) { prefetch_lines<false>(source, from, to); };
@@ -85,6 +84,10 @@ void Collisions::prepare(const Target& target, Prepared& prepared) const {
       prepared.changed += double(target.perturb(prepared.bytes.data() + from, bytes, move, *law_table()));
       prepared.runs.push_back({at, bytes});
     });
+  }
+  if (prepared.given_up) {
+    prepared.drop(); // nobody reads what was not done
+    return;
   }
   prepared.done = true;
 }

@@ -57,6 +57,11 @@ struct Collisions {
 
     /// The file being at least `plan.end` bytes.
     void write(uint8_t* live) const;
+    /// Frees what was prepared: the garbage collector, which does not know how much it is, lets hundreds of them wait.
+    void drop() {
+      std::vector<uint8_t>().swap(bytes);
+      std::vector<Run>().swap(runs);
+    }
     uint64_t end = 0;
   };
 

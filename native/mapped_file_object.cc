@@ -276,6 +276,7 @@ Napi::Value MappedFile::collide(const Napi::CallbackInfo& info) {
 Napi::Value MappedFile::prepare_collide(const Napi::CallbackInfo& info) {
   const Collisions all = collisions_of(info);
   const auto prepared = std::make_shared<Collisions::Prepared>();
+  prepared->end = all.plan->end;
   if (!background_) background_ = std::make_unique<Background>();
   const bool started = background_->start([=, target = workers_.target] { all.prepare(*target, *prepared); });
   return started ? hold(info.Env(), prepared) : info.Env().Null();
@@ -286,12 +287,14 @@ Napi::Value MappedFile::apply(const Napi::CallbackInfo& info) {
   const Given given = argument(info, 0, "prepared");
   const Shared live = writable(info.Env());
   const auto prepared = held<Collisions::Prepared>(given);
+  if (prepared->end > live->size()) given.refuse("is of another file");
   if (!prepared->done) {
     prepared->given_up = true;
     return info.Env().Null();
   }
-  if (prepared->end > live->size()) given.refuse("is of another file");
   prepared->write(live->data());
+  prepared->done = false; // it cannot be written again
+  prepared->drop();
   return Napi::Number::New(info.Env(), prepared->changed);
 }
 

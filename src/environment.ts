@@ -17,6 +17,10 @@ export interface Environment {
   readonly threads: number | undefined;
   /** BROWNIAN_SCRATCH: the folder of live copies. */
   readonly scratch: string | undefined;
+  /** BROWNIAN_CACHE: the folder of what is remembered from one process to the next. */
+  readonly cache: string | undefined;
+  /** Where the platform keeps such folders: XDG_CACHE_HOME, or LOCALAPPDATA on Windows. */
+  readonly caches: string | undefined;
   /** CXX: the C++ compiler, with its flags, if any. */
   readonly compiler: string | undefined;
   /** npm_execpath: npm's own program, where npm started this one. */
@@ -25,7 +29,16 @@ export interface Environment {
 
 const MOST_THREADS = 1024;
 
-type Name = "BROWNIAN_BACKEND" | "BROWNIAN_ISA" | "BROWNIAN_THREADS" | "BROWNIAN_SCRATCH" | "CXX" | "npm_execpath";
+type Name =
+  | "BROWNIAN_BACKEND"
+  | "BROWNIAN_ISA"
+  | "BROWNIAN_THREADS"
+  | "BROWNIAN_SCRATCH"
+  | "BROWNIAN_CACHE"
+  | "XDG_CACHE_HOME"
+  | "LOCALAPPDATA"
+  | "CXX"
+  | "npm_execpath";
 
 function variable(name: Name): string | undefined {
   try {
@@ -51,6 +64,12 @@ export const environment: Environment = {
   },
   get scratch() {
     return variable("BROWNIAN_SCRATCH");
+  },
+  get cache() {
+    return variable("BROWNIAN_CACHE");
+  },
+  get caches() {
+    return variable(globalThis.process?.platform === "win32" ? "LOCALAPPDATA" : "XDG_CACHE_HOME");
   },
   get compiler() {
     return variable("CXX");

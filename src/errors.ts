@@ -18,6 +18,7 @@ export type ErrorCode =
   | "backend-unavailable"
   | "package-missing" // an optional package is not installed
   | "engine-missing"
+  | "no-language-model" // a file that no text can be written with: an adapter, an encoder, one without a vocabulary
   | "engine-failed"
   | "autodiff-missing"
   | "diverged" // training that no longer makes numbers

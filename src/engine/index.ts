@@ -1,24 +1,8 @@
-// The table of engines, in order of preference.
+// What other rooms take of engines, and which one is in use.
 
-import { checkChoice } from "../errors.js";
-import type { EngineDescription, EngineKind } from "./interface.js";
-import { llamaC } from "./llama-c/index.js";
+import { ENGINES } from "./engines.js";
+import type { EngineDescription } from "./interface.js";
 import { nodeLlamaCpp } from "./node-llama-cpp.js";
-
-/** The engines that there are, by name. */
-export const ENGINES = { "llama-c": llamaC, "node-llama-cpp": nodeLlamaCpp } as const satisfies Record<string, EngineKind>;
-
-/** The name of an engine, for `LoadOptions.engine`. */
-export type EngineName = keyof typeof ENGINES;
-
-/**
- * The engine called `name`; default: the first that can be used here.
- * @throws BrownianError usage with the list of those that there are
- */
-export function engineNamed(name?: string): EngineKind {
-  if (name !== undefined) return ENGINES[checkChoice("engine", name, Object.keys(ENGINES) as EngineName[])];
-  return Object.values(ENGINES).find((kind) => kind.whyNot() === undefined) ?? nodeLlamaCpp;
-}
 
 /** The engine in use, and why those that are preferred are not. */
 export interface EngineInUse extends EngineDescription {
@@ -49,6 +33,8 @@ export async function describeEngine(): Promise<EngineInUse> {
   return { ...(await nodeLlamaCpp.describe()), rejected };
 }
 
+export { type EngineName, engineNamed } from "./engines.js";
 export { type Asked, type Expectation, type Kept, NoNumbers } from "./expectation.js";
+export { firstLoad } from "./first-load.js";
 export type { Engine, EngineDescription, EngineKind, EngineOptions, Sampling, Seen, Sequence } from "./interface.js";
 export { type Probe, probe, type TensorClass } from "./probe.js";

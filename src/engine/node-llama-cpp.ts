@@ -2,7 +2,7 @@
 // It maps the live file (useMmap, no GPU layers) and so multiplies with the bytes that the thermostat writes.
 
 import { setImmediate } from "node:timers/promises";
-import type { Llama, LlamaContext, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
+import type { Llama, LlamaContext, LlamaContextOptions, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
 import { BrownianError } from "../errors.js";
 import { selection } from "../kernels/select.js";
 import { LogitColumn } from "../laws/numbers.js";
@@ -24,6 +24,9 @@ async function importEngine(): Promise<EngineModule> {
     );
   }
 }
+
+/** What to type for an engine without its libraries. */
+const LIBRARIES = "npm install node-llama-cpp --include=optional (its libraries are optional packages of npm)";
 
 let llama: Promise<Llama> | undefined;
 /** What llama.cpp said while it loaded the last model: its errors say no more than "Failed to load model". */
@@ -48,7 +51,16 @@ function sharedLlama(): Promise<Llama> {
       started.maxThreads = engineThreads(started.cpuMathCores);
       return started;
     } catch (error) {
-      throw new BrownianError("engine-failed", `node-llama-cpp does not start: ${(error as Error).message}`, { cause: error });
+      const { name, message } = error as Error;
+      // It says no more than its own name where its package of this platform was left out, or could not be tried in a child process.
+      if (name === "NoBinaryFoundError" || message === "NoBinaryFoundError") {
+        const why =
+          process.permission?.has("child") === false
+            ? "Node's permission model forbids it the child process that it tries its library in: node --allow-child-process"
+            : `it has no library for ${process.platform}-${process.arch}: ${LIBRARIES}`;
+        throw new BrownianError("engine-missing", `node-llama-cpp is installed, but ${why}.`, { cause: error });
+      }
+      throw new BrownianError("engine-failed", `node-llama-cpp does not start: ${message}`, { cause: error });
     }
   })();
   llama.catch(() => {
@@ -82,8 +94,8 @@ export const nodeLlamaCpp: EngineKind = {
       const contextSize = contextSizeOf(model.trainContextSize, name, options.contextSize);
       const threads = options.threads ?? engineThreads(engine.cpuMathCores);
       engine.maxThreads = Math.max(engine.maxThreads, threads);
-      const context = await model.createContext({ contextSize, sequences: 1, threads });
-      return new Loaded(name, model, context, context.getSequence(), contextSize);
+      const settings: LlamaContextOptions = { contextSize, sequences: 1, threads };
+      return new Loaded(name, model, settings, await model.createContext(settings), contextSize);
     } catch (error) {
       await model?.dispose();
       if (error instanceof BrownianError || options.signal?.aborted) throw error;
@@ -101,11 +113,16 @@ class Loaded implements Engine, Sequence {
   constructor(
     readonly name: string,
     private readonly model: LlamaModel,
-    private readonly context: LlamaContext,
-    private readonly sequence: LlamaContextSequence,
+    private readonly settings: LlamaContextOptions,
+    private context: LlamaContext,
     readonly contextSize: number,
-  ) {}
+  ) {
+    this.sequence = context.getSequence();
+    this.recurrent = model.fileInsights.isRecurrent || model.fileInsights.isHybrid;
+  }
 
+  private sequence: LlamaContextSequence;
+  private readonly recurrent: boolean;
   private logitsAfter: Float32Array | undefined;
 
   tokenize(text: string): number[] {
@@ -128,7 +145,11 @@ class Loaded implements Engine, Sequence {
   }
 
   async reset(): Promise<void> {
-    await this.sequence.clearHistory();
+    if (!this.recurrent || this.sequence.nextTokenIndex === 0) return this.sequence.clearHistory();
+    // An erased state is multiplied by zero, which leaves it NaN where a text made it that; and there is no other call to clear it.
+    await this.context.dispose();
+    this.context = await this.model.createContext(this.settings);
+    this.sequence = this.context.getSequence();
   }
 
   async keep(tokens: readonly number[]): Promise<number> {

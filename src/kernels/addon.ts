@@ -83,7 +83,7 @@ export interface Addon {
 }
 
 /** The package's root: two folders above src/kernels/, dist/kernels/ and the bundles in dist/esm/ and dist/cjs/ alike. */
-function root(): string {
+export function packageRoot(): string {
   // Bundlers that write CommonJS leave nothing here.
   if (!import.meta.url) throw new Error("brownian was bundled and cannot find its addon: leave it outside the bundle (external)");
   return join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -120,7 +120,7 @@ function isMusl(): boolean {
 
 /** Where an addon may lie: what the package brings for this platform, then what `node-gyp` makes in a checkout. */
 function addonPaths(host: string): string[] {
-  return [join(root(), "prebuilds", host, "brownian.node"), join(root(), "build", "Release", "brownian.node")];
+  return [join(packageRoot(), "prebuilds", host, "brownian.node"), join(packageRoot(), "build", "Release", "brownian.node")];
 }
 
 let addon: Addon | undefined;

@@ -7,6 +7,7 @@ import {
   type EngineName,
   type EngineOptions,
   engineNamed,
+  firstLoad,
   NoNumbers,
   type Probe,
   probe,
@@ -100,6 +101,8 @@ export class Session {
       const repack = checkChoice("repack", options.repack ?? "auto", REPACK);
       if (repack === "off" && !kind.choosesRepacking)
         throw new BrownianError("usage", 'repack "off" needs the engine llama-c: brownian info says why it does not run here.');
+      const repacks = { on: [true], off: [false], auto: kind.choosesRepacking ? [true, false] : [true] }[repack];
+      await firstLoad(bath.model, path, kind, { ...engineOptions, repacks, signal });
       const engine = await kind.load(bath.livePath, path, { ...engineOptions, repack: repack !== "off", signal });
       return new Session(path, bath, engine, kind, engineOptions, repack);
     } catch (error) {

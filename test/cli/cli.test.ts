@@ -115,10 +115,10 @@ describe("brownian generate", () => {
       /white moves weights .* does not see .*Q4_0 blk\.\*\.attn_q/,
     ],
     [
-      "a model that the engine cannot load",
+      "a model without a vocabulary",
       ["--model", fileURLToPath(new URL("../fixtures/ggml-types.gguf", import.meta.url))],
       1,
-      /llama\.cpp\) does not load/,
+      /is a model without a vocabulary/,
     ],
   ];
   it.each(refused)("refuses %s", async (_, args, code, message) => {

@@ -1,2 +1,6 @@
 // Tests choose backends by argument: what the shell forces must not leak into them.
+import { fileURLToPath } from "node:url";
+
 for (const name of Object.keys(process.env)) if (name.startsWith("BROWNIAN_")) delete process.env[name];
+// Nor do tests write to the user's own folders.
+process.env.BROWNIAN_CACHE = fileURLToPath(new URL("../../build/test-cache", import.meta.url));

@@ -169,8 +169,12 @@ export class Decoder {
   cut(sequence: number, length: number): number {
     const text = this.texts[sequence] as number[];
     const kept = length > 0 && this.context.remove(sequence, length, -1) ? Math.min(length, text.length) : 0;
-    if (kept === 0) this.context.remove(sequence, -1, -1);
     text.length = kept;
+    if (kept === 0) {
+      // Removed states of recurrent models are multiplied by zero, which leaves what is no number as it is.
+      if (this.texts.every(({ length: left }) => left === 0)) this.context.clear();
+      else this.context.remove(sequence, -1, -1);
+    }
     return kept;
   }
 

@@ -201,8 +201,17 @@ class Loaded implements Engine {
   }
 
   tokenize(text: string): number[] {
-    const tokens = text === "" ? [] : [...this.model.tokenize(text, false, false)];
+    const tokens = text === "" ? [] : this.tokensOf(text);
     return this.bos >= 0 && (this.beginning !== null || tokens.length === 0) ? [this.bos, ...tokens] : tokens;
+  }
+
+  private tokensOf(text: string): number[] {
+    try {
+      return [...this.model.tokenize(text, false, false)];
+    } catch (cause) {
+      const why = "its vocabulary has no tokens for some of its letters";
+      throw new BrownianError("engine-failed", `The tokenizer of ${this.name} cannot read this text: ${why}.`, { cause });
+    }
   }
 
   text(tokens: readonly number[], preceding: readonly number[]): string {

@@ -49,7 +49,9 @@ export function installedLibrary(): Library {
       return checkedLibrary(paths, names.llama.exec(llama)?.[1] ?? "");
     }
   }
-  throw new Error("the libraries of node-llama-cpp for this platform are not installed");
+  throw new Error(
+    "the libraries of node-llama-cpp for this platform are not installed: npm install node-llama-cpp --include=optional",
+  );
 }
 
 /** Where npm packages that node-llama-cpp depends on may lie. */
@@ -59,7 +61,9 @@ function packageFolders(): readonly string[] {
     const package_ = createRequire(here.resolve("node-llama-cpp"));
     return package_.resolve.paths("@node-llama-cpp/x") ?? [];
   } catch (error) {
-    throw new Error(`node-llama-cpp is not installed (${(error as Error).message.split("\n")[0]})`, { cause: error });
+    throw new Error(`node-llama-cpp is not installed: npm install node-llama-cpp (${(error as Error).message.split("\n")[0]})`, {
+      cause: error,
+    });
   }
 }
 
