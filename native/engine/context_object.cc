@@ -140,7 +140,7 @@ Napi::Value ContextObject::Decode(const Napi::CallbackInfo& info) {
       info.Env(),
       [=] {
         result->first = batch->decode(*context);
-        if (result->first == 0 && chain) result->second = context->model->library.sampler_sample(chain->chain, context->context, -1);
+        if (result->first == 0 && chain) result->second = chain->choose(context->context, -1);
         return 0.0;
       },
       [=](Napi::Env env) {

@@ -2,10 +2,19 @@
 // It maps the live file (useMmap, no GPU layers) and so multiplies with the bytes that the thermostat writes.
 
 import { setImmediate } from "node:timers/promises";
-import type { Llama, LlamaContext, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
+import type {
+  Llama,
+  LlamaContext,
+  LlamaContextSequence,
+  LlamaGrammarEvaluationState,
+  LlamaModel,
+  SequenceEvaluateOptions,
+  Token,
+} from "node-llama-cpp";
 import { BrownianError } from "../errors.js";
 import { contextSizeOf } from "./context.js";
-import type { Engine, EngineKind, Sampling, Seen } from "./interface.js";
+import { COLDEST, engineSeed } from "./dice.js";
+import type { Chooser, Engine, EngineKind, Filters, Sampling, Seen } from "./interface.js";
 import { engineThreads } from "./threads.js";
 
 type EngineModule = typeof import("node-llama-cpp");
@@ -90,6 +99,64 @@ export const nodeLlamaCpp: EngineKind = {
   },
 };
 
+/** What the public interface has in another sense, or not at all. */
+const MISSING = [
+  "logitBias",
+  "dry",
+  "topNSigma",
+  "typicalP",
+  "dynamicTemperature",
+  "mirostat",
+] as const satisfies readonly (keyof Filters)[];
+
+/** What chooses in a text: node-llama-cpp makes its samplers anew with every call, and is told what they have seen. */
+class Remembered implements Chooser {
+  readonly tokens: Token[];
+  private seed: number;
+
+  constructor(
+    private readonly sampling: Sampling,
+    before: readonly number[],
+    private readonly grammar: LlamaGrammarEvaluationState | undefined,
+  ) {
+    this.tokens = [...before] as Token[];
+    this.seed = sampling.seed;
+  }
+
+  options(contextSize: number): SequenceEvaluateOptions {
+    const { temperature, topK, topP, minP, yieldEogToken, xtc, penalties } = this.sampling;
+    const cold = temperature < COLDEST;
+    return {
+      temperature: cold ? 0 : temperature,
+      topK,
+      topP,
+      minP,
+      yieldEogToken,
+      seed: engineSeed(this.seed),
+      ...(xtc && { xtc }),
+      ...(penalties && { repeatPenalty: this.punished(penalties, contextSize) }),
+      ...(this.grammar && { grammarEvaluationState: this.grammar }),
+    };
+  }
+
+  private punished({ last, repeat, frequency, presence }: NonNullable<Filters["penalties"]>, contextSize: number) {
+    const most = last < 0 ? contextSize : Math.min(last, contextSize);
+    return {
+      punishTokens: () => this.tokens.slice(this.tokens.length - Math.min(most, this.tokens.length)),
+      maxPunishTokens: most,
+      penalty: repeat,
+      frequencyPenalty: frequency,
+      presencePenalty: presence,
+    };
+  }
+
+  reseed(seed: number): void {
+    this.seed = seed;
+  }
+
+  free(): void {}
+}
+
 class Loaded implements Engine {
   constructor(
     readonly name: string,
@@ -115,9 +182,31 @@ class Loaded implements Engine {
     await this.sequence.clearHistory();
   }
 
-  async *continue(tokens: readonly number[], sampling: Sampling): AsyncGenerator<number, void> {
+  async chooser(sampling: Sampling, before: readonly number[]): Promise<Remembered> {
+    const missing = MISSING.find((name) => sampling[name] !== undefined);
+    if (missing !== undefined)
+      throw new BrownianError(
+        "usage",
+        `The engine node-llama-cpp has no ${missing}: it needs the engine llama-c (brownian info says whether and why it does not run here).`,
+      );
+    if (sampling.grammar === undefined) return new Remembered(sampling, before, undefined);
+    const { LlamaGrammarEvaluationState } = await importEngine();
     try {
-      yield* this.sequence.evaluate(tokens as Token[], { ...sampling });
+      const grammar = await this.model.llama.createGrammar({ grammar: sampling.grammar });
+      return new Remembered(sampling, before, new LlamaGrammarEvaluationState({ model: this.model, grammar }));
+    } catch (error) {
+      const why = (error as Error).message;
+      throw new BrownianError("usage", `The engine (llama.cpp) does not take the grammar: ${why}`, { cause: error });
+    }
+  }
+
+  async *continue(tokens: readonly number[], sampling: Sampling, chooser?: Chooser): AsyncGenerator<number, void> {
+    const seen = chooser === undefined ? await this.chooser(sampling, tokens) : (chooser as Remembered);
+    try {
+      for await (const token of this.sequence.evaluate(tokens as Token[], seen.options(this.contextSize))) {
+        seen.tokens.push(token);
+        yield token;
+      }
     } catch (error) {
       throw new BrownianError(
         "engine-failed",

@@ -50,7 +50,10 @@ export interface Batch {
 export type SamplerEntry = readonly [name: string, ...rest: (number | string | readonly string[] | Int32Array | Float32Array)[]];
 
 export interface AddonSampler {
+  /** Of the prompt: a grammar is not told. */
   accept(token: number): void;
+  /** In the place of the last one. */
+  replace(entry: SamplerEntry): void;
   reset(): void;
   free(): void;
 }
@@ -60,6 +63,7 @@ export type Status = number;
 
 export interface AddonContext {
   facts(): { readonly length: number; readonly batch: number; readonly microBatch: number; readonly sequences: number };
+  /** `token`: chosen by the sampler after the last; -1 where its grammar allows none. */
   decode(batch: Batch & { readonly sampler?: AddonSampler }): Promise<{ readonly status: Status; readonly token: number }>;
   /**
    * With m the largest logit of an output, of every output: l - m of its target, w = sum e^(l - m), sum e^(l - m) (l - m) / w, m, and

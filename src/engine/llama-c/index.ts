@@ -3,18 +3,12 @@
 
 import { BrownianError } from "../../errors.js";
 import { contextSizeOf } from "../context.js";
-import type { Engine, EngineKind, EngineOptions, Sampling, Seen } from "../interface.js";
+import { COLDEST } from "../dice.js";
+import type { Chooser, Engine, EngineKind, EngineOptions, Sampling, Seen } from "../interface.js";
 import { engineThreads, physicalCores } from "../threads.js";
-import {
-  type AddonContext,
-  type AddonModel,
-  type AddonSampler,
-  type Batch,
-  engineAddon,
-  type Flag,
-  type SamplerEntry,
-} from "./addon.js";
+import { type AddonContext, type AddonModel, type AddonSampler, type Batch, engineAddon, type Flag } from "./addon.js";
 import { installedLibrary, type Library, parameters, placeOf } from "./library.js";
+import { diceOf, samplersOf } from "./samplers.js";
 
 /** Tokens that are computed at once at most; logits after more are read batch by batch. */
 const BATCH = 512;
@@ -149,18 +143,33 @@ class Loaded implements Engine {
     this.past = 0;
   }
 
-  async *continue(tokens: readonly number[], sampling: Sampling): AsyncGenerator<number, void> {
-    const sampler = this.model.sampler(this.samplersOf(sampling));
+  async chooser(sampling: Sampling, before: readonly number[]): Promise<Chain> {
+    const { vocabulary, contextSize } = this;
+    try {
+      const sampler = this.model.sampler(samplersOf(sampling, { vocabulary, contextSize }));
+      for (const token of before) sampler.accept(token);
+      return new Chain(sampler, sampling);
+    } catch (error) {
+      const why = (error as Error).message.trim();
+      throw new BrownianError("usage", `The engine (llama.cpp) does not sample like this with ${this.name}: ${why}`, {
+        cause: error,
+      });
+    }
+  }
+
+  async *continue(tokens: readonly number[], sampling: Sampling, chooser?: Chooser): AsyncGenerator<number, void> {
+    const chain = chooser === undefined ? await this.chooser(sampling, tokens) : (chooser as Chain);
     try {
       let next = tokens;
       for (;;) {
-        const token = await this.written(next, sampler);
+        const token = await this.written(next, chain.sampler);
+        if (token < 0) return this.nothingAllowed();
         if (!sampling.yieldEogToken && this.model.endsText(token)) return;
         yield token;
         next = [token];
       }
     } finally {
-      sampler.free();
+      if (chooser === undefined) chain.free();
     }
   }
 
@@ -239,17 +248,12 @@ class Loaded implements Engine {
     this.model.free();
   }
 
-  /** The order in which node-llama-cpp has them, so that a seed is a text with either. */
-  private samplersOf({ temperature, topK, topP, minP, seed }: Sampling): SamplerEntry[] {
-    if (temperature <= 0) return [["greedy"]];
-    const { vocabulary } = this;
-    const list: SamplerEntry[] = [
-      ["topK", topK <= 0 ? vocabulary : Math.min(topK, vocabulary)],
-      ["topP", topP],
-    ];
-    if (minP > 0) list.push(["minP", minP]);
-    list.push(["temperature", temperature], ["dist", seed]);
-    return list;
+  /** A grammar allows no token: at its end, if the model has none that ends texts. */
+  private nothingAllowed(): void {
+    const { eos, eot } = this.model.facts();
+    if (eos < 0 && eot < 0) return;
+    const advice = "it asks for text that the vocabulary has no token for, or logitBias forbids all that it allows";
+    throw new BrownianError("usage", `The grammar lets ${this.name} write no further token, and is not at its end: ${advice}.`);
   }
 
   /** Computes tokens after those that there are, with an output after the last; resolves to what the sampler chooses there. */
@@ -296,5 +300,25 @@ class Loaded implements Engine {
   private logitsOf(i: number): Float32Array {
     this.logitsAfter ??= new Float32Array(this.vocabulary);
     return this.context.logits(i, this.logitsAfter);
+  }
+}
+
+/** What chooses, in the addon's memory. */
+class Chain implements Chooser {
+  private readonly rolls: boolean;
+
+  constructor(
+    readonly sampler: AddonSampler,
+    { temperature, mirostat }: Sampling,
+  ) {
+    this.rolls = temperature >= COLDEST && mirostat === undefined;
+  }
+
+  reseed(seed: number): void {
+    if (this.rolls) this.sampler.replace(diceOf(seed));
+  }
+
+  free(): void {
+    this.sampler.free();
   }
 }
