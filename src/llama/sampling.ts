@@ -88,6 +88,8 @@ interface Surroundings {
   readonly seed?: Seed | undefined;
 }
 
+type Vocabulary = Pick<Engine, "tokenize" | "text" | "beginning">;
+
 const MOST_INTEGER = 2 ** 31 - 1;
 const DRY_BREAKERS = ["\n", ":", '"', "*"];
 /** llama.cpp reads no more of a breaker. */
@@ -144,12 +146,11 @@ export function withoutEffect(options: SamplingOptions): Name[] {
 }
 
 /** The engine's sampling that these options ask for. @throws BrownianError usage */
-export function samplingOf(options: SamplingOptions & Surroundings, engine: Pick<Engine, "tokenize" | "beginning">): Sampling {
+export function samplingOf(options: SamplingOptions & Surroundings, engine: Vocabulary): Sampling {
   refuseContradictions(options);
   const { temperature = 0, topK = 0, topP = 1, minP = 0, seed = 0, endless = false, grammar } = options;
   const whole = seed64(seed);
-  if (grammar !== undefined && (typeof grammar !== "string" || grammar.trim() === "" || grammar.includes("\0")))
-    throw new BrownianError("usage", 'grammar must be a text in GBNF, such as root ::= "yes" | "no".');
+  if (grammar !== undefined) checkGrammar(grammar);
   const typicalP = checkNumber("typicalP", options.typicalP ?? 1, 0, 1);
   const topNSigma = checkNumber("topNSigma", options.topNSigma ?? 0, 0, 1e6);
   return {
@@ -169,6 +170,20 @@ export function samplingOf(options: SamplingOptions & Surroundings, engine: Pick
     mirostat: mirostat(options),
     grammar,
   };
+}
+
+/** What llama.cpp's reader of grammars does not survive is refused here; the rest is its own to refuse. */
+function checkGrammar(grammar: unknown): void {
+  if (typeof grammar !== "string" || grammar.trim() === "" || grammar.includes("\0"))
+    throw new BrownianError("usage", 'grammar must be a text in GBNF, such as root ::= "yes" | "no".');
+  const bare = grammar.replace(/"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|#.*/g, " ");
+  for (const [all, least, most] of bare.matchAll(/\{\s*(\d+)\s*,\s*(\d+)\s*\}/g))
+    if (Number(most) < Number(least))
+      // it would repeat for ever
+      throw new BrownianError(
+        "usage",
+        `grammar asks for a repetition ${all}, at most fewer times than at least: turn the two around.`,
+      );
 }
 
 /** The strings that end the text. @throws BrownianError usage */
@@ -202,7 +217,7 @@ function refuseContradictions(options: SamplingOptions & Surroundings): void {
     throw new BrownianError("usage", `mirostat chooses what is cut, instead of ${cut}: give one of the two.`);
 }
 
-function biases(given: LogitBias | undefined, engine: Pick<Engine, "tokenize" | "beginning">): Sampling["logitBias"] {
+function biases(given: LogitBias | undefined, engine: Vocabulary): Sampling["logitBias"] {
   if (given === undefined) return undefined;
   const byToken = new Map<number, number>();
   const entries: readonly (readonly [unknown, unknown])[] = Array.isArray(given)
@@ -218,10 +233,13 @@ function biases(given: LogitBias | undefined, engine: Pick<Engine, "tokenize" | 
   return byToken.size === 0 ? undefined : [...byToken];
 }
 
-function tokensOf(of: unknown, engine: Pick<Engine, "tokenize" | "beginning">): readonly number[] {
+function tokensOf(of: unknown, engine: Vocabulary): readonly number[] {
   if (typeof of !== "string") return [checkInteger("A token of logitBias", of, 0, MOST_INTEGER)];
   if (of === "") throw new BrownianError("usage", "A text of logitBias is empty: give the text whose tokens are meant.");
-  return engine.tokenize(of).slice(engine.beginning === null ? 0 : 1);
+  const tokens = (text: string) => engine.tokenize(text).slice(engine.beginning === null ? 0 : 1);
+  // Some tokenizers put a space before every text: to these " king" would be a space and " king".
+  const without = of.length > 1 && of.startsWith(" ") ? tokens(of.slice(1)) : [];
+  return without.length > 0 && engine.text(without, tokens("a")) === of ? without : tokens(of);
 }
 
 function penalties(options: SamplingOptions): Sampling["penalties"] {

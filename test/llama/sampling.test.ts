@@ -158,7 +158,7 @@ describe.skipIf(why !== undefined)("biases", () => {
     const plain = await write(hot);
     expect(plain.text).toMatch(/\band\b/);
     expect((await write({ ...hot, logitBias: [[" and", -Infinity]] }, PROMPT)).text).not.toMatch(/ and\b/);
-    expect((await write({ ...hot, sigma: 0.1, logitBias: [[" and", 50]], maxTokens: 3 })).text).toMatch(/^(.*and){2}/);
+    expect((await write({ ...hot, sigma: 0.1, logitBias: [[" and", 50]], maxTokens: 3 })).text).toBe(" and and and");
   });
 });
 
@@ -208,7 +208,15 @@ describe.skipIf(why !== undefined)("a grammar", () => {
   });
 
   it("that cannot be read, or followed, is refused", async () => {
-    for (const wrong of ["", "root = yes", 'root ::= "a', "root ::= other", 'start ::= "a"', "root ::= root"])
+    for (const wrong of [
+      "",
+      "root = yes",
+      'root ::= "a',
+      "root ::= other",
+      'start ::= "a"',
+      "root ::= root",
+      'root ::= "a"{2,0}',
+    ])
       await expect(write({ grammar: wrong }), wrong).rejects.toMatchObject({ code: "usage" });
     const nothing: GenerateOptions = {
       grammar,
