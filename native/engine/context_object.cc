@@ -167,7 +167,7 @@ Napi::Value ContextObject::Decode(const Napi::CallbackInfo& info) {
             break;
           }
           const auto& chain = (*chains)[row];
-          if (chain) result->second[row] = l.sampler_sample(chain->chain, context->context, int32_t(i));
+          if (chain) result->second[row] = chain->choose(context->context, int32_t(i));
           row++;
         }
         return 0.0;

@@ -39,6 +39,20 @@ struct LogitBias {
   float bias;
 };
 
+struct TokenData {
+  Token id;
+  float logit;
+  float p;
+};
+
+/// What samplers change: they may put another array in its place, and drop tokens from it.
+struct TokenDataArray {
+  TokenData* data;
+  size_t size;
+  int64_t selected;
+  bool sorted;
+};
+
 struct ChainParameters {
   bool no_perf;
 };
@@ -100,8 +114,10 @@ struct ChainParameters {
   F(set_adapters_lora, int32_t, (Context*, Adapter**, size_t, float*))                                     \
   F(sampler_chain_init, Sampler*, (ChainParameters))                                                       \
   F(sampler_chain_add, void, (Sampler*, Sampler*))                                                         \
+  F(sampler_chain_remove, Sampler*, (Sampler*, int32_t))                                                   \
   F(sampler_sample, Token, (Sampler*, Context*, int32_t))                                                  \
   F(sampler_accept, void, (Sampler*, Token))                                                               \
+  F(sampler_apply, void, (Sampler*, TokenDataArray*))                                                      \
   F(sampler_reset, void, (Sampler*))                                                                       \
   F(sampler_free, void, (Sampler*))                                                                        \
   F(sampler_init_greedy, Sampler*, ())                                                                     \

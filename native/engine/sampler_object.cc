@@ -1,6 +1,8 @@
 // Chains of llama.cpp's samplers by their names and arguments.
 #include "sampler_object.h"
 
+#include <cmath>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -23,13 +25,11 @@ struct Entry {
   int32_t i() { return int_of(value(), name.c_str()); }
   uint32_t seed() { return uint32_t(number_of(value(), name.c_str())); }
   std::string text() { return text_of(value(), name.c_str()); }
-  /// Tokens of the past that count: all, where -1 would mean the context's length.
-  int32_t last() { return i(); }
 };
 
 Sampler* dry(const LoadedModel& model, Entry& entry) {
   const float multiplier = entry.f(), base = entry.f();
-  const int32_t allowed = entry.i(), last = entry.last();
+  const int32_t allowed = entry.i(), last = entry.i();
   const Napi::Value given = entry.value();
   if (!given.IsArray()) refuse(given.Env(), "dry: breakers are no list");
   const auto breakers = given.As<Napi::Array>();
@@ -85,11 +85,11 @@ Sampler* made_of(const LoadedModel& model, Entry& entry) {
   if (name == "grammar") {
     const std::string rules = entry.text(), root = entry.text();
     Sampler* const made = l.sampler_init_grammar(model.vocabulary, rules.c_str(), root.c_str());
-    if (made == nullptr) throw Napi::Error::New(entry.list.Env(), "the grammar does not parse: " + Library::Complaints());
+    if (made == nullptr) throw Napi::Error::New(entry.list.Env(), "the grammar does not parse (llama.cpp writes why to stderr)");
     return made;
   }
   if (name == "penalties") {
-    const int32_t last = entry.last();
+    const int32_t last = entry.i();
     const float repeat = entry.f(), frequency = entry.f(), presence = entry.f();
     return l.sampler_init_penalties(model.tokens, last, repeat, frequency, presence);
   }
@@ -98,12 +98,60 @@ Sampler* made_of(const LoadedModel& model, Entry& entry) {
   refuse(entry.list.Env(), "there is no sampler " + name);
 }
 
+Token selected(const TokenDataArray& candidates) {
+  if (candidates.selected < 0 || size_t(candidates.selected) >= candidates.size) throw std::runtime_error("the samplers chose no token");
+  return candidates.data[candidates.selected].id;
+}
+
 }  // namespace
+
+Chain::~Chain() {
+  if (grammar != nullptr) model->library.sampler_free(grammar);
+  model->library.sampler_free(chain);
+}
+
+TokenDataArray Chain::candidates(Context* context, int32_t output) {
+  const float* logits = model->library.get_logits_ith(context, output);
+  if (logits == nullptr) throw std::runtime_error("the engine has no logits of an output that it was asked for");
+  all_.resize(size_t(model->tokens));
+  for (size_t i = 0; i < all_.size(); i++) all_[i] = {Token(i), logits[i], 0.0f};
+  return {all_.data(), all_.size(), -1, false};
+}
+
+/// As llama.cpp's own programs do it (common_sampler_sample), but for what is allowed by nobody: there a grammar ends the process.
+Token Chain::choose(Context* context, int32_t output) {
+  const Library& l = model->library;
+  if (grammar == nullptr) return l.sampler_sample(chain, context, output);
+  TokenDataArray free = candidates(context, output);
+  l.sampler_apply(chain, &free);
+  Token token = selected(free);
+  TokenData one = {token, 1.0f, 0.0f};
+  TokenDataArray alone = {&one, 1, -1, false};
+  l.sampler_apply(grammar, &alone);
+  if (one.logit == -INFINITY) {
+    TokenDataArray bound = candidates(context, output);
+    l.sampler_apply(grammar, &bound);
+    std::vector<bool> allowed(all_.size());
+    bool any = false;
+    for (size_t i = 0; i < bound.size; i++) {
+      const bool may = bound.data[i].logit > -INFINITY;
+      allowed[size_t(bound.data[i].id)] = may;
+      any = any || may;
+    }
+    if (!any) return -1;
+    l.sampler_apply(chain, &bound);
+    token = selected(bound);
+    if (!allowed[size_t(token)] || !(bound.data[bound.selected].logit > -INFINITY)) return -1;
+  }
+  l.sampler_accept(grammar, token);
+  l.sampler_accept(chain, token);
+  return token;
+}
 
 Napi::Function SamplerObject::Define(Napi::Env env) {
   return DefineClass(env, "EngineSampler",
-                     {InstanceMethod<&SamplerObject::Accept>("accept"), InstanceMethod<&SamplerObject::Reset>("reset"),
-                      InstanceMethod<&SamplerObject::Free>("free")});
+                     {InstanceMethod<&SamplerObject::Accept>("accept"), InstanceMethod<&SamplerObject::Replace>("replace"),
+                      InstanceMethod<&SamplerObject::Reset>("reset"), InstanceMethod<&SamplerObject::Free>("free")});
 }
 
 SamplerObject::SamplerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SamplerObject>(info), chain_(handed<Chain>(info)) {}
@@ -118,7 +166,15 @@ Napi::Value SamplerObject::Make(Napi::Env env, const std::shared_ptr<LoadedModel
     Entry entry(one.As<Napi::Array>());
     Sampler* const sampler = made_of(*model, entry);
     if (sampler == nullptr) refuse(env, "the sampler " + entry.name + " refuses its arguments");
-    model->library.sampler_chain_add(chain->chain, sampler);
+    if (entry.name != "grammar") {
+      model->library.sampler_chain_add(chain->chain, sampler);
+      chain->count++;
+    } else if (chain->grammar == nullptr) {
+      chain->grammar = sampler;
+    } else {
+      model->library.sampler_free(sampler);
+      refuse(env, "there are two grammars");
+    }
   }
   return made(Constructors::Of(env).sampler, env, chain);
 }
@@ -129,6 +185,7 @@ std::shared_ptr<Chain> SamplerObject::Of(const Napi::Value& value) {
   return chain;
 }
 
+/// (token of the prompt): all but the grammar are told of it.
 void SamplerObject::Accept(const Napi::CallbackInfo& info) {
   const auto chain = Of(info.This());
   const Token token = int_of(info[0], "the token");
@@ -136,9 +193,24 @@ void SamplerObject::Accept(const Napi::CallbackInfo& info) {
   chain->model->library.sampler_accept(chain->chain, token);
 }
 
+/// ([name, arguments ...]): in the place of the last one. The others keep what they remember.
+void SamplerObject::Replace(const Napi::CallbackInfo& info) {
+  const auto chain = Of(info.This());
+  const Library& l = chain->model->library;
+  if (!info[0].IsArray()) refuse(info.Env(), "a sampler is no list");
+  Entry entry(info[0].As<Napi::Array>());
+  if (entry.name == "grammar") refuse(info.Env(), "a grammar is no sampler that chooses");
+  if (chain->count == 0) refuse(info.Env(), "there is no sampler to be replaced");
+  Sampler* const sampler = made_of(*chain->model, entry);
+  if (sampler == nullptr) refuse(info.Env(), "the sampler " + entry.name + " refuses its arguments");
+  l.sampler_free(l.sampler_chain_remove(chain->chain, chain->count - 1));
+  l.sampler_chain_add(chain->chain, sampler);
+}
+
 void SamplerObject::Reset(const Napi::CallbackInfo& info) {
   const auto chain = Of(info.This());
   chain->model->library.sampler_reset(chain->chain);
+  if (chain->grammar != nullptr) chain->model->library.sampler_reset(chain->grammar);
 }
 
 }  // namespace engine

@@ -3,19 +3,33 @@
 #include <napi.h>
 
 #include <memory>
+#include <vector>
 
 #include "model_object.h"
 
 namespace brownian {
 namespace engine {
 
+/// Samplers, applied one after the other, and a grammar beside them: it is not told of the prompt, and it is asked of the token that the others
+/// choose before it is asked of the whole vocabulary, which takes much longer.
 struct Chain {
   const std::shared_ptr<LoadedModel> model;
   Sampler* const chain;
+  /// Samplers in the chain.
+  int32_t count = 0;
+  /// Null where there is none.
+  Sampler* grammar = nullptr;
   Chain(std::shared_ptr<LoadedModel> model, Sampler* chain) : model(std::move(model)), chain(chain) {}
-  ~Chain() { model->library.sampler_free(chain); }
+  ~Chain();
   Chain(const Chain&) = delete;
   Chain& operator=(const Chain&) = delete;
+
+  /// The token chosen at an output of the last batch, which all samplers are told of; -1 where the grammar allows none, and then none is told.
+  Token choose(Context* context, int32_t output);
+
+ private:
+  TokenDataArray candidates(Context* context, int32_t output);
+  std::vector<TokenData> all_;
 };
 
 class SamplerObject : public Napi::ObjectWrap<SamplerObject> {
@@ -28,6 +42,7 @@ class SamplerObject : public Napi::ObjectWrap<SamplerObject> {
 
  private:
   void Accept(const Napi::CallbackInfo& info);
+  void Replace(const Napi::CallbackInfo& info);
   void Reset(const Napi::CallbackInfo& info);
   void Free(const Napi::CallbackInfo&) { chain_.reset(); }
   std::shared_ptr<Chain> chain_;

@@ -44,7 +44,13 @@ function declarations(header) {
     if (found === null) throw new Error(`the header has no ${name}`);
     return found[1].replace(/ ?([(),*]) ?/g, "$1");
   });
-  for (const struct of ["llama_batch", "llama_logit_bias", "llama_sampler_chain_params"])
+  for (const struct of [
+    "llama_batch",
+    "llama_logit_bias",
+    "llama_sampler_chain_params",
+    "llama_token_data",
+    "llama_token_data_array",
+  ])
     said.push(new RegExp(`struct ${struct} \\{([^}]*)\\}`).exec(plain)[1]);
   return createHash("sha256").update(said.join("\n")).digest("hex").slice(0, 16);
 }

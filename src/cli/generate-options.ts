@@ -5,8 +5,9 @@ import { REPACK, type Repack } from "../llama/index.js";
 import { DYNAMICS } from "../thermostat/dynamics/index.js";
 import { exponential, linear } from "../thermostat/schedule.js";
 import { addNoiseOptions, type NoiseOptions, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
+import { addSamplingOptions, type SamplingFlags } from "./sampling-options.js";
 
-export interface Options extends NoiseOptions {
+export interface Options extends NoiseOptions, SamplingFlags {
   readonly model?: string;
   readonly sigma?: number[];
   readonly weightTemperature?: number;
@@ -17,10 +18,6 @@ export interface Options extends NoiseOptions {
   readonly sigmaEnd?: number;
   readonly recompute?: boolean;
   readonly promptWeights: "moving" | "clean";
-  readonly temperature?: number;
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly minP?: number;
   readonly seed?: bigint;
   readonly samples: number;
   readonly maxTokens: number;
@@ -41,8 +38,14 @@ export const DEFAULT_SIGMA = 0.05;
 export const ANNEALING = { linear, exponential };
 
 export function addGenerateOptions(command: Command): Command {
-  command
-    .option("-m, --model <file>", "GGUF model (default: the one that ships with brownian)")
+  textOptions(command.optionsGroup("Texts:"));
+  addNoiseOptions(weightOptions(command.optionsGroup("Weights that move:")));
+  addSamplingOptions(command.optionsGroup("Dice at the output (docs/guides/sampling.md):"));
+  return engineOptions(command.optionsGroup("Engine:")).optionsGroup("Options:");
+}
+
+function weightOptions(command: Command): Command {
+  return command
     .option(
       "-s, --sigma <numbers>",
       `noise on the weights, in units of --scale; several with commas (default: ${DEFAULT_SIGMA})`,
@@ -65,12 +68,13 @@ export function addGenerateOptions(command: Command): Command {
     .option("--recompute", "evaluate the whole context anew for every token, with the weights as they are then")
     .addOption(
       new Option("--prompt-weights <which>", "the weights that read the prompt").choices(["moving", "clean"]).default("moving"),
-    )
-    .option("-t, --temperature <number>", "softmax temperature at the output (default: 0, greedy)", parseNumber)
-    .option("--top-k <n>", "sample from the k likeliest tokens only", parseWhole)
-    .option("--top-p <p>", "sample from the likeliest tokens of total probability p only", parseNumber)
-    .option("--min-p <p>", "sample from tokens at least p times as likely as the likeliest only", parseNumber)
-    .option("--seed <n>", "of the weights and of softmax sampling (default: another one every time)", parseSeed)
+    );
+}
+
+function textOptions(command: Command): Command {
+  return command
+    .option("-m, --model <file>", "GGUF model (default: the one that ships with brownian)")
+    .option("--seed <n>", "of the weights and of the dice (default: another one every time)", parseSeed)
     .option("-n, --samples <n>", "texts to write for each sigma, with seeds counting up", parseWhole, 1)
     .option("--max-tokens <n>", "tokens to write at most", parseWhole, 100)
     .option("--side-by-side", "compare in columns: clean and greedy, softmax, and each sigma")
@@ -79,6 +83,11 @@ export function addGenerateOptions(command: Command): Command {
       "write with the clean weights, and underline what an ensemble of moved ones disagrees about; numbers with --json",
     )
     .option("--members <n>", "with --uncertainty: draws of the weights (default: 8)", parseWhole)
+    .option("--json", "print one JSON document");
+}
+
+function engineOptions(command: Command): Command {
+  return command
     .option(
       "--threads <n>",
       "engine threads; no more than there are free cores (default: all physical cores but one)",
@@ -93,7 +102,5 @@ export function addGenerateOptions(command: Command): Command {
         "whether llama.cpp may rearrange weights for speed; it does not see those move (default: auto)",
       ).choices(REPACK),
     )
-    .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
-    .option("--json", "print one JSON document");
-  return addNoiseOptions(command);
+    .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)");
 }

@@ -15,7 +15,7 @@ export type Common = Pick<GenerateOptions, "maxTokens"> & { readonly signal: Abo
 /** Writes the texts and prints them. */
 export type Print = (model: Model, prompt: string, runs: readonly Run[], common: Common) => Promise<void>;
 
-function summary({ tokens, tokensPerSecond, weights, changed, reloaded, stop }: Generation): string {
+function summary({ tokens, tokensPerSecond, weights, changed, reloaded, stop, stopString }: Generation): string {
   const speed = tokens > 1 ? `${Math.round(tokensPerSecond)} tokens/s` : `${tokens} token`;
   const moved =
     changed > 0 ? `${percent(changed / weights)} of ${significant(weights / 1e6)} M weights moved` : "no weight moved";
@@ -24,6 +24,7 @@ function summary({ tokens, tokensPerSecond, weights, changed, reloaded, stop }: 
     moved,
     ...(reloaded && changed > 0 ? ["model loaded again"] : []),
     ...(stop === "context" ? ["context full"] : []),
+    ...(stop === "stop" ? [`stopped before ${JSON.stringify(stopString)}`] : []),
   ].join(", ");
 }
 
@@ -60,7 +61,7 @@ export const printJson: Print = async (model, prompt, runs, common) => {
   const texts = [];
   for (const run of runs) {
     if (common.signal.aborted) break;
-    const { ids: _, ...generation } = await model.complete(prompt, { ...run.options, ...common });
+    const generation = await model.complete(prompt, { ...run.options, ...common });
     const { sigma, label } = run;
     const { scale, rounding, dynamics, tau, temperature = 0, seed } = run.options;
     const noise = { label, sigma, scale, ...scaleOptions(run.options), rounding, dynamics, tau };

@@ -5,6 +5,7 @@ import { significant } from "../report/table.js";
 import { SCALES } from "../thermostat/scales/index.js";
 import { ANNEALING, DEFAULT_SIGMA, type Options } from "./generate-options.js";
 import { noiseSettings } from "./options.js";
+import { samplingSettings } from "./sampling-options.js";
 
 /** One text to write. */
 export interface Run {
@@ -21,23 +22,26 @@ const SIDE_BY_SIDE_TEMPERATURE = 0.8;
 /** The texts of a plain run: each sigma with each seed. */
 export function samples(options: Options, seed: bigint): Run[] {
   const sigmas = options.sigma ?? [DEFAULT_SIGMA];
-  return sigmas.flatMap((sigma) => seeds(seed, options.samples).map((one) => moving(options, sigma, one, samplingOf(options))));
+  return sigmas.flatMap((sigma) =>
+    seeds(seed, options.samples).map((one) => moving(options, sigma, one, samplingSettings(options))),
+  );
 }
 
 /** The texts of a side-by-side run: without noise, with dice at the output, with moving weights. */
 export function comparison(options: Options, seed: bigint): Run[] {
   const temperature = options.temperature ?? SIDE_BY_SIDE_TEMPERATURE;
-  const clean: Run = { label: "greedy", sigma: 0, options: { seed } };
+  const greedy = samplingSettings(options, { greedy: true });
+  const clean: Run = { label: "greedy", sigma: 0, options: { ...greedy, seed } };
   const softmax = seeds(seed, options.samples).map(
     (one): Run => ({
       label: `T = ${significant(temperature)}, seed ${one}`,
       sigma: 0,
-      options: { ...samplingOf(options), temperature, seed: one },
+      options: { ...samplingSettings(options), temperature, seed: one },
     }),
   );
   const sigmas = options.sigma ?? SIDE_BY_SIDE_SIGMAS;
   const weights = sigmas.flatMap((sigma, i) =>
-    seeds(seed + BigInt(i * options.samples), options.samples).map((one) => moving(options, sigma, one, {})),
+    seeds(seed + BigInt(i * options.samples), options.samples).map((one) => moving(options, sigma, one, greedy)),
   );
   return [clean, ...softmax, ...weights];
 }
@@ -55,10 +59,6 @@ function moving(options: Options, sigma: number, seed: bigint, sampling: Samplin
     sigma,
     options: { ...sampling, ...noiseSettings(options), sigma: anneal ?? sigma, dynamics, promptWeights, tau, recompute, seed },
   };
-}
-
-function samplingOf({ temperature, topK, topP, minP }: Options): SamplingOptions {
-  return { temperature, topK, topP, minP };
 }
 
 function seeds(first: bigint, count: number): bigint[] {

@@ -22,8 +22,10 @@ import {
 } from "./generate-print.js";
 import { comparison, samples } from "./generate-runs.js";
 import { columnsRemark, EMBEDDED_MODEL, noiseSettings } from "./options.js";
+import { remark } from "./print.js";
 import { profilePath, readProfile } from "./profile.js";
 import { withProgress } from "./progress.js";
+import { silentFlags, withGrammar } from "./sampling-options.js";
 
 export function generateCommand({ signal }: Invocation): Command {
   const command = new Command("generate")
@@ -36,8 +38,9 @@ async function generate(prompt: string, asked: Options, signal: AbortSignal): Pr
   checkInteger("--samples", asked.samples, 1);
   const path = asked.model ?? EMBEDDED_MODEL;
   const { weightTemperature } = asked;
+  const flags = await withGrammar(asked);
   const options =
-    weightTemperature === undefined ? asked : { ...asked, sigma: [await asSurprising(weightTemperature, asked, path)] };
+    weightTemperature === undefined ? flags : { ...flags, sigma: [await asSurprising(weightTemperature, flags, path)] };
   if (options.sigmaEnd !== undefined && options.anneal === undefined)
     throw new BrownianError("usage", "--sigma-end says where --anneal ends: give --anneal linear or exponential as well.");
   checkUncertainty(options);
@@ -50,6 +53,8 @@ async function generate(prompt: string, asked: Options, signal: AbortSignal): Pr
   );
   try {
     if (!options.json) process.stderr.write(chalk.dim(columns));
+    const silent = options.sideBySide ? undefined : silentFlags(options);
+    if (silent !== undefined && !options.json) remark(silent);
     if (options.seed === undefined && !options.json)
       process.stderr.write(chalk.dim(`seed ${seed} (write the same again with --seed ${seed})\n`));
     await printing(options)(model, prompt, runs, { maxTokens, signal });

@@ -19,12 +19,44 @@ export interface WritingEngine<Text, Piece, How extends Dice> {
 export interface Dice {
   /** 0: greedy. */
   readonly temperature: number;
-  /** 32 bits. */
+  /** 32 bits; see dice.ts. */
   readonly seed: number;
 }
 
+/** What acts on the logits before the dice besides topK, topP and minP, as llama.cpp knows it: nothing does where it is not given. */
+export interface Filters {
+  /** Added to the logits of tokens; -Infinity forbids one. */
+  readonly logitBias?: readonly (readonly [token: number, bias: number])[] | undefined;
+  /** Of tokens among the `last` (-1: all): logits divided by `repeat` (times it below 0), less `presence` and `frequency` x their number. */
+  readonly penalties?:
+    | { readonly last: number; readonly repeat: number; readonly frequency: number; readonly presence: number }
+    | undefined;
+  /** Of tokens that go on with a repetition of n >= `allowedLength` among the `last` (-1: all): less multiplier x base^(n - allowedLength). */
+  readonly dry?:
+    | {
+        readonly multiplier: number;
+        readonly base: number;
+        readonly allowedLength: number;
+        readonly last: number;
+        readonly breakers: readonly string[];
+      }
+    | undefined;
+  /** Only tokens whose logits lie at most this many standard deviations of all logits below the largest. */
+  readonly topNSigma?: number | undefined;
+  /** Only tokens whose surprise is nearest to the entropy, of this total probability. */
+  readonly typicalP?: number | undefined;
+  /** With this probability, of the tokens above the threshold only the least likely is left. */
+  readonly xtc?: { readonly probability: number; readonly threshold: number } | undefined;
+  /** The temperature goes from T - range to T + range with the entropy's share of the largest possible one, to this power. */
+  readonly dynamicTemperature?: { readonly range: number; readonly exponent: number } | undefined;
+  /** Instead of all cuts: one that is steered towards a surprise of `tau` bits a token, at the rate `eta`. */
+  readonly mirostat?: { readonly version: 1 | 2; readonly tau: number; readonly eta: number } | undefined;
+  /** GBNF, whose rule `root` the text keeps to. */
+  readonly grammar?: string | undefined;
+}
+
 /** The engine's own sampling. */
-export interface Sampling extends Dice {
+export interface Sampling extends Dice, Filters {
   /** 0: all tokens. */
   readonly topK: number;
   /** 1: all tokens. */
@@ -33,6 +65,13 @@ export interface Sampling extends Dice {
   readonly minP: number;
   /** A token that ends texts is written like any other. */
   readonly yieldEogToken: boolean;
+}
+
+/** What chooses the tokens of one text, and remembers those that it has seen. */
+export interface Chooser {
+  /** Other dice from the next token on. What steers itself (mirostat, XTC) keeps its own. */
+  reseed(seed: number): void;
+  free(): void;
 }
 
 /** What the engine thought of one token. */
@@ -50,7 +89,15 @@ export interface Seen {
 export interface Sequence extends WritingEngine<readonly number[], number, Sampling> {
   /** The tokens that it has read or written, and computed. */
   readonly tokens: readonly number[];
-  continue(tokens: readonly number[], sampling: Sampling, signal?: AbortSignal): AsyncGenerator<number, unknown>;
+  /**
+   * As every engine's. With a `chooser` of this sampling, the text goes on with what that remembers: tokens may have been evaluated anew meanwhile.
+   */
+  continue(
+    tokens: readonly number[],
+    sampling: Sampling,
+    chooser?: Chooser,
+    signal?: AbortSignal,
+  ): AsyncGenerator<number, unknown>;
   /**
    * The continuation of `tokens` where `pick` chooses: it is given the logits of the whole vocabulary, in an array that
    * is used again for the next token. A token that ends texts ends this one unless sampling lets it be written.
@@ -89,6 +136,11 @@ export interface Engine {
   tokenize(text: string): number[];
   /** The text of `tokens` as it reads on after `preceding`: with the spaces that the tokenizer puts between them. */
   text(tokens: readonly number[], preceding: readonly number[]): string;
+  /**
+   * What chooses by `sampling` in a text that has `before` as yet: penalties see these, a grammar does not. Without it `continue` makes its own.
+   * @throws BrownianError usage for what this engine has not (with what to do), or does not take
+   */
+  chooser(sampling: Sampling, before: readonly number[]): Promise<Chooser>;
   /**
    * What the model expects of each of `tokens` but the first, no more than the context holds, evaluated afresh in place of the first sequence:
    * visit(i, expected) of what it expects after token i, in turn, for every i from `asked.from` on. In one go, unless there is something to do

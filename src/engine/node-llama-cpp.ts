@@ -2,13 +2,23 @@
 // It maps the live file (useMmap, no GPU layers) and so multiplies with the bytes that the thermostat writes.
 
 import { setImmediate } from "node:timers/promises";
-import type { Llama, LlamaContext, LlamaContextOptions, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
+import type {
+  Llama,
+  LlamaContext,
+  LlamaContextOptions,
+  LlamaContextSequence,
+  LlamaGrammarEvaluationState,
+  LlamaModel,
+  SequenceEvaluateOptions,
+  Token,
+} from "node-llama-cpp";
 import { BrownianError } from "../errors.js";
 import { selection } from "../kernels/select.js";
 import { LogitColumn } from "../laws/numbers.js";
 import { contextSizeOf } from "./context.js";
+import { COLDEST, engineSeed } from "./dice.js";
 import { type Asked, type Expectation, type Kept, NoNumbers, Reading } from "./expectation.js";
-import type { Engine, EngineKind, Sampling, Sequence } from "./interface.js";
+import type { Chooser, Engine, EngineKind, Filters, Sampling, Sequence } from "./interface.js";
 import { engineThreads } from "./threads.js";
 
 type EngineModule = typeof import("node-llama-cpp");
@@ -106,6 +116,64 @@ export const nodeLlamaCpp: EngineKind = {
   },
 };
 
+/** What the public interface has in another sense, or not at all. */
+const MISSING = [
+  "logitBias",
+  "dry",
+  "topNSigma",
+  "typicalP",
+  "dynamicTemperature",
+  "mirostat",
+] as const satisfies readonly (keyof Filters)[];
+
+/** What chooses in a text: node-llama-cpp makes its samplers anew with every call, and is told what they have seen. */
+class Remembered implements Chooser {
+  readonly tokens: Token[];
+  private seed: number;
+
+  constructor(
+    private readonly sampling: Sampling,
+    before: readonly number[],
+    private readonly grammar: LlamaGrammarEvaluationState | undefined,
+  ) {
+    this.tokens = [...before] as Token[];
+    this.seed = sampling.seed;
+  }
+
+  options(contextSize: number): SequenceEvaluateOptions {
+    const { temperature, topK, topP, minP, yieldEogToken, xtc, penalties } = this.sampling;
+    const cold = temperature < COLDEST;
+    return {
+      temperature: cold ? 0 : temperature,
+      topK,
+      topP,
+      minP,
+      yieldEogToken,
+      seed: engineSeed(this.seed),
+      ...(xtc && { xtc }),
+      ...(penalties && { repeatPenalty: this.punished(penalties, contextSize) }),
+      ...(this.grammar && { grammarEvaluationState: this.grammar }),
+    };
+  }
+
+  private punished({ last, repeat, frequency, presence }: NonNullable<Filters["penalties"]>, contextSize: number) {
+    const most = last < 0 ? contextSize : Math.min(last, contextSize);
+    return {
+      punishTokens: () => this.tokens.slice(this.tokens.length - Math.min(most, this.tokens.length)),
+      maxPunishTokens: most,
+      penalty: repeat,
+      frequencyPenalty: frequency,
+      presencePenalty: presence,
+    };
+  }
+
+  reseed(seed: number): void {
+    this.seed = seed;
+  }
+
+  free(): void {}
+}
+
 /** The engine has one text at a time, and so is that one, too. */
 class Loaded implements Engine, Sequence {
   readonly sequences: readonly Sequence[] = [this];
@@ -166,12 +234,35 @@ class Loaded implements Engine, Sequence {
     return false;
   }
 
-  async *continue(tokens: readonly number[], sampling: Sampling, signal?: AbortSignal): AsyncGenerator<number, void> {
+  async chooser(sampling: Sampling, before: readonly number[]): Promise<Remembered> {
+    const missing = MISSING.find((name) => sampling[name] !== undefined);
+    if (missing !== undefined)
+      throw new BrownianError(
+        "usage",
+        `The engine node-llama-cpp has no ${missing}: it needs the engine llama-c (brownian info says whether and why it does not run here).`,
+      );
+    if (sampling.grammar === undefined) return new Remembered(sampling, before, undefined);
+    const { LlamaGrammarEvaluationState } = await importEngine();
     try {
-      const { temperature, topK, topP, minP, seed, yieldEogToken } = sampling;
-      const pieces = this.sequence.evaluate(tokens as Token[], { temperature, topK, topP, minP, seed, yieldEogToken });
-      for await (const token of pieces) {
+      const grammar = await this.model.llama.createGrammar({ grammar: sampling.grammar });
+      return new Remembered(sampling, before, new LlamaGrammarEvaluationState({ model: this.model, grammar }));
+    } catch (error) {
+      const why = (error as Error).message;
+      throw new BrownianError("usage", `The engine (llama.cpp) does not take the grammar: ${why}`, { cause: error });
+    }
+  }
+
+  async *continue(
+    tokens: readonly number[],
+    sampling: Sampling,
+    chooser?: Chooser,
+    signal?: AbortSignal,
+  ): AsyncGenerator<number, void> {
+    const seen = chooser === undefined ? await this.chooser(sampling, tokens) : (chooser as Remembered);
+    try {
+      for await (const token of this.sequence.evaluate(tokens as Token[], seen.options(this.contextSize))) {
         signal?.throwIfAborted();
+        seen.tokens.push(token);
         yield token;
       }
     } catch (error) {

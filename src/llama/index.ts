@@ -15,6 +15,7 @@ export {
   type GenerateOptions,
   type Generation,
   type LoadOptions,
+  type LogitBias,
   loadModel,
   Model,
   type SamplingOptions,

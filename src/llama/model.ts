@@ -8,9 +8,10 @@ import { type Uncertainty, type UncertaintyOptions, uncertainty } from "./uncert
 import { complete, type GenerateOptions, type Generation, write } from "./write.js";
 
 export type { Expected, ScoreOptions, WindowOptions } from "./read.js";
+export type { LogitBias, SamplingOptions } from "./sampling.js";
 export type { LoadOptions } from "./session.js";
 export type { UncertainToken, Uncertainty, UncertaintyOptions } from "./uncertainty.js";
-export type { GenerateOptions, Generation, SamplingOptions } from "./write.js";
+export type { GenerateOptions, Generation } from "./write.js";
 
 /**
  * Opens a GGUF model for writing with moving weights.

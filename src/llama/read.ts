@@ -3,8 +3,9 @@
 import type { Expectation, Kept, Seen } from "../engine/index.js";
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import { noiseOf } from "../thermostat/noise.js";
+import type { SamplingOptions } from "./sampling.js";
 import { CLEAN, type Session } from "./session.js";
-import type { GenerateOptions, SamplingOptions } from "./write.js";
+import type { GenerateOptions } from "./write.js";
 
 /** Which weights read a text, and how much of it. */
 export interface ScoreOptions

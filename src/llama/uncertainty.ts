@@ -5,9 +5,11 @@ import type { Expectation, Sampling } from "../engine/index.js";
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import { type EnsembleEntropy, ensembleEntropy } from "../sampling/uncertainty.js";
 import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
+import { samplingOf, stopsOf } from "./sampling.js";
 import type { Session } from "./session.js";
+import { StopStrings } from "./stop-strings.js";
 import { TextStream } from "./text-stream.js";
-import { type GenerateOptions, samplingOf } from "./write.js";
+import type { GenerateOptions } from "./write.js";
 
 /** Which ensemble of moved weights reads a text, and which text. */
 export interface UncertaintyOptions
@@ -55,16 +57,17 @@ export async function uncertainty(session: Session, prompt: string, options: Unc
   const { signal, onProgress } = options;
   const members = checkInteger("members", options.members ?? DEFAULT_ENSEMBLE.members, 1, 10_000);
   const most = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
-  const sampling = samplingOf(options);
+  session.refuseDisposed();
+  const dice: Dice = { sampling: samplingOf(options, session.engine), stops: stopsOf(options) };
   const sigma = checkNumber("sigma", options.sigma ?? DEFAULT_ENSEMBLE.sigma, 0);
   const noise = noiseOf({ ...options, sigma, dynamics: "quenched" });
   return session.during(async () => {
-    const { tokens, start } = await session.alone(async () => {
+    const { tokens, start, length } = await session.alone(async () => {
       const clean = noise.with({ sigma: 0 });
       const { text } = options;
       if (text === undefined) {
         const begun = await session.prepare(clean, { prompt, signal });
-        return written(session, begun.tokens, most, sampling, signal);
+        return written(session, begun.tokens, most, dice, signal);
       }
       await session.prepare(clean, { signal });
       return given(session, prompt, text, most);
@@ -88,7 +91,11 @@ export async function uncertainty(session: Session, prompt: string, options: Unc
         .map((token, i): UncertainToken => ({ token, text: stream.push(token), ...(beliefs[i] as Belief) }));
       const last = read.at(-1);
       if (last !== undefined) read[read.length - 1] = { ...last, text: last.text + stream.flush() };
-      return { text: read.map((token) => token.text).join(""), tokens: read, members };
+      const text = read.map((token) => token.text).join("");
+      if (length === undefined || text.length <= length) return { text, tokens: read, members };
+      const end = read.length - 1; // the token in which a stop string begins
+      read[end] = { ...(read[end] as UncertainToken), text: (read[end] as UncertainToken).text.slice(0, length - text.length) };
+      return { text: text.slice(0, length), tokens: read, members };
     });
   }, signal);
 }
@@ -132,6 +139,14 @@ async function believed(
 interface ToRead {
   readonly tokens: readonly number[];
   readonly start: number;
+  /** Where a stop string cut it: what is left of the text's letters. */
+  readonly length?: number;
+}
+
+/** How the text is chosen, and what ends it. */
+interface Dice {
+  readonly sampling: Sampling;
+  readonly stops: readonly string[];
 }
 
 /** Prompt and text. @throws BrownianError usage where there is nothing to expect, or they are longer than the context */
@@ -154,14 +169,21 @@ function given({ engine, contextSize }: Session, prompt: string, text: string, m
 
 /** The prompt, and what the weights that are loaded write after it. */
 async function written(
-  { text, contextSize }: Session,
+  { engine, text, contextSize }: Session,
   prompt: readonly number[],
   most: number,
-  sampling: Sampling,
+  { sampling, stops }: Dice,
   signal: AbortSignal | undefined,
 ): Promise<ToRead> {
+  const start = prompt.length;
   const tokens = [...prompt];
-  const pieces = text.continue(prompt, sampling, signal);
+  const stream = new TextStream(engine, prompt);
+  const stop = new StopStrings(stops);
+  /** The letters before each token. */
+  const before: number[] = [];
+  let letters = 0;
+  let shown = 0;
+  const pieces = text.continue(prompt, sampling, undefined, signal);
   const room = Math.min(most, contextSize - prompt.length);
   try {
     while (tokens.length < prompt.length + room) {
@@ -169,9 +191,15 @@ async function written(
       const next = await pieces.next();
       if (next.done) break;
       tokens.push(next.value);
+      before.push(letters);
+      const piece = stream.push(next.value);
+      letters += piece.length;
+      shown += stop.push(piece).length;
+      if (stop.found !== undefined)
+        return { tokens: tokens.slice(0, start + before.filter((n) => n < shown).length), start, length: shown };
     }
   } finally {
     await pieces.return(undefined);
   }
-  return { tokens, start: prompt.length };
+  return { tokens, start };
 }

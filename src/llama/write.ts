@@ -1,25 +1,15 @@
 // Writing: the continuation of a prompt, piece by piece, with weights that move between its tokens. Equal arguments
 // give equal texts.
 
-import type { Sampling, Sequence } from "../engine/index.js";
-import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
-import { type Seed, seed64 } from "../noise/index.js";
+import type { Sequence } from "../engine/index.js";
+import { BrownianError, checkChoice, checkInteger } from "../errors.js";
+import type { Seed } from "../noise/index.js";
 import { type NoiseSettings, noiseOf } from "../thermostat/noise.js";
 import type { Schedule } from "../thermostat/schedule.js";
+import { type SamplingOptions, samplingOf, stopsOf } from "./sampling.js";
 import type { Begun, Session } from "./session.js";
+import { StopStrings } from "./stop-strings.js";
 import { TextStream } from "./text-stream.js";
-
-/** The dice at the output. */
-export interface SamplingOptions {
-  /** Softmax temperature of the engine; default 0, greedy. Combines with moving weights. */
-  readonly temperature?: number | undefined;
-  /** Softmax samples from the k likeliest tokens only; default 0, all of them. */
-  readonly topK?: number | undefined;
-  /** Softmax samples from the likeliest tokens of total probability p only; default 1, all of them. */
-  readonly topP?: number | undefined;
-  /** Softmax samples from tokens at least p times as likely as the likeliest only; default 0, all of them. */
-  readonly minP?: number | undefined;
-}
 
 /** How a text is written: the noise on the weights and its dynamics, the dice at the output, and when it ends. */
 export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingOptions {
@@ -46,7 +36,7 @@ export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingO
   readonly pick?: ((logits: Float32Array, index: number) => number) | undefined;
   /** A token that ends texts is written like any other, so that all texts have `maxTokens`; default false. */
   readonly endless?: boolean | undefined;
-  /** Of the weights and of softmax sampling; default 0. */
+  /** Of the weights and of the dice; default 0. */
   readonly seed?: Seed | undefined;
   /** Tokens to write at most, at least 1; default 100. */
   readonly maxTokens?: number | undefined;
@@ -72,8 +62,10 @@ export interface Generation {
   readonly changed: number;
   /** The engine does not see writes to some of the moved tensors, so it loaded the moved file. */
   readonly reloaded: boolean;
-  /** Why it ended: the model ended it, at `maxTokens`, at the end of the context, or by the signal. */
-  readonly stop: "eos" | "length" | "context" | "aborted";
+  /** Why it ended: the model (or a grammar) ended it, at a stop string, at `maxTokens`, at the end of the context, or by the signal. */
+  readonly stop: "eos" | "stop" | "length" | "context" | "aborted";
+  /** The stop string that ended it: `text` ends before it, `ids` has its tokens too. */
+  readonly stopString?: string | undefined;
 }
 
 const UNWRITTEN: Generation = {
@@ -92,7 +84,6 @@ const UNWRITTEN: Generation = {
 export async function* write(session: Session, prompt: string, options: GenerateOptions): AsyncGenerator<string, Generation> {
   const { signal } = options;
   const most = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
-  const sampling = samplingOf(options);
   const noise = noiseOf({ ...options, sigma: options.sigma ?? 0 });
   const promptWeights = checkChoice("promptWeights", options.promptWeights ?? "moving", ["moving", "clean"]);
   const beginning = { prompt, promptWeights, signal };
@@ -105,6 +96,8 @@ export async function* write(session: Session, prompt: string, options: Generate
     return UNWRITTEN;
   }
   try {
+    const sampling = samplingOf(options, session.engine);
+    const stops = new StopStrings(stopsOf(options));
     let begun: Begun;
     try {
       begun = await session.alone(() => session.prepareFor(place, noise, beginning));
@@ -122,23 +115,25 @@ export async function* write(session: Session, prompt: string, options: Generate
     const context = [...tokens];
     let count = 0;
     const { pick, recompute } = options;
-    const continued = (from: readonly number[], how: Sampling) =>
+    const chooser = pick === undefined ? await session.alone(() => engine.chooser(sampling, tokens)) : undefined;
+    const continued = (from: readonly number[]) =>
       pick === undefined
-        ? sequence.continue(from, how, signal)
-        : sequence.choose(from, (logits) => pick(logits, count), how, signal);
-    let written = continued(tokens.slice(read), sampling);
+        ? sequence.continue(from, sampling, chooser, signal)
+        : sequence.choose(from, (logits) => pick(logits, count), sampling, signal);
+    let written = continued(tokens.slice(read));
     /** What the next token adds to the text; undefined at its end. */
     const next = async (): Promise<string | undefined> => {
       if (moves && count > 0) await bath.tick();
       if (moves && count > 0 && recompute) {
         await written.return(undefined);
         await sequence.reset();
-        written = continued(context, { ...sampling, seed: (sampling.seed + count) >>> 0 });
+        chooser?.reseed((sampling.seed + count) >>> 0);
+        written = continued(context);
       }
       const token = await written.next();
       if (token.done) return undefined;
       context.push(token.value);
-      return stream.push(token.value);
+      return stops.push(stream.push(token.value));
     };
 
     let seconds = 0;
@@ -163,14 +158,16 @@ export async function* write(session: Session, prompt: string, options: Generate
         count++;
         text += piece;
         if (piece !== "") yield piece;
-        if (signal?.aborted) stop = "aborted";
+        if (stops.found !== undefined) stop = "stop";
+        else if (signal?.aborted) stop = "aborted";
         else if (count >= most) stop = "length";
         else if (count >= room) stop = "context";
       }
     } finally {
       await written.return(undefined);
+      chooser?.free();
     }
-    const rest = await session.alone(async () => stream.flush());
+    const rest = await session.alone(async () => stops.push(stream.flush()) + stops.flush());
     text += rest;
     if (rest !== "") yield rest;
     if (text === "" && !noise.off && stop !== "aborted" && engine.sequences.length === 1)
@@ -178,7 +175,8 @@ export async function* write(session: Session, prompt: string, options: Generate
     const tokensPerSecond = seconds > 0 ? (count - 1) / seconds : 0;
     const { weights } = bath.drawn;
     const changed = await session.alone(() => bath.difference());
-    return { text, tokens: count, ids: context.slice(tokens.length), seconds, tokensPerSecond, weights, changed, reloaded, stop };
+    const done = { text, tokens: count, ids: context.slice(tokens.length), seconds, tokensPerSecond, weights, changed, reloaded };
+    return stops.found === undefined ? { ...done, stop } : { ...done, stop: "stop", stopString: stops.found };
   } finally {
     session.end(place);
   }
@@ -202,20 +200,4 @@ async function refuseNonsense({ engine, path }: Session, tokens: readonly number
       `At ${typeof sigma === "function" ? "this schedule of sigma" : `sigma ${sigma}`} ${path} computes no numbers any more (its logits are ${logit}): take a smaller one.`,
     );
   }
-}
-
-/** The engine's sampling that these options ask for. @throws BrownianError usage */
-export function samplingOf(options: SamplingOptions & Pick<GenerateOptions, "pick" | "endless" | "seed">): Sampling {
-  const { temperature = 0, topK = 0, topP = 1, minP = 0, seed = 0, pick, endless = false } = options;
-  const whole = seed64(seed);
-  if (pick !== undefined && (temperature !== 0 || topK !== 0 || topP !== 1 || minP !== 0))
-    throw new BrownianError("usage", "Give pick, or temperature, topK, topP and minP: pick chooses instead of them.");
-  return {
-    yieldEogToken: endless,
-    temperature: checkNumber("temperature", temperature, 0, 1e6),
-    topK: checkInteger("topK", topK, 0, 2 ** 31 - 1),
-    topP: checkNumber("topP", topP, 0, 1),
-    minP: checkNumber("minP", minP, 0, 1),
-    seed: Number(BigInt.asUintN(32, whole ^ (whole >> 32n))),
-  };
 }

@@ -1,6 +1,7 @@
-// Tests choose backends by argument: what the shell forces must not leak into them.
+// Tests choose backends by argument: what the shell forces must not leak into them. BROWNIAN_LLAMA_SERVER is for tests alone: it names a program.
 import { fileURLToPath } from "node:url";
 
-for (const name of Object.keys(process.env)) if (name.startsWith("BROWNIAN_")) delete process.env[name];
+for (const name of Object.keys(process.env))
+  if (name.startsWith("BROWNIAN_") && !name.startsWith("BROWNIAN_LLAMA_SERVER")) delete process.env[name];
 // Nor do tests write to the user's own folders.
 process.env.BROWNIAN_CACHE = fileURLToPath(new URL("../../build/test-cache", import.meta.url));

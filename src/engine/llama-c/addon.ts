@@ -50,7 +50,10 @@ export interface Batch {
 export type SamplerEntry = readonly [name: string, ...rest: (number | string | readonly string[] | Int32Array | Float32Array)[]];
 
 export interface AddonSampler {
+  /** Of the prompt: a grammar is not told. */
   accept(token: number): void;
+  /** In the place of the last one. */
+  replace(entry: SamplerEntry): void;
   reset(): void;
   free(): void;
 }
@@ -60,7 +63,7 @@ export type Status = number;
 
 export interface AddonContext {
   facts(): { readonly length: number; readonly batch: number; readonly microBatch: number; readonly sequences: number };
-  /** `samplers`: of every output in turn, or null. `tokens`: what they chose, or -1. */
+  /** `samplers`: of every output in turn, or null. `tokens`: what they chose; -1 without one, or where its grammar allows none. */
   decode(
     batch: Batch & { readonly samplers?: readonly (AddonSampler | null)[] },
   ): Promise<{ readonly status: Status; readonly tokens: Int32Array }>;

@@ -3,12 +3,14 @@
 
 import { BrownianError } from "../../errors.js";
 import { contextSizeOf } from "../context.js";
+import { COLDEST } from "../dice.js";
 import { type Asked, type Expectation, type Kept, Reading } from "../expectation.js";
-import type { Engine, EngineKind, EngineOptions, Sampling, Sequence } from "../interface.js";
+import type { Chooser, Engine, EngineKind, EngineOptions, Sampling, Sequence } from "../interface.js";
 import { engineThreads, physicalCores } from "../threads.js";
-import { type AddonModel, engineAddon, type SamplerEntry } from "./addon.js";
+import { type AddonModel, type AddonSampler, engineAddon } from "./addon.js";
 import { Decoder, DONE } from "./decoder.js";
 import { installedLibrary, type Library, parameters, placeOf } from "./library.js";
+import { diceOf, samplersOf } from "./samplers.js";
 
 /** Tokens that are computed at once at most, and the least; in between as many as have so many bytes of logits. */
 const BATCH = 512;
@@ -112,6 +114,8 @@ class Text implements Sequence {
   constructor(
     private readonly model: AddonModel,
     private readonly decoder: Decoder,
+    private readonly name: string,
+    private readonly contextSize: number,
     private readonly number: number,
   ) {}
 
@@ -119,18 +123,38 @@ class Text implements Sequence {
     return this.decoder.texts[this.number] as number[];
   }
 
-  async *continue(tokens: readonly number[], sampling: Sampling, signal?: AbortSignal): AsyncGenerator<number, void> {
-    const sampler = this.model.sampler(samplersOf(sampling, this.model.facts().vocabulary));
+  async chooser(sampling: Sampling, before: readonly number[]): Promise<Chain> {
+    const { vocabulary } = this.model.facts();
+    try {
+      const sampler = this.model.sampler(samplersOf(sampling, { vocabulary, contextSize: this.contextSize }));
+      for (const token of before) sampler.accept(token);
+      return new Chain(sampler, sampling);
+    } catch (error) {
+      const why = (error as Error).message.trim();
+      throw new BrownianError("usage", `The engine (llama.cpp) does not sample like this with ${this.name}: ${why}`, {
+        cause: error,
+      });
+    }
+  }
+
+  async *continue(
+    tokens: readonly number[],
+    sampling: Sampling,
+    chooser?: Chooser,
+    signal?: AbortSignal,
+  ): AsyncGenerator<number, void> {
+    const chain = chooser === undefined ? await this.chooser(sampling, tokens) : (chooser as Chain);
     try {
       let next = tokens;
       for (;;) {
-        const token = await this.decoder.submit({ sequence: this.number, tokens: next, sampler, signal });
+        const token = await this.decoder.submit({ sequence: this.number, tokens: next, sampler: chain.sampler, signal });
+        if (token < 0) return this.nothingAllowed();
         if (!sampling.yieldEogToken && this.model.endsText(token)) return;
         yield token;
         next = [token];
       }
     } finally {
-      sampler.free();
+      if (chooser === undefined) chain.free();
     }
   }
 
@@ -151,6 +175,14 @@ class Text implements Sequence {
       yield chosen;
       next = [chosen];
     }
+  }
+
+  /** A grammar allows no token: at its end, if the model has none that ends texts. */
+  private nothingAllowed(): void {
+    const { eos, eot } = this.model.facts();
+    if (eos < 0 && eot < 0) return;
+    const advice = "it asks for text that the vocabulary has no token for, or logitBias forbids all that it allows";
+    throw new BrownianError("usage", `The grammar lets ${this.name} write no further token, and is not at its end: ${advice}.`);
   }
 
   async read(tokens: readonly number[], signal?: AbortSignal): Promise<void> {
@@ -194,7 +226,7 @@ class Loaded implements Engine {
     readonly contextSize: number,
   ) {
     const { bos, beginsWithBos, vocabulary } = model.facts();
-    this.sequences = decoder.texts.map((_, number) => new Text(model, decoder, number));
+    this.sequences = decoder.texts.map((_, number) => new Text(model, decoder, name, contextSize, number));
     this.vocabulary = vocabulary;
     this.bos = bos;
     this.beginning = beginsWithBos && bos >= 0 ? bos : null;
@@ -221,6 +253,10 @@ class Loaded implements Engine {
     if (before === "") return plain(tokens);
     const all = plain([...near, ...tokens]);
     return all.startsWith(before) ? all.slice(before.length) : plain(tokens);
+  }
+
+  chooser(sampling: Sampling, before: readonly number[]): Promise<Chooser> {
+    return (this.sequences[0] as Text).chooser(sampling, before);
   }
 
   async score(
@@ -304,14 +340,22 @@ class Loaded implements Engine {
   }
 }
 
-/** The order in which node-llama-cpp has them, so that a seed is a text with either. */
-function samplersOf({ temperature, topK, topP, minP, seed }: Sampling, vocabulary: number): SamplerEntry[] {
-  if (temperature <= 0) return [["greedy"]];
-  const list: SamplerEntry[] = [
-    ["topK", topK <= 0 ? vocabulary : Math.min(topK, vocabulary)],
-    ["topP", topP],
-  ];
-  if (minP > 0) list.push(["minP", minP]);
-  list.push(["temperature", temperature], ["dist", seed]);
-  return list;
+/** What chooses, in the addon's memory. */
+class Chain implements Chooser {
+  private readonly rolls: boolean;
+
+  constructor(
+    readonly sampler: AddonSampler,
+    { temperature, mirostat }: Sampling,
+  ) {
+    this.rolls = temperature >= COLDEST && mirostat === undefined;
+  }
+
+  reseed(seed: number): void {
+    if (this.rolls) this.sampler.replace(diceOf(seed));
+  }
+
+  free(): void {
+    this.sampler.free();
+  }
 }
