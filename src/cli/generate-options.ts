@@ -26,6 +26,7 @@ export interface Options extends NoiseOptions, SamplingFlags {
   readonly members?: number;
   readonly threads?: number;
   readonly threadsPrompt?: number;
+  readonly promptCache?: string;
   readonly context?: number;
   readonly gpuLayers?: number;
   readonly scratch?: string;
@@ -93,6 +94,7 @@ function engineOptions(command: Command): Command {
       "engine threads; no more than there are free cores (default: all physical cores but one)",
       parseWhole,
     )
+    .option("--prompt-cache <file>", "keep what the engine computes of the prompt there, and go on from it the next time")
     .option("--threads-prompt <n>", "engine threads to read the prompt (default: as --threads)", parseWhole)
     .option("--context <n>", "tokens of context (default: the model's, at most 4096)", parseWhole)
     .addOption(new Option("--gpu-layers <n>", "must be 0: weights on a GPU do not move").argParser(parseWhole).hideHelp())

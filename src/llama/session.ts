@@ -18,6 +18,7 @@ import { BrownianError, checkChoice, checkInteger } from "../errors.js";
 import type { Tensor, Watch } from "../files/index.js";
 import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
 import { Thermostat } from "../thermostat/thermostat.js";
+import { cachedBy, keepCached, takeCached } from "./prompt-cache.js";
 import { Turns } from "./turns.js";
 
 /** How `loadModel` opens a model: the engine, its context and threads, and where the live copy lies. */
@@ -312,6 +313,15 @@ export class Session {
     if (promptWeights === "clean") return { tokens, read, reloaded: false };
     const weights = unseen.length === 0 ? PRISTINE : `${noise.key} ${unseen.map((tensor) => tensor.name)}`;
     return { tokens, read, reloaded: await this.load(weights) };
+  }
+
+  /** The file at `path` as the cache of a sequence's prompt, with the present weights. */
+  async promptCache(path: string, weights: string | undefined, sequence: Sequence) {
+    const by = await cachedBy(this.path, this.kind, [weights, this.repacked, this.contextSize]);
+    return {
+      take: (tokens: readonly number[]) => takeCached(path, by, sequence, tokens),
+      keep: () => keepCached(path, by, sequence, this.path),
+    };
   }
 
   /** Which tensors the engine sees moving. Measured once; the bath's noise is the caller's to set again. */

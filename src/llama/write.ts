@@ -24,6 +24,11 @@ export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingO
    * key/value cache keeps what earlier weights computed. Takes time in proportion to the text's length, a token.
    */
   readonly recompute?: boolean | undefined;
+  /**
+   * A file that keeps what the engine computes of the prompt, and gives it where it is of the same model, engine and weights. Weights at rest only,
+   * and engine "llama-c". At a near-tie a text may differ from the one whose prompt was read at once (docs/guides/engine.md).
+   */
+  readonly promptCache?: string | undefined;
   /** Which weights read the prompt: the moving ones of tick 0 (default), or the pristine ones. */
   readonly promptWeights?: "moving" | "clean" | undefined;
   /**
@@ -87,10 +92,13 @@ export async function* write(session: Session, prompt: string, options: Generate
   const noise = noiseOf({ ...options, sigma: options.sigma ?? 0 });
   const promptWeights = checkChoice("promptWeights", options.promptWeights ?? "moving", ["moving", "clean"]);
   const beginning = { prompt, promptWeights, signal };
+  const shared = session.sharedBy(noise, beginning);
+  if (options.promptCache !== undefined && shared === undefined)
+    throw new BrownianError("usage", "promptCache is for weights at rest: leave it out, or take the dynamics quenched.");
   const aborted = (error: unknown): boolean => signal?.aborted === true && error === signal.reason;
   let place: number;
   try {
-    place = await session.begin(session.sharedBy(noise, beginning), signal);
+    place = await session.begin(shared, signal);
   } catch (error) {
     if (!aborted(error)) throw error;
     return UNWRITTEN;
@@ -108,7 +116,10 @@ export async function* write(session: Session, prompt: string, options: Generate
 
     const { engine, bath } = session;
     const sequence = engine.sequences[place] as Sequence;
-    const { tokens, read, reloaded } = begun;
+    const { tokens, reloaded } = begun;
+    const cache =
+      options.promptCache === undefined ? undefined : await session.promptCache(options.promptCache, shared, sequence);
+    const read = Math.max(begun.read, (await session.alone(async () => cache?.take(tokens))) ?? 0);
     const room = session.contextSize - tokens.length;
     const moves = noise.dynamics.moves && !noise.off;
     const stream = new TextStream(engine, tokens);
@@ -155,6 +166,7 @@ export async function* write(session: Session, prompt: string, options: Generate
           break;
         }
         if (count > 0) seconds += (performance.now() - before) / 1000;
+        else if (read < tokens.length - 1) await session.alone(async () => cache?.keep());
         count++;
         text += piece;
         if (piece !== "") yield piece;
