@@ -7,8 +7,8 @@ import { type Seed, seed64 } from "../noise/index.js";
 /**
  * Biases by token. In a list, a text stands for each of the tokens that it is made of.
  * @example
- * const never: LogitBias = [[" king", -Infinity], [17, 2.5]];
- * const asOpenAI: LogitBias = { 17: -100 };
+ * const logitBias = [[" king", -Infinity], [17, 2.5]] as const; // or as OpenAI has it: { 17: -100 }
+ * const { text } = await model.complete("Once upon a time", { logitBias });
  */
 export type LogitBias = readonly (readonly [tokenOrText: number | string, bias: number])[] | Readonly<Record<number, number>>;
 
