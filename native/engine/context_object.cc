@@ -139,7 +139,8 @@ Napi::Value ContextObject::Facts(const Napi::CallbackInfo& info) {
   return facts;
 }
 
-/// ({ tokens, positions, sequences, outputs, samplers? }): a promise of { status, tokens }: of every output, what its sampler (or null) chose, or -1.
+/// ({ tokens, positions, sequences, outputs, samplers?, unchecked? }): a promise of { status, tokens }: of every output, what its sampler (or null)
+/// chose, or -1. Logits that are no numbers are a failure unless `unchecked`.
 Napi::Value ContextObject::Decode(const Napi::CallbackInfo& info) {
   const auto context = Open(info);
   const auto given = object_of(info[0], "the batch");
@@ -152,6 +153,7 @@ Napi::Value ContextObject::Decode(const Napi::CallbackInfo& info) {
       if (!sampler.IsNull()) (*chains)[i] = SamplerObject::Of(sampler);
     }
   }
+  const bool checked = !given.Get("unchecked").ToBoolean();
   const auto result = std::make_shared<std::pair<int32_t, std::vector<Token>>>(0, std::vector<Token>(batch->rows, -1));
   return Job::start(
       info.Env(),
@@ -162,7 +164,7 @@ Napi::Value ContextObject::Decode(const Napi::CallbackInfo& info) {
           if (batch->outputs[i] == 0) continue;
           const float* logits = l.get_logits_ith(context->context, int32_t(i));
           if (logits == nullptr) throw std::runtime_error("the engine has no logits of an output that it was asked for");
-          if (!sound(logits, size_t(context->model->tokens))) {
+          if (checked && !sound(logits, size_t(context->model->tokens))) {
             result->first = kNoNumbers;
             break;
           }

@@ -98,6 +98,11 @@ export class Reading {
 
 /** The engine computed logits that are NaN, infinite, or all impossible. */
 export class NoNumbers extends BrownianError {
+  /** Only these: BrownianError's own would take every error of ours for one. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return Function.prototype[Symbol.hasInstance].call(NoNumbers, value);
+  }
+
   constructor(name: string) {
     super(
       "engine-failed",

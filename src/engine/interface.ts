@@ -153,7 +153,7 @@ export interface Engine {
     between?: () => Promise<unknown>,
     signal?: AbortSignal,
   ): Promise<Kept | undefined>;
-  /** The logit of every token after `tokens`, evaluated afresh. */
+  /** The logit of every token after `tokens`, evaluated afresh; what is no number is handed over, too. */
   logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>>;
   dispose(): Promise<void>;
 }

@@ -10,6 +10,7 @@ export {
   type TensorClass,
 } from "../engine/index.js";
 export { type CalibrateOptions, calibrate } from "./calibrate.js";
+export { REPACK, type Repack } from "./load-options.js";
 export {
   type Expected,
   type GenerateOptions,
@@ -25,4 +26,3 @@ export {
   type UncertaintyOptions,
   type WindowOptions,
 } from "./model.js";
-export { REPACK, type Repack } from "./session.js";

@@ -2,14 +2,15 @@
 // together and documented.
 
 import type { Probe, Seen } from "../engine/index.js";
+import type { LoadOptions } from "./load-options.js";
 import { type Expected, follow, type ScoreOptions, score, type WindowOptions, windowLength, windows } from "./read.js";
-import { type LoadOptions, Session } from "./session.js";
+import { Session } from "./session.js";
 import { type Uncertainty, type UncertaintyOptions, uncertainty } from "./uncertainty.js";
 import { complete, type GenerateOptions, type Generation, write } from "./write.js";
 
+export type { LoadOptions } from "./load-options.js";
 export type { Expected, ScoreOptions, WindowOptions } from "./read.js";
 export type { LogitBias, SamplingOptions } from "./sampling.js";
-export type { LoadOptions } from "./session.js";
 export type { UncertainToken, Uncertainty, UncertaintyOptions } from "./uncertainty.js";
 export type { GenerateOptions, Generation } from "./write.js";
 

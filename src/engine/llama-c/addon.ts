@@ -63,9 +63,9 @@ export type Status = number;
 
 export interface AddonContext {
   facts(): { readonly length: number; readonly batch: number; readonly microBatch: number; readonly sequences: number };
-  /** `samplers`: of every output in turn, or null. `tokens`: what they chose; -1 without one, or where its grammar allows none. */
+  /** `unchecked`: logits may be no numbers. `samplers`: of every output in turn, or null. `tokens`: what they chose; -1 without one, or where its grammar allows none. */
   decode(
-    batch: Batch & { readonly samplers?: readonly (AddonSampler | null)[] },
+    batch: Batch & { readonly samplers?: readonly (AddonSampler | null)[]; readonly unchecked?: boolean },
   ): Promise<{ readonly status: Status; readonly tokens: Int32Array }>;
   /**
    * Of every output in turn, what src/laws/logits.ts says of it: LogitColumn.head numbers, and one of every beta; and its likeliest token. The

@@ -19,6 +19,8 @@ export interface Order {
   readonly sampler?: AddonSampler | undefined;
   /** Takes the logits after the last. */
   readonly logits?: Float32Array | undefined;
+  /** Whether logits may be no numbers. */
+  readonly unchecked?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -108,6 +110,7 @@ export class Decoder {
     const { status, tokens } = await this.context.decode({
       ...batch,
       samplers: outputs.map(({ order }) => order.sampler ?? null),
+      unchecked: outputs.every(({ order }) => order.unchecked),
     });
     if (status !== DONE) return this.failed(parts, status);
     let at = 0;

@@ -1,0 +1,78 @@
+// How a model is opened: what users may ask for, and what of that holds whenever the engine loads the file.
+
+import type { EngineKind, EngineName, EngineOptions } from "../engine/index.js";
+import { environment } from "../environment.js";
+import { BrownianError, checkChoice, checkInteger } from "../errors.js";
+import type { Watch } from "../files/index.js";
+
+/** How `loadModel` opens a model: the engine, its context and threads, and where the live copy lies. */
+export interface LoadOptions extends Watch {
+  /** Engine threads; default BROWNIAN_THREADS, or all physical cores but one. Never more than are free: they spin. */
+  readonly threads?: number | undefined;
+  /** Engine threads to read prompts and texts; default `threads`. */
+  readonly threadsPrompt?: number | undefined;
+  /**
+   * Texts with the same weights at rest that are written at once, each with a context of its own; default 1: all take turns. Rows of a batch may be
+   * rounded otherwise than a row alone, so a text may differ at a near-tie from the one that it is alone (docs/guides/engine.md). Engine "llama-c".
+   */
+  readonly parallel?: number | undefined;
+  /**
+   * Whether a text goes on from what the last one with the same weights has read of the same prompt; default false. With formats and processors that
+   * round batches of different shapes differently, a text may then depend, at a near-tie, on those before it.
+   */
+  readonly keepPrompts?: boolean | undefined;
+  /** Tokens of context; default: what the model was trained on, at most 4096. */
+  readonly contextSize?: number | undefined;
+  /** Folder of the live copy; default: BROWNIAN_SCRATCH, or a folder of our own in the system's temporary directory. */
+  readonly scratch?: string | undefined;
+  /** Only 0: weights on a GPU are copies that no write reaches. */
+  readonly gpuLayers?: number | undefined;
+  /** Default: llama.cpp by its C API ("llama-c") where its release is known, else "node-llama-cpp". */
+  readonly engine?: EngineName | undefined;
+  /**
+   * Whether llama.cpp may rearrange weights for speed: "on", "off", or "auto" (default): where weights move that it would then not see, it may
+   * not. The two ways of multiplying round differently, so that each has its own clean text. Engine "llama-c" only.
+   */
+  readonly repack?: Repack | undefined;
+}
+
+/** As many sequences as llama.cpp has in one context. */
+const MOST_PARALLEL = 256;
+
+/** What holds whenever the engine loads the file, and how texts take turns. */
+export type SessionOptions = EngineOptions & Pick<LoadOptions, "keepPrompts">;
+
+/** Whether llama.cpp may rearrange weights. */
+export const REPACK = ["auto", "on", "off"] as const;
+/** One of {@link REPACK}. */
+export type Repack = (typeof REPACK)[number];
+
+/** What holds whenever the engine loads the file. @throws BrownianError usage */
+export function checkEngine(kind: EngineKind, options: LoadOptions): SessionOptions {
+  const { threads, threadsPrompt, contextSize, gpuLayers, parallel, keepPrompts } = options;
+  const most = checkInteger("parallel", parallel ?? 1, 1, MOST_PARALLEL);
+  if (most > 1 && !kind.computesSeveral)
+    throw new BrownianError("usage", "parallel needs the engine llama-c: brownian info says why it does not run here.");
+  if (gpuLayers !== undefined && gpuLayers !== 0) {
+    throw new BrownianError(
+      "usage",
+      `gpuLayers must be 0, but is ${gpuLayers}: weights on a GPU are copies, which no move in the file reaches.`,
+    );
+  }
+  const count = threads ?? environment.threads;
+  return {
+    threads: count === undefined ? undefined : checkInteger("threads", count, 1, 1024),
+    threadsPrompt: threadsPrompt === undefined ? undefined : checkInteger("threadsPrompt", threadsPrompt, 1, 1024),
+    parallel: most,
+    keepPrompts,
+    contextSize: contextSize === undefined ? undefined : checkInteger("contextSize", contextSize, 8),
+  };
+}
+
+/** Whether weights are rearranged. @throws BrownianError usage where the engine leaves no choice */
+export function checkRepack(kind: EngineKind, options: LoadOptions): Repack {
+  const repack = checkChoice("repack", options.repack ?? "auto", REPACK);
+  if (repack === "off" && !kind.choosesRepacking)
+    throw new BrownianError("usage", 'repack "off" needs the engine llama-c: brownian info says why it does not run here.');
+  return repack;
+}
