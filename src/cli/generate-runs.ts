@@ -43,7 +43,7 @@ export function comparison(options: Options, seed: bigint): Run[] {
 }
 
 function moving(options: Options, sigma: number, seed: bigint, sampling: SamplingOptions): Run {
-  const { dynamics, promptWeights, tau, recompute } = options;
+  const { dynamics, promptWeights, tau, stride, recompute } = options;
   const times = tau === undefined ? "" : `(${significant(tau)})`;
   const how = dynamics === "quenched" ? "" : `, ${dynamics}${times}`;
   const end = options.sigmaEnd ?? sigma / 10;
@@ -53,7 +53,17 @@ function moving(options: Options, sigma: number, seed: bigint, sampling: Samplin
   return {
     label: `σ = ${significant(sigma)}${anneal ? ` to ${significant(end)}` : ""}${unit}${how}${dice}, seed ${seed}`,
     sigma,
-    options: { ...sampling, ...noiseSettings(options), sigma: anneal ?? sigma, dynamics, promptWeights, tau, recompute, seed },
+    options: {
+      ...sampling,
+      ...noiseSettings(options),
+      sigma: anneal ?? sigma,
+      dynamics,
+      promptWeights,
+      tau,
+      stride,
+      recompute,
+      seed,
+    },
   };
 }
 
