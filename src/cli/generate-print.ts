@@ -63,8 +63,8 @@ export const printJson: Print = async (model, prompt, runs, common) => {
     if (common.signal.aborted) break;
     const generation = await model.complete(prompt, { ...run.options, ...common });
     const { sigma, label } = run;
-    const { scale, rounding, dynamics, tau, temperature = 0, seed } = run.options;
-    const noise = { label, sigma, scale, ...scaleOptions(run.options), rounding, dynamics, tau };
+    const { scale, rounding, dynamics, tau, stride, temperature = 0, seed } = run.options;
+    const noise = { label, sigma, scale, ...scaleOptions(run.options), rounding, dynamics, tau, stride };
     texts.push({ ...noise, temperature, seed: String(seed), ...generation });
   }
   process.stdout.write(`${JSON.stringify({ model: model.path, prompt, texts }, null, 2)}\n`);

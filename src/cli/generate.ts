@@ -103,6 +103,7 @@ function checkUncertainty(options: Options): void {
     "--side-by-side": options.sideBySide,
     "--dynamics": options.dynamics !== "quenched",
     "--tau": options.tau,
+    "--stride": options.stride,
     "--anneal": options.anneal,
     "--recompute": options.recompute,
     "--prompt-weights": options.promptWeights !== "moving",

@@ -103,8 +103,11 @@ export const StepKind = {
   ue4m3: 9,
 } as const;
 
-/** Weights of a cell: what collides together. No more than a block of the largest formats, and a multiple of every block. */
+/** Weights of a cell: what collides together, and is visited together. No more than a block of the largest formats, and a multiple of every block. */
 export const CELL = 256;
+
+/** The most ticks from one visit of a weight to the next (visits.ts). */
+export const MOST_STRIDE = 65536;
 
 /** Weights in one partial sum of `sumSquares`: the order of summation is fixed by it. */
 export const SUM_LEAF = 65536;

@@ -13,7 +13,7 @@ import type { GenerateOptions } from "./write.js";
 
 /** Which ensemble of moved weights reads a text, and which text. */
 export interface UncertaintyOptions
-  extends Omit<GenerateOptions, "sigma" | "dynamics" | "tau" | "recompute" | "promptWeights" | "pick" | "endless"> {
+  extends Omit<GenerateOptions, "sigma" | "dynamics" | "tau" | "stride" | "recompute" | "promptWeights" | "pick" | "endless"> {
   /** Draws of the weights; default 8. */
   readonly members?: number | undefined;
   /** Noise on the weights in units of `scale`; default 0.05. */

@@ -19,6 +19,8 @@ export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingO
   readonly dynamics?: string | undefined;
   /** Correlation time in tokens; default 32. */
   readonly tau?: number | undefined;
+  /** Of `langevin`: tokens from one visit of a weight to the next; default tau/2, from 1 to 64. 1 moves every weight at every token. */
+  readonly stride?: number | undefined;
   /**
    * Evaluates the whole context anew for every token, with the weights as they are then. Without it, the engine's
    * key/value cache keeps what earlier weights computed. Takes time in proportion to the text's length, a token.

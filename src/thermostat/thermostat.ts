@@ -16,6 +16,7 @@ import {
 } from "../files/index.js";
 import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
+import type { Step } from "../kernels/step.js";
 import { collisionThreshold } from "../lattice/collide.js";
 import { Ahead } from "./ahead.js";
 import { choose, Measures, type PlannedMove, planMove } from "./draw.js";
@@ -133,6 +134,7 @@ export class Thermostat {
     checkInteger("tick", tick, 0, 2 ** 32 - 1);
     return this.exclusively(async () => {
       this.now = tick;
+      await this.ahead.drop();
       for (const tensor of [...this.moved]) {
         if (this.chosen.includes(tensor)) continue;
         await this.liveTensors.restore(tensor);
@@ -161,7 +163,7 @@ export class Thermostat {
   /** One step of time, by the dynamics. After an aborted one, start anew or restore. */
   async tick(watch: Watch = {}): Promise<Drawn> {
     const next = this.now + 1;
-    const drawn = await this.noise.dynamics.step(this.bath(watch), next, this.noise.tau);
+    const drawn = await this.noise.dynamics.step(this.bath(watch), next, this.noise.tau, this.noise.visits);
     this.now = next;
     return drawn;
   }
@@ -189,39 +191,37 @@ export class Thermostat {
   private bath(watch: Watch): Bath {
     return {
       draw: (tick) => this.draw(tick, watch),
-      collide: (tick, probability) =>
-        this.step(tick, async (moves) => {
-          const colliding = { threshold: collisionThreshold(probability), noise: this.noise };
-          const apply = await this.ahead.take(tick, colliding);
-          const changed =
-            apply?.() ?? (await this.liveTensors.collide(moves, tick, colliding.threshold, watchOver(this.bytes, watch)));
-          this.ahead.goOn(tick, colliding, this.weights, (next) => this.plan(next));
-          return changed;
-        }),
+      collide: (tick, probability) => this.along(tick, { verb: "collide", threshold: collisionThreshold(probability) }, watch),
       diffuse: (tick, factor) =>
         this.step(tick, async (moves) => {
+          await this.ahead.drop();
           const over = watchOver(this.bytes, watch);
           return changesIn(moves, watch, async ({ tensor, move }) => {
             const sigma = Math.fround(move.sigma * factor);
             return sigma > 0 ? this.liveTensors.diffuse(tensor, { ...move, sigma, tick }, over) : 0;
           });
         }),
-      evolve: (tick, law, strength) =>
-        this.step(tick, async (moves) => {
-          const { rounding, dynamics } = this.noise;
-          if (rounding !== "matched")
-            throw new BrownianError(
-              "usage",
-              `The dynamics ${dynamics.name} has its own rounding: leave out rounding ${rounding}.`,
-            );
-          const over = watchOver(this.bytes, watch);
-          return changesIn(moves, watch, ({ tensor, move }) =>
-            this.liveTensors.evolve(tensor, { ...move, tick }, law, strength, over),
-          );
-        }),
+      evolve: (tick, law, strength, stride) => {
+        const { rounding, dynamics } = this.noise;
+        if (rounding !== "matched")
+          throw new BrownianError("usage", `The dynamics ${dynamics.name} has its own rounding: leave out rounding ${rounding}.`);
+        return this.along(tick, { verb: "evolve", law, strength, stride }, watch);
+      },
       restore: () => this.restore(),
       drawn: this.last,
     };
+  }
+
+  /** A step of all tensors; the next ones are made ready then, while somebody looks at the weights. */
+  private along(tick: number, step: Step, watch: Watch): Promise<Drawn> {
+    return this.step(tick, async (moves) => {
+      const stepping = { step, noise: this.noise };
+      const over = watchOver(this.bytes, watch);
+      const prepared = await this.ahead.take(tick, stepping);
+      const changed = await (prepared === undefined ? this.liveTensors.step(moves, tick, step, over) : prepared.write(over));
+      this.ahead.goOn(tick, stepping, this.weights, (next) => this.plan(next));
+      return changed;
+    });
   }
 
   /** Changes the live weights, which `work` counts, by the moves of this tick. */
@@ -249,6 +249,7 @@ export class Thermostat {
   /** live := pristine, byte for byte. The next draw or tick starts from there. */
   restore(): Promise<void> {
     return this.exclusively(async () => {
+      await this.ahead.drop();
       for (const tensor of [...this.moved]) {
         await this.liveTensors.restore(tensor);
         this.moved.delete(tensor);
@@ -264,7 +265,7 @@ export class Thermostat {
     if (this.closed) return;
     this.closed = true;
     await this.turn.catch(() => undefined);
-    await this.ahead.settled();
+    await this.ahead.drop();
     await this.liveTensors.close();
     await this.copy.dispose();
   }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { jsKernels } from "../../src/kernels/js.js";
 import { loadNative } from "../../src/kernels/native.js";
+import type { Step } from "../../src/kernels/step.js";
 import { encodedFormat, FORMATS, type Format } from "../../src/lattice/formats.js";
 import type { Move } from "../../src/laws/move.js";
 import { Rounding } from "../../src/laws/numbers.js";
@@ -158,9 +159,11 @@ describe.each(native)("relax of a mapped file on $name", ({ name }) => {
       const source = files.map(path);
       const file = files.mapLive(live, source);
       const tensor = { offset: 5, bytes: pristine.length };
-      expect(await file.evolve(tensor, move, relaxation, keepOf(5))).toBe(changed);
+      const step: Step = { verb: "evolve", law: relaxation, strength: keepOf(5), stride: 1 };
+      expect(await file.step([{ tensor, move }], move.tick, step)).toBe(changed);
       expect(same(readFileSync(live).subarray(5), expected)).toBe(true);
-      await expect(file.evolve({ ...tensor, offset: 6 }, move, relaxation, keepOf(5))).rejects.toThrow(/beyond the end/);
+      const beyond = [{ tensor: { ...tensor, offset: 6 }, move }];
+      await expect(file.step(beyond, move.tick, step)).rejects.toThrow(/beyond the end/);
       file.close();
       source.close();
     }

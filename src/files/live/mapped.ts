@@ -1,8 +1,8 @@
 // Readers and live tensors through memory mapping: the backend does all of it (kernels/files.ts). What is left is to see, before it touches memory,
 // that the tensor is still there: beyond a file's end the system ends the process.
 
-import type { FileWatch, LiveFile, MappedFile, TensorMove } from "../../kernels/files.js";
-import type { Evolution } from "../../laws/evolution.js";
+import type { FileWatch, LiveFile, MappedFile, Prepared, TensorMove } from "../../kernels/files.js";
+import type { Step } from "../../kernels/step.js";
 import type { Tensor } from "../tensor.js";
 import { becameShorter, formatOf, type LiveTensors, type Reader, type TensorToMove } from "./live-tensors.js";
 
@@ -42,20 +42,16 @@ export class MappedTensors extends MappedReader implements LiveTensors {
     return this.live.perturb(this.within(tensor), move, watch);
   }
 
-  async collide(moves: readonly TensorToMove[], tick: number, threshold: number, watch?: FileWatch): Promise<number> {
-    return this.live.collide(this.allWithin(moves), tick, threshold, watch);
+  async step(moves: readonly TensorToMove[], tick: number, step: Step, watch?: FileWatch): Promise<number> {
+    return this.live.step(this.allWithin(moves), tick, step, watch);
   }
 
-  prepareCollide(moves: readonly TensorToMove[], tick: number, threshold: number): (() => number | undefined) | undefined {
-    return this.live.prepareCollide(this.allWithin(moves), tick, threshold);
+  prepare(moves: readonly TensorToMove[], tick: number, step: Step): Prepared | undefined {
+    return this.live.prepare(this.allWithin(moves), tick, step);
   }
 
   async diffuse(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
     return this.live.diffuse(this.within(tensor), move, watch);
-  }
-
-  async evolve(tensor: Tensor, move: TensorMove, law: Evolution, strength: number, watch?: FileWatch): Promise<number> {
-    return this.live.evolve(this.within(tensor), move, law, strength, watch);
   }
 
   async difference(tensor: Tensor): Promise<number> {

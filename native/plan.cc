@@ -1,0 +1,82 @@
+// The work of a tick, over threads or ahead of time: what plan.h declares.
+#include "plan.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "parallel.h"
+
+namespace brownian {
+
+void Plan::Made::write(uint8_t* live) const {
+  const uint8_t* from = bytes.data();
+  for (const Run& run : runs) {
+    memcpy(live + run.at, from, run.bytes);
+    from += run.bytes;
+  }
+}
+
+void Plan::add(PlannedTensor tensor) {
+  end = std::max(end, tensor.byte_of(tensor.weights));
+  tensors_.push_back(std::move(tensor));
+}
+
+std::vector<Plan::Part> Plan::parts(uint32_t tick) const {
+  std::vector<Part> parts;
+  for (const PlannedTensor& tensor : tensors_) {
+    const Span span = due(tensor, tick);
+    for (uint64_t begin = span.begin; begin < span.end; begin += kGrain) parts.push_back({&tensor, begin, std::min(span.end, begin + kGrain)});
+  }
+  return parts;
+}
+
+double Plan::expected(uint32_t tick) const {
+  double weights = 0;
+  for (const PlannedTensor& tensor : tensors_) {
+    const Span span = due(tensor, tick);
+    weights += double(span.end - span.begin);
+  }
+  return weights * share();
+}
+
+double Plan::run(Workers workers, uint8_t* live, uint32_t tick) const {
+  const std::vector<Part> all = parts(tick);
+  std::atomic<uint64_t> changed{0};
+  in_parallel(all.size(), 1, workers.threads, [&](uint64_t i, uint64_t) { changed += uint64_t(write(*workers.target, live, all[size_t(i)], tick)); });
+  return double(changed);
+}
+
+Prepared::Prepared(std::shared_ptr<const Plan> of, uint32_t tick)
+    : plan(std::move(of)), tick_(tick), parts_(plan->parts(tick)), items_(new Item[parts_.size()]), left_(plan->expected(tick)) {}
+
+void Prepared::make(const Target& target, const uint8_t* live) {
+  for (size_t i = 0; i < parts_.size() && !stopped_; i++) {
+    Item& item = items_[i];
+    const Plan::Part& part = parts_[i];
+    plan->make(target, live, part, tick_, item.made);
+    made_bytes_ += item.made.bytes.size();
+    left_ = left_ - double(part.end - part.begin) * plan->share();  // nobody else subtracts
+    // Where it has been taken meanwhile, whoever took it writes on while this was read: what was made is worth nothing.
+    int open = kOpen;
+    item.state.compare_exchange_strong(open, kMade);
+  }
+}
+
+double Prepared::write(Workers workers, uint8_t* live) {
+  stopped_ = true;
+  std::atomic<uint64_t> changed{0};
+  in_parallel(parts_.size(), 1, workers.threads, [&](uint64_t i, uint64_t) {
+    Item& item = items_[size_t(i)];
+    if (item.state.exchange(kTaken) == kMade) {
+      item.made.write(live);
+      changed += uint64_t(item.made.changed);
+      item.made = Plan::Made();  // the garbage collector, which does not know how much it is, lets hundreds of them wait
+    } else {
+      changed += uint64_t(plan->write(*workers.target, live, parts_[size_t(i)], tick_));
+    }
+  });
+  return double(changed);
+}
+
+}  // namespace brownian
