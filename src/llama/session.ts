@@ -10,6 +10,7 @@ import {
   type Probe,
   probe,
   type Sequence,
+  sayIfSecond,
 } from "../engine/index.js";
 import { BrownianError } from "../errors.js";
 import type { Tensor } from "../files/index.js";
@@ -59,6 +60,7 @@ export class Session {
       const repacks = { on: [true], off: [false], auto: kind.choosesRepacking ? [true, false] : [true] }[repack];
       await firstLoad(bath.model, path, kind, { ...engineOptions, repacks, signal });
       const engine = await kind.load(bath.livePath, path, { ...engineOptions, repack: repack !== "off", signal });
+      if (options.engine === undefined) sayIfSecond(kind);
       return new Session(path, bath, engine, kind, engineOptions, repack);
     } catch (error) {
       await bath.close();
