@@ -65,7 +65,7 @@ export interface Generation {
   readonly tokensPerSecond: number;
   /** Weights that could move. */
   readonly weights: number;
-  /** Codes (or floats) that differed from the pristine model's at the end. */
+  /** Codes (or floats) that differed from the pristine model's at the end; after an abort, those that the last draw or tick changed. */
   readonly changed: number;
   /** The engine does not see writes to some of the moved tensors, so it loaded the moved file. */
   readonly reloaded: boolean;
@@ -188,7 +188,8 @@ export async function* write(session: Session, prompt: string, options: Generate
       await session.alone(() => refuseNonsense(session, tokens, noise.sigma));
     const tokensPerSecond = seconds > 0 ? (count - 1) / seconds : 0;
     const { weights } = bath.drawn;
-    const changed = await session.alone(() => bath.difference());
+    // To count takes a while: whoever ended the text does not wait for it.
+    const changed = stop === "aborted" ? bath.drawn.changed : await session.alone(() => bath.difference());
     const done = { text, tokens: count, ids: context.slice(tokens.length), seconds, tokensPerSecond, weights, changed, reloaded };
     return stops.found === undefined ? { ...done, stop } : { ...done, stop: "stop", stopString: stops.found };
   } finally {
