@@ -142,12 +142,13 @@ class Text implements Sequence {
     sampling: Sampling,
     chooser?: Chooser,
     signal?: AbortSignal,
+    logits?: Float32Array,
   ): AsyncGenerator<number, void> {
     const chain = chooser === undefined ? await this.chooser(sampling, tokens) : (chooser as Chain);
     try {
       let next = tokens;
       for (;;) {
-        const token = await this.decoder.submit({ sequence: this.number, tokens: next, sampler: chain.sampler, signal });
+        const token = await this.decoder.submit({ sequence: this.number, tokens: next, sampler: chain.sampler, logits, signal });
         if (token < 0) return this.nothingAllowed();
         if (!sampling.yieldEogToken && this.model.endsText(token)) return;
         yield token;
@@ -233,17 +234,22 @@ class Loaded implements Engine {
   }
 
   tokenize(text: string): number[] {
-    const tokens = text === "" ? [] : this.tokensOf(text);
+    const tokens = this.tokensOf(text, false);
     return this.bos >= 0 && (this.beginning !== null || tokens.length === 0) ? [this.bos, ...tokens] : tokens;
   }
 
-  private tokensOf(text: string): number[] {
+  tokensOf(text: string, special: boolean): number[] {
+    if (text === "") return [];
     try {
-      return [...this.model.tokenize(text, false, false)];
+      return [...this.model.tokenize(text, false, special)];
     } catch (cause) {
       const why = "its vocabulary has no tokens for some of its letters";
       throw new BrownianError("engine-failed", `The tokenizer of ${this.name} cannot read this text: ${why}.`, { cause });
     }
+  }
+
+  nameOf(token: number): string {
+    return this.model.detokenize(Int32Array.of(token), true);
   }
 
   text(tokens: readonly number[], preceding: readonly number[]): string {
