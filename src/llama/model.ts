@@ -7,7 +7,7 @@ import type { LoadOptions } from "./load-options.js";
 import { type Expected, follow, type ScoreOptions, score, type WindowOptions, windowLength, windows } from "./read.js";
 import { Session } from "./session.js";
 import { type Uncertainty, type UncertaintyOptions, uncertainty } from "./uncertainty.js";
-import { complete, type GenerateOptions, type Generation, write } from "./write.js";
+import { check, complete, type GenerateOptions, type Generation, write } from "./write.js";
 
 export type { ChatOptions, Message, Prompt, ToolCall } from "./chat.js";
 export type { LoadOptions } from "./load-options.js";
@@ -86,6 +86,16 @@ export class Model {
    */
   complete(prompt: Prompt, options: GenerateOptions = {}): Promise<Generation> {
     return complete(this.session, prompt, options);
+  }
+
+  /**
+   * Throws what {@link generate} would throw of these options before it begins, and does nothing else.
+   * @throws BrownianError usage
+   * @example
+   * model.check({ temperature: 0.7, dynamics: "andersen" });
+   */
+  check(options: GenerateOptions): void {
+    check(this.session, options);
   }
 
   /**

@@ -52,6 +52,8 @@ export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingO
   readonly endless?: boolean | undefined;
   /** Of the weights and of the dice; default 0. */
   readonly seed?: Seed | undefined;
+  /** Of the weights; default `seed`. */
+  readonly noiseSeed?: Seed | undefined;
   /** Tokens to write at most, at least 1; default 100. */
   readonly maxTokens?: number | undefined;
   /** Ends the text between two tokens; what is written by then is kept (`stop: "aborted"`). */
@@ -100,7 +102,7 @@ const UNWRITTEN: Generation = {
 export async function* write(session: Session, prompt: Prompt, options: GenerateOptions): AsyncGenerator<string, Generation> {
   const { signal } = options;
   const most = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
-  const noise = noiseOf({ ...options, sigma: options.sigma ?? 0 });
+  const noise = noiseOfText(options);
   const promptWeights = checkChoice("promptWeights", options.promptWeights ?? "moving", ["moving", "clean"]);
   const beginning = { prompt, promptWeights, signal };
   const shared = session.sharedBy(noise, beginning);
@@ -208,6 +210,19 @@ export async function* write(session: Session, prompt: Prompt, options: Generate
   } finally {
     session.end(place);
   }
+}
+
+const noiseOfText = (options: GenerateOptions) =>
+  noiseOf({ ...options, sigma: options.sigma ?? 0, seed: options.noiseSeed ?? options.seed });
+
+/** {@link Model.check}. */
+export function check(session: Session, options: GenerateOptions): void {
+  session.refuseDisposed();
+  checkInteger("maxTokens", options.maxTokens ?? 1, 1);
+  noiseOfText(options);
+  samplingOf(options, session.engine);
+  stopsOf(options);
+  LogProbabilities.asked(options, 0);
 }
 
 /** {@link Model.complete}. */
