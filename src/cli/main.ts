@@ -8,6 +8,7 @@ import { Command, CommanderError } from "commander";
 import { BrownianError } from "../errors.js";
 import { buildNativeCommand } from "./build-native.js";
 import { calibrateCommand } from "./calibrate.js";
+import { chatCommand } from "./chat.js";
 import type { Invocation } from "./command.js";
 import { compareCommand } from "./compare.js";
 import { generateCommand } from "./generate.js";
@@ -38,6 +39,7 @@ function program(): Command {
     .exitOverride();
   const commands = [
     generateCommand,
+    chatCommand,
     serveCommand,
     perturbCommand,
     calibrateCommand,

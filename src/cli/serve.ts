@@ -1,15 +1,15 @@
 // brownian serve: a server that speaks OpenAI's protocol, in front of a model whose weights move.
 
-import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { Command, Option } from "commander";
 import { environment } from "../environment.js";
-import { BrownianError, checkInteger } from "../errors.js";
+import { checkInteger } from "../errors.js";
 import { loadModel, REPACK, type Repack } from "../llama/index.js";
 import { weightSigma } from "../sampling/index.js";
 import { type Defaults, LocalWriter, serve } from "../serve/index.js";
 import type { Profile } from "../statistics/calibration.js";
 import { DYNAMICS } from "../thermostat/dynamics/index.js";
+import { readTemplate } from "./chat-template.js";
 import type { Invocation } from "./command.js";
 import { costOf } from "./cost.js";
 import { EMBEDDED_MODEL, parseNumber, parseWhole } from "./options.js";
@@ -89,7 +89,7 @@ async function run(options: Options, { signal, endsFine }: Invocation): Promise<
   const path = options.model ?? EMBEDDED_MODEL;
   const parallel = checkInteger("--parallel", options.parallel, 1, 256);
   const { keepPrompts = parallel > 1, context: contextSize, threads, threadsPrompt, repack, scratch } = options;
-  const chatTemplate = options.chatTemplate === undefined ? undefined : await templateIn(options.chatTemplate);
+  const chatTemplate = options.chatTemplate === undefined ? undefined : await readTemplate(options.chatTemplate);
   const model = await withProgress("copying the model", (onProgress) =>
     loadModel(path, {
       signal,
@@ -148,15 +148,5 @@ async function run(options: Options, { signal, endsFine }: Invocation): Promise<
     endsFine?.();
   } finally {
     await writer.close();
-  }
-}
-
-async function templateIn(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    throw new BrownianError("file-not-found", `The chat template ${path} cannot be read: ${(error as Error).message}`, {
-      cause: error,
-    });
   }
 }

@@ -61,7 +61,13 @@ describe("openai", () => {
   });
 
   it("moves weights while it writes, and by the temperature that they are as surprising as", async () => {
-    const { choices } = await openai.chat.completions.create({ ...greedy, sigma: 0.2, dynamics: "andersen", tau: 8, seed: 3 } as never);
+    const { choices } = await openai.chat.completions.create({
+      ...greedy,
+      sigma: 0.2,
+      dynamics: "andersen",
+      tau: 8,
+      seed: 3,
+    } as never);
     const alone = await here.model.complete([...messages], { sigma: 0.2, dynamics: "andersen", tau: 8, seed: 3n, maxTokens: 24 });
     expect(choices[0]?.message.content).toBe(alone.text);
     const asSurprising = await openai.chat.completions.create({ ...greedy, weight_temperature: 2, seed: 3 } as never);
@@ -103,7 +109,13 @@ describe("openai", () => {
   });
 
   it("tells what moved weights disagree about", async () => {
-    const { choices } = await openai.chat.completions.create({ ...greedy, max_tokens: 8, uncertainty: true, members: 3, seed: 1 } as never);
+    const { choices } = await openai.chat.completions.create({
+      ...greedy,
+      max_tokens: 8,
+      uncertainty: true,
+      members: 3,
+      seed: 1,
+    } as never);
     const { ids } = await here.model.complete([...messages], { maxTokens: 8 });
     const { tokens } = await here.model.uncertainty([...messages], { text: ids, members: 3, sigma: 0.05, seed: 1n });
     const told = (choices[0]?.logprobs?.content ?? []) as { uncertainty?: object }[];
@@ -128,7 +140,9 @@ describe("openai", () => {
     const any = await openai.chat.completions.create({ ...greedy, max_tokens: 8, response_format: { type: "json_object" } });
     expect(any.choices[0]?.message.content).toMatch(/^\{/);
     const refused = { type: "json_schema", json_schema: { name: "x", schema: { type: "string", pattern: "a+" } } } as const;
-    await expect(openai.chat.completions.create({ ...greedy, response_format: refused })).rejects.toThrow(/pattern .* leave it out/);
+    await expect(openai.chat.completions.create({ ...greedy, response_format: refused })).rejects.toThrow(
+      /pattern .* leave it out/,
+    );
   });
 
   it("continues texts and tokens", async () => {
@@ -179,18 +193,22 @@ describe("openai", () => {
   it("refuses in its own classes of errors, by name", async () => {
     const wrong = new OpenAI({ baseURL: `${here.url}/v1`, apiKey: "sesam", maxRetries: 0 });
     await expect(wrong.models.list()).rejects.toThrow(OpenAI.AuthenticationError);
-    await expect(openai.chat.completions.create({ ...greedy, tempreature: 1 } as never)).rejects.toThrow(/tempreature.*"temperature"/);
+    await expect(openai.chat.completions.create({ ...greedy, tempreature: 1 } as never)).rejects.toThrow(
+      /tempreature.*"temperature"/,
+    );
     await expect(openai.chat.completions.create({ ...greedy, dynamics: "andersson" } as never)).rejects.toThrow(/andersen/);
     await expect(openai.chat.completions.create({ ...greedy, model: "x" })).rejects.toThrow(OpenAI.NotFoundError);
-    await expect(openai.chat.completions.create({ ...greedy, messages: [{ role: "user", content: "word ".repeat(600) }] })).rejects.toThrow(
-      /the context holds 512/,
+    await expect(
+      openai.chat.completions.create({ ...greedy, messages: [{ role: "user", content: "word ".repeat(600) }] }),
+    ).rejects.toThrow(/the context holds 256/);
+    await expect(openai.embeddings.create({ model: NAME, input: "x" })).rejects.toThrow(
+      /no POST \/v1\/embeddings, but .*POST \/v1\/completions/,
     );
-    await expect(openai.embeddings.create({ model: NAME, input: "x" })).rejects.toThrow(/no POST \/v1\/embeddings, but .*POST \/v1\/completions/);
   });
 
   it("ends when the client breaks off, and its place is free", async () => {
     const away = new AbortController();
-    const stream = await openai.chat.completions.create({ ...greedy, max_tokens: 400, stream: true }, { signal: away.signal });
+    const stream = await openai.chat.completions.create({ ...greedy, max_tokens: 200, stream: true }, { signal: away.signal });
     for await (const _ of stream) {
       away.abort();
       break;
@@ -203,7 +221,8 @@ describe("openai", () => {
 });
 
 describe("the ai SDK", () => {
-  const provider = () => createOpenAICompatible({ name: "brownian", baseURL: `${here.url}/v1`, apiKey: "sesame", includeUsage: true });
+  const provider = () =>
+    createOpenAICompatible({ name: "brownian", baseURL: `${here.url}/v1`, apiKey: "sesame", includeUsage: true });
   const asked = () => ({ model: provider()(NAME), prompt: messages[0].content, temperature: 0, maxOutputTokens: 24 });
 
   it("writes and streams the library's text, with fields of ours by providerOptions", async () => {

@@ -26,11 +26,16 @@ afterAll(async () => {
 
 export async function started(options: ServeOptions = {}, load: LoadOptions = {}): Promise<Started> {
   const parallel = load.parallel ?? 2;
-  const model = await loadModel(MODEL, { threads: 1, contextSize: 512, chatTemplate: TEMPLATE, ...load, parallel });
+  const model = await loadModel(MODEL, { threads: 1, chatTemplate: TEMPLATE, ...load, parallel });
   const weightSigma = async (temperature: number) => temperature / 10;
   const logged: string[] = [];
   const log = (line: string) => void logged.push(line);
-  const server = await serve(new LocalWriter(model, { name: NAME, parallel, weightSigma }), { port: 0, grace: 5, log, ...options });
+  const server = await serve(new LocalWriter(model, { name: NAME, parallel, weightSigma }), {
+    port: 0,
+    grace: 5,
+    log,
+    ...options,
+  });
   running.push(server);
   return { url: server.url, model, server, logged };
 }
