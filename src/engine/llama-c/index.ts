@@ -191,25 +191,28 @@ class Text implements Sequence {
   }
 
   async reset(): Promise<void> {
-    this.decoder.cut(this.number, 0);
+    await this.decoder.exclusive(() => this.decoder.cut(this.number, 0));
   }
 
   async keep(tokens: readonly number[]): Promise<number> {
     let same = 0;
     while (same < tokens.length - 1 && this.tokens[same] === tokens[same]) same++;
-    return same < this.tokens.length ? this.decoder.cut(this.number, same) : same;
+    return same < this.tokens.length ? this.decoder.exclusive(() => this.decoder.cut(this.number, same)) : same;
   }
 
   save(): Promise<Uint8Array> {
-    return this.decoder.context.save(this.number);
+    return this.decoder.exclusive(() => this.decoder.context.save(this.number));
   }
 
   async restore(state: Uint8Array, tokens: readonly number[]): Promise<boolean> {
-    this.decoder.cut(this.number, 0);
-    const taken = await this.decoder.context.restore(this.number, state).catch(() => false);
-    if (taken) this.decoder.texts[this.number]?.push(...tokens);
-    else this.decoder.cut(this.number, 0);
-    return taken;
+    const { decoder, number } = this;
+    return decoder.exclusive(async () => {
+      decoder.cut(number, 0);
+      const taken = await decoder.context.restore(number, state).catch(() => false);
+      if (taken) decoder.texts[number]?.push(...tokens);
+      else decoder.cut(number, 0);
+      return taken;
+    });
   }
 }
 
