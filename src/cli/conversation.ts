@@ -107,10 +107,7 @@ export class Conversation {
       case "help":
         return this.ear.remark(HELP.map(([command, what]) => `${command.padEnd(22)}${what}`).join("\n"));
       default:
-        throw new BrownianError(
-          "usage",
-          `There is no command /${name}: /help lists them.`,
-        );
+        throw new BrownianError("usage", `There is no command /${name}: /help lists them.`);
     }
   }
 
