@@ -21,6 +21,8 @@ export interface Environment {
   readonly cache: string | undefined;
   /** Where the platform keeps such folders: XDG_CACHE_HOME, or LOCALAPPDATA on Windows. */
   readonly caches: string | undefined;
+  /** BROWNIAN_API_KEY: the key of `brownian serve`, which on a command line every user of the machine could read. */
+  readonly apiKey: string | undefined;
   /** CXX: the C++ compiler, with its flags, if any. */
   readonly compiler: string | undefined;
   /** npm_execpath: npm's own program, where npm started this one. */
@@ -35,6 +37,7 @@ type Name =
   | "BROWNIAN_THREADS"
   | "BROWNIAN_SCRATCH"
   | "BROWNIAN_CACHE"
+  | "BROWNIAN_API_KEY"
   | "XDG_CACHE_HOME"
   | "LOCALAPPDATA"
   | "CXX"
@@ -70,6 +73,9 @@ export const environment: Environment = {
   },
   get caches() {
     return variable(globalThis.process?.platform === "win32" ? "LOCALAPPDATA" : "XDG_CACHE_HOME");
+  },
+  get apiKey() {
+    return variable("BROWNIAN_API_KEY");
   },
   get compiler() {
     return variable("CXX");

@@ -9,6 +9,9 @@ import { addSamplingOptions, type SamplingFlags } from "./sampling-options.js";
 
 export interface Options extends NoiseOptions, SamplingFlags {
   readonly model?: string;
+  readonly chat?: string;
+  readonly system?: string;
+  readonly chatTemplate?: string;
   readonly sigma?: number[];
   readonly weightTemperature?: number;
   readonly force?: boolean;
@@ -77,6 +80,9 @@ function weightOptions(command: Command): Command {
 function textOptions(command: Command): Command {
   return command
     .option("-m, --model <file>", "GGUF model (default: the one that ships with brownian)")
+    .option("--chat <question>", "answer a question instead of continuing a text, by the model's chat template")
+    .option("--system <text>", "with --chat: how it is to be answered")
+    .option("--chat-template <file>", "Jinja in the place of the model's own chat template")
     .option("--seed <n>", "of the weights and of the dice (default: another one every time)", parseSeed)
     .option("-n, --samples <n>", "texts to write for each sigma, with seeds counting up", parseWhole, 1)
     .option("--max-tokens <n>", "tokens to write at most", parseWhole, 100)

@@ -2,7 +2,7 @@
 
 import chalk from "chalk";
 import { BrownianError } from "../errors.js";
-import type { GenerateOptions, Generation, Model, UncertainToken } from "../llama/index.js";
+import type { GenerateOptions, Generation, Model, Prompt, UncertainToken } from "../llama/index.js";
 import { type Column, sideBySide } from "../report/columns.js";
 import { percent, significant } from "../report/table.js";
 import { DISAGREEMENT, underlined } from "../report/underline.js";
@@ -13,7 +13,10 @@ import type { Run } from "./generate-runs.js";
 export type Common = Pick<GenerateOptions, "maxTokens"> & { readonly signal: AbortSignal };
 
 /** Writes the texts and prints them. */
-export type Print = (model: Model, prompt: string, runs: readonly Run[], common: Common) => Promise<void>;
+export type Print = (model: Model, prompt: Prompt, runs: readonly Run[], common: Common) => Promise<void>;
+
+/** What is printed before an answer: a text reads on, a chat does not. */
+const shown = (prompt: Prompt): string => (typeof prompt === "string" ? prompt : "");
 
 function summary({ tokens, tokensPerSecond, weights, changed, reloaded, stop, stopString }: Generation): string {
   const speed = tokens > 1 ? `${Math.round(tokensPerSecond)} tokens/s` : `${tokens} token`;
@@ -34,7 +37,7 @@ export const printOneByOne: Print = async (model, prompt, runs, common) => {
     if (runs.length > 1) process.stderr.write(`${chalk.bold(run.label)}\n`);
     const pieces = model.generate(prompt, { ...run.options, ...common });
     let next = await pieces.next(); // refusals come before the prompt is printed
-    process.stdout.write(chalk.dim(prompt));
+    process.stdout.write(chalk.dim(shown(prompt)));
     for (; !next.done; next = await pieces.next()) process.stdout.write(next.value);
     process.stdout.write("\n");
     process.stderr.write(chalk.dim(`${summary(next.value)}\n${runs.length > 1 ? "\n" : ""}`));
@@ -49,7 +52,7 @@ export const printSideBySide: Print = async (model, prompt, runs, common) => {
     if (common.signal.aborted) break;
     columns.push({
       head: chalk.bold(run.label),
-      body: chalk.dim(prompt) + generation.text,
+      body: chalk.dim(shown(prompt)) + generation.text,
       foot: chalk.cyan(summary(generation)),
     });
   }
@@ -77,7 +80,7 @@ export function printUncertainty(members: number | undefined): Print {
     for (const { label, sigma, options } of runs) {
       const { members: drawn, tokens } = await model.uncertainty(prompt, { ...options, sigma, members, ...common });
       if (runs.length > 1) process.stderr.write(`${chalk.bold(label)}\n`);
-      process.stdout.write(`${chalk.dim(prompt)}${underlined(tokens)}\n`);
+      process.stdout.write(`${chalk.dim(shown(prompt))}${underlined(tokens)}\n`);
       const nats = (of: (token: UncertainToken) => number) =>
         significant(tokens.reduce((sum, token) => sum + of(token), 0) / Math.max(1, tokens.length));
       const most = tokens.reduce<UncertainToken | undefined>((a, b) => (a && a.information >= b.information ? a : b), undefined);

@@ -199,6 +199,14 @@ class Loaded implements Engine, Sequence {
     return bos !== null && (shouldPrependBosToken || tokens.length === 0) ? [bos, ...tokens] : tokens;
   }
 
+  tokensOf(text: string, special: boolean): number[] {
+    return this.model.tokenize(text, special);
+  }
+
+  nameOf(token: number): string {
+    return this.model.detokenize([token as Token], true);
+  }
+
   text(tokens: readonly number[], preceding: readonly number[]): string {
     return this.model.detokenize(tokens as Token[], false, preceding as Token[]);
   }
@@ -257,7 +265,13 @@ class Loaded implements Engine, Sequence {
     sampling: Sampling,
     chooser?: Chooser,
     signal?: AbortSignal,
+    logits?: Float32Array,
   ): AsyncGenerator<number, void> {
+    if (logits !== undefined)
+      throw new BrownianError(
+        "usage",
+        "logprobs need the engine llama-c: brownian info says whether and why it does not run here.",
+      );
     const seen = chooser === undefined ? await this.chooser(sampling, tokens) : (chooser as Remembered);
     try {
       for await (const token of this.sequence.evaluate(tokens as Token[], seen.options(this.contextSize))) {

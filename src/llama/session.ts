@@ -12,10 +12,11 @@ import {
   type Sequence,
   sayIfSecond,
 } from "../engine/index.js";
-import { BrownianError } from "../errors.js";
+import { BrownianError, checkInteger } from "../errors.js";
 import type { Tensor } from "../files/index.js";
 import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
 import { Thermostat } from "../thermostat/thermostat.js";
+import { type ChatOptions, ChatTemplate, isChat, type Prompt } from "./chat.js";
 import { checkEngine, checkRepack, type LoadOptions, type Repack, type SessionOptions } from "./load-options.js";
 import { cachedBy, keepCached, takeCached } from "./prompt-cache.js";
 import { Turns } from "./turns.js";
@@ -23,7 +24,7 @@ import { Turns } from "./turns.js";
 /** How a text is to begin. */
 export interface Beginning {
   /** Default: nothing, for texts that are given as tokens later. */
-  readonly prompt?: string;
+  readonly prompt?: Prompt;
   /** Which weights read the prompt; default "moving". */
   readonly promptWeights?: "moving" | "clean";
   readonly signal?: AbortSignal | undefined;
@@ -56,12 +57,13 @@ export class Session {
     const { scratch, signal, onProgress } = options;
     const bath = await Thermostat.open(path, { sigma: 0, skipUnsupported: true, scratch, signal, onProgress });
     try {
+      const chat = await ChatTemplate.of(bath.model.metadata, options.chatTemplate, path);
       const repack = checkRepack(kind, options);
       const repacks = { on: [true], off: [false], auto: kind.choosesRepacking ? [true, false] : [true] }[repack];
       await firstLoad(bath.model, path, kind, { ...engineOptions, repacks, signal });
       const engine = await kind.load(bath.livePath, path, { ...engineOptions, repack: repack !== "off", signal });
       if (options.engine === undefined) sayIfSecond(kind);
-      return new Session(path, bath, engine, kind, engineOptions, repack);
+      return new Session(path, bath, engine, kind, engineOptions, { repack, chat });
     } catch (error) {
       await bath.close();
       throw error;
@@ -83,6 +85,9 @@ export class Session {
   /** The steps under way of engine or bath; they never reject. */
   private readonly steps = new Set<Promise<unknown>>();
   private readonly turns: Turns;
+  private readonly repack: Repack;
+  /** How the model reads chats. */
+  readonly chat: ChatTemplate;
   private disposing: Promise<void> | undefined;
 
   private constructor(
@@ -91,9 +96,11 @@ export class Session {
     private current: Engine,
     private readonly kind: EngineKind,
     private readonly options: SessionOptions,
-    private readonly repack: Repack,
+    { repack, chat }: { readonly repack: Repack; readonly chat: ChatTemplate },
   ) {
-    this.repacked = repack !== "off";
+    this.repack = repack;
+    this.chat = chat;
+    this.repacked = this.repack !== "off";
     this.turns = new Turns(options.parallel ?? 1);
   }
 
@@ -180,8 +187,8 @@ export class Session {
   }
 
   /** The tokens of a prompt. @throws BrownianError usage where there is none, or they fill the context */
-  promptTokens(prompt: string): number[] {
-    const tokens = this.current.tokenize(prompt);
+  promptTokens(prompt: Prompt, options: ChatOptions = {}): number[] {
+    const tokens = this.tokensOf(prompt, options);
     if (tokens.length === 0)
       throw new BrownianError("usage", "The prompt is empty, and this model has no token to begin a text with: give it a word.");
     if (tokens.length >= this.contextSize)
@@ -190,6 +197,14 @@ export class Session {
         `The prompt has ${tokens.length} tokens, but the context holds ${this.contextSize}, of which one is to be written: shorten it.`,
       );
     return tokens;
+  }
+
+  private tokensOf(prompt: Prompt, options: ChatOptions): number[] {
+    if (typeof prompt === "string") return this.current.tokenize(prompt);
+    if (isChat(prompt)) return this.chat.tokens(prompt, this.current, options);
+    return (prompt as readonly number[]).map((token) =>
+      checkInteger("A token of the prompt", token, 0, this.current.vocabulary - 1),
+    );
   }
 
   /**
