@@ -44,7 +44,7 @@ export const relaxation: Evolution = {
   step(live, pristine, move, decay, work) {
     const { format } = move;
     const even = format[Field.kind] === Kind.lattice && format[Field.levels] === Levels.uniform && move.columns === undefined;
-    const before = even ? live.slice() : live;
+    const before = even ? new Uint8Array(live) : live; // slice() of a Buffer would be no copy
     const relaxing = new Relaxing(move, decay, work);
     const changed = work.eachTile(live.length, move, (from, blocks, index) => relaxing.tile(live, pristine, from, blocks, index));
     if (!even) return changed;
