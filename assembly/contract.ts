@@ -15,6 +15,7 @@ export const ROW_PURPOSE: u32 = 11;
 export const RARE_PURPOSE: u32 = 12;
 export const RARE_HITS_PURPOSE: u32 = 13;
 export const HALF_PURPOSE: u32 = 14;
+export const STAY_PURPOSE: u32 = 15;
 export const COLUMN_PURPOSE: u32 = 16;
 export const NEAREST: i32 = 0;
 export const STOCHASTIC: i32 = 1;

@@ -21,6 +21,7 @@ enum Purpose : uint32_t {
   kRarePurpose = 12,
   kRareHitsPurpose = 13,
   kHalfPurpose = 14,
+  kStayPurpose = 15,
   kColumnPurpose = 16,
 };
 

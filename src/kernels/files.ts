@@ -2,17 +2,16 @@
 // Work runs on threads outside the event loop; the bytes do not depend on how many. What makes it quick (indices, journals, plans, work
 // made ahead) is the backend's own: nothing here names it, and no caller has to keep it.
 
-import type { EncodedFormat, Move } from "../laws/move.js";
-import type { Step } from "./step.js";
+import type { EncodedFormat } from "../laws/move.js";
+import type { Step, TensorMove } from "./step.js";
+
+export type { TensorMove } from "./step.js";
 
 /** Where a whole tensor lies in a file. Those that a file is asked to move do not overlap. */
 export interface TensorRange {
   readonly offset: number;
   readonly bytes: number;
 }
-
-/** The move of a whole tensor, from its first weight on. */
-export type TensorMove = Omit<Move, "index">;
 
 /** A step that was made ready, or is being made ready in the background, where it takes a processor only while nobody else wants it. */
 export interface Prepared {
@@ -53,8 +52,6 @@ export interface MappedFile {
 export interface LiveFile {
   /** live := pristine, moved. Resolves to the number of changed codes. */
   perturb(tensor: TensorRange, move: TensorMove, watch?: FileWatch): Promise<number>;
-  /** live := live, moved. Resolves to the number of changed codes. */
-  diffuse(tensor: TensorRange, move: TensorMove, watch?: FileWatch): Promise<number>;
   /** A step of all these tensors. Resolves to what it counts. To call it with the same list and step again saves time. */
   step(moves: readonly RangeMove[], tick: number, step: Step, watch?: FileWatch): Promise<number>;
   /**

@@ -16,7 +16,7 @@ import {
 } from "./addon.js";
 import { type Chunk, chunks } from "./chunks.js";
 import type { FileKernels, FileWatch, LiveFile, MappedFile, Prepared, RangeMove, TensorMove, TensorRange } from "./files.js";
-import { type Step, sameStep, shareOf } from "./step.js";
+import { moveIn, type Step, sameStep, shareOf } from "./step.js";
 
 /** Which of the addon's targets computes, on how many threads. */
 interface Workers {
@@ -103,15 +103,10 @@ class NativeLiveFile implements LiveFile {
     this.known.delete(key); // until this is done, and if it is not
     const index = before && (await this.indexFor(tensor, move, before));
     const changed = await eachChunk(tensor, move.format, watch, (chunk) =>
-      index === undefined ? this.moved(chunk, move, this.pristine.file) : this.redrawn(chunk, move, index),
+      index === undefined ? this.moved(chunk, move) : this.redrawn(chunk, move, index),
     );
     this.known.set(key, { last: move, changed, index });
     return changed;
-  }
-
-  diffuse(tensor: TensorRange, move: TensorMove, watch?: FileWatch): Promise<number> {
-    this.known.delete(keyOf(tensor));
-    return eachChunk(tensor, move.format, watch, (chunk) => this.moved(chunk, move, null));
   }
 
   async step(moves: readonly RangeMove[], tick: number, step: Step, watch?: FileWatch): Promise<number> {
@@ -172,9 +167,9 @@ class NativeLiveFile implements LiveFile {
     this.file.close();
   }
 
-  /** live := source, or live where there is none, moved. */
-  private moved({ offset, bytes, index }: Chunk, move: TensorMove, source: AddonFile | null): Promise<number> {
-    return this.file.perturb(offset, bytes, source, moveRecord({ ...move, index }));
+  /** live := pristine, moved. */
+  private moved({ offset, bytes, index }: Chunk, move: TensorMove): Promise<number> {
+    return this.file.perturb(offset, bytes, this.pristine.file, moveRecord({ ...move, index }));
   }
 
   /** live := pristine, moved, where live is what the last move by this index made of it, or anything if there was none. */
@@ -206,7 +201,7 @@ class NativeLiveFile implements LiveFile {
       }
       const tensors = some.map(({ tensor: { offset, bytes }, move }): PlannedTensor => {
         const parameters = step.verb === "evolve" ? step.law.parameters(step.strength, move.format) : undefined;
-        return { offset, length: bytes, move: keptRecord({ ...move, index: 0 }), parameters };
+        return { offset, length: bytes, move: keptRecord({ ...moveIn(step, move), index: 0 }), parameters };
       });
       plans.push({
         plan: this.planOf(tensors, step),
@@ -221,6 +216,7 @@ class NativeLiveFile implements LiveFile {
   private planOf(tensors: readonly PlannedTensor[], step: Step): Plan {
     const { file } = this.pristine;
     if (step.verb === "collide") return this.file.planCollide(file, tensors, step.threshold);
+    if (step.verb === "diffuse") return this.file.planDiffuse(file, tensors);
     return this.file.planEvolve(file, tensors, step.law.name, step.stride);
   }
 }

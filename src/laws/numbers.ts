@@ -17,7 +17,7 @@ export const Purpose = {
   Hit: 5,
   /** Which cells collide: one word a cell. */
   Collision: 6,
-  /** The uniform that rounds the pull of `relax`: one word an element. */
+  /** What rounds the pull of `relax`: one word an element. */
   Pull: 7,
   /** What large moves under the `matched` law have between the points of a coarser grid: a byte an element, sixteen elements a block. */
   Fine: 8,
@@ -36,6 +36,8 @@ export const Purpose = {
    * of a coarser grid, and four that round them where they end on a coarser one (Rounding has more where those do not decide).
    */
   Half: 14,
+  /** Which codes of light noise `relax` leaves where they are: a byte an element, sixteen elements a block (laws/pulls.ts). */
+  Stay: 15,
   /** Moves whose sigma goes by column (laws/columns.ts): one word an element. */
   Column: 16,
 } as const;

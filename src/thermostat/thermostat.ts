@@ -192,15 +192,7 @@ export class Thermostat {
     return {
       draw: (tick) => this.draw(tick, watch),
       collide: (tick, probability) => this.along(tick, { verb: "collide", threshold: collisionThreshold(probability) }, watch),
-      diffuse: (tick, factor) =>
-        this.step(tick, async (moves) => {
-          await this.ahead.drop();
-          const over = watchOver(this.bytes, watch);
-          return changesIn(moves, watch, async ({ tensor, move }) => {
-            const sigma = Math.fround(move.sigma * factor);
-            return sigma > 0 ? this.liveTensors.diffuse(tensor, { ...move, sigma, tick }, over) : 0;
-          });
-        }),
+      diffuse: (tick, factor) => this.along(tick, { verb: "diffuse", factor }, watch),
       evolve: (tick, law, strength, stride) => {
         const { rounding, dynamics } = this.noise;
         if (rounding !== "matched")

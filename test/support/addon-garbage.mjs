@@ -333,6 +333,7 @@ const FUNCTIONS = {
   "file.indexSteps": { call: method("indexSteps"), kinds: ["offset", "length", "format"] },
   "file.redraw": { call: method("redraw"), kinds: ["offset", "length", "source", "stepIndex", "move"] },
   "file.planCollide": { call: method("planCollide"), kinds: ["source", "tensors", "threshold"] },
+  "file.planDiffuse": { call: method("planDiffuse"), kinds: ["source", "tensors"] },
   "file.planEvolve": { call: method("planEvolve"), kinds: ["source", "evolving", "evolution", "stride"] },
   "file.run": { call: method("run"), kinds: ["plan", "tick"] },
   "file.prepare": { call: method("prepare"), kinds: ["plan", "tick"] },
@@ -405,9 +406,20 @@ for (const name of Object.getOwnPropertyNames(proto)) {
     const what = `file.${name} of ${describe(self)}`;
     if ((await attempt(what, () => (get ?? value).apply(self, args()))) === undefined) problems.push(`did not throw: ${what}`);
   }
-  const writes = ["perturb", "copyFrom", "redraw", "planCollide", "planEvolve", "run", "prepare", "write", "drop"].includes(name);
+  const writes = [
+    "perturb",
+    "copyFrom",
+    "redraw",
+    "planCollide",
+    "planDiffuse",
+    "planEvolve",
+    "run",
+    "prepare",
+    "write",
+    "drop",
+  ].includes(name);
   for (const self of writes
-    ? [readOnly, ...(["planCollide", "planEvolve", "redraw", "drop"].includes(name) ? [] : [little])]
+    ? [readOnly, ...(["planCollide", "planDiffuse", "planEvolve", "redraw", "drop"].includes(name) ? [] : [little])]
     : []) {
     const what = `file.${name} of a file that is ${self === little ? "too small" : "read-only"}`;
     if ((await attempt(what, () => value.apply(self, args()))) === undefined) problems.push(`did not throw: ${what}`);

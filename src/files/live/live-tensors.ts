@@ -28,8 +28,6 @@ export interface LiveTensors extends Reader {
   step(moves: readonly TensorToMove[], tick: number, step: Step, watch?: FileWatch): Promise<number>;
   /** Begins to make ready what `step` would do, while nobody waits for it. Undefined where that is not worth it. */
   prepare?(moves: readonly TensorToMove[], tick: number, step: Step): Prepared | undefined;
-  /** live := live, moved. Resolves to the number of changed codes. */
-  diffuse(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number>;
   /** How many codes differ from the pristine ones. */
   difference(tensor: Tensor): Promise<number>;
   /** live := pristine. */

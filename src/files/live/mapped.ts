@@ -50,10 +50,6 @@ export class MappedTensors extends MappedReader implements LiveTensors {
     return this.live.prepare(this.allWithin(moves), tick, step);
   }
 
-  async diffuse(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
-    return this.live.diffuse(this.within(tensor), move, watch);
-  }
-
   async difference(tensor: Tensor): Promise<number> {
     return this.live.difference(this.within(tensor), formatOf(tensor));
   }

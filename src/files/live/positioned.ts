@@ -5,7 +5,7 @@ import type { FileHandle } from "node:fs/promises";
 import { type Chunk, chunks } from "../../kernels/chunks.js";
 import type { Kernels } from "../../kernels/contract.js";
 import type { FileWatch, TensorMove } from "../../kernels/files.js";
-import type { Step } from "../../kernels/step.js";
+import { moveIn, type Step } from "../../kernels/step.js";
 import { collide } from "../../lattice/collide.js";
 import { type Stretch, visited } from "../../laws/visits.js";
 import { asFileError } from "../file-errors.js";
@@ -90,23 +90,17 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
   async step(moves: readonly TensorToMove[], tick: number, step: Step, watch?: FileWatch): Promise<number> {
     let changed = 0;
     for (const { tensor, move } of moves) {
-      const now = { ...move, tick };
-      changed += await (step.verb === "collide"
-        ? this.eachLive(tensor, watch, (live, data, index) =>
-            collide(live, data, { ...now, index }, step.threshold, this.kernels),
-          )
-        : this.eachLive(
-            tensor,
-            watch,
-            (live, data, index) => this.kernels.evolve(live, data, { ...now, index }, step.law, step.strength),
-            visited(tensor.weights, now, step.stride),
-          ));
+      const now = { ...moveIn(step, move), tick };
+      const stretch = step.verb === "evolve" ? visited(tensor.weights, now, step.stride) : undefined;
+      const work = (live: Uint8Array, data: Uint8Array, index: number): number => {
+        const here = { ...now, index };
+        if (step.verb === "collide") return collide(live, data, here, step.threshold, this.kernels);
+        if (step.verb === "diffuse") return this.kernels.perturb(live, here);
+        return this.kernels.evolve(live, data, here, step.law, step.strength);
+      };
+      changed += await this.eachLive(tensor, watch, work, stretch);
     }
     return changed;
-  }
-
-  diffuse(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
-    return this.eachLive(tensor, watch, (live, _, index) => this.kernels.perturb(live, { ...move, index }));
   }
 
   async difference(tensor: Tensor): Promise<number> {

@@ -53,6 +53,7 @@ class BufferFile implements MappedFile {
 /** A step of a whole tensor in memory. */
 function stepped(live: Uint8Array, pristine: Uint8Array, move: Move, step: Step): number {
   if (step.verb === "collide") return collide(live, pristine, move, step.threshold, jsKernels);
+  if (step.verb === "diffuse") return jsKernels.perturb(live, { ...move, sigma: Math.fround(move.sigma * step.factor) });
   const [weights, bytes] = [move.format[Field.weights] as number, move.format[Field.bytes] as number];
   const { from, to } = visited((live.length / bytes) * weights, move, step.stride);
   const part = (all: Uint8Array) => all.subarray((from / weights) * bytes, (to / weights) * bytes);
@@ -68,9 +69,6 @@ class LiveBuffer extends BufferFile implements LiveFile {
   }
   async perturb(tensor: TensorRange, move: TensorMove, watch?: FileWatch) {
     await this.restore(tensor, move.format, watch);
-    return jsKernels.perturb(this.of(tensor), { ...move, index: 0 });
-  }
-  async diffuse(tensor: TensorRange, move: TensorMove) {
     return jsKernels.perturb(this.of(tensor), { ...move, index: 0 });
   }
   async step(moves: readonly RangeMove[], tick: number, step: Step) {
@@ -179,20 +177,23 @@ describe.each(kinds)("through $name", ({ name, kernels }) => {
 
   it("diffuses, evolves and collides as memory would, and counts what differs", async () => {
     const liveTensors = await open();
+    const diffusing: Step = { verb: "diffuse", factor: 0.75 };
     const colliding: Step = { verb: "collide", threshold: collisionThreshold(0.2) };
     const evolving: Step = { verb: "evolve", law: relaxation, strength: 0.9, stride: 3 };
     const moves = moving().map((tensor) => ({ tensor, move: moveOf(tensor) }));
     const expected = Buffer.from(before);
+    let diffused = 0;
     let evolved = 0;
     let changed = 0;
     let different = 0;
     for (const { tensor: t, move } of moves) {
       const [bytes, still] = [expected, before].map((all) => all.subarray(t.offset, t.offset + t.bytes)) as [Buffer, Buffer];
-      expect(await liveTensors.diffuse(t, move)).toBe(jsKernels.perturb(bytes, { ...move, index: 0 }));
+      diffused += stepped(bytes, still, { ...move, index: 0, tick: 3 }, diffusing);
       evolved += stepped(bytes, still, { ...move, index: 0, tick: 4 }, evolving);
       changed += stepped(bytes, still, { ...move, index: 0, tick: 5 }, colliding);
       different += jsKernels.difference(bytes, still, move.format);
     }
+    expect(await liveTensors.step(moves, 3, diffusing)).toBe(diffused);
     expect(await liveTensors.step(moves, 4, evolving)).toBe(evolved);
     expect(await liveTensors.step(moves, 5, colliding)).toBe(changed);
     let seen = 0;

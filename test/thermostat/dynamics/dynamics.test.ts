@@ -211,6 +211,8 @@ describe("steps of live files", () => {
     const list: TensorToMove[] = model.tensors.map((tensor) => ({ tensor, move: moveOf(tensor.type, tensor.name, 0) }));
     const steps: readonly Step[] = [
       { verb: "collide", threshold: collisionThreshold(0.1) },
+      { verb: "diffuse", factor: 0.1 },
+      { verb: "diffuse", factor: 1.5 },
       { verb: "evolve", law: relaxation, strength: 0.8, stride: 7 },
       { verb: "evolve", law: relaxation, strength: 0.9, stride: 1 },
     ];
@@ -230,7 +232,7 @@ describe("steps of live files", () => {
     expect(changed).toBeGreaterThan(0);
     let different = 0;
     for (const { tensor, move } of list) {
-      await liveTensors.diffuse(tensor, { ...move, tick: 101 });
+      await liveTensors.step([{ tensor, move }], 101, { verb: "diffuse", factor: 1 });
       different += await liveTensors.difference(tensor);
     }
     expect(different).toBeGreaterThan(0);
@@ -332,6 +334,9 @@ describe("langevin by visits", () => {
       await ticks(3);
       bath.configure({ stride: undefined, tau, dynamics: "andersen" });
       await ticks(2);
+      bath.configure({ dynamics: "wiener", tau: 1e9 }); // of next to no variance
+      await ticks(2);
+      bath.configure({ tau });
       bath.configure({ dynamics: "langevin" });
       await ticks(3);
       expect(Math.abs(moments(moves(bath.livePath, tensor)).variance / S ** 2 - 1)).toBeLessThan(5 * Math.sqrt(3 / WEIGHTS));

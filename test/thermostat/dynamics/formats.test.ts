@@ -181,7 +181,7 @@ describe("a hundred ticks", () => {
         const move = makeMove(format, { ...common, key, tick, rounding: "matched" });
         if (dynamics === "white") changed += await liveTensors.perturb(tensor, move);
         else if (dynamics === "langevin") changed += await liveTensors.step([{ tensor, move }], tick, langevin);
-        else changed += await liveTensors.diffuse(tensor, { ...move, sigma: Math.fround(0.1) });
+        else changed += await liveTensors.step([{ tensor, move }], tick, { verb: "diffuse", factor: 1 / 7 });
       }
     }
     await liveTensors.close();
