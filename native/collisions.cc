@@ -58,7 +58,6 @@ double Collisions::write(const Target& target, uint8_t* live, const Part& part, 
 
 void Collisions::make(const Target& target, const uint8_t*, const Part& part, uint32_t tick, Made& made) const {
   const uint8_t* const from = source->data();
-  made.bytes.reserve(size_t(double(part.bytes()) * share() * 1.5) + 1024);
   const auto ahead = [&](uint64_t first, uint64_t last) { prefetch_lines<false>(from, first, last); };
   each_run(target, part, tick, ahead, [&](uint64_t at, size_t bytes, const Move& move) {
     const size_t begin = made.bytes.size();

@@ -11,6 +11,8 @@ class Collisions : public Plan {
  public:
   Collisions(std::shared_ptr<Mapping> source, uint64_t threshold) : Plan(std::move(source)), threshold_(threshold) {}
 
+  /// With room for what chance adds.
+  size_t made_bytes(const Part& part) const override { return size_t(double(part.bytes()) * share() * 1.5) + 1024; }
   double share() const override { return double(threshold_) / 4294967296.0; }
   double write(const Target& target, uint8_t* live, const Part& part, uint32_t tick) const override;
   void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const override;

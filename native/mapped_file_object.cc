@@ -8,6 +8,7 @@
 #include "arguments.h"
 #include "collisions.h"
 #include "diffusion.h"
+#include "draws.h"
 #include "held.h"
 #include "job.h"
 #include "mapped_file.h"
@@ -40,6 +41,7 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
   Napi::Value redraw(const Napi::CallbackInfo& info);
   Napi::Value plan_collide(const Napi::CallbackInfo& info);
   Napi::Value plan_diffuse(const Napi::CallbackInfo& info);
+  Napi::Value plan_draw(const Napi::CallbackInfo& info);
   Napi::Value plan_evolve(const Napi::CallbackInfo& info);
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value prepare(const Napi::CallbackInfo& info);
@@ -265,6 +267,13 @@ Napi::Value MappedFile::plan_diffuse(const Napi::CallbackInfo& info) {
   return hold<Plan>(info.Env(), plan);
 }
 
+/// (source, tensors): tensors that are drawn anew.
+Napi::Value MappedFile::plan_draw(const Napi::CallbackInfo& info) {
+  const auto plan = std::make_shared<Redraw>(file_of(argument(info, 0, "source")).open(info.Env()));
+  add_tensors(*plan, argument(info, 1, "tensors"), nullptr);
+  return hold<Plan>(info.Env(), plan);
+}
+
 /// (source, tensors, evolution, stride): steps of an evolution, of which every weight takes one in `stride` ticks.
 Napi::Value MappedFile::plan_evolve(const Napi::CallbackInfo& info) {
   const Given evolution = argument(info, 2, "evolution"), stride = argument(info, 3, "stride");
@@ -340,6 +349,7 @@ void export_mapped_file(Napi::Env env, Napi::Object exports) {
   method("redraw", Napi::Function::New<call<&MappedFile::redraw>>(env, "redraw"));
   method("planCollide", Napi::Function::New<call<&MappedFile::plan_collide>>(env, "planCollide"));
   method("planDiffuse", Napi::Function::New<call<&MappedFile::plan_diffuse>>(env, "planDiffuse"));
+  method("planDraw", Napi::Function::New<call<&MappedFile::plan_draw>>(env, "planDraw"));
   method("planEvolve", Napi::Function::New<call<&MappedFile::plan_evolve>>(env, "planEvolve"));
   method("run", Napi::Function::New<call<&MappedFile::run>>(env, "run"));
   method("prepare", Napi::Function::New<call<&MappedFile::prepare>>(env, "prepare"));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "arguments.h"
@@ -46,6 +47,17 @@ class Plan {
   struct Span {
     uint64_t begin, end;
   };
+  /// Memory for work made ahead, used again: fresh pages take longer to come by than what is put on them.
+  class Spare {
+   public:
+    /// Empty, with room for about so many bytes.
+    std::vector<uint8_t> take(size_t bytes);
+    void give(std::vector<uint8_t> bytes);
+
+   private:
+    std::mutex mutex_;
+    std::vector<std::vector<uint8_t>> all_;
+  };
   /// What becomes of a part, before it is written.
   struct Made {
     struct Run {
@@ -73,6 +85,9 @@ class Plan {
   /// How many that are.
   double expected(uint32_t tick) const;
 
+  /// How many bytes `make` makes of a part, roughly.
+  virtual size_t made_bytes(const Part& part) const { return size_t(double(part.bytes()) * share()); }
+
   /// Does the work of a tick; returns how many codes changed, or, of weights that are drawn anew, differ.
   double run(Workers workers, uint8_t* live, uint32_t tick) const;
   /// Does that of one part.
@@ -81,6 +96,7 @@ class Plan {
   virtual void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const = 0;
 
   const std::shared_ptr<Mapping> source;
+  mutable Spare spare;
   uint64_t end = 0;  // the first byte of the file after all tensors
 
  protected:

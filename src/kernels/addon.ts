@@ -47,6 +47,7 @@ export interface AddonFile {
   redraw(offset: number, length: number, source: AddonFile, index: StepIndex, move: MoveRecord): Promise<number>;
   planCollide(source: AddonFile, tensors: readonly PlannedTensor[], threshold: number): Plan;
   planDiffuse(source: AddonFile, tensors: readonly PlannedTensor[]): Plan;
+  planDraw(source: AddonFile, tensors: readonly PlannedTensor[]): Plan;
   planEvolve(source: AddonFile, tensors: readonly PlannedTensor[], evolution: string, stride: number): Plan;
   run(plan: Plan, tick: number): number | Promise<number>;
   prepare(plan: Plan, tick: number): PreparedWork | null;

@@ -18,7 +18,7 @@ import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
 import type { Step } from "../kernels/step.js";
 import { collisionThreshold } from "../lattice/collide.js";
-import { Ahead } from "./ahead.js";
+import { Ahead, type Stepping } from "./ahead.js";
 import { choose, Measures, type PlannedMove, planMove } from "./draw.js";
 import type { Bath, Drawn, Dynamics } from "./dynamics/index.js";
 import { CheckedNoise, noiseOf, type ThermostatSettings } from "./noise.js";
@@ -132,9 +132,15 @@ export class Thermostat {
    */
   draw(tick = 0, watch: Watch = {}): Promise<Drawn> {
     checkInteger("tick", tick, 0, 2 ** 32 - 1);
+    return this.drawAt(tick, watch, false);
+  }
+
+  /** @param another whether the next tick is likely to be another draw */
+  private drawAt(tick: number, watch: Watch, another: boolean): Promise<Drawn> {
     return this.exclusively(async () => {
       this.now = tick;
-      await this.ahead.drop();
+      const stepping: Stepping = { step: { verb: "draw" }, noise: this.noise };
+      const prepared = await this.ahead.take(tick, stepping);
       for (const tensor of [...this.moved]) {
         if (this.chosen.includes(tensor)) continue;
         await this.liveTensors.restore(tensor);
@@ -143,13 +149,16 @@ export class Thermostat {
       for (const tensor of this.chosen) this.moved.add(tensor);
       const moves = await this.plan(tick);
       const over = watchOver(this.bytes, watch);
-      const changed = await changesIn(moves, watch, async ({ tensor, move }) => {
+      const drawn = async ({ tensor, move }: PlannedMove) => {
         if (move.sigma > 0) return this.liveTensors.perturb(tensor, { ...move, tick }, over);
         await this.liveTensors.restore(tensor, over);
         return 0;
-      });
+      };
+      const changed = await (prepared === undefined ? changesIn(moves, watch, drawn) : prepared.write(over));
       this.free = false;
       this.last = { weights: this.weights, changed };
+      // Rare moves take less time than what is made ahead of them to write.
+      if (another && changed > this.weights * RARE) this.ahead.goOn(tick, stepping, this.weights, (next) => this.plan(next));
       return this.last;
     });
   }
@@ -190,7 +199,7 @@ export class Thermostat {
   /** What a dynamics can do with this bath. */
   private bath(watch: Watch): Bath {
     return {
-      draw: (tick) => this.draw(tick, watch),
+      draw: (tick) => this.drawAt(tick, watch, tick > 0), // tick 0 is the start of any dynamics, later ones of one that draws at every tick
       collide: (tick, probability) => this.along(tick, { verb: "collide", threshold: collisionThreshold(probability) }, watch),
       diffuse: (tick, factor) => this.along(tick, { verb: "diffuse", factor }, watch),
       evolve: (tick, law, strength, stride) => {
@@ -274,6 +283,9 @@ export class Thermostat {
     return result;
   }
 }
+
+/** Below this share of changed codes moves are rare: a draw undoes the last one and finds new ones without a look at the rest. */
+const RARE = 1 / 64;
 
 /** Weights of tensors that are moved side by side: one small tensor after the other would leave threads without work. */
 const SIDE_BY_SIDE = 2 ** 22;

@@ -334,6 +334,7 @@ const FUNCTIONS = {
   "file.redraw": { call: method("redraw"), kinds: ["offset", "length", "source", "stepIndex", "move"] },
   "file.planCollide": { call: method("planCollide"), kinds: ["source", "tensors", "threshold"] },
   "file.planDiffuse": { call: method("planDiffuse"), kinds: ["source", "tensors"] },
+  "file.planDraw": { call: method("planDraw"), kinds: ["source", "tensors"] },
   "file.planEvolve": { call: method("planEvolve"), kinds: ["source", "evolving", "evolution", "stride"] },
   "file.run": { call: method("run"), kinds: ["plan", "tick"] },
   "file.prepare": { call: method("prepare"), kinds: ["plan", "tick"] },
@@ -419,7 +420,7 @@ for (const name of Object.getOwnPropertyNames(proto)) {
     "drop",
   ].includes(name);
   for (const self of writes
-    ? [readOnly, ...(["planCollide", "planDiffuse", "planEvolve", "redraw", "drop"].includes(name) ? [] : [little])]
+    ? [readOnly, ...(["planCollide", "planDiffuse", "planDraw", "planEvolve", "redraw", "drop"].includes(name) ? [] : [little])]
     : []) {
     const what = `file.${name} of a file that is ${self === little ? "too small" : "read-only"}`;
     if ((await attempt(what, () => value.apply(self, args()))) === undefined) problems.push(`did not throw: ${what}`);

@@ -91,6 +91,10 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
     let changed = 0;
     for (const { tensor, move } of moves) {
       const now = { ...moveIn(step, move), tick };
+      if (step.verb === "draw") {
+        changed += await this.perturb(tensor, now, watch);
+        continue;
+      }
       const stretch = step.verb === "evolve" ? visited(tensor.weights, now, step.stride) : undefined;
       const work = (live: Uint8Array, data: Uint8Array, index: number): number => {
         const here = { ...now, index };

@@ -53,6 +53,8 @@ class BufferFile implements MappedFile {
 /** A step of a whole tensor in memory. */
 function stepped(live: Uint8Array, pristine: Uint8Array, move: Move, step: Step): number {
   if (step.verb === "collide") return collide(live, pristine, move, step.threshold, jsKernels);
+  if (step.verb === "draw") live.set(pristine);
+  if (step.verb === "draw") return jsKernels.perturb(live, move);
   if (step.verb === "diffuse") return jsKernels.perturb(live, { ...move, sigma: Math.fround(move.sigma * step.factor) });
   const [weights, bytes] = [move.format[Field.weights] as number, move.format[Field.bytes] as number];
   const { from, to } = visited((live.length / bytes) * weights, move, step.stride);

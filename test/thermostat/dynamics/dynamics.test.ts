@@ -211,6 +211,7 @@ describe("steps of live files", () => {
     const list: TensorToMove[] = model.tensors.map((tensor) => ({ tensor, move: moveOf(tensor.type, tensor.name, 0) }));
     const steps: readonly Step[] = [
       { verb: "collide", threshold: collisionThreshold(0.1) },
+      { verb: "draw" },
       { verb: "diffuse", factor: 0.1 },
       { verb: "diffuse", factor: 1.5 },
       { verb: "evolve", law: relaxation, strength: 0.8, stride: 7 },
@@ -336,7 +337,11 @@ describe("langevin by visits", () => {
       await ticks(2);
       bath.configure({ dynamics: "wiener", tau: 1e9 }); // of next to no variance
       await ticks(2);
-      bath.configure({ tau });
+      bath.configure({ dynamics: "white", tau });
+      await ticks(3);
+      counts.push((await bath.draw(16)).changed, (await bath.draw(17)).changed);
+      await ticks(1);
+      bath.configure({ dynamics: "langevin" });
       bath.configure({ dynamics: "langevin" });
       await ticks(3);
       expect(Math.abs(moments(moves(bath.livePath, tensor)).variance / S ** 2 - 1)).toBeLessThan(5 * Math.sqrt(3 / WEIGHTS));
