@@ -174,6 +174,7 @@ export class Conversation {
     const question = this.question("/why");
     const { ids = [] } = this.last ?? {};
     const sigma = this.dials.sigma > 0 ? this.dials.sigma : ENSEMBLE_SIGMA;
+    this.ear.remark(`${MEMBERS} draws of the weights read the answer; Ctrl-C ends that`);
     const options = { text: ids, maxTokens: ids.length, members: MEMBERS, sigma, seed: this.seed, signal };
     const { tokens, members } = await this.model.uncertainty(question, options);
     this.ear.piece(`${underlined(tokens)}\n`);

@@ -4,9 +4,9 @@ import { basename } from "node:path";
 import { Command, Option } from "commander";
 import { environment } from "../environment.js";
 import { checkInteger } from "../errors.js";
-import { loadModel, REPACK, type Repack } from "../llama/index.js";
+import { loadModel, type Model, REPACK, type Repack } from "../llama/index.js";
 import { weightSigma } from "../sampling/index.js";
-import { type Defaults, LocalWriter, serve } from "../serve/index.js";
+import type { Defaults } from "../serve/index.js";
 import type { Profile } from "../statistics/calibration.js";
 import { DYNAMICS } from "../thermostat/dynamics/index.js";
 import { readTemplate } from "./chat-template.js";
@@ -88,55 +88,25 @@ export function serveCommand(invocation: Invocation): Command {
 async function run(options: Options, { signal, endsFine }: Invocation): Promise<void> {
   const path = options.model ?? EMBEDDED_MODEL;
   const parallel = checkInteger("--parallel", options.parallel, 1, 256);
-  const { keepPrompts = parallel > 1, context: contextSize, threads, threadsPrompt, repack, scratch } = options;
-  const chatTemplate = options.chatTemplate === undefined ? undefined : await readTemplate(options.chatTemplate);
-  const model = await withProgress("copying the model", (onProgress) =>
-    loadModel(path, {
-      signal,
-      onProgress,
-      parallel,
-      keepPrompts,
-      contextSize,
-      threads,
-      threadsPrompt,
-      repack,
-      scratch,
-      chatTemplate,
-    }),
-  );
-  const name = options.alias ?? basename(path).replace(/\.gguf$/i, "");
-  let profile: Promise<Profile> | undefined;
-  const sigmaOf = async (temperature: number) => {
-    profile ??= readProfile(profilePath(path), path);
-    profile.catch(() => {
-      profile = undefined; // it may be calibrated meanwhile
-    });
-    return weightSigma(await profile, temperature);
-  };
-  const writer = new LocalWriter(model, { name, parallel, weightSigma: sigmaOf });
-  const {
-    apiKey = environment.apiKey,
-    port,
-    host,
-    insecure,
-    queue,
-    grace,
-    sigma,
-    weightTemperature,
-    dynamics,
-    tau,
-    temperature,
-    maxTokens,
-  } = options;
-  const defaults = { sigma, weightTemperature, dynamics, tau, temperature, maxTokens };
+  const { apiKey = environment.apiKey, port, host, insecure, queue, grace } = options;
   const cors = options.cors?.split(",").map((site) => site.trim());
+  const doors = { port, host, apiKey, insecure, cors, queue, grace };
+  // Loaded only here: other commands have no use for a server's packages.
+  const { LocalWriter, checkServe, serve } = await import("../serve/index.js");
+  checkServe(doors);
+  const model = await opened(path, options, parallel, signal);
+  const name = options.alias ?? basename(path).replace(/\.gguf$/i, "");
+  const sigmaOf = calibrated(path);
+  const writer = new LocalWriter(model, { name, parallel, weightSigma: sigmaOf });
+  const { sigma, weightTemperature, dynamics, tau, temperature, maxTokens } = options;
+  const defaults = { sigma, weightTemperature, dynamics, tau, temperature, maxTokens };
   try {
     if (weightTemperature !== undefined) await sigmaOf(weightTemperature);
-    const server = await serve(writer, { port, host, apiKey, insecure, cors, queue, grace, defaults });
+    const server = await serve(writer, { ...doors, defaults });
     process.stderr.write(`${name} at ${server.url}/v1\n`);
-    remark(
-      `up to ${parallel} texts at once, ${queue} may wait; ${model.chatTemplate === undefined ? "no chat template (--chat-template FILE gives one)" : "chats by the model's template"}`,
-    );
+    const chats =
+      model.chatTemplate === undefined ? "no chat template (--chat-template FILE gives one)" : "chats by the model's template";
+    remark(`up to ${parallel} texts at once, ${queue} may wait; ${chats}`);
     if (apiKey === undefined) remark(insecure ? "whoever reaches it may ask" : "this machine alone may ask");
     remark(costOf(dynamics ?? "quenched"));
     await new Promise<void>((resolve) => {
@@ -149,4 +119,23 @@ async function run(options: Options, { signal, endsFine }: Invocation): Promise<
   } finally {
     await writer.close();
   }
+}
+
+async function opened(path: string, options: Options, parallel: number, signal: AbortSignal): Promise<Model> {
+  const { keepPrompts = parallel > 1, context: contextSize, threads, threadsPrompt, repack, scratch } = options;
+  const chatTemplate = options.chatTemplate === undefined ? undefined : await readTemplate(options.chatTemplate);
+  const engine = { parallel, keepPrompts, contextSize, threads, threadsPrompt, repack, scratch, chatTemplate };
+  return withProgress("copying the model", (onProgress) => loadModel(path, { ...engine, signal, onProgress }));
+}
+
+/** Which sigma a weight temperature is, by the model's calibration, which is read when it is needed first. */
+function calibrated(path: string): (temperature: number) => Promise<number> {
+  let profile: Promise<Profile> | undefined;
+  return async (temperature) => {
+    profile ??= readProfile(profilePath(path), path);
+    profile.catch(() => {
+      profile = undefined; // it may be calibrated meanwhile
+    });
+    return weightSigma(await profile, temperature);
+  };
 }

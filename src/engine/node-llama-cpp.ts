@@ -1,24 +1,15 @@
-// node-llama-cpp as an engine, loaded only when a model is. Everything that knows its API is in this file.
+// node-llama-cpp as an engine, loaded only when a model is. What knows its API is in this file, and in node-llama-cpp-chooser.ts beside it.
 // It maps the live file (useMmap, no GPU layers) and so multiplies with the bytes that the thermostat writes.
 
 import { setImmediate } from "node:timers/promises";
-import type {
-  Llama,
-  LlamaContext,
-  LlamaContextOptions,
-  LlamaContextSequence,
-  LlamaGrammarEvaluationState,
-  LlamaModel,
-  SequenceEvaluateOptions,
-  Token,
-} from "node-llama-cpp";
+import type { Llama, LlamaContext, LlamaContextOptions, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
 import { BrownianError } from "../errors.js";
 import { selection } from "../kernels/select.js";
 import { LogitColumn } from "../laws/numbers.js";
 import { contextSizeOf } from "./context.js";
-import { COLDEST, engineSeed } from "./dice.js";
 import { type Asked, type Expectation, type Kept, NoNumbers, Reading } from "./expectation.js";
 import type { Chooser, Engine, EngineKind, Filters, Sampling, Sequence } from "./interface.js";
+import { Remembered } from "./node-llama-cpp-chooser.js";
 import { engineThreads } from "./threads.js";
 
 type EngineModule = typeof import("node-llama-cpp");
@@ -125,54 +116,6 @@ const MISSING = [
   "dynamicTemperature",
   "mirostat",
 ] as const satisfies readonly (keyof Filters)[];
-
-/** What chooses in a text: node-llama-cpp makes its samplers anew with every call, and is told what they have seen. */
-class Remembered implements Chooser {
-  readonly tokens: Token[];
-  private seed: number;
-
-  constructor(
-    private readonly sampling: Sampling,
-    before: readonly number[],
-    private readonly grammar: LlamaGrammarEvaluationState | undefined,
-  ) {
-    this.tokens = [...before] as Token[];
-    this.seed = sampling.seed;
-  }
-
-  options(contextSize: number): SequenceEvaluateOptions {
-    const { temperature, topK, topP, minP, yieldEogToken, xtc, penalties } = this.sampling;
-    const cold = temperature < COLDEST;
-    return {
-      temperature: cold ? 0 : temperature,
-      topK,
-      topP,
-      minP,
-      yieldEogToken,
-      seed: engineSeed(this.seed),
-      ...(xtc && { xtc }),
-      ...(penalties && { repeatPenalty: this.punished(penalties, contextSize) }),
-      ...(this.grammar && { grammarEvaluationState: this.grammar }),
-    };
-  }
-
-  private punished({ last, repeat, frequency, presence }: NonNullable<Filters["penalties"]>, contextSize: number) {
-    const most = last < 0 ? contextSize : Math.min(last, contextSize);
-    return {
-      punishTokens: () => this.tokens.slice(this.tokens.length - Math.min(most, this.tokens.length)),
-      maxPunishTokens: most,
-      penalty: repeat,
-      frequencyPenalty: frequency,
-      presencePenalty: presence,
-    };
-  }
-
-  reseed(seed: number): void {
-    this.seed = seed;
-  }
-
-  free(): void {}
-}
 
 /** The engine has one text at a time, and so is that one, too. */
 class Loaded implements Engine, Sequence {

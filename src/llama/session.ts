@@ -256,9 +256,9 @@ export class Session {
     // Where nothing moves there is nothing to refuse.
     const moving = noise.off ? noise.with({ skipUnsupported: true }) : noise;
     this.bath.configure(moving); // refuses before any work
-    if (this.loaded === undefined) await this.loadPristine();
+    if (this.loaded === undefined) await this.loadPristine(signal);
     const tokens = prompt === undefined ? [] : this.promptTokens(prompt);
-    if (noise.off) return { tokens, read: 0, reloaded: await this.loadPristine() };
+    if (noise.off) return { tokens, read: 0, reloaded: await this.loadPristine(signal) };
     let { dead } = await this.probe(signal);
     this.bath.configure(moving);
     let unseen = deadAmong(this.bath.tensors, dead);
@@ -275,7 +275,7 @@ export class Session {
     let read = 0;
     if (promptWeights === "clean") {
       // All but the last token, which is the first that moving weights compute.
-      await this.bath.restore();
+      await this.bath.restore({ signal });
       await this.load(PRISTINE);
       read = tokens.length - 1;
       if (read > 0) await this.text.read(tokens.slice(0, read), signal);
@@ -302,7 +302,7 @@ export class Session {
       this.present = undefined;
       this.bath.configure(CLEAN);
       this.wanted = repacked;
-      await this.bath.restore();
+      await this.bath.restore({ signal });
       await this.load(PRISTINE);
       found = await probe(this.current, this.bath, this.bath.tensors, signal);
       this.probed.set(repacked, found);
@@ -330,9 +330,9 @@ export class Session {
   }
 
   /** Clean weights, rearranged where that is allowed at all: there is one clean text a model and `repack`. */
-  private async loadPristine(): Promise<boolean> {
+  private async loadPristine(signal: AbortSignal | undefined): Promise<boolean> {
     this.wanted = this.repack !== "off";
-    await this.bath.restore();
+    await this.bath.restore({ signal });
     return this.load(PRISTINE);
   }
 

@@ -58,6 +58,8 @@ export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingO
   readonly noiseSeed?: Seed | undefined;
   /** Tokens to write at most, at least 1; default 100. */
   readonly maxTokens?: number | undefined;
+  /** Whether codes that differ are counted at the end, which reads all weights; default true. Without, `changed` is 0. */
+  readonly countChanges?: boolean | undefined;
   /** Ends the text between two tokens; what is written by then is kept (`stop: "aborted"`). */
   readonly signal?: AbortSignal | undefined;
 }
@@ -205,7 +207,9 @@ export async function* write(session: Session, prompt: Prompt, options: Generate
     const tokensPerSecond = seconds > 0 ? (count - 1) / seconds : 0;
     const { weights } = bath.drawn;
     // To count takes a while: whoever ended the text does not wait for it.
-    const changed = stop === "aborted" ? bath.drawn.changed : await session.alone(() => bath.difference());
+    const counted = options.countChanges === false ? 0 : bath.drawn.changed;
+    const wait = stop !== "aborted" && options.countChanges !== false;
+    const changed = wait ? await session.alone(() => bath.difference()) : counted;
     const ids = context.slice(tokens.length);
     const likely = seen === undefined ? {} : { logprobs: seen.all };
     const done = { text, tokens: count, ids, ...likely, seconds, tokensPerSecond, weights, changed, reloaded };

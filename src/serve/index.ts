@@ -5,7 +5,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { createAdaptorServer } from "@hono/node-server";
-import { BrownianError, checkInteger } from "../errors.js";
+import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import { createApp } from "./app.js";
 import type { Defaults } from "./ask.js";
 import type { Desk } from "./desk.js";
@@ -57,9 +57,9 @@ const LARGEST_BODY = 4 * 2 ** 20;
 const GRACE = 10; // seconds
 const QUIET = 5; // seconds
 
-/** Serves what `writer` writes, which is closed with the server. @throws BrownianError usage, also for a port that is taken */
-export async function serve(writer: Writer, options: ServeOptions = {}): Promise<Serving> {
-  const { host = HOST, apiKey, insecure = false, grace = GRACE } = options;
+/** What a server is opened with, checked: before a model is loaded for it. @throws BrownianError usage */
+export function checkServe(options: ServeOptions) {
+  const { host = HOST, apiKey, insecure = false } = options;
   const port = checkInteger("port", options.port ?? PORT, 0, 65535);
   if (apiKey !== undefined && !/^[\x21-\x7e]+$/.test(apiKey))
     throw new BrownianError("usage", "The API key must be of printable ASCII without spaces, and not empty.");
@@ -68,10 +68,24 @@ export async function serve(writer: Writer, options: ServeOptions = {}): Promise
       "usage",
       `Whoever reaches ${host} could ask: give an API key (--api-key), or say that it may go without (--insecure).`,
     );
+  return {
+    host,
+    port,
+    apiKey,
+    insecure,
+    grace: checkNumber("grace", options.grace ?? GRACE, 0, 86_400),
+    queue: checkInteger("queue", options.queue ?? QUEUE, 0, 100_000),
+    largestBody: checkInteger("largestBody", options.largestBody ?? LARGEST_BODY, 1024),
+  };
+}
+
+/** Serves what `writer` writes, which is closed with the server. @throws BrownianError usage, also for a port that is taken */
+export async function serve(writer: Writer, options: ServeOptions = {}): Promise<Serving> {
+  const { host, port, apiKey, insecure, grace, queue, largestBody } = checkServe(options);
   const closing = new AbortController();
   const desk: Desk = {
     writer,
-    places: new Places(writer.parallel, checkInteger("queue", options.queue ?? QUEUE, 0, 100_000)),
+    places: new Places(writer.parallel, queue),
     metrics: new Metrics(),
     defaults: options.defaults ?? {},
     closing: closing.signal,
@@ -82,7 +96,7 @@ export async function serve(writer: Writer, options: ServeOptions = {}): Promise
     apiKey,
     localOnly: apiKey === undefined && !insecure,
     cors: options.cors ?? [],
-    largestBody: checkInteger("largestBody", options.largestBody ?? LARGEST_BODY, 1024),
+    largestBody,
   });
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   server.on("clientError", refuseNonsense);

@@ -82,7 +82,7 @@ export class LocalWriter implements Writer {
 
   private async written({ tokens, options, uncertainty }: Task, heard: Heard, signal: AbortSignal): Promise<Answer> {
     let seen: WrittenToken[] = [];
-    const pieces = this.model.generate(tokens, { ...options, signal, onToken: (token) => seen.push(token) });
+    const pieces = this.model.generate(tokens, { ...options, signal, countChanges: false, onToken: (token) => seen.push(token) });
     for (;;) {
       const next = await pieces.next();
       if (next.done) {

@@ -247,11 +247,12 @@ export class Thermostat {
     return this.planned.moves;
   }
 
-  /** live := pristine, byte for byte. The next draw or tick starts from there. */
-  restore(): Promise<void> {
+  /** live := pristine, byte for byte. The next draw or tick starts from there. Where it is aborted, some tensors are left as they were: do it again. */
+  restore({ signal }: Pick<Watch, "signal"> = {}): Promise<void> {
     return this.exclusively(async () => {
       await this.ahead.drop();
       for (const tensor of [...this.moved]) {
+        signal?.throwIfAborted();
         await this.liveTensors.restore(tensor);
         this.moved.delete(tensor);
       }

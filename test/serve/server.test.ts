@@ -188,6 +188,23 @@ describe("places", () => {
     expect(metrics).toContain('brownian_requests_total{route="/v1/chat/completions",status="429"} 1');
   });
 
+  it("are not held by a reader who does not read", async () => {
+    const body = JSON.stringify({
+      ...chat({ max_tokens: 200, logit_bias: { 2: -100 }, n: 4 }),
+      stream: true,
+      logprobs: true,
+      top_logprobs: 20,
+    });
+    const { hostname, port } = new URL(here.url);
+    const head = `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n`;
+    const socket = createConnection(Number(port), hostname);
+    socket.pause();
+    socket.write(`${head}content-length: ${body.length}\r\n\r\n${body}`);
+    await until(async () => (await health()).waiting > 0);
+    await until(async () => (await health()).running === 0);
+    socket.destroy();
+  });
+
   it("are told that they still wait: comments keep the connection alive", async () => {
     const away = new AbortController();
     const first = post(here.url, "/v1/chat/completions", endless(), {}, away.signal).catch(() => undefined);
