@@ -53,6 +53,7 @@ struct Collisions {
     std::vector<uint8_t> bytes;
     std::vector<Run> runs;
     double changed = 0;
+    std::shared_ptr<Mapping> source;
     std::atomic<bool> done{false}, given_up{false};
 
     /// The file being at least `plan.end` bytes.

@@ -22,6 +22,13 @@ constexpr double kBrief = 300000;
 
 using Shared = std::shared_ptr<Mapping>;
 
+/// The result of work on these files, unless pages of theirs were lost meanwhile.
+double sound(double result, const Shared& file, const Shared& source = nullptr) {
+  file->check();
+  if (source) source->check();
+  return result;
+}
+
 class MappedFile : public Napi::ObjectWrap<MappedFile> {
  public:
   /// (target, threads, path, writable)
@@ -83,6 +90,15 @@ struct Tag<Collisions::Prepared> {
 };
 
 namespace {
+
+/// Throws where pages of these files were lost.
+void check(Napi::Env env, const Shared& file, const Shared& source) {
+  try {
+    sound(0, file, source);
+  } catch (const std::exception& error) {
+    throw Napi::Error::New(env, error.what());
+  }
+}
 
 MappedFile& file_of(const Given& given) {
   if (!is_tagged<MappedFile>(given)) given.refuse("is no MappedFile");
@@ -146,7 +162,7 @@ Napi::Value MappedFile::perturb(const Napi::CallbackInfo& info) {
   move.check(range.length);
   const auto owned = std::make_shared<OwnedMove>(move);
   return Job::start(info.Env(), [=, workers = workers_] {
-    return perturb_range(workers, live->data() + range.offset, source ? source->data() + range.offset : nullptr, range.length, owned->move);
+    return sound(perturb_range(workers, live->data() + range.offset, source ? source->data() + range.offset : nullptr, range.length, owned->move), live, source);
   });
 }
 
@@ -162,7 +178,8 @@ Napi::Value MappedFile::evolve(const Napi::CallbackInfo& info) {
   const auto owned = std::make_shared<OwnedMove>(move);
   const std::vector<float> parameters(given.data, given.data + given.length);
   return Job::start(info.Env(), [=, &evolution, workers = workers_] {
-    return evolve_range(workers, live->data() + range.offset, source->data() + range.offset, range.length, owned->move, evolution, parameters.data());
+    const auto from = source->data() + range.offset;
+    return sound(evolve_range(workers, live->data() + range.offset, from, range.length, owned->move, evolution, parameters.data()), live, source);
   });
 }
 
@@ -173,7 +190,7 @@ Napi::Value MappedFile::copy_from(const Napi::CallbackInfo& info) {
   const Shared source = source_of(argument(info, 0, "source"), range);
   return Job::start(info.Env(), [=, threads = workers_.threads] {
     copy_range(threads, live->data() + range.offset, source->data() + range.offset, range.length);
-    return 0.0;
+    return sound(0, live, source);
   });
 }
 
@@ -186,7 +203,7 @@ Napi::Value MappedFile::sum_squares(const Napi::CallbackInfo& info) {
   if (steps_are_given(format)) given.refuse("has no steps");
   check_blocks(range.given, format, range.length);
   return Job::start(info.Env(), [=, workers = workers_] {
-    return sum_squares_range(workers, file->data() + range.offset, range.length, format.fields, nullptr, 1);
+    return sound(sum_squares_range(workers, file->data() + range.offset, range.length, format.fields, nullptr, 1), file);
   });
 }
 
@@ -198,7 +215,7 @@ Napi::Value MappedFile::difference(const Napi::CallbackInfo& info) {
   const Shared source = source_of(argument(info, 3, "source"), range);
   check_blocks(range.given, format, range.length);
   return Job::start(info.Env(), [=, workers = workers_] {
-    return difference_range(workers, file->data() + range.offset, source->data() + range.offset, range.length, format.fields);
+    return sound(difference_range(workers, file->data() + range.offset, source->data() + range.offset, range.length, format.fields), file, source);
   });
 }
 
@@ -213,7 +230,7 @@ Napi::Value MappedFile::index_steps(const Napi::CallbackInfo& info) {
   const auto index = std::make_shared<StepIndex>(format.fields, range.length);
   const auto work = [=, workers = workers_] {
     index_range(workers, *index, file->data() + range.offset);
-    return 0.0;
+    return sound(0, file);
   };
   return Job::start(info.Env(), work, [=](Napi::Env env) { return hold(env, index); });
 }
@@ -235,7 +252,7 @@ Napi::Value MappedFile::redraw(const Napi::CallbackInfo& info) {
   const auto owned = std::make_shared<OwnedMove>(move);
   return Job::start(info.Env(), [=, workers = workers_] {
     (void)in_use;
-    return redraw_range(workers, live->data() + range.offset, source->data() + range.offset, *index, end - first, owned->move);
+    return sound(redraw_range(workers, live->data() + range.offset, source->data() + range.offset, *index, end - first, owned->move), live, source);
   });
 }
 
@@ -268,8 +285,12 @@ Napi::Value MappedFile::collide(const Napi::CallbackInfo& info) {
   const Collisions all = collisions_of(info);
   const Shared live = writable(info.Env());
   // Going to a thread and back takes longer than a little work does.
-  if (all.expected() < kBrief) return Napi::Number::New(info.Env(), all.collide({workers_.target, 1}, live->data()));
-  return Job::start(info.Env(), [=, workers = workers_] { return all.collide(workers, live->data()); });
+  if (all.expected() < kBrief) {
+    const double changed = all.collide({workers_.target, 1}, live->data());
+    check(info.Env(), live, all.plan->source);
+    return Napi::Number::New(info.Env(), changed);
+  }
+  return Job::start(info.Env(), [=, workers = workers_] { return sound(all.collide(workers, live->data()), live, all.plan->source); });
 }
 
 /// (plan, tick, threshold): what `collide` would write, made in the background and to be written by `apply`. Null where the system gives no thread.
@@ -277,6 +298,7 @@ Napi::Value MappedFile::prepare_collide(const Napi::CallbackInfo& info) {
   const Collisions all = collisions_of(info);
   const auto prepared = std::make_shared<Collisions::Prepared>();
   prepared->end = all.plan->end;
+  prepared->source = all.plan->source;
   if (!background_) background_ = std::make_unique<Background>();
   const bool started = background_->start([=, target = workers_.target] { all.prepare(*target, *prepared); });
   return started ? hold(info.Env(), prepared) : info.Env().Null();
@@ -293,6 +315,7 @@ Napi::Value MappedFile::apply(const Napi::CallbackInfo& info) {
     return info.Env().Null();
   }
   prepared->write(live->data());
+  check(info.Env(), live, prepared->source);
   prepared->done = false; // it cannot be written again
   prepared->drop();
   return Napi::Number::New(info.Env(), prepared->changed);

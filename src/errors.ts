@@ -10,6 +10,7 @@ export type ErrorCode =
   | "file-access" // exists, but cannot be read or written
   | "not-gguf"
   | "truncated-gguf"
+  | "file-changed" // a file was written to, cut short or exchanged while it was open
   | "corrupt-gguf" // parses, but contradicts itself
   | "unsupported-type"
   | "no-such-tensor"

@@ -8,6 +8,7 @@ import type { FileWatch, TensorMove } from "../../kernels/files.js";
 import { collide } from "../../lattice/collide.js";
 import type { Evolution } from "../../laws/evolution.js";
 import { asFileError } from "../file-errors.js";
+import type { Watched } from "../stamp.js";
 import type { Tensor } from "../tensor.js";
 import { readFully, writeFully } from "../transfer.js";
 import { becameShorter, formatOf, type LiveTensors, type Reader, type TensorToMove } from "./live-tensors.js";
@@ -19,8 +20,7 @@ export class PositionedReader implements Reader {
   }
 
   constructor(
-    protected readonly pristine: FileHandle,
-    private readonly path: string,
+    protected readonly source: Watched,
     protected readonly kernels: Kernels,
   ) {}
 
@@ -34,7 +34,7 @@ export class PositionedReader implements Reader {
   }
 
   async close(): Promise<void> {
-    await this.pristine.close();
+    await this.source.close();
   }
 
   /** Hands the pristine bytes of each chunk to `work`, which may change them. */
@@ -43,16 +43,19 @@ export class PositionedReader implements Reader {
     watch: FileWatch | undefined,
     work: (data: Uint8Array, chunk: Chunk) => Promise<void>,
   ): Promise<void> {
+    const { source } = this;
+    source.check();
     // One buffer a call, not one a reader: tensors may be asked for side by side.
     let buffer: Uint8Array | undefined;
     for (const chunk of chunks(tensor, formatOf(tensor), this.leaves)) {
       watch?.signal?.throwIfAborted();
       buffer ??= new Uint8Array(chunk.bytes);
       const data = buffer.subarray(0, chunk.bytes);
-      await readChunk(this.pristine, this.path, data, chunk.offset, tensor);
+      await readChunk(source.handle, source.path, data, chunk.offset, tensor);
       await work(data, chunk);
       watch?.onBytes?.(chunk.bytes);
     }
+    source.check();
   }
 }
 
@@ -69,11 +72,10 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
   constructor(
     private readonly live: FileHandle,
     private readonly livePath: string,
-    pristine: FileHandle,
-    pristinePath: string,
+    source: Watched,
     kernels: Kernels,
   ) {
-    super(pristine, pristinePath, kernels);
+    super(source, kernels);
   }
 
   async perturb(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
