@@ -7,7 +7,7 @@
 
 namespace brownian {
 
-/// A job's number, or what `value` makes on the thread of JavaScript, comes back as a promise; what the work throws, as its rejection.
+/// A job's number, or what `value` makes on the thread of JavaScript, comes back as a promise; what either throws, as its rejection.
 class Job : public Napi::AsyncWorker {
  public:
   using Value = std::function<Napi::Value(Napi::Env)>;
@@ -21,7 +21,13 @@ class Job : public Napi::AsyncWorker {
 
  protected:
   void Execute() override { result_ = work_(); }
-  void OnOK() override { deferred_.Resolve(value_ ? value_(Env()) : Napi::Number::New(Env(), result_)); }
+  void OnOK() override {
+    try {
+      deferred_.Resolve(value_ ? value_(Env()) : Napi::Number::New(Env(), result_));
+    } catch (const Napi::Error& error) {
+      deferred_.Reject(error.Value());
+    }
+  }
   void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
 
  private:

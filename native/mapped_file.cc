@@ -1,6 +1,8 @@
 // Mapping a file: POSIX and Windows.
 #include "mapped_file.h"
 
+#include <array>
+#include <mutex>
 #include <stdexcept>
 #include <system_error>
 
@@ -10,6 +12,7 @@
 #include <windows.h>
 #else
 #include <cerrno>
+#include <csignal>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -17,6 +20,10 @@
 #endif
 
 namespace brownian {
+
+void Mapping::check() const {
+  if (lost_) throw std::runtime_error("pages of the file are lost: it became shorter, or its disk is full");
+}
 
 #if defined(_WIN32)
 
@@ -67,6 +74,61 @@ struct Descriptor {
   }
 };
 
+/// A mapping as the handler of SIGBUS finds it, which may not wait for anybody.
+struct Guarded {
+  std::atomic<uintptr_t> begin{0}, end{0};
+  std::atomic<std::atomic<bool>*> lost{nullptr};
+};
+std::array<Guarded, 4096> guarded;
+std::mutex guarding;
+struct sigaction before_us;
+uintptr_t page_size;
+
+void on_bus_error(int signal, siginfo_t* info, void* context) {
+  const auto at = reinterpret_cast<uintptr_t>(info->si_addr);
+  for (const Guarded& mapping : guarded) {
+    const uintptr_t begin = mapping.begin.load(std::memory_order_acquire);
+    if (begin == 0 || at < begin || at >= mapping.end) continue;
+    void* const page = reinterpret_cast<void*>(at & ~(page_size - 1));
+    if (mmap(page, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) break;
+    *mapping.lost.load() = true;
+    return;
+  }
+  // Not ours: to whoever was there before. Without anybody, the signal comes again and does what it does by default.
+  if ((before_us.sa_flags & SA_SIGINFO) != 0)
+    before_us.sa_sigaction(signal, info, context);
+  else if (before_us.sa_handler != SIG_DFL && before_us.sa_handler != SIG_IGN)
+    before_us.sa_handler(signal);
+  else
+    sigaction(SIGBUS, &before_us, nullptr);
+}
+
+void guard(void* data, uint64_t size, std::atomic<bool>* lost) {
+  const std::lock_guard<std::mutex> only(guarding);
+  if (page_size == 0) {
+    page_size = uintptr_t(sysconf(_SC_PAGESIZE));
+    struct sigaction ours {};
+    ours.sa_sigaction = on_bus_error;
+    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+    sigemptyset(&ours.sa_mask);
+    if (sigaction(SIGBUS, &ours, &before_us) != 0) fail("sigaction");
+  }
+  for (Guarded& mapping : guarded) {
+    if (mapping.begin != 0) continue;
+    mapping.lost = lost;
+    mapping.end = reinterpret_cast<uintptr_t>(data) + uintptr_t(size);
+    mapping.begin.store(reinterpret_cast<uintptr_t>(data), std::memory_order_release);
+    return;
+  }
+  throw std::runtime_error("too many files are mapped");
+}
+
+void unguard(const void* data) {
+  const std::lock_guard<std::mutex> only(guarding);
+  for (Guarded& mapping : guarded)
+    if (mapping.begin == reinterpret_cast<uintptr_t>(data)) mapping.begin = 0;
+}
+
 }  // namespace
 
 Mapping::Mapping(const std::string& path, bool writable) : writable_(writable) {
@@ -78,11 +140,19 @@ Mapping::Mapping(const std::string& path, bool writable) : writable_(writable) {
   if (size_ == 0) return;
   void* at = mmap(nullptr, size_t(size_), PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, file.fd, 0);
   if (at == MAP_FAILED) fail("mmap");
+  try {
+    guard(at, size_, &lost_);
+  } catch (...) {
+    munmap(at, size_t(size_));
+    throw;
+  }
   data_ = static_cast<uint8_t*>(at);
 }
 
 Mapping::~Mapping() {
-  if (data_ != nullptr) munmap(data_, size_t(size_));
+  if (data_ == nullptr) return;
+  unguard(data_);
+  munmap(data_, size_t(size_));
 }
 
 #endif

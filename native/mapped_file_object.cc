@@ -27,6 +27,13 @@ constexpr uint64_t kBriefBytes = 2 << 20;
 
 using Shared = std::shared_ptr<Mapping>;
 
+/// The result of work on these files, unless pages of theirs were lost meanwhile.
+double sound(double result, const Shared& file, const Shared& source = nullptr) {
+  file->check();
+  if (source) source->check();
+  return result;
+}
+
 class MappedFile : public Napi::ObjectWrap<MappedFile> {
  public:
   /// (target, threads, path, writable)
@@ -94,6 +101,15 @@ struct Tag<Prepared> {
 
 namespace {
 
+/// Throws where pages of these files were lost.
+void check(Napi::Env env, const Shared& file, const Shared& source) {
+  try {
+    sound(0, file, source);
+  } catch (const std::exception& error) {
+    throw Napi::Error::New(env, error.what());
+  }
+}
+
 MappedFile& file_of(const Given& given) {
   if (!is_tagged<MappedFile>(given)) given.refuse("is no MappedFile");
   return *MappedFile::Unwrap(Napi::Object(given.env, given.value));
@@ -156,7 +172,7 @@ Napi::Value MappedFile::perturb(const Napi::CallbackInfo& info) {
   move.check(range.length);
   const auto owned = std::make_shared<OwnedMove>(move);
   return Job::start(info.Env(), [=, workers = workers_] {
-    return perturb_range(workers, live->data() + range.offset, source ? source->data() + range.offset : nullptr, range.length, owned->move);
+    return sound(perturb_range(workers, live->data() + range.offset, source ? source->data() + range.offset : nullptr, range.length, owned->move), live, source);
   });
 }
 
@@ -167,7 +183,7 @@ Napi::Value MappedFile::copy_from(const Napi::CallbackInfo& info) {
   const Shared source = source_of(argument(info, 0, "source"), range);
   return Job::start(info.Env(), [=, threads = workers_.threads] {
     copy_range(threads, live->data() + range.offset, source->data() + range.offset, range.length);
-    return 0.0;
+    return sound(0, live, source);
   });
 }
 
@@ -180,7 +196,7 @@ Napi::Value MappedFile::sum_squares(const Napi::CallbackInfo& info) {
   if (steps_are_given(format)) given.refuse("has no steps");
   check_blocks(range.given, format, range.length);
   return Job::start(info.Env(), [=, workers = workers_] {
-    return sum_squares_range(workers, file->data() + range.offset, range.length, format.fields, nullptr, 1);
+    return sound(sum_squares_range(workers, file->data() + range.offset, range.length, format.fields, nullptr, 1), file);
   });
 }
 
@@ -192,7 +208,7 @@ Napi::Value MappedFile::difference(const Napi::CallbackInfo& info) {
   const Shared source = source_of(argument(info, 3, "source"), range);
   check_blocks(range.given, format, range.length);
   return Job::start(info.Env(), [=, workers = workers_] {
-    return difference_range(workers, file->data() + range.offset, source->data() + range.offset, range.length, format.fields);
+    return sound(difference_range(workers, file->data() + range.offset, source->data() + range.offset, range.length, format.fields), file, source);
   });
 }
 
@@ -207,7 +223,7 @@ Napi::Value MappedFile::index_steps(const Napi::CallbackInfo& info) {
   const auto index = std::make_shared<StepIndex>(format.fields, range.length);
   const auto work = [=, workers = workers_] {
     index_range(workers, *index, file->data() + range.offset);
-    return 0.0;
+    return sound(0, file);
   };
   return Job::start(info.Env(), work, [=](Napi::Env env) { return hold(env, index); });
 }
@@ -229,7 +245,7 @@ Napi::Value MappedFile::redraw(const Napi::CallbackInfo& info) {
   const auto owned = std::make_shared<OwnedMove>(move);
   return Job::start(info.Env(), [=, workers = workers_] {
     (void)in_use;
-    return redraw_range(workers, live->data() + range.offset, source->data() + range.offset, *index, end - first, owned->move);
+    return sound(redraw_range(workers, live->data() + range.offset, source->data() + range.offset, *index, end - first, owned->move), live, source);
   });
 }
 
@@ -295,7 +311,7 @@ Napi::Value MappedFile::run(const Napi::CallbackInfo& info) {
   const auto plan = plan_of(info);
   const uint32_t tick = argument(info, 1, "tick").word();
   const Shared live = writable(info.Env());
-  const auto work = [=](Workers workers) { return plan->run(workers, live->data(), tick); };
+  const auto work = [=](Workers workers) { return sound(plan->run(workers, live->data(), tick), live, plan->source); };
   if (plan->expected(tick) < kBrief) return Napi::Number::New(info.Env(), work({workers_.target, 1}));
   return Job::start(info.Env(), [=, workers = workers_] { return work(workers); });
 }
@@ -315,9 +331,9 @@ Napi::Value MappedFile::write(const Napi::CallbackInfo& info) {
   const Shared live = writable(info.Env());
   const auto prepared = held<Prepared>(given);
   if (prepared->plan->end > live->size()) given.refuse("is of another file");
-  if (prepared->weights_left() < kBrief && prepared->bytes_made() < kBriefBytes)
-    return Napi::Number::New(info.Env(), prepared->write({workers_.target, 1}, live->data()));
-  return Job::start(info.Env(), [=, workers = workers_] { return prepared->write(workers, live->data()); });
+  const auto work = [=](Workers workers) { return sound(prepared->write(workers, live->data()), live, prepared->plan->source); };
+  if (prepared->weights_left() < kBrief && prepared->bytes_made() < kBriefBytes) return Napi::Number::New(info.Env(), work({workers_.target, 1}));
+  return Job::start(info.Env(), [=, workers = workers_] { return work(workers); });
 }
 
 /// (what `prepare` returned): it is not wanted any more.

@@ -10,6 +10,7 @@ export type ErrorCode =
   | "file-access" // exists, but cannot be read or written
   | "not-gguf"
   | "truncated-gguf"
+  | "file-changed" // a file was written to, cut short or exchanged while it was open
   | "corrupt-gguf" // parses, but contradicts itself
   | "unsupported-type"
   | "no-such-tensor"
@@ -67,25 +68,48 @@ export class BrownianError extends Error {
 export function checkNumber(what: string, value: unknown, min: number, max = Number.MAX_VALUE): number {
   if (typeof value !== "number" || !(value >= min && value <= max)) {
     const range = max === Number.MAX_VALUE ? `a finite number, at least ${min}` : `a number from ${min} to ${max}`;
-    throw new BrownianError("usage", `${what} must be ${range}, but is ${describe(value)}.`);
+    throw new BrownianError("usage", `${what} must be ${range}, but is ${shown(value)}.`);
   }
   return value;
 }
 
 /** Like {@link checkNumber}, for whole numbers. */
 export function checkInteger(what: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
-  if (!Number.isInteger(value)) throw new BrownianError("usage", `${what} must be a whole number, but is ${describe(value)}.`);
+  if (!Number.isInteger(value)) throw new BrownianError("usage", `${what} must be a whole number, but is ${shown(value)}.`);
   return checkNumber(what, value, min, max);
 }
 
 /** Throws a `usage` error unless `value` is one of `choices`. */
 export function checkChoice<T extends string>(what: string, value: unknown, choices: readonly T[]): T {
   if (!choices.includes(value as T)) {
-    throw new BrownianError("usage", `${what} must be one of ${choices.join(", ")}, but is ${describe(value)}.`);
+    throw new BrownianError("usage", `${what} must be one of ${choices.join(", ")}, but is ${shown(value)}.`);
   }
   return value as T;
 }
 
-function describe(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+/** Throws a `usage` error unless `value` is a text. */
+export function checkText(what: string, value: unknown): string {
+  if (typeof value !== "string") throw new BrownianError("usage", `${what} must be a text, but is ${shown(value)}.`);
+  return value;
+}
+
+/** Throws a `usage` error unless `value` is an object (of options, say). */
+export function checkObject<T>(what: string, value: T): T & object {
+  if (typeof value !== "object" || value === null)
+    throw new BrownianError("usage", `${what} must be an object, but is ${shown(value)}.`);
+  return value;
+}
+
+/** Characters of a value that a message shows, at most. */
+const SHOWN = 100;
+
+/** A value as a message shows it, whatever it is: some objects cannot be made a text. */
+export function shown(value: unknown): string {
+  let text: string;
+  try {
+    text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  } catch {
+    text = "an object";
+  }
+  return text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text;
 }

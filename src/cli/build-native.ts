@@ -52,13 +52,16 @@ async function buildNative({ signal }: Invocation): Promise<void> {
   process.stdout.write(`${addon}: ${best?.name ?? "nothing of it runs here"}\n`);
 }
 
-/** How to run node-gyp: the project's own, else npm's, else the one on the PATH. */
+/**
+ * How to run node-gyp: the one beside this package, else npm's, else the one on the PATH. Never that of the folder that the command is typed in,
+ * which may be anybody's.
+ */
 function nodeGyp(): string[] {
   const script = join("node-gyp", "bin", "node-gyp.js");
   const prefix = dirname(dirname(process.execPath));
   const npm = environment.npm;
   const places = [
-    ...[join(process.cwd(), "package.json"), import.meta.url].map((from) => resolved(from, "node-gyp/bin/node-gyp.js")),
+    resolved(import.meta.url, "node-gyp/bin/node-gyp.js"),
     ...(npm === undefined ? [] : [join(dirname(dirname(npm)), "node_modules", script)]),
     join(prefix, "lib", "node_modules", "npm", "node_modules", script),
     join(prefix, "node_modules", "npm", "node_modules", script), // Windows

@@ -61,7 +61,7 @@ export function calibrateCommand({ signal }: Invocation): Command {
 
 async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {
   const { sigmas, draws, precision, maxTokens, breakingNats, seed } = options;
-  const text = await readText(options.text);
+  const text = await readText(options.text, signal);
   const output = options.output ?? profilePath(path);
   const folder = dirname(resolve(output));
   // Before minutes of work, not after.

@@ -106,7 +106,7 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   // All that can be wrong, before minutes of work.
   await loadPlot();
   await checkOutputFolder(output, FILES);
-  const text = await readText(options.text);
+  const text = await readText(options.text, signal);
   const profile = await readProfile(options.calibration ?? profilePath(path), path);
   const unfinished = new Unfinished(`${output}.unfinished.json`, path);
   const former = await unfinished.read();

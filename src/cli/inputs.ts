@@ -1,17 +1,16 @@
 // What commands that read a text with a model have in common: the text, the model, and options that were given or not.
 
-import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { engineNamed } from "../engine/index.js";
-import { asFileError } from "../files/file-errors.js";
+import { readTextFile } from "../files/text.js";
 import { loadModel, type Model } from "../llama/index.js";
 
 /** Fairy tales that the embedded model has not seen. */
 const HELD_OUT = fileURLToPath(new URL("../../models/fairytales-heldout.txt", import.meta.url));
 
 /** The text in a file; unless one is named, one that the embedded model has not seen. @throws BrownianError file-not-found, file-access */
-export async function readText(path = HELD_OUT): Promise<string> {
-  return readFile(path, "utf8").catch((error) => Promise.reject(asFileError(error, path)));
+export async function readText(path = HELD_OUT, signal?: AbortSignal): Promise<string> {
+  return readTextFile(path, signal);
 }
 
 /** Options without those that were not given: what the library has defaults for is left out, not undefined. */

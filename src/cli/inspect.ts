@@ -3,6 +3,7 @@
 import { open } from "node:fs/promises";
 import { Command } from "commander";
 import { type ModelFile, openReader, readModel, type Tensor, tensorRms } from "../files/index.js";
+import { readFully } from "../files/transfer.js";
 import { selection } from "../kernels/select.js";
 import { stepsOf } from "../lattice/decode.js";
 import { type Format, formatNamed } from "../lattice/formats.js";
@@ -113,7 +114,7 @@ async function sampleSteps(file: Awaited<ReturnType<typeof open>>, tensor: Tenso
   const count = Math.min(blocks, SAMPLED_BLOCKS);
   if (count === blocks) {
     const all = new Uint8Array(tensor.bytes);
-    await file.read(all, 0, all.length, tensor.offset);
+    await readFully(file, all, tensor.offset);
     return stepsOf(format, all);
   }
   // Runs of neighbouring blocks, evenly spread.
@@ -122,7 +123,8 @@ async function sampleSteps(file: Awaited<ReturnType<typeof open>>, tensor: Tenso
   const sample = new Uint8Array(count * format.bytes);
   for (let i = 0; i < runs; i++) {
     const first = Math.floor((i * (blocks - run)) / (runs - 1));
-    await file.read(sample, i * run * format.bytes, run * format.bytes, tensor.offset + first * format.bytes);
+    const part = sample.subarray(i * run * format.bytes, (i + 1) * run * format.bytes);
+    await readFully(file, part, tensor.offset + first * format.bytes);
   }
   return stepsOf(format, sample);
 }

@@ -1,10 +1,11 @@
 // Calibration profiles on disk: beside the model, as JSON, whole or not at all; read with suspicion.
 
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
 import { asFileError } from "../files/file-errors.js";
 import { identity } from "../files/identity.js";
 import { writeWhole } from "../files/index.js";
+import { readTextFile } from "../files/text.js";
 import type { Profile } from "../statistics/calibration.js";
 
 /** Where the profile of a model lies unless told otherwise: model.gguf has model.calibration.json. */
@@ -19,8 +20,8 @@ export async function writeProfile(profile: Profile, path: string, model: string
 
 /** The profile at `path`, of this model. @throws BrownianError usage where there is none, it is none, or it is another model's */
 export async function readProfile(path: string, model: string): Promise<Profile> {
-  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw asFileError(error, path);
+  const text = await readTextFile(path).catch((error) => {
+    if (!(error instanceof BrownianError && error.code === "file-not-found")) throw error;
     throw new BrownianError(
       "usage",
       `${model} has no calibration yet (${path}), so nobody knows which sigma is as surprising as a temperature: run brownian calibrate ${model} first, or give --sigma.`,

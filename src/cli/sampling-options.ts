@@ -1,8 +1,8 @@
 // The flags of the dice at the output, with the names of the library's options.
 
-import { readFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { BrownianError } from "../errors.js";
+import { readTextFile } from "../files/text.js";
 import type { SamplingOptions } from "../llama/index.js";
 import { withoutEffect } from "../llama/sampling.js";
 import { parseNumber, parseWhole } from "./options.js";
@@ -95,13 +95,7 @@ export async function withGrammar<Flags extends SamplingFlags>(flags: Flags): Pr
   const { grammar, grammarFile } = flags;
   if (grammarFile === undefined) return flags;
   if (grammar !== undefined) throw new BrownianError("usage", "Give --grammar or --grammar-file, not both.");
-  try {
-    return { ...flags, grammar: await readFile(grammarFile, "utf8") };
-  } catch (error) {
-    throw new BrownianError("file-not-found", `The grammar ${grammarFile} cannot be read: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
+  return { ...flags, grammar: await readTextFile(grammarFile) };
 }
 
 /** A line on flags that do nothing; undefined where there are none. */

@@ -5,10 +5,14 @@
 import { open } from "node:fs/promises";
 import { checkInteger } from "../errors.js";
 import type { Tensor } from "../files/index.js";
+import { readFully } from "../files/transfer.js";
 import { decode } from "../lattice/decode.js";
 import { supportedFormat } from "../lattice/perturb.js";
 import { DEFAULT_TAU } from "../thermostat/noise.js";
 import { Thermostat, type ThermostatOptions } from "../thermostat/thermostat.js";
+
+/** Weights of one tensor that are looked at, at most: a correlation of so many is known to 1/4000, and some tensors are larger than memory. */
+const LOOKED = 2 ** 24;
 
 /** What was seen at one tick. */
 export interface Remembered {
@@ -31,7 +35,7 @@ export interface AutocorrelationOptions extends ThermostatOptions {
   readonly sigma: number;
   /** To be looked at: whole numbers, rising, from 0 on. */
   readonly ticks: readonly number[];
-  /** Weights to look at, at least; tensors are taken whole, the largest first. Default a million. */
+  /** Weights to look at, at least; tensors are taken whole (of very large ones the beginning), the largest first. Default a million. */
   readonly weights?: number;
 }
 
@@ -92,9 +96,11 @@ async function weightsOf(path: string, tensors: readonly Tensor[]): Promise<Floa
   try {
     const all: Float32Array[] = [];
     for (const tensor of tensors) {
-      const data = new Uint8Array(tensor.bytes);
-      await file.read(data, 0, data.length, tensor.offset);
-      all.push(decode(supportedFormat(tensor.type, `tensor ${tensor.name}: `), data));
+      const format = supportedFormat(tensor.type, `tensor ${tensor.name}: `);
+      const blocks = Math.min(tensor.bytes / format.bytes, Math.ceil(LOOKED / format.weights));
+      const data = new Uint8Array(blocks * format.bytes);
+      await readFully(file, data, tensor.offset);
+      all.push(decode(format, data));
     }
     return all;
   } finally {

@@ -2,10 +2,10 @@
 // results are there.
 
 import { createHash } from "node:crypto";
-import { readFile, rm, stat, writeFile } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
-import { asFileError } from "../files/file-errors.js";
 import { writeWhole } from "../files/index.js";
+import { readTextFile } from "../files/text.js";
 import type { Profile } from "../statistics/calibration.js";
 import type { ComparisonSettings } from "./records.js";
 
@@ -52,7 +52,7 @@ export class Unfinished {
   /** What an earlier run left, if there is something. @throws BrownianError usage where it is something else */
   async read(): Promise<Former | undefined> {
     if ((await stat(this.path).catch(() => null)) === null) return undefined;
-    const text = await readFile(this.path, "utf8").catch((error) => Promise.reject(asFileError(error, this.path)));
+    const text = await readTextFile(this.path);
     try {
       const all = JSON.parse(text) as Former & { readonly format: string; readonly version: number };
       if (all.format === FORMAT && all.version === VERSION && typeof all.finished === "object") return all;

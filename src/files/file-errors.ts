@@ -12,9 +12,18 @@ export function asFileError(error: unknown, path: string): unknown {
       return new BrownianError("file-not-found", `There is no file ${path}.`, cause);
     case "ENOTDIR":
       return new BrownianError("file-not-found", `There is no file ${path}: a part of that path is no folder.`, cause);
+    case "EROFS":
+      return new BrownianError("file-access", `${path} is on a file system that is read-only (EROFS).`, cause);
+    case "EBUSY":
+      return new BrownianError("file-access", `${path} is in use by another program (EBUSY): end that, then try again.`, cause);
+    case "EFBIG":
+      return new BrownianError(
+        "no-space",
+        `${path} may not become that large (EFBIG): raise the limit of this process (ulimit -f), or write to another file system.`,
+        cause,
+      );
     case "EACCES":
     case "EPERM":
-    case "EROFS":
       return new BrownianError("file-access", `${path} may not be accessed (${code}): check its permissions.`, cause);
     case "EISDIR":
       return new BrownianError("file-access", `${path} is a folder.`, cause);

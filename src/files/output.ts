@@ -5,6 +5,7 @@ import { basename, dirname, resolve } from "node:path";
 import { BrownianError } from "../errors.js";
 import { asFileError } from "./file-errors.js";
 import { claim, discard, FOLDER, release, sweep } from "./owned.js";
+import { patiently } from "./patience.js";
 
 const ENDING = ".brownian-partial";
 
@@ -27,7 +28,7 @@ export async function writeWhole<T>(output: string, input: string, work: (partia
   const partial = await claim(folder, label, ENDING);
   try {
     const result = await work(partial);
-    await rename(partial, target);
+    await patiently(() => rename(partial, target));
     release(partial);
     return result;
   } catch (error) {
@@ -61,10 +62,10 @@ export async function writeFolderWhole(
     await work(partial);
     if (await exists(target)) {
       const former = await claim(folder, label, ENDING + FOLDER);
-      await rename(target, former);
-      await rename(partial, target);
+      await patiently(() => rename(target, former));
+      await patiently(() => rename(partial, target));
       await discard(former);
-    } else await rename(partial, target);
+    } else await patiently(() => rename(partial, target));
     release(partial);
   } catch (error) {
     await discard(partial);

@@ -1,11 +1,13 @@
 // Temporary files that know their owner: removed when done, when the process exits or is interrupted, and, if it was killed outright,
 // by the next process that looks into the same folder. A file whose owner lives, or may live where we cannot see it, is never touched.
 
-import { readFileSync, readlinkSync, rmSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
+import { type BigIntStats, lstatSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { lstat, readdir, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { isMainThread } from "node:worker_threads";
 import { asFileError } from "./file-errors.js";
+import { patiently } from "./patience.js";
 
 let hostKnown: string | undefined;
 
@@ -56,23 +58,36 @@ function shortened(label: string): string {
 /** What the endings of folders end in; all others are files, and a folder under the name of one is not ours to empty. */
 export const FOLDER = "-folder";
 
-const held = new Set<string>();
+/** Which file or folder each is, where that was said: others that came to lie there are not ours to remove. */
+const held = new Map<string, string | undefined>();
 let watching: Promise<unknown> | undefined;
 
-/** Loaded with the first file of ours, not with the library. */
+/**
+ * Loaded with the first file of ours, not with the library. A write beyond the size that `ulimit -f` allows ends a process that has said nothing
+ * on that signal; with a listener it is an error (EFBIG) like that of a full disk. Signals are the main thread's.
+ */
 function watchForExit(): Promise<unknown> {
+  if (isMainThread && process.platform !== "win32" && watching === undefined) process.on("SIGXFSZ", () => undefined);
   watching ??= import("signal-exit").then(({ onExit }) => onExit(removeHeld));
   return watching;
 }
 
 function removeHeld(): void {
-  for (const path of held) {
+  for (const path of held.keys()) {
     try {
-      rmSync(path, { force: true, recursive: true });
+      if (isOurs(path, lstatSync(path, { bigint: true }))) rmSync(path, { force: true, recursive: path.endsWith(FOLDER) });
     } catch {
       // The next process sweeps it; the others must go now.
     }
   }
+}
+
+const whichOf = ({ dev, ino }: BigIntStats): string => `${dev} ${ino}`;
+
+/** Files go by their name; a folder only where we would have made one. */
+function isOurs(path: string, there: BigIntStats): boolean {
+  const which = held.get(path);
+  return there.isDirectory() === path.endsWith(FOLDER) && (which === undefined || which === whichOf(there));
 }
 
 /** A path in `folder` for a file (or folder) of ours: ".<label>.<host>.<pid>.<start>.<random><ending>". It is removed at exit until {@link release}d. */
@@ -80,8 +95,13 @@ export async function claim(folder: string, label: string, ending: string): Prom
   await watchForExit();
   const owner = `${host()}.${process.pid}.${startOf(process.pid)}.${Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex")}`;
   const path = join(folder, `.${shortened(label)}.${owner}${ending}`);
-  held.add(path);
+  held.set(path, undefined);
   return path;
+}
+
+/** What lies at a claimed path now is what was made there: from now on nothing else at that path is removed. */
+export async function own(path: string): Promise<void> {
+  held.set(path, whichOf(await lstat(path, { bigint: true })));
 }
 
 /** Stops caring for the file: it was renamed. */
@@ -89,9 +109,10 @@ export function release(path: string): void {
   held.delete(path);
 }
 
-/** Removes the file now. */
+/** Removes the file (or folder) now, unless something else lies there. */
 export async function discard(path: string): Promise<void> {
-  await rm(path, { force: true, recursive: true });
+  const there = await lstat(path, { bigint: true }).catch(() => null);
+  if (there !== null && isOurs(path, there)) await patiently(() => rm(path, { force: true, recursive: path.endsWith(FOLDER) }));
   held.delete(path);
 }
 

@@ -22,6 +22,8 @@ export interface ModelFile {
   readonly path: string;
   /** Of the file, in bytes. */
   readonly size: number;
+  /** Which file it was when it was read, and as of when: where that is given, work with another one is refused. */
+  readonly stamp?: string | undefined;
   /** By the container's own keys. */
   readonly metadata: Readonly<Record<string, unknown>>;
   /** What kind of model it is, such as "llama"; "unknown" where the file does not say. */

@@ -2,11 +2,14 @@
 
 import type { FileHandle } from "node:fs/promises";
 
+/** Bytes of one call, at most: from 2 GiB on Node ends the process or refuses. */
+const AT_ONCE = 2 ** 30;
+
 /** Fills `bytes` from `position` on. Returns how many there were: fewer where the file ends before. */
 export async function readFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
   let done = 0;
   while (done < bytes.length) {
-    const { bytesRead } = await file.read(bytes, done, bytes.length - done, position + done);
+    const { bytesRead } = await file.read(bytes, done, Math.min(AT_ONCE, bytes.length - done), position + done);
     if (bytesRead === 0) break;
     done += bytesRead;
   }
@@ -15,6 +18,6 @@ export async function readFully(file: FileHandle, bytes: Uint8Array, position: n
 
 export async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
-    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+    done += (await file.write(bytes, done, Math.min(AT_ONCE, bytes.length - done), position + done)).bytesWritten;
   }
 }

@@ -1,17 +1,18 @@
 // A new file made of a model and its moves, in one pass: every byte is read once, moved where it belongs to a moved tensor, and written once.
 // For outputs that nobody looks at before they are whole; what is looked at while it moves is a live copy, through LiveTensors.
 
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { BrownianError } from "../errors.js";
 import { chunks } from "../kernels/chunks.js";
 import type { Kernels } from "../kernels/contract.js";
 import type { FileWatch, TensorMove, TensorRange } from "../kernels/files.js";
-import { takePermissions } from "./copy.js";
+import { openNew } from "./copy.js";
 import { asFileError } from "./file-errors.js";
 import { formatOf, type LiveTensors, type Reader } from "./live/live-tensors.js";
 import { openReader } from "./live/open.js";
 import { checkRoom, isFull, type Needed, noSpace } from "./room.js";
+import { Watched } from "./stamp.js";
 import type { ModelFile, Tensor } from "./tensor.js";
 import { readFully, writeFully } from "./transfer.js";
 
@@ -36,17 +37,15 @@ export interface Writer extends Pick<LiveTensors, "sumSquares" | "perturb" | "re
  * await writer.copyRest([]); // a copy
  */
 export async function openWriter(to: string, model: ModelFile, kernels: Kernels): Promise<Writer> {
-  const source = await open(model.path, "r").catch((error) => {
-    throw asFileError(error, model.path);
-  });
+  const source = await Watched.open(model.path, model.stamp);
   try {
     await checkRoom(roomFor(model, to));
-    const target = await open(to, "wx", 0o600).catch((error) => {
+    const target = await openNew(to, source.handle).catch((error) => {
       throw asFileError(error, to);
     });
     try {
-      await takePermissions(source, to);
-      return new StreamingWriter(model, to, source, target, await openReader(model.path, kernels), kernels);
+      const reader = await openReader(model.path, kernels, model.stamp);
+      return new StreamingWriter(model, to, source, target, reader, kernels);
     } catch (error) {
       await target.close();
       throw error;
@@ -70,7 +69,7 @@ class StreamingWriter implements Writer {
   constructor(
     private readonly model: ModelFile,
     private readonly to: string,
-    private readonly source: FileHandle,
+    private readonly source: Watched,
     private readonly target: FileHandle,
     private readonly reader: Reader,
     private readonly kernels: Kernels,
@@ -138,6 +137,7 @@ class StreamingWriter implements Writer {
     }
     await Promise.all(running);
     if (failure !== undefined) throw failure.error;
+    this.source.check();
   }
 
   private async chunk<T extends TensorRange>(chunk: T, work?: (data: Uint8Array, chunk: T) => Promise<void>): Promise<void> {
@@ -157,7 +157,7 @@ class StreamingWriter implements Writer {
 
   private async read(data: Uint8Array, offset: number): Promise<void> {
     const { path } = this.model;
-    const bytes = await readFully(this.source, data, offset).catch((error) => {
+    const bytes = await readFully(this.source.handle, data, offset).catch((error) => {
       throw asFileError(error, path);
     });
     if (bytes < data.length)

@@ -8,6 +8,7 @@
 // src/laws/levels.ts and its two counterparts. A type number that ggml does not have yet is also a line of
 // src/files/containers/ggml-types.ts, where files are read.
 
+import { BrownianError } from "../errors.js";
 import type { EncodedFormat } from "../laws/move.js";
 import { FORMAT_FIELDS, Kind, Levels, StepKind } from "../laws/numbers.js";
 
@@ -179,6 +180,16 @@ const encoded = new Map(FORMATS.map((format) => [format, encode(format)]));
 /** The format called `name`, or undefined when brownian cannot move that type. */
 export function formatNamed(name: string): Format | undefined {
   return byName.get(name);
+}
+
+/** A format by itself, or by its name. @throws BrownianError unsupported-type with the names that there are */
+export function formatOrNamed(format: Format | string): Format {
+  const found = typeof format === "string" ? byName.get(format) : format;
+  // Kernels read past the ends of what they are given where a format says so: only those of the table are formats.
+  if (encoded.has(found as Format)) return found as Format;
+  const names = FORMATS.map(({ name }) => name).join(", ");
+  const what = typeof format === "string" ? `type ${format}` : "that";
+  throw new BrownianError("unsupported-type", `${what} is no format: give one of FORMATS or its name (${names}).`);
 }
 
 /** A format of {@link FORMATS} as kernels get it. */

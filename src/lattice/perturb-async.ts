@@ -6,6 +6,7 @@ import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
 import type { Move } from "../laws/move.js";
 import { Field, SUM_LEAF } from "../laws/numbers.js";
+import { isThere } from "../memory.js";
 import { checkedMove, type Moved, type PerturbOptions } from "./perturb.js";
 
 /** What {@link perturbAsync} is told: as `perturb`, and how it is stopped and watched. */
@@ -21,11 +22,12 @@ const NATIVE_CHUNK = 256 * SUM_LEAF;
 const CHUNK = SUM_LEAF;
 
 /**
- * Like {@link perturb}, without holding up the event loop: the same bytes, whatever the number of threads. The data must be
- * left alone until it is done.
+ * Like {@link perturb}, without holding up the event loop: the same bytes, whatever the number of threads. What is written to
+ * the data before it is done may be lost; `step` may change at once. Native threads work on a copy of each chunk, so that the
+ * buffer may be transferred or become smaller meanwhile: that is an error, not a crash.
  *
  * @returns a promise of how many weights `data` has, and how many of them changed
- * @throws BrownianError as `perturb`, and `usage` where the data's buffer is transferred away meanwhile; the signal's reason
+ * @throws BrownianError as `perturb`, and `usage` where the data's buffer is transferred away or shrinks meanwhile; the signal's reason
  * when it is aborted
  * @example
  * const bytes = new Uint8Array(34 * 1e6); // 32 million Q8_0 weights
@@ -36,9 +38,12 @@ export async function perturbAsync(
   options: PerturbAsyncOptions,
   kernels: Kernels = selection().kernels,
 ): Promise<Moved> {
-  const { move, weights } = checkedMove(data, options);
+  const { bytes, undo, move: checked, weights } = checkedMove(data, options);
   const { signal, onProgress } = options;
-  options.undo?.set(data);
+  const move: Move = { ...checked, steps: checked.steps?.slice() ?? null };
+  if (!isThere(bytes, bytes.length)) throw gone(); // reading the last options may have run code, too
+  undo?.set(bytes);
+  const { length } = bytes;
   const blockWeights = move.format[Field.weights] as number;
   const blockBytes = move.format[Field.bytes] as number;
   const chunk = kernels.perturbAsync === undefined ? CHUNK : NATIVE_CHUNK;
@@ -47,17 +52,29 @@ export async function perturbAsync(
     signal?.throwIfAborted();
     const count = Math.min(chunk, weights - done);
     const from = (done / blockWeights) * blockBytes;
-    const part = data.subarray(from, from + (count / blockWeights) * blockBytes);
-    if (part.length === 0) throw new BrownianError("usage", "data's buffer was detached while its weights were moved.");
+    const to = from + (count / blockWeights) * blockBytes;
     const partMove: Move = { ...move, index: move.index + done };
+    const part = () => {
+      if (!isThere(bytes, length)) throw gone();
+      return bytes.subarray(from, to);
+    };
     changed +=
       kernels.perturbAsync === undefined
-        ? await afterEvents(() => kernels.perturb(part, partMove))
-        : await kernels.perturbAsync(part, partMove);
+        ? await afterEvents(() => kernels.perturb(part(), partMove))
+        : await kernels.perturbAsync(part(), partMove).catch((error) => {
+            throw isThere(bytes, length) ? error : gone();
+          });
     done += count;
     onProgress?.(done, weights);
   }
   return { weights, changed };
+}
+
+function gone(): BrownianError {
+  return new BrownianError(
+    "usage",
+    "data's memory went away while its weights were moved: its buffer was transferred (it is detached), or became smaller.",
+  );
 }
 
 /** Runs `work` after what else is waiting. */

@@ -1,10 +1,11 @@
 // The library's `perturb`: checks what the caller says about a run of weights in memory and hands it to the kernels.
 
-import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
+import { BrownianError, checkChoice, checkInteger, checkNumber, checkObject, checkText, shown } from "../errors.js";
 import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
 import type { Move } from "../laws/move.js";
 import { Rounding } from "../laws/numbers.js";
+import { checkArray } from "../memory.js";
 import { type Seed, streamKey } from "../noise/index.js";
 import { encodedFormat, FORMATS, type Format, formatNamed } from "./formats.js";
 
@@ -62,32 +63,44 @@ export interface Moved {
  * @param options type and sigma (0 to 3.4e38, in units of `scale`) and seed are needed; the rest has defaults
  * @param kernels the backend; by default the process's selection
  * @returns how many weights `data` has, and how many of them changed
- * @throws BrownianError `usage` for arguments out of range or lengths that do not fit, `unsupported-type` for types that cannot
+ * @throws BrownianError `usage` for arguments out of range, other kinds of arrays, memory that is gone or lengths that do not fit, `unsupported-type` for types that cannot
  * be moved
  * @example
  * const bytes = new Uint8Array(34 * 8); // eight Q8_0 blocks
  * perturb(bytes, { type: "Q8_0", sigma: 1e-3, seed: 42n, name: "blk.0.attn_q.weight" });
  */
 export function perturb(data: Uint8Array, options: PerturbOptions, kernels: Kernels = selection().kernels): Moved {
-  const { move, weights } = checkedMove(data, options);
-  options.undo?.set(data);
-  return { weights, changed: kernels.perturb(data, move) };
+  const { bytes, undo, move, weights } = checkedMove(data, options);
+  undo?.set(bytes);
+  return { weights, changed: kernels.perturb(bytes, move) };
 }
 
-/** What `perturb` and `perturbAsync` do to this data. @throws BrownianError for arguments that do not fit */
-export function checkedMove(data: Uint8Array, options: PerturbOptions): { readonly move: Move; readonly weights: number } {
-  const format = supportedFormat(options.type);
-  if (!(data instanceof Uint8Array))
-    throw new BrownianError("usage", "data must be a Uint8Array (a view of the tensor's bytes).");
-  if (isDetached(data)) throw new BrownianError("usage", "data's buffer is detached: it was transferred away.");
-  if (data.length % format.bytes !== 0) {
+/** What `perturb` and `perturbAsync` do, and to which bytes. */
+export interface CheckedCall {
+  readonly bytes: Uint8Array;
+  readonly undo: Uint8Array | undefined;
+  readonly move: Move;
+  readonly weights: number;
+}
+
+/**
+ * What `perturb` and `perturbAsync` do to this data. Options are read once, and before arrays are looked at: to read them may run code of the
+ * caller's.
+ * @throws BrownianError for arguments that do not fit
+ */
+export function checkedMove(data: Uint8Array, options: PerturbOptions): CheckedCall {
+  const { type, sigma, scale, seed, name = "", tick = 0, rounding = "matched" } = checkObject("options", options);
+  const { step, index: first = 0, rowLength, undo } = options;
+  const format = supportedFormat(type);
+  const bytes = checkArray("data", data, "Uint8Array");
+  if (bytes.length % format.bytes !== 0) {
     throw new BrownianError(
       "usage",
-      `data has ${data.length} bytes, which is no multiple of a ${format.name} block (${format.bytes} bytes).`,
+      `data has ${bytes.length} bytes, which is no multiple of a ${format.name} block (${format.bytes} bytes).`,
     );
   }
-  const weights = (data.length / format.bytes) * format.weights;
-  const index = checkInteger("index", options.index ?? 0, 0);
+  const weights = (bytes.length / format.bytes) * format.weights;
+  const index = checkInteger("index", first, 0);
   if (index % format.weights !== 0) {
     throw new BrownianError(
       "usage",
@@ -96,33 +109,21 @@ export function checkedMove(data: Uint8Array, options: PerturbOptions): { readon
   }
   // Beyond, numbers no longer tell one weight from the next.
   checkInteger("index + the weights of data", index + weights, 0);
-  checkChoice("scale", options.scale ?? "absolute", SCALES);
-  const steps = externalSteps(format, options.step);
+  checkChoice("scale", scale ?? "absolute", SCALES);
+  const steps = externalSteps(format, step);
   const move = makeMove(format, {
-    sigma: checkSigma(options.sigma),
-    inSteps: options.scale === "step",
-    key: streamKey(options.seed, options.name ?? ""),
-    tick: options.tick ?? 0,
-    rounding: options.rounding ?? "matched",
+    sigma: checkSigma(sigma),
+    inSteps: scale === "step",
+    key: streamKey(seed, checkText("name", name)),
+    tick,
+    rounding,
     index,
     steps,
-    rowLength: steps === null ? 1 : checkedRowLength(steps, options.rowLength, weights, index),
+    rowLength: steps === null ? 1 : checkedRowLength(steps, rowLength, weights, index),
   });
-  if (options.undo !== undefined && options.undo.length !== data.length) {
-    throw new BrownianError("usage", `undo must be as long as data (${data.length} bytes), but has ${options.undo.length}.`);
-  }
-  return { move, weights };
-}
-
-/** ArrayBuffer.prototype.detached is younger than Node 20; making a view of a detached buffer throws everywhere. */
-function isDetached(data: Uint8Array): boolean {
-  if (data.length > 0) return false;
-  try {
-    new Uint8Array(data.buffer);
-    return false;
-  } catch {
-    return true;
-  }
+  const kept =
+    undo === undefined ? undefined : checkArray("undo", undo, "Uint8Array", { of: "data", is: bytes.length, unit: "bytes" });
+  return { bytes, undo: kept, move, weights };
 }
 
 /**
@@ -132,7 +133,10 @@ export function supportedFormat(type: string, where = ""): Format {
   const format = formatNamed(type);
   if (format !== undefined) return format;
   const known = FORMATS.map((f) => f.name).join(", ");
-  throw new BrownianError("unsupported-type", `${where}type ${type} cannot be moved: brownian moves ${known}.`);
+  throw new BrownianError(
+    "unsupported-type",
+    `${where}type ${typeof type === "string" ? type : shown(type)} cannot be moved: brownian moves ${known}.`,
+  );
 }
 
 /** Sigma as the kernels use it: a float32. */
@@ -161,8 +165,7 @@ function externalSteps(format: Format, step: PerturbOptions["step"]): Float32Arr
       `${format.name} has no scale of its own: give step, a number or a Float32Array with one step a row.`,
     );
   }
-  const steps = typeof step === "number" ? single(step) : step;
-  if (!(steps instanceof Float32Array)) throw new BrownianError("usage", "step must be a number or a Float32Array.");
+  const steps = typeof step === "number" ? single(step) : checkArray("step (where it is no number)", step, "Float32Array");
   for (let row = 0; row < steps.length; row++) {
     const value = steps[row] as number;
     if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) {

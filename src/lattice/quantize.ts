@@ -1,9 +1,10 @@
 // From weights to blocks: the inverse of decode.ts, for the 8-bit formats, so that networks that do not come
 // from a GGUF file can be moved. Speed does not matter here.
 
-import { BrownianError } from "../errors.js";
+import { BrownianError, shown } from "../errors.js";
 import { magnitudeBits } from "../laws/floats.js";
 import { Kind } from "../laws/numbers.js";
+import { checkArray } from "../memory.js";
 
 const WEIGHTS = 32; // a block of Q8_0
 const BYTES = 34;
@@ -18,13 +19,14 @@ const MAX_F16 = 65504;
  *
  * @param weights a whole number of blocks of 32: pad every row with zeros
  * @returns 34 bytes a block: d, then 32 codes
- * @throws BrownianError `usage` for another number of weights, and for weights that are not finite or beyond 8.3e6 (d would not
+ * @throws BrownianError `usage` for another kind of array or number of weights, and for weights that are not finite or beyond 8.3e6 (d would not
  * fit)
  * @example
  * const bytes = quantizeQ8_0(new Float32Array(32).fill(0.5)); // 34 bytes
  * perturb(bytes, { type: "Q8_0", sigma: 0.01, seed: 1n });
  */
 export function quantizeQ8_0(weights: Float32Array): Uint8Array {
+  checkArray("weights", weights, "Float32Array");
   if (weights.length % WEIGHTS !== 0)
     throw new BrownianError(
       "usage",
@@ -54,7 +56,7 @@ export function quantizeQ8_0(weights: Float32Array): Uint8Array {
  * @param weights rows of equal length, one after the other
  * @param rows how many; they divide the weights. Default 1
  * @returns `codes`, an int8 a weight, and `steps`, in weight units, one a row
- * @throws BrownianError `usage` for rows that do not divide the weights, and weights that are not finite
+ * @throws BrownianError `usage` for another kind of array, rows that do not divide the weights, and weights that are not finite
  * @example
  * const { codes, steps } = quantizeI8(Float32Array.of(1, -0.5, 0.25, 0), 2); // steps 1/127 and 0.25/127
  * perturb(codes, { type: "I8", step: steps, sigma: 0.01, seed: 1n });
@@ -68,9 +70,10 @@ export function quantizeI8(
   /** Weight units a code, one a row, at least 0. */
   readonly steps: Float32Array;
 } {
-  const length = weights.length / rows;
+  checkArray("weights", weights, "Float32Array");
+  const length = typeof rows === "number" ? weights.length / rows : Number.NaN;
   if (!(Number.isInteger(rows) && rows > 0 && Number.isInteger(length)))
-    throw new BrownianError("usage", `${weights.length} weights are no ${rows} rows of equal length.`);
+    throw new BrownianError("usage", `${weights.length} weights are no ${shown(rows)} rows of equal length.`);
   const codes = new Int8Array(weights.length);
   const steps = new Float32Array(rows);
   for (let row = 0; row < rows; row++) {

@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { open, stat, writeFile } from "node:fs/promises";
 import type { EngineKind, Sequence } from "../engine/index.js";
 import { writeWhole } from "../files/index.js";
+import { readFully } from "../files/transfer.js";
 
 const FORMAT = "brownian-prompt-cache";
 const VERSION = 1;
@@ -66,12 +67,12 @@ async function read(path: string): Promise<{ head: Head; state: Uint8Array } | u
   try {
     const { size } = await file.stat();
     const first = Buffer.alloc(Math.min(size, LONGEST_HEAD));
-    await file.read(first, 0, first.length, 0);
+    await readFully(file, first, 0);
     const end = first.indexOf("\n");
     if (end < 0) return undefined;
     const head = JSON.parse(first.toString("utf8", 0, end)) as Head;
     const state = Buffer.alloc(size - end - 1);
-    await file.read(state, 0, state.length, end + 1);
+    await readFully(file, state, end + 1);
     return createHash("sha256").update(state).digest("hex") === head.sha256 ? { head, state } : undefined;
   } finally {
     await file.close();

@@ -1,12 +1,13 @@
 // From a seed to noise: seed -> key of a named stream -> elements of the stream. Pure: nothing is stored, so the noise of any
 // weight at any tick can be made again at any time, in any order, on any backend.
 
-import { checkInteger } from "../errors.js";
+import { checkInteger, checkObject, checkText } from "../errors.js";
 import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
 import type { Key, Position } from "../laws/move.js";
 import { Purpose } from "../laws/numbers.js";
 import { fillBlocks } from "../laws/philox.js";
+import { checkArray } from "../memory.js";
 
 const MASK_64 = (1n << 64n) - 1n;
 const MASK_32 = (1n << 32n) - 1n;
@@ -89,9 +90,13 @@ export class Noise {
     this.kernels = kernels;
   }
 
-  /** The stream of this name, any text; different names give independent noise. */
+  /**
+   * The stream of this name, any text; different names give independent noise.
+   *
+   * @throws BrownianError `usage` for what is no text
+   */
   stream(name: string): Stream {
-    return new Stream(streamKey(this.seed, name), this.kernels);
+    return new Stream(streamKey(this.seed, checkText("name", name)), this.kernels);
   }
 }
 
@@ -116,24 +121,26 @@ export class Stream {
   /**
    * Random 32-bit words.
    *
-   * @throws BrownianError `usage` for an index or a tick out of range
+   * @throws BrownianError `usage` for another kind of array, one whose memory is gone, and an index or a tick out of range
    * @example
    * const [word] = new Noise(42n).stream("dice").bits(new Uint32Array(1));
    */
   bits(out: Uint32Array, at: At = {}): Uint32Array {
-    this.kernels.bits(out, this.key, position(at, Purpose.Bits));
+    const place = position(at, Purpose.Bits);
+    this.kernels.bits(checkArray("out", out, "Uint32Array"), this.key, place);
     return out;
   }
 
   /**
    * Uniforms in [0, 1): floor(word / 2^8) / 2^24, of the words that {@link bits} gives at the same place.
    *
-   * @throws BrownianError `usage` for an index or a tick out of range
+   * @throws BrownianError `usage` for another kind of array, one whose memory is gone, and an index or a tick out of range
    * @example
    * const [u] = new Noise(42n).stream("dice").uniform(new Float32Array(1));
    */
   uniform(out: Float32Array, at: At = {}): Float32Array {
-    this.kernels.uniform(out, this.key, position(at, Purpose.Bits));
+    const place = position(at, Purpose.Bits);
+    this.kernels.uniform(checkArray("out", out, "Float32Array"), this.key, place);
     return out;
   }
 
@@ -143,18 +150,20 @@ export class Stream {
    * z = sqrt(-2 ln u) (cos a, sin a), two from two words (Box & Muller, Ann. Math. Stat. 29, 610, 1958), in float32:
    * src/laws/normal.ts.
    *
-   * @throws BrownianError `usage` for an index or a tick out of range
+   * @throws BrownianError `usage` for another kind of array, one whose memory is gone, and an index or a tick out of range
    * @example
    * const [z] = new Noise(42n).stream("dice").normal(new Float32Array(1));
    */
   normal(out: Float32Array, at: At = {}): Float32Array {
-    this.kernels.normal(out, this.key, position(at, Purpose.Normal));
+    const place = position(at, Purpose.Normal);
+    this.kernels.normal(checkArray("out", out, "Float32Array"), this.key, place);
     return out;
   }
 }
 
 /** Element `index` of tick `tick`, as kernels want it. @throws BrownianError usage for what is no such number */
-export function position({ index = 0, tick = 0 }: At, purpose: number): Position {
+export function position(at: At, purpose: number): Position {
+  const { index = 0, tick = 0 } = checkObject("at", at);
   checkInteger("index", index, 0);
   checkInteger("tick", tick, 0, TWO_32 - 1);
   const block = Math.floor(index / 4);

@@ -3,6 +3,7 @@
 //   moving weights:    argmax_i (z_i + e_i),   e_i Gaussian and correlated: what the moved weights make of them
 
 import { BrownianError } from "../errors.js";
+import { checkArray } from "../memory.js";
 import type { At, Stream } from "../noise/index.js";
 import { argmax, type Heat, inverseTemperature, type Logits } from "./softmax.js";
 
@@ -12,12 +13,14 @@ const TWO_M32 = 2 ** -32;
 /**
  * Standard Gumbel numbers g = -ln(-ln u): cumulative law e^(-e^(-g)), mean 0.5772, variance pi^2 / 6 (Gumbel 1935). In float64, by the host's
  * logarithm: reproducible on one host, and between hosts up to the last bit.
+ * @throws BrownianError usage for another kind of array, and as `Stream.bits`
  *
  * @example
  * const stream = new Noise(1n).stream("dice");
  * gumbel(new Float64Array(8), stream, { tick: 0 });
  */
 export function gumbel(out: Float64Array, stream: Stream, at: At = {}): Float64Array {
+  checkArray("out", out, "Float64Array");
   const words = stream.bits(new Uint32Array(out.length), at);
   for (let i = 0; i < out.length; i++) out[i] = -Math.log(-Math.log(((words[i] as number) + 0.5) * TWO_M32));
   return out;

@@ -50,7 +50,7 @@ export class Thermostat {
     const copy = await LiveCopy.create(model, { dir: options.scratch, ...watchOver(model.size, options) });
     let liveTensors: LiveTensors | undefined;
     try {
-      liveTensors = await openLiveTensors(copy.path, model.path, kernels);
+      liveTensors = await openLiveTensors(copy.path, model.path, kernels, model.stamp);
       const bath = new Thermostat(model, copy, liveTensors, noise);
       if (noise.at(0) > 0) await bath.start(options);
       return bath;

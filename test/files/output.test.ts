@@ -1,4 +1,5 @@
 // Outputs appear whole or not at all, and over nothing that is not theirs.
+import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   copyFileSync,
@@ -23,6 +24,7 @@ import { scratchFolder } from "../support/synthetic-gguf.js";
 
 const folder = scratchFolder();
 const fresh = () => mkdtempSync(join(folder, "case-"));
+const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const q8 = fileURLToPath(new URL("../../models/fairytales-3M-Q8_0.gguf", import.meta.url));
 const posix = process.platform !== "win32";
 
@@ -75,6 +77,35 @@ describe("whole outputs", () => {
       await writeWhole(out, input, (partial) => copyModel({ path: input, size: statSync(input).size }, partial, "make room."));
       expect(statSync(out).mode & 0o777).toBe(expected);
     }
+  });
+
+  it.skipIf(!posix)("have no more permissions than the umask allows", async () => {
+    const dir = fresh();
+    const body = `
+      process.umask(0o077);
+      const { openWriter } = await import(${JSON.stringify(new URL("../../dist/files/index.js", import.meta.url).href)});
+      const [input, dir] = process.argv.slice(1);
+      const model = await readModel(input);
+      await writeWhole(dir + "/copied", input, (partial) => copyModel(model, partial, ""));
+      await writeWhole(dir + "/written", input, async (partial) => {
+        const writer = await openWriter(partial, model, jsKernels);
+        await writer.copyRest([]);
+        await writer.close();
+      });`;
+    chmodSync(q8, 0o644);
+    expect(await run(body, [q8, dir])).toBe("");
+    for (const name of ["copied", "written"]) expect(statSync(join(dir, name)).mode & 0o777, name).toBe(0o600);
+  });
+
+  it.skipIf(!posix)("say that the limit of the process is too low (ulimit -f), and leave nothing", async () => {
+    const dir = fresh();
+    const { stdout, stderr } = spawnSync(
+      "/bin/sh",
+      ["-c", 'ulimit -f 1000; exec "$0" "$@"', process.execPath, main, "perturb", q8, "-o", join(dir, "out.gguf"), "-s", "0.1"],
+      { encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } },
+    );
+    expect(stderr).toMatch(/may not become that large \(EFBIG\): raise the limit of this process \(ulimit -f\)/);
+    expect([stdout, readdirSync(dir)]).toEqual(["", []]);
   });
 
   it("leave the old file and nothing else when the work fails, whose error comes through", async () => {

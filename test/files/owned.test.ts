@@ -1,11 +1,13 @@
 // Files of ours must not outlive their owner: swept when it is dead, kept when it lives, and gone when it ends amid its work.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { LiveCopy, readModel, writeWhole } from "../../src/files/index.js";
+import { claim, discard, own } from "../../src/files/owned.js";
+import { patiently } from "../../src/files/patience.js";
 import { interrupted, run } from "../support/processes.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
@@ -14,13 +16,16 @@ const fresh = () => mkdtempSync(join(folder, "case-"));
 const q8 = fileURLToPath(new URL("../../models/fairytales-3M-Q8_0.gguf", import.meta.url));
 const hash = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
 const posix = process.platform !== "win32";
+/** Whether live copies lose their names once they are made. */
+const unnamed = process.platform === "linux";
 
 describe("files of ours", () => {
   it("of dead processes are swept; those of living ones, of other machines, and files of others are kept", async () => {
     const dir = fresh();
     const model = await readModel(q8);
-    const mine = await LiveCopy.create(model, { dir });
-    const name = basename(mine.path);
+    const mine = await claim(dir, "model", ".brownian-live"); // as a live copy is called, at least until it is made
+    writeFileSync(mine, "");
+    const name = basename(mine);
     const [, label, host, pid, start, random, ending] = /^\.(.+)\.([^.]+)\.(\d+)\.(\d+)\.([0-9a-f]{12})\.(.+)$/.exec(name) ?? [];
     expect(Number(pid)).toBe(process.pid);
     const named = (h: string | undefined, p: number | string, s: string | undefined, e = ending) =>
@@ -39,22 +44,70 @@ describe("files of ours", () => {
     ];
     for (const file of [...dead, ...kept.slice(1)]) writeFileSync(join(dir, file), "");
     const next = await LiveCopy.create(model, { dir });
-    expect(readdirSync(dir).sort()).toEqual([...kept, basename(next.path)].sort());
-    await mine.dispose();
+    expect(readdirSync(dir).sort()).toEqual([...kept, ...(unnamed ? [] : [basename(next.path)])].sort());
+    await discard(mine);
     await next.dispose();
+    expect(readdirSync(dir).sort()).toEqual(kept.slice(1).sort());
   });
 
   it("sweep on when something cannot be removed", async () => {
     const dir = fresh();
     const model = await readModel(q8);
-    const mine = await LiveCopy.create(model, { dir });
+    const mine = await claim(dir, "model", ".brownian-live");
     // A folder under the name of a dead process's copy: removing it as a file fails, for root too.
-    const stuck = basename(mine.path).replace(`.${process.pid}.`, ".999999999.");
+    const stuck = basename(mine).replace(`.${process.pid}.`, ".999999999.");
     mkdirSync(join(dir, stuck));
     await (await LiveCopy.create(model, { dir })).dispose();
-    await mine.dispose();
+    await discard(mine);
     expect(readdirSync(dir)).toEqual([stuck]);
   });
+});
+
+describe("what others put in the place of ours", () => {
+  it("stays: a folder, and another file", async () => {
+    const dir = fresh();
+    const folderThere = await claim(dir, "one", ".brownian-live");
+    mkdirSync(join(folderThere, "keep"), { recursive: true });
+    writeFileSync(join(folderThere, "keep", "mine"), "");
+    await discard(folderThere);
+    expect(readdirSync(join(folderThere, "keep"))).toEqual(["mine"]);
+    const exchanged = await claim(dir, "two", ".brownian-live");
+    writeFileSync(exchanged, "ours");
+    await own(exchanged);
+    writeFileSync(join(dir, "theirs"), "theirs");
+    renameSync(join(dir, "theirs"), exchanged);
+    await discard(exchanged);
+    expect(readFileSync(exchanged, "utf8")).toBe("theirs");
+  });
+
+  it.skipIf(!posix)("stays when the process ends, too", async () => {
+    const dir = fresh();
+    const body = `
+      const { claim } = await import(${JSON.stringify(new URL("../../dist/files/owned.js", import.meta.url).href)});
+      const { mkdirSync, writeFileSync } = await import("node:fs");
+      const path = await claim(process.argv[1], "x", ".brownian-live");
+      mkdirSync(path + "/keep", { recursive: true });
+      const gone = await claim(process.argv[1], "y", ".brownian-live");
+      writeFileSync(gone, "");
+      console.log(path);`;
+    const path = (await run(body, [dir])).trim();
+    expect(readdirSync(dir)).toEqual([basename(path)]);
+    expect(readdirSync(path)).toEqual(["keep"]);
+  });
+});
+
+it("files that are in use are waited for, where the system lets nobody remove them", async () => {
+  const failing = (times: number, code: string) => {
+    let calls = 0;
+    return async () => {
+      if (calls++ < times) throw Object.assign(new Error(code), { code });
+      return calls;
+    };
+  };
+  expect(await patiently(failing(2, "EBUSY"), "win32")).toBe(3);
+  await expect(patiently(failing(1, "EBUSY"), "linux")).rejects.toMatchObject({ code: "EBUSY" });
+  await expect(patiently(failing(1, "ENOENT"), "win32")).rejects.toMatchObject({ code: "ENOENT" });
+  await expect(patiently(failing(9, "EPERM"), "win32")).rejects.toMatchObject({ code: "EPERM" });
 });
 
 describe.skipIf(!posix)("processes that end amid their work", () => {
@@ -87,7 +140,7 @@ describe.skipIf(!posix)("processes that end amid their work", () => {
     const out = join(dir, "out.gguf");
     await interrupted(holding, [q8, dir, out], "SIGKILL");
     expect(readdirSync(dir).map((name) => name.replace(/\..*\./, ".<owner>."))).toEqual([
-      ".<owner>.brownian-live",
+      ...(unnamed ? [] : [".<owner>.brownian-live"]),
       ".<owner>.brownian-partial",
     ]);
     // Another output's partial files are not ours to judge: they go with the next output of that name.

@@ -437,6 +437,21 @@ if ((await attempt("a second draw at a time", () => file.redraw(0, LENGTH, sourc
 await first;
 await file.redraw(0, LENGTH, source, index, record(format));
 
+// Memory that goes away while threads work.
+for (const take of [
+  (data) => structuredClone(data.buffer, { transfer: [data.buffer] }),
+  (data) => data.buffer.resize(format[2]),
+  (data) => data.buffer.resize(0),
+]) {
+  const much = 200_000 * format[2];
+  const data = new Uint8Array(new ArrayBuffer(much, { maxByteLength: much })).fill(33);
+  const moved = addon.perturbAsync(best, 2, data, record(format));
+  take(data);
+  globalThis.gc?.();
+  if ((await attempt(`perturbAsync of memory that goes: ${take}`, () => moved)) === undefined)
+    problems.push("moved what was gone");
+}
+
 // A getter that takes memory away while arguments are read.
 const stolen = bytes(1024);
 const stealing = Object.defineProperty([record(format), new Float32Array(1)], 1, {

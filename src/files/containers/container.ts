@@ -10,6 +10,8 @@ export interface FoundFile {
   readonly full: string;
   /** Bytes. */
   readonly size: number;
+  /** Which file it is, as of now. */
+  readonly stamp: string;
   /** Its first BEGINNING bytes, or all that there are. */
   readonly beginning: Buffer;
 }

@@ -5,6 +5,7 @@ import { open, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { BrownianError } from "../../errors.js";
 import { asFileError } from "../file-errors.js";
+import { stampOf } from "../stamp.js";
 import type { ModelFile, Tensor } from "../tensor.js";
 import { BEGINNING, type Container, DOWNLOAD_AGAIN, type FoundFile } from "./container.js";
 import { gguf } from "./gguf.js";
@@ -33,7 +34,7 @@ export async function readModel(path: string): Promise<ModelFile> {
   }
   const { metadata, architecture, tensors } = await container.read(file);
   checkExtents(file, tensors);
-  return { path: file.full, size: file.size, metadata, architecture, tensors };
+  return { path: file.full, size: file.size, stamp: file.stamp, metadata, architecture, tensors };
 }
 
 function each(what: "name" | "begins"): string {
@@ -43,12 +44,12 @@ function each(what: "name" | "begins"): string {
 async function find(path: string): Promise<FoundFile> {
   const full = resolve(path);
   try {
-    const info = await stat(full);
+    const info = await stat(full, { bigint: true });
     if (!info.isFile()) throw new BrownianError("file-access", `${path} is a folder or a device, not a ${each("name")} file.`);
     const file = await open(full, "r");
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(BEGINNING), 0, BEGINNING, 0);
-      return { path, full, size: info.size, beginning: buffer.subarray(0, bytesRead) };
+      return { path, full, size: Number(info.size), stamp: stampOf(info), beginning: buffer.subarray(0, bytesRead) };
     } finally {
       await file.close();
     }

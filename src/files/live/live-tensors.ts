@@ -48,6 +48,6 @@ export async function tensorRms(reader: Pick<Reader, "sumSquares">, tensor: Tens
   );
 }
 
-export function becameShorter(path: string, tensor: Tensor): BrownianError {
+export function becameShorter(path: string, tensor: Pick<Tensor, "name">): BrownianError {
   return new BrownianError("truncated-gguf", `${path} became shorter than its tensor ${tensor.name} needs: open it anew.`);
 }

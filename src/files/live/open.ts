@@ -1,41 +1,46 @@
-// Opens model files for sums, and live files for moves: mapped into memory where the backend can (native), else by positioned reads and writes.
-// The pristine file is opened for reading only.
+// Opens model files for sums, and live files for moves: mapped into memory where the backend can (native) and the file system lets it, else by
+// positioned reads and writes. The pristine file is opened for reading only.
 
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { BrownianError } from "../../errors.js";
 import type { Kernels } from "../../kernels/contract.js";
+import type { LiveFile, MappedFile } from "../../kernels/files.js";
 import { asFileError } from "../file-errors.js";
+import { Watched } from "../stamp.js";
 import type { LiveTensors, Reader } from "./live-tensors.js";
 import { MappedReader, MappedTensors } from "./mapped.js";
 import { PositionedReader, PositionedTensors } from "./positioned.js";
 
 /**
  * Opens a model file for sums only: nothing is written.
- * @throws BrownianError file-not-found, file-access
+ * @param stamp which file it must be
+ * @throws BrownianError file-not-found, file-access, file-changed
  *
  * @example
  * const reader = await openReader(model.path, kernels);
  * await tensorRms(reader, model.tensors[0]);
  */
-export async function openReader(path: string, kernels: Kernels): Promise<Reader> {
-  const { files } = kernels;
-  if (files === undefined) return new PositionedReader(await opened(path, "r"), path, kernels);
-  await identity(path);
-  return new MappedReader(
-    mapped(path, () => files.map(path)),
-    path,
-  );
+export async function openReader(path: string, kernels: Kernels, stamp?: string): Promise<Reader> {
+  const source = await Watched.open(path, stamp);
+  const mapped = attempt(() => kernels.files?.map(path));
+  return mapped === undefined ? new PositionedReader(source, kernels) : new MappedReader(mapped, source);
 }
 
 /**
  * Opens a live file and the pristine one that it is a copy of.
- * @throws BrownianError file-not-found, file-access, output-exists (both are one file), corrupt-gguf (no copy of it)
+ * @param stamp which file the pristine one must be
+ * @throws BrownianError file-not-found, file-access, output-exists (both are one file), corrupt-gguf (no copy of it), file-changed
  *
  * @example
  * const liveTensors = await openLiveTensors(copy.path, model.path, kernels);
  * await liveTensors.restore(model.tensors[0]);
  */
-export async function openLiveTensors(livePath: string, pristinePath: string, kernels: Kernels): Promise<LiveTensors> {
+export async function openLiveTensors(
+  livePath: string,
+  pristinePath: string,
+  kernels: Kernels,
+  stamp?: string,
+): Promise<LiveTensors> {
   const live = await identity(livePath);
   const pristine = await identity(pristinePath);
   if (live.dev === pristine.dev && live.ino === pristine.ino) {
@@ -50,25 +55,37 @@ export async function openLiveTensors(livePath: string, pristinePath: string, ke
       `${livePath} (${live.size} bytes) is no copy of ${pristinePath} (${pristine.size} bytes): copy it anew.`,
     );
   }
-  const { files } = kernels;
-  if (files !== undefined) {
-    const source = mapped(pristinePath, () => files.map(pristinePath));
-    try {
-      return new MappedTensors(
-        mapped(livePath, () => files.mapLive(livePath, source)),
-        source,
-        pristinePath,
-      );
-    } catch (error) {
-      source.close();
-      throw error;
-    }
-  }
-  const source = await opened(pristinePath, "r");
+  const source = await Watched.open(pristinePath, stamp);
   try {
-    return new PositionedTensors(await opened(livePath, "r+"), livePath, source, pristinePath, kernels);
+    const mapped = attempt(() => mapBoth(livePath, pristinePath, kernels));
+    if (mapped !== undefined) return new MappedTensors(mapped.live, livePath, mapped.pristine, source);
+    return new PositionedTensors(await opened(livePath, "r+"), livePath, source, kernels);
   } catch (error) {
     await source.close();
+    throw error;
+  }
+}
+
+/** Undefined where a file cannot be mapped: not every file system can, nor has every process room for it. */
+function attempt<T>(map: () => T | undefined): T | undefined {
+  try {
+    return map();
+  } catch {
+    return undefined;
+  }
+}
+
+function mapBoth(
+  livePath: string,
+  pristinePath: string,
+  { files }: Kernels,
+): { live: LiveFile; pristine: MappedFile } | undefined {
+  const pristine = files?.map(pristinePath);
+  if (files === undefined || pristine === undefined) return undefined;
+  try {
+    return { live: files.mapLive(livePath, pristine), pristine };
+  } catch (error) {
+    pristine.close();
     throw error;
   }
 }
@@ -87,14 +104,5 @@ async function opened(path: string, mode: "r" | "r+"): Promise<FileHandle> {
     return await open(path, mode);
   } catch (error) {
     throw asFileError(error, path);
-  }
-}
-
-function mapped<T>(path: string, map: () => T): T {
-  try {
-    return map();
-  } catch (error) {
-    const why = (error as Error).message;
-    throw new BrownianError("file-access", `${path} cannot be mapped into memory: ${why}.`, { cause: error });
   }
 }

@@ -9,6 +9,7 @@ import { moveIn, type Step } from "../../kernels/step.js";
 import { collide } from "../../lattice/collide.js";
 import { type Stretch, visited } from "../../laws/visits.js";
 import { asFileError } from "../file-errors.js";
+import type { Watched } from "../stamp.js";
 import type { Tensor } from "../tensor.js";
 import { readFully, writeFully } from "../transfer.js";
 import { becameShorter, formatOf, type LiveTensors, type Reader, type TensorToMove } from "./live-tensors.js";
@@ -20,8 +21,7 @@ export class PositionedReader implements Reader {
   }
 
   constructor(
-    protected readonly pristine: FileHandle,
-    private readonly path: string,
+    protected readonly source: Watched,
     protected readonly kernels: Kernels,
   ) {}
 
@@ -35,7 +35,7 @@ export class PositionedReader implements Reader {
   }
 
   async close(): Promise<void> {
-    await this.pristine.close();
+    await this.source.close();
   }
 
   /** Hands the pristine bytes of each chunk (of a stretch) to `work`, which may change them. */
@@ -45,16 +45,19 @@ export class PositionedReader implements Reader {
     work: (data: Uint8Array, chunk: Chunk) => Promise<void>,
     stretch: Stretch = { from: 0, to: tensor.weights },
   ): Promise<void> {
+    const { source } = this;
+    source.check();
     // One buffer a call, not one a reader: tensors may be asked for side by side.
     let buffer: Uint8Array | undefined;
     for (const chunk of chunks(tensor, formatOf(tensor), this.leaves, stretch)) {
       watch?.signal?.throwIfAborted();
       buffer ??= new Uint8Array(chunk.bytes);
       const data = buffer.subarray(0, chunk.bytes);
-      await readChunk(this.pristine, this.path, data, chunk.offset, tensor);
+      await readChunk(source.handle, source.path, data, chunk.offset, tensor);
       await work(data, chunk);
       watch?.onBytes?.(chunk.bytes);
     }
+    source.check();
   }
 }
 
@@ -71,11 +74,10 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
   constructor(
     private readonly live: FileHandle,
     private readonly livePath: string,
-    pristine: FileHandle,
-    pristinePath: string,
+    source: Watched,
     kernels: Kernels,
   ) {
-    super(pristine, pristinePath, kernels);
+    super(source, kernels);
   }
 
   async perturb(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {

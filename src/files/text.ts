@@ -1,0 +1,64 @@
+// Texts that commands are given as files, whatever lies at the path: a file, a pipe, a terminal. Reads a bounded part, a piece at a time, so that
+// nothing endless fills the memory and Ctrl-C works where nobody writes.
+
+import { constants, type Stats } from "node:fs";
+import { open, realpath } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { BrownianError } from "../errors.js";
+import { asFileError } from "./file-errors.js";
+
+/** Bytes of a text, at most: a hundred times what a calibration reads; much more would not fit into one string. */
+const MOST = 2 ** 28;
+const PIECE = 2 ** 20;
+/** Milliseconds between looks at a pipe that has nothing yet. */
+const PATIENCE = 20;
+
+/**
+ * The text (UTF-8) at `path`.
+ * @param most bytes that it may have
+ * @throws BrownianError file-not-found, file-access; usage for a longer one; the signal's reason
+ *
+ * @example
+ * const text = await readTextFile("tales.txt");
+ */
+export async function readTextFile(path: string, signal?: AbortSignal, most = MOST): Promise<string> {
+  signal?.throwIfAborted();
+  try {
+    // Else it waits, where nobody can stop it, for somebody to write to a pipe. Windows knows neither.
+    const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    try {
+      const info = await file.stat();
+      if (info.isFile() && info.size > most) throw tooLong(path, most);
+      const parts: Buffer[] = [];
+      for (let read = 0; ; ) {
+        signal?.throwIfAborted();
+        const piece = await file.read(Buffer.allocUnsafe(PIECE), 0, PIECE, null).catch((error: NodeJS.ErrnoException) => {
+          if (error.code === "EAGAIN") return undefined;
+          throw error;
+        });
+        const empty = piece?.bytesRead === 0;
+        if (empty && !(read === 0 && (await isNamedPipe(path, info)))) return Buffer.concat(parts).toString("utf8");
+        if (piece === undefined || empty) {
+          await sleep(PATIENCE);
+          continue;
+        }
+        parts.push(piece.buffer.subarray(0, piece.bytesRead));
+        read += piece.bytesRead;
+        if (read > most) throw tooLong(path, most);
+      }
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw asFileError(error, path);
+  }
+}
+
+/** One to which somebody may write yet; a pipe of the shell's without a name has ended when it is empty. */
+async function isNamedPipe(path: string, info: Stats): Promise<boolean> {
+  return info.isFIFO() && (await realpath(path).catch(() => undefined)) !== undefined;
+}
+
+function tooLong(path: string, most: number): BrownianError {
+  return new BrownianError("usage", `${path} has more than ${most / 2 ** 20} MiB: give a part of it.`);
+}
