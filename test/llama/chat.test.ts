@@ -1,7 +1,11 @@
 // Chats become the tokens that a model was taught; text of a message never becomes a token that says who speaks.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { llamaC } from "../../src/engine/llama-c/index.js";
 import { loadModel, type Message, type Model } from "../../src/llama/index.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
+
+const why = llamaC.whyNot();
+if (why !== undefined) console.warn(`SKIPPED log-probabilities: ${why}`);
 
 const MODEL = "models/fairytales-3M-Q8_0.gguf";
 const scratch = scratchFolder();
@@ -40,7 +44,7 @@ describe("a chat", () => {
     expect(tokens[0]).toBe(BEGIN); // not twice, though the model begins every text with it
   });
 
-  it("is written on from like the same tokens, and ends where the model ends its turn", async () => {
+  it.skipIf(why !== undefined)("is written on from like the same tokens, and ends where the model ends its turn", async () => {
     const chat = [user("Tell me of a king.")];
     const answer = await model.complete(chat, { maxTokens: 12 });
     expect((await model.complete(model.tokens(chat), { maxTokens: 12 })).ids).toEqual(answer.ids);
@@ -120,7 +124,7 @@ it("names of special tokens are these tokens only where that is asked for", () =
   expect(model.tokenize("")).toEqual([]);
 });
 
-describe("log-probabilities", () => {
+describe.skipIf(why !== undefined)("log-probabilities", () => {
   it("are those of the model's own softmax, whatever the dice are, with the likeliest beside", async () => {
     const told: number[] = [];
     const options = { temperature: 2, seed: 3n, topK: 50, maxTokens: 15, logprobs: 4, logitBias: { 300: 2 } };

@@ -4,10 +4,11 @@ import { setTimeout as wait } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { ErrorBody } from "../../src/serve/errors.js";
 import { serve } from "../../src/serve/index.js";
-import { CHAT, NAME, post, type Started, started } from "./support.js";
+import { CHAT, NAME, post, type Started, started, why } from "./support.js";
 
 let here: Started;
 beforeAll(async () => {
+  if (why !== undefined) return;
   here = await started({ queue: 6, quiet: 0.05 }, { parallel: 2 });
 });
 
@@ -32,7 +33,7 @@ async function until(holds: () => Promise<boolean>) {
   while (!(await holds())) await wait(5);
 }
 
-describe("bodies", () => {
+describe.skipIf(why !== undefined)("bodies", () => {
   const CASES: readonly (readonly [what: string, body: unknown, status: number, message: RegExp, param?: string])[] = [
     ["no JSON", "{", 400, /no valid JSON/],
     ["nothing", "", 400, /no valid JSON/],
@@ -96,7 +97,7 @@ describe("bodies", () => {
   });
 });
 
-describe("requests", () => {
+describe.skipIf(why !== undefined)("requests", () => {
   it("to other ways are told the ways that there are", async () => {
     const response = await fetch(`${here.url}/v1/../../etc/passwd`);
     expect(response.status).toBe(404);
@@ -151,7 +152,7 @@ describe("requests", () => {
   });
 });
 
-describe("places", () => {
+describe.skipIf(why !== undefined)("places", () => {
   const endless = (more: object = {}) =>
     chat({ max_tokens: 200, logit_bias: { 2: -100 }, sigma: 0.1, dynamics: "white", ...more });
 
@@ -223,7 +224,7 @@ describe("places", () => {
   });
 });
 
-describe("doors", () => {
+describe.skipIf(why !== undefined)("doors", () => {
   it("open to other machines only by a key, or where that is said", async () => {
     const writer = {} as never;
     await expect(serve(writer, { host: "0.0.0.0" })).rejects.toThrow(/--api-key.*--insecure/);
@@ -258,7 +259,7 @@ describe("doors", () => {
   });
 });
 
-describe("the end", () => {
+describe.skipIf(why !== undefined)("the end", () => {
   it("lets texts under way end, refuses new ones, and closes the model", async () => {
     const { url, server, model } = await started({ grace: 60 }, { parallel: 1 });
     const last = post(url, "/v1/chat/completions", chat({ max_tokens: 60, sigma: 0.1, dynamics: "white" }));
@@ -284,7 +285,7 @@ describe("the end", () => {
   });
 });
 
-describe("tools", () => {
+describe.skipIf(why !== undefined)("tools", () => {
   it("are told to the template, and calls are told apart from text", async () => {
     const tools = [{ type: "function", function: { name: "find", parameters: { type: "object", properties: {} } } }];
     // What the model is to write is given by a grammar: it was not taught tools.
@@ -308,7 +309,7 @@ describe("tools", () => {
   });
 });
 
-it("a model without a template says so, and still continues texts", async () => {
+it.skipIf(why !== undefined)("a model without a template says so, and still continues texts", async () => {
   const { url } = await started({}, { chatTemplate: undefined, parallel: 1 });
   const refused = await post(url, "/v1/chat/completions", chat());
   expect(refused.status).toBe(400);

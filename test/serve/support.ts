@@ -1,7 +1,12 @@
 // A server in this process with the embedded model, which was never taught to chat: its template is one for tests.
 import { afterAll } from "vitest";
+import { llamaC } from "../../src/engine/llama-c/index.js";
 import { type LoadOptions, loadModel, type Model } from "../../src/llama/index.js";
 import { LocalWriter, type ServeOptions, type Serving, serve } from "../../src/serve/index.js";
+
+/** Several texts at once, and log-probabilities, need the engine llama-c. */
+export const why = llamaC.whyNot();
+if (why !== undefined) console.warn(`SKIPPED the server: ${why}`);
 
 export const MODEL = "models/fairytales-3M-Q8_0.gguf";
 export const NAME = "fairytales";
