@@ -43,6 +43,8 @@ const chat = (url: string, more: object = {}) =>
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ messages: [{ role: "user", content: "A king?" }], max_tokens: 5, ...more }),
   });
+/** Live copies in the folder: on Linux they have no name. */
+const COPIES = process.platform === "linux" ? 0 : 1;
 /** Not where Windows ends processes without asking them. */
 const signals = process.platform !== "win32";
 
@@ -52,7 +54,7 @@ it.skipIf(!signals || why !== undefined)(
     const { child, url, ended } = serving("--sigma", "0.1", "--dynamics", "andersen");
     const response = await chat(await url);
     expect(response.status).toBe(200);
-    expect(readdirSync(scratch)).toHaveLength(1);
+    expect(readdirSync(scratch)).toHaveLength(COPIES);
     child.kill("SIGTERM");
     const { code, said } = await ended;
     expect(code).toBe(0);
@@ -71,8 +73,8 @@ it.skipIf(!signals || why !== undefined)("what a killed server leaves, the next 
   expect(readdirSync(scratch)).toEqual(left);
   const second = serving();
   await second.url;
-  expect(readdirSync(scratch)).toHaveLength(1);
-  expect(readdirSync(scratch)).not.toEqual(left);
+  expect(readdirSync(scratch)).toHaveLength(COPIES);
+  if (COPIES > 0) expect(readdirSync(scratch)).not.toEqual(left);
   second.child.kill("SIGTERM");
   await second.ended;
   expect(readdirSync(scratch)).toEqual([]);
