@@ -21,6 +21,12 @@ export interface Environment {
   readonly cache: string | undefined;
   /** Where the platform keeps such folders: XDG_CACHE_HOME, or LOCALAPPDATA on Windows. */
   readonly caches: string | undefined;
+  /**
+   * BROWNIAN_MAX_HEADER, in MiB: how large the header of a model may be; in bytes. 1 GiB unless it says otherwise.
+   *
+   * @throws BrownianError `usage` when it is no number above 0
+   */
+  readonly maxHeader: number;
   /** CXX: the C++ compiler, with its flags, if any. */
   readonly compiler: string | undefined;
   /** npm_execpath: npm's own program, where npm started this one. */
@@ -28,6 +34,8 @@ export interface Environment {
 }
 
 const MOST_THREADS = 1024;
+const MIB = 2 ** 20;
+const HEADER_MIB = 1024;
 
 type Name =
   | "BROWNIAN_BACKEND"
@@ -35,6 +43,7 @@ type Name =
   | "BROWNIAN_THREADS"
   | "BROWNIAN_SCRATCH"
   | "BROWNIAN_CACHE"
+  | "BROWNIAN_MAX_HEADER"
   | "XDG_CACHE_HOME"
   | "LOCALAPPDATA"
   | "CXX"
@@ -70,6 +79,13 @@ export const environment: Environment = {
   },
   get caches() {
     return variable(globalThis.process?.platform === "win32" ? "LOCALAPPDATA" : "XDG_CACHE_HOME");
+  },
+  get maxHeader() {
+    const wanted = variable("BROWNIAN_MAX_HEADER");
+    if (wanted === undefined) return HEADER_MIB * MIB;
+    const size = Number(wanted);
+    if (size > 0 && size < Number.POSITIVE_INFINITY) return size * MIB;
+    throw new BrownianError("usage", `BROWNIAN_MAX_HEADER must be a number of MiB above 0, but is "${wanted}".`);
   },
   get compiler() {
     return variable("CXX");

@@ -42,8 +42,22 @@ function program(): Command {
     infoCommand,
     buildNativeCommand,
   ];
-  for (const command of commands) root.addCommand(command(invocation).copyInheritedSettings(root));
+  for (const command of commands) root.addCommand(withMaxHeader(command(invocation)).copyInheritedSettings(root));
   return root;
+}
+
+/** Commands that read no model. */
+const WITHOUT_MODEL: readonly string[] = ["info", "build-native"];
+
+/** The limit goes to all that reads a header, child processes too. */
+function withMaxHeader(command: Command): Command {
+  if (WITHOUT_MODEL.includes(command.name())) return command;
+  return command
+    .option("--max-header <MiB>", "how large the header of a model may be (default: 1024)")
+    .hook("preAction", (_, action) => {
+      const { maxHeader } = action.opts<{ maxHeader?: string }>();
+      if (maxHeader !== undefined) process.env.BROWNIAN_MAX_HEADER = maxHeader;
+    });
 }
 
 async function main(): Promise<number> {
