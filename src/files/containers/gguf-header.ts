@@ -267,11 +267,9 @@ export async function readHeader(found: FoundFile, most = environment.maxHeader)
 
 const SHOWN = 80;
 
-/** A name as a message shows it: without control characters, and not longer than a line. */
+/** A name as a message shows it: not longer than a line. */
 export function shownKey(name: string): string {
-  const short = name.length > SHOWN ? `${name.slice(0, SHOWN)}...` : name;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is looked for
-  return short.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return name.length > SHOWN ? `${name.slice(0, SHOWN)}...` : name;
 }
 
 function corrupt(path: string, what: string): BrownianError {
