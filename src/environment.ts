@@ -23,6 +23,12 @@ export interface Environment {
   readonly caches: string | undefined;
   /** BROWNIAN_API_KEY: the key of `brownian serve`, which on a command line every user of the machine could read. */
   readonly apiKey: string | undefined;
+  /**
+   * BROWNIAN_MAX_HEADER, in MiB: how large the header of a model may be; in bytes. 1 GiB unless it says otherwise.
+   *
+   * @throws BrownianError `usage` when it is no number above 0
+   */
+  readonly maxHeader: number;
   /** CXX: the C++ compiler, with its flags, if any. */
   readonly compiler: string | undefined;
   /** npm_execpath: npm's own program, where npm started this one. */
@@ -30,6 +36,8 @@ export interface Environment {
 }
 
 const MOST_THREADS = 1024;
+const MIB = 2 ** 20;
+const HEADER_MIB = 1024;
 
 type Name =
   | "BROWNIAN_BACKEND"
@@ -38,6 +46,7 @@ type Name =
   | "BROWNIAN_SCRATCH"
   | "BROWNIAN_CACHE"
   | "BROWNIAN_API_KEY"
+  | "BROWNIAN_MAX_HEADER"
   | "XDG_CACHE_HOME"
   | "LOCALAPPDATA"
   | "CXX"
@@ -76,6 +85,13 @@ export const environment: Environment = {
   },
   get apiKey() {
     return variable("BROWNIAN_API_KEY");
+  },
+  get maxHeader() {
+    const wanted = variable("BROWNIAN_MAX_HEADER");
+    if (wanted === undefined) return HEADER_MIB * MIB;
+    const size = Number(wanted);
+    if (size > 0 && size < Number.POSITIVE_INFINITY) return size * MIB;
+    throw new BrownianError("usage", `BROWNIAN_MAX_HEADER must be a number of MiB above 0, but is "${wanted}".`);
   },
   get compiler() {
     return variable("CXX");

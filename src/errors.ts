@@ -59,7 +59,7 @@ export class BrownianError extends Error {
    * @param options `cause`: the error that led to this one
    */
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options);
+    super(visible(message), options); // names and texts of files are in it
     this.code = code;
   }
 }
@@ -98,6 +98,18 @@ export function checkObject<T>(what: string, value: T): T & object {
   if (typeof value !== "object" || value === null)
     throw new BrownianError("usage", `${what} must be an object, but is ${shown(value)}.`);
   return value;
+}
+
+/**
+ * A text without control characters, which a terminal would obey: they are shown as \x1b and the like; ends of lines and tabs stay. What turns the
+ * direction of writing around is one of them.
+ */
+export function visible(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is looked for
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (c) => {
+    const code = c.charCodeAt(0);
+    return code < 256 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16)}`;
+  });
 }
 
 /** Characters of a value that a message shows, at most. */

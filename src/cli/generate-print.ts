@@ -8,6 +8,7 @@ import { percent, significant } from "../report/table.js";
 import { DISAGREEMENT, underlined } from "../report/underline.js";
 import { scaleOptions } from "../thermostat/scales/index.js";
 import type { Run } from "./generate-runs.js";
+import { written } from "./print.js";
 
 /** What all texts have in common. */
 export type Common = Pick<GenerateOptions, "maxTokens"> & { readonly signal: AbortSignal };
@@ -37,8 +38,8 @@ export const printOneByOne: Print = async (model, prompt, runs, common) => {
     if (runs.length > 1) process.stderr.write(`${chalk.bold(run.label)}\n`);
     const pieces = model.generate(prompt, { ...run.options, ...common });
     let next = await pieces.next(); // refusals come before the prompt is printed
-    process.stdout.write(chalk.dim(shown(prompt)));
-    for (; !next.done; next = await pieces.next()) process.stdout.write(next.value);
+    process.stdout.write(chalk.dim(written(shown(prompt))));
+    for (; !next.done; next = await pieces.next()) process.stdout.write(written(next.value));
     process.stdout.write("\n");
     process.stderr.write(chalk.dim(`${summary(next.value)}\n${runs.length > 1 ? "\n" : ""}`));
   }
@@ -52,7 +53,7 @@ export const printSideBySide: Print = async (model, prompt, runs, common) => {
     if (common.signal.aborted) break;
     columns.push({
       head: chalk.bold(run.label),
-      body: chalk.dim(shown(prompt)) + generation.text,
+      body: chalk.dim(written(shown(prompt))) + written(generation.text),
       foot: chalk.cyan(summary(generation)),
     });
   }

@@ -1,11 +1,21 @@
 // brownian inspect: the tensors of a model, their sizes and steps, and how many of their weights a sigma would move.
 
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { Command } from "commander";
-import { type ModelFile, openReader, readModel, type Tensor, tensorRms } from "../files/index.js";
+import { BrownianError, visible } from "../errors.js";
+import {
+  type ModelFile,
+  namesOf,
+  notWeights,
+  openReader,
+  type Reader,
+  readModel,
+  type Tensor,
+  tensorRms,
+} from "../files/index.js";
 import { readFully } from "../files/transfer.js";
 import { selection } from "../kernels/select.js";
-import { stepsOf } from "../lattice/decode.js";
+import { decode, stepsOf } from "../lattice/decode.js";
 import { type Format, formatNamed } from "../lattice/formats.js";
 import { moveProbability } from "../lattice/move-probability.js";
 import { bytes, grouped, percent, significant, table } from "../report/table.js";
@@ -29,6 +39,8 @@ interface Line {
   readonly medianStep: number | null;
   /** Share of the weights that a `matched` draw at this sigma (in RMS) moves, away from the rails. */
   readonly expectedMoves: number | null;
+  /** Why it has no such numbers, where that is not its type. */
+  readonly note?: string | undefined;
 }
 
 /** Blocks that the median step is taken of, evenly spread over the tensor; all of them where there are no more. */
@@ -54,17 +66,19 @@ async function inspect(path: string, { sigma, json }: Options, signal: AbortSign
   }
   const cell = (x: number | null, write: (x: number) => string) => (x === null ? "-" : write(x));
   const rows = lines.map((line) => [
-    line.name,
-    line.type,
+    visible(line.name),
+    visible(line.type),
     line.shape.join(" x "),
     cell(line.rms, significant),
     cell(line.medianStep, significant),
-    cell(line.expectedMoves, percent),
+    line.note === undefined ? cell(line.expectedMoves, percent) : visible(line.note),
   ]);
-  const weights = lines.reduce((sum, line) => sum + line.weights, 0);
+  const weights = lines.reduce((sum, line) => sum + (line.note?.startsWith("the scale of") ? 0 : line.weights), 0);
   const head = ["tensor", "type", "shape", "RMS", "median step", `moves at σ = ${significant(sigma)} RMS`];
   process.stdout.write(`${table([head, ...rows], [3, 4, 5])}\n\n`);
-  process.stdout.write(`${model.architecture}, ${grouped(weights)} weights in ${lines.length} tensors, ${bytes(model.size)}\n`);
+  process.stdout.write(
+    `${visible(model.architecture)}, ${grouped(weights)} weights in ${lines.length} tensors, ${bytes(model.size)}\n`,
+  );
 }
 
 async function measure(
@@ -73,9 +87,10 @@ async function measure(
   signal: AbortSignal,
   onProgress: (done: number, total: number) => void,
 ): Promise<Line[]> {
-  const reader = await openReader(model.path, selection().kernels);
+  const reader = await openReader(model.path, selection().kernels, model.stamp);
   const file = await open(model.path, "r");
   const total = model.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  const names = namesOf(model);
   const lines: Line[] = [];
   let done = 0;
   try {
@@ -83,8 +98,10 @@ async function measure(
       signal.throwIfAborted();
       const { name, type, shape, weights } = tensor;
       const format = formatNamed(type);
-      const movable = format !== undefined && format.lattice?.step !== "external" && weights > 0;
-      const rms = movable ? await tensorRms(reader, tensor) : null;
+      const none = notWeights(tensor, names);
+      const movable = none === undefined && format !== undefined && format.lattice?.step !== "external" && weights > 0;
+      const rms = movable ? await finiteRms(reader, tensor) : null;
+      const broken = movable && rms === null ? await notFinite(file, tensor, format) : undefined;
       const steps = movable ? await sampleSteps(file, tensor, format) : null;
       lines.push({
         name,
@@ -98,6 +115,7 @@ async function measure(
           steps === null || rms === null
             ? null
             : mean(steps.map((step) => (step > 0 ? moveProbability((sigma * rms) / step) : 0))),
+        note: none ?? broken,
       });
       done += tensor.bytes;
       onProgress(done, total);
@@ -109,7 +127,39 @@ async function measure(
   return lines;
 }
 
-async function sampleSteps(file: Awaited<ReturnType<typeof open>>, tensor: Tensor, format: Format): Promise<Float32Array> {
+/** Null where the weights have none: some are infinite or NaN. */
+async function finiteRms(reader: Reader, tensor: Tensor): Promise<number | null> {
+  try {
+    return await tensorRms(reader, tensor);
+  } catch (error) {
+    if (error instanceof BrownianError && error.code === "corrupt-gguf") return null;
+    throw error;
+  }
+}
+
+/** Blocks that a message names, at most, and bytes that are looked at at a time. */
+const NAMED = 3;
+const LOOKED = 2 ** 20;
+
+/** Which blocks of a tensor hold weights that are infinite or NaN. */
+async function notFinite(file: FileHandle, tensor: Tensor, format: Format): Promise<string> {
+  const part = new Uint8Array(Math.floor(LOOKED / format.bytes) * format.bytes);
+  const blocks: number[] = [];
+  let count = 0;
+  for (let done = 0; done < tensor.bytes; done += part.length) {
+    const data = part.subarray(0, Math.min(part.length, tensor.bytes - done));
+    await readFully(file, data, tensor.offset + done);
+    const weights = decode(format, data);
+    for (let block = 0; block * format.weights < weights.length; block++) {
+      if (weights.subarray(block * format.weights, (block + 1) * format.weights).every(Number.isFinite)) continue;
+      if (count++ < NAMED) blocks.push(done / format.bytes + block);
+    }
+  }
+  const kind = format.weights === 1 ? "weight" : "block";
+  return `${grouped(count)} ${kind}${count === 1 ? "" : "s"} infinite or NaN: ${blocks.join(", ")}${count > NAMED ? ", ..." : ""}`;
+}
+
+async function sampleSteps(file: FileHandle, tensor: Tensor, format: Format): Promise<Float32Array> {
   const blocks = tensor.bytes / format.bytes;
   const count = Math.min(blocks, SAMPLED_BLOCKS);
   if (count === blocks) {

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import chalk from "chalk";
 import { Command, CommanderError } from "commander";
-import { BrownianError } from "../errors.js";
+import { BrownianError, visible } from "../errors.js";
 import { buildNativeCommand } from "./build-native.js";
 import { calibrateCommand } from "./calibrate.js";
 import { chatCommand } from "./chat.js";
@@ -48,8 +48,22 @@ function program(): Command {
     infoCommand,
     buildNativeCommand,
   ];
-  for (const command of commands) root.addCommand(command(invocation).copyInheritedSettings(root));
+  for (const command of commands) root.addCommand(withMaxHeader(command(invocation)).copyInheritedSettings(root));
   return root;
+}
+
+/** Commands that read no model. */
+const WITHOUT_MODEL: readonly string[] = ["info", "build-native"];
+
+/** The limit goes to all that reads a header, child processes too. */
+function withMaxHeader(command: Command): Command {
+  if (WITHOUT_MODEL.includes(command.name())) return command;
+  return command
+    .option("--max-header <MiB>", "how large the header of a model may be (default: 1024)")
+    .hook("preAction", (_, action) => {
+      const { maxHeader } = action.opts<{ maxHeader?: string }>();
+      if (maxHeader !== undefined) process.env.BROWNIAN_MAX_HEADER = maxHeader;
+    });
 }
 
 async function main(): Promise<number> {
@@ -61,15 +75,19 @@ async function main(): Promise<number> {
     if (interrupted.signal.aborted) return 130;
     const known = error instanceof BrownianError;
     const text = known ? error.message : ((error as Error).stack ?? String(error));
-    process.stderr.write(`${chalk.red("error:")} ${text}\n`);
+    process.stderr.write(`${chalk.red("error:")} ${visible(text)}\n`);
     return known && error.code === "usage" ? 2 : 1;
   }
 }
 
-// Pipes that close early (brownian ... | head) are no failure of ours.
+// Pipes that close early (brownian ... | head) are no failure of ours. A result that could not be written is one.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === "EPIPE" ? 0 : 1);
+  if (error.code === "EPIPE") process.exit(0);
+  const why = error.code === "ENOSPC" ? "the disk that it goes to is full (ENOSPC)" : error.message;
+  process.stderr.write(`${chalk.red("error:")} The result cannot be written to stdout: ${why}.\n`, () => process.exit(1));
 });
+// Remarks that nobody can read are dropped; the result is what counts.
+process.stderr.on("error", () => undefined);
 const code = await main();
 if (interrupted.signal.aborted && !fine) process.stderr.write(`${chalk.yellow("interrupted")}\n`);
 process.exitCode = code;

@@ -2,6 +2,7 @@
 
 import chalk from "chalk";
 import { Command, Option } from "commander";
+import { visible } from "../errors.js";
 import { grouped, percent } from "../report/table.js";
 import { perturbFile } from "../thermostat/perturb-file.js";
 import type { Invocation } from "./command.js";
@@ -63,5 +64,6 @@ async function perturb(model: string, options: Options, signal: AbortSignal): Pr
   );
   const byColumn = new Map(done.tensors.map(({ tensor, sigma: own }) => [tensor.name, own.columns !== undefined]));
   process.stderr.write(chalk.dim(columnsRemark(options.scale, byColumn)));
-  for (const { name, type, reason } of skipped) process.stderr.write(chalk.dim(`left alone: ${name} (${type}): ${reason}\n`));
+  for (const { name, type, reason } of skipped)
+    process.stderr.write(chalk.dim(visible(`left alone: ${name} (${type}): ${reason}\n`)));
 }

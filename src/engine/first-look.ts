@@ -1,7 +1,7 @@
 // What the header of a file says against writing with it, before an engine sees it: llama.cpp ends the process on some of these, and
 // writes nonsense with others. Reads the directory that is there already; opens nothing.
 
-import { BrownianError } from "../errors.js";
+import { BrownianError, shown } from "../errors.js";
 import type { ModelFile } from "../files/index.js";
 
 /** Files of other kinds, by their general.type or architecture, and what each is. */
@@ -33,7 +33,7 @@ function otherThanWriter({ metadata, architecture, tensors }: ModelFile): string
   const kind = type === undefined || type === "model" ? architecture : String(type);
   const other = Object.hasOwn(OTHER_FILES, kind) ? OTHER_FILES[kind] : undefined;
   if (other !== undefined) return other;
-  if (type !== undefined && type !== "model") return `of the type ${JSON.stringify(type)} (general.type), not a model`;
+  if (type !== undefined && type !== "model") return `of the type ${shown(type)} (general.type), not a model`;
   if (tensors.length === 0) return "a header without weights";
   const pooling = Number(metadata[`${architecture}.pooling_type`] ?? 0);
   if (pooling === RANK) return "a reranker, which gives texts a score and writes none";
@@ -80,7 +80,7 @@ export function knownToAbort({ metadata }: ModelFile): string | undefined {
   if (!Array.isArray(tokens)) return undefined;
   const seen = new Set<unknown>();
   for (const token of tokens) {
-    if (seen.has(token)) return `its vocabulary has the token ${JSON.stringify(token)} twice`;
+    if (seen.has(token)) return `its vocabulary has the token ${shown(token)} twice`;
     seen.add(token);
   }
   return undefined;

@@ -23,6 +23,8 @@ export interface Probe {
   readonly live: readonly TensorClass[];
   /** Classes whose changes were not seen, or not in every place where the engine uses them: it must load the file again. */
   readonly dead: readonly TensorClass[];
+  /** Classes that no logit depends on: whether their changes are seen makes no difference. */
+  readonly unused: readonly TensorClass[];
 }
 
 /** Two tokens or more: with one, attention has nothing to choose from, and queries and keys do not matter. */
@@ -36,6 +38,8 @@ const STRONG: readonly ThermostatSettings[] = [
   { sigma: 1, scale: "rms", seed: 1n },
   { sigma: 0.1, scale: "absolute", seed: 1n },
 ];
+/** What only chooses (the biases of a router) changes a logit where it makes another choice. */
+const HARDER: ThermostatSettings = { sigma: 10, scale: "absolute", seed: 1n };
 
 type Logits = ReadonlyMap<number, number>;
 
@@ -62,6 +66,8 @@ export async function probe(engine: Engine, bath: Thermostat, tensors: readonly 
   const context = engine.tokenize(CONTEXT.text).slice(0, CONTEXT.tokens);
   const live: TensorClass[] = [];
   const dead: TensorClass[] = [];
+  const unused: TensorClass[] = [];
+  const needless = needlessIn(bath.model);
   try {
     const clean = await engine.logits(context);
     if (!equal(clean, await engine.logits(context))) {
@@ -79,22 +85,49 @@ export async function probe(engine: Engine, bath: Thermostat, tensors: readonly 
         seen = changed === 0 ? moved === group.tensors : await sees(engine, bath, moved, context, clean);
         if (seen) break;
       }
-      (seen ? live : dead).push(group);
+      if (!seen && SELECTS.test(group.name)) {
+        await moveBy(bath, group.tensors, HARDER);
+        seen = await sees(engine, bath, group.tensors, context, clean);
+      }
+      (seen ? live : group.tensors.every(needless) ? unused : dead).push(group);
     }
   } finally {
     await bath.restore();
   }
-  return { live, dead };
+  return { live, dead, unused };
 }
 
 /** Moves these tensors strongly and no others; resolves to the number of weights that changed. */
 async function move(bath: Thermostat, tensors: readonly Tensor[]): Promise<number> {
   for (const settings of STRONG) {
-    bath.configure(noiseOf({ ...settings, only: tensors.map((tensor) => tensor.name) }));
-    const { changed } = await bath.draw();
+    // A tensor with weights that are infinite or NaN has no size to take it relative to, either.
+    const changed = await moveBy(bath, tensors, settings).catch((error) => {
+      if (error instanceof BrownianError && error.code === "corrupt-gguf") return 0;
+      throw error;
+    });
     if (changed > 0) return changed;
   }
   return 0;
+}
+
+async function moveBy(bath: Thermostat, tensors: readonly Tensor[], settings: ThermostatSettings): Promise<number> {
+  bath.configure(noiseOf({ ...settings, only: tensors.map((tensor) => tensor.name) }));
+  return (await bath.draw()).changed;
+}
+
+/** Numbers by which experts are chosen, and nothing else. */
+const SELECTS = /exp_probs_b/;
+/** What comes after the last logit: the head of a classifier. */
+const AFTER = /^cls\b/;
+
+/** Tensors that the logits of the next token do not depend on: layers that guess further tokens (MTP, NextN), and other heads. */
+function needlessIn({ metadata, architecture }: Thermostat["model"]): (tensor: Tensor) => boolean {
+  const guessing = Number(metadata[`${architecture}.nextn_predict_layers`] ?? 0);
+  const layers = Number(metadata[`${architecture}.block_count`] ?? 0);
+  return ({ name }) => {
+    const layer = Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? -1);
+    return AFTER.test(name) || /\bnextn\b/.test(name) || (guessing > 0 && layer >= layers - guessing);
+  };
 }
 
 /** Whether the engine computes with these tensors as they are now, in every place where it uses them. */

@@ -1,7 +1,7 @@
 // Which tensors of a model move: those that the caller's globs name and that have a lattice or a float grid to move on.
 
 import { createRequire } from "node:module";
-import { BrownianError } from "../errors.js";
+import { BrownianError, checkText, shown } from "../errors.js";
 import { FORMATS, formatNamed } from "../lattice/formats.js";
 import type { ModelFile, Tensor } from "./tensor.js";
 
@@ -25,6 +25,22 @@ const NOT_LEARNED = /^rope_(freqs|factors)/;
 /** Numbers of bookkeeping, such as indices; as is I8 within a GGUF file, which has no scale to it. */
 const BOOKKEEPING = new Set(["I8", "I16", "I32", "I64", "F64"]);
 
+/** How numbers that other weights are multiplied with are called: by llama.cpp (NVFP4, BitNet), and in files made of FP8 models. */
+const SCALE_OF = /(?:\.(?:input_|weight_)?scales?|_scale(?:_inv)?)$/;
+
+/** Why a tensor of this model is none of weights, whatever its type: half a sentence; undefined where nothing says so. */
+export function notWeights({ name, type }: Tensor, names: ReadonlySet<string>): string | undefined {
+  if (NOT_LEARNED.test(name)) return "a table, not learned weights";
+  if (BOOKKEEPING.has(type)) return `${type} numbers are no weights`;
+  const stem = name.replace(SCALE_OF, "");
+  // A norm may be called so, too, and is learned: a scale has something to scale.
+  if (stem !== name && (names.has(`${stem}.weight`) || names.has(stem))) return `the scale of ${stem}, not weights`;
+  return undefined;
+}
+
+/** The names of a model's tensors. */
+export const namesOf = ({ tensors }: Pick<ModelFile, "tensors">): ReadonlySet<string> => new Set(tensors.map(({ name }) => name));
+
 /**
  * @throws BrownianError no-such-tensor for a glob that matches nothing, unsupported-type for tensors that cannot move.
  */
@@ -33,12 +49,13 @@ export function chooseTensors(
   options: ChooseOptions = {},
 ): { chosen: readonly Tensor[]; skipped: readonly Skipped[] } {
   const named = options.only === undefined ? model.tensors : matching(model, options.only);
+  const names = namesOf(model);
   const chosen: Tensor[] = [];
   const skipped: Skipped[] = [];
   const unsupported: Tensor[] = [];
   for (const tensor of named) {
-    if (NOT_LEARNED.test(tensor.name)) skipped.push({ tensor, reason: "a table, not learned weights" });
-    else if (BOOKKEEPING.has(tensor.type)) skipped.push({ tensor, reason: `${tensor.type} numbers are no weights` });
+    const reason = notWeights(tensor, names);
+    if (reason !== undefined) skipped.push({ tensor, reason });
     else if (formatNamed(tensor.type) !== undefined) chosen.push(tensor);
     else unsupported.push(tensor);
   }
@@ -61,7 +78,7 @@ function matching(model: ModelFile, globs: readonly string[]): Tensor[] {
   const wanted = new Set<Tensor>();
   for (const glob of globs) {
     // Names are no paths: "*" matches dots and, where there are any, slashes.
-    const matches = glob === "" ? () => false : picomatch(glob, { dot: true, bash: true });
+    const matches = matcherOf(glob, picomatch);
     const found = model.tensors.filter((tensor) => matches(tensor.name));
     if (found.length === 0) {
       throw new BrownianError(
@@ -72,6 +89,17 @@ function matching(model: ModelFile, globs: readonly string[]): Tensor[] {
     for (const tensor of found) wanted.add(tensor);
   }
   return model.tensors.filter((tensor) => wanted.has(tensor));
+}
+
+/** @throws BrownianError usage for what is no glob */
+function matcherOf(glob: unknown, picomatch: typeof import("picomatch")): (name: string) => boolean {
+  if (glob === "") return () => false;
+  try {
+    return picomatch(checkText("a glob of only", glob), { dot: true, bash: true });
+  } catch (error) {
+    if (error instanceof BrownianError) throw error;
+    throw new BrownianError("usage", `${shown(glob)} is no glob: ${(error as Error).message}.`, { cause: error });
+  }
 }
 
 function some(tensors: readonly Tensor[]): string {

@@ -3,7 +3,7 @@
 // column over the tokens of a text, and `<name>.counts`, how many tokens those were; one row and one count for each expert. Reads only.
 
 import { type FileHandle, open } from "node:fs/promises";
-import { BrownianError } from "../errors.js";
+import { BrownianError, shown } from "../errors.js";
 import { readModel } from "./containers/index.js";
 import { asFileError } from "./file-errors.js";
 import type { ModelFile, Tensor } from "./tensor.js";
@@ -46,7 +46,7 @@ export async function readImatrix(path: string, model: ModelFile): Promise<Reado
   if (type !== "imatrix") {
     throw new BrownianError(
       "usage",
-      `${path} is no importance matrix (its general.type is ${type === undefined ? "missing" : JSON.stringify(type)}, not "imatrix"): make one of the model with llama-imatrix.`,
+      `${path} is no importance matrix (its general.type is ${type === undefined ? "missing" : shown(type)}, not "imatrix"): make one of the model with llama-imatrix.`,
     );
   }
   const tensors = new Map(file.tensors.map((tensor) => [tensor.name, tensor]));

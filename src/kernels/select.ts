@@ -88,16 +88,22 @@ function noneRuns(forced: readonly string[], rejected: readonly Rejected[]): Bro
   return new BrownianError("backend-unavailable", `${forced.join(" ")} was asked for, but cannot run here:\n  ${reasons}`);
 }
 
+/** What the environment says. A number of threads that is none must not count as a reason against a backend. */
+function checked(): Forced {
+  void environment.threads;
+  return environment;
+}
+
 /** The process's selection, made on first use and kept. */
 export function selection(): Selection {
-  selected ??= select(environment);
+  selected ??= select(checked());
   return selected;
 }
 
 /** Makes the process's selection without holding up the event loop, unless it is made. */
 export async function initSelection(): Promise<Selection> {
   if (selected === undefined) {
-    const made = await selectAsync(environment);
+    const made = await selectAsync(checked());
     selected ??= made;
   }
   return selected;

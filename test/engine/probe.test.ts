@@ -9,6 +9,7 @@ import { probe } from "../../src/engine/probe.js";
 import { readModel, type Tensor } from "../../src/files/index.js";
 import { loadModel } from "../../src/llama/index.js";
 import { Thermostat } from "../../src/thermostat/index.js";
+import { writeGguf } from "../support/synthetic-gguf.js";
 
 const file = (type: string) => `models/fairytales-3M-${type}.gguf`;
 const names = (classes: readonly { name: string }[]) => classes.map(({ name }) => name);
@@ -43,7 +44,7 @@ async function probing(path: string, reads: Parameters<typeof engineThat>[0]) {
   try {
     const result = await probe(engineThat(reads, bath), bath, bath.tensors);
     expect(await pristine(bath)).toBe(true);
-    return { live: names(result.live), dead: names(result.dead) };
+    return { live: names(result.live), dead: names(result.dead), unused: names(result.unused) };
   } finally {
     await bath.close();
   }
@@ -54,6 +55,45 @@ describe("probe", () => {
     const { live, dead } = await probing(file("Q8_0"), (bytes, tensors) => [part(bytes, tensors.get("blk.0.attn_q.weight")!)]);
     expect(live).toEqual(["Q8_0 blk.*.attn_q.weight"]);
     expect(dead).toHaveLength(10);
+  });
+
+  it("does not call dead what no logit depends on, and sees what only chooses", async () => {
+    const path = join(scratch, "heads.gguf");
+    const tensors = [
+      "token_embd.weight",
+      "blk.0.a.weight",
+      "blk.0.exp_probs_b.bias",
+      "blk.1.a.weight",
+      "blk.1.nextn.b.weight",
+      "cls.output.weight",
+    ];
+    writeGguf(
+      path,
+      tensors.map((name) => ({ name, type: "F32", shape: [32, 8], data: { repeat: Buffer.from(Float32Array.of(1).buffer) } })),
+      { metadata: { "llama.block_count": 2, "llama.nextn_predict_layers": 1 } },
+    );
+    const { live, dead, unused } = await probing(path, (bytes, all) => {
+      const bias = part(bytes, all.get("blk.0.exp_probs_b.bias")!);
+      // A router that chooses otherwise only where a bias is far from what it was.
+      const other = [...new Float32Array(bias.buffer.slice(bias.byteOffset, bias.byteOffset + bias.length))].some(
+        (x) => Math.abs(x) > 8,
+      );
+      return [part(bytes, all.get("blk.0.a.weight")!), part(bytes, all.get("token_embd.weight")!), Buffer.of(Number(other))];
+    });
+    expect(live).toContain("F32 blk.*.exp_probs_b.bias");
+    expect(dead).toEqual([]);
+    expect(unused.sort()).toEqual(["F32 blk.*.nextn.b.weight", "F32 cls.output.weight"]);
+  });
+
+  it("moves tensors with weights that are NaN by themselves", async () => {
+    const path = join(scratch, "nan.gguf");
+    const block = (scale: number) => Buffer.concat([Buffer.of(scale & 255, scale >> 8), Buffer.alloc(32, 5)]);
+    writeGguf(path, [
+      { name: "blk.0.a.weight", type: "Q8_0", shape: [64], data: Buffer.concat([block(0x2c00), block(0x7e00)]) },
+      { name: "blk.0.b.weight", type: "Q8_0", shape: [64], data: Buffer.concat([block(0x2c00), block(0x2c00)]) },
+    ]);
+    const { live, dead } = await probing(path, (bytes) => [bytes]);
+    expect([live.length, dead]).toEqual([2, []]);
   });
 
   it("tries all tensors of a class before it calls it dead", async () => {

@@ -45,6 +45,31 @@ describe("chooseTensors", () => {
     );
   });
 
+  it.each([
+    ["blk.0.ffn_up.weight", "blk.0.ffn_up.scale"], // BitNet, NVFP4
+    ["blk.0.ffn_up.weight", "blk.0.ffn_up.input_scale"],
+    ["blk.0.ffn_up.weight", "blk.0.ffn_up.weight_scale"],
+    ["blk.0.ffn_up.weight", "blk.0.ffn_up.weight_scale_inv"], // FP8
+    ["blk.0.ffn_up.weight", "blk.0.ffn_up.scales"],
+    ["blk.0.ffn_up", "blk.0.ffn_up_scale_inv"],
+  ])("beside %s leaves %s alone: it is multiplied with weights, and is none", (weight, scale) => {
+    const { chosen, skipped } = chooseTensors(model(tensor(weight), tensor(scale, "F32")));
+    expect(names(chosen)).toEqual([weight]);
+    expect(skipped).toEqual([
+      { tensor: expect.objectContaining({ name: scale }), reason: expect.stringContaining("the scale of blk.0.ffn_up") },
+    ]);
+  });
+
+  it("takes what is called scale and has nothing to scale: a norm", () => {
+    expect(names(chooseTensors(model(tensor("blk.0.norm.scale", "F32"))).chosen)).toEqual(["blk.0.norm.scale"]);
+  });
+
+  it.each([5, null, Symbol("x"), {}, "x".repeat(70_000)])("refuses %s as a glob, by name", (glob) => {
+    expect(() => chooseTensors(plain, { only: [glob as string] })).toThrow(
+      expect.objectContaining({ name: "BrownianError", code: expect.stringMatching(/usage|no-such-tensor/) }),
+    );
+  });
+
   it("refuses types that cannot move, counts and names them, and says the ways out", () => {
     const mixed = model(...["a", "b", "c", "d"].map((n) => tensor(n, "IQ2_XS")), tensor("e", "type 99"), tensor("f"));
     expect(() => chooseTensors(mixed)).toThrow(

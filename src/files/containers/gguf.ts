@@ -1,10 +1,10 @@
-// GGUF, the container of llama.cpp (ggml/docs/gguf.md). Metadata is read by @huggingface/gguf; what it does not check is checked here.
+// GGUF, the container of llama.cpp (ggml/docs/gguf.md): what its header (gguf-header.ts) says of tensors, checked.
 
-import type { GGUFTensorInfo } from "@huggingface/gguf";
 import { BrownianError } from "../../errors.js";
 import type { Tensor } from "../tensor.js";
 import { type Container, DOWNLOAD_AGAIN, type FoundFile } from "./container.js";
 import { GGML_TYPES } from "./ggml-types.js";
+import { cutHeader, readHeader, shownKey, type TensorInfo } from "./gguf-header.js";
 
 const MAGIC = "GGUF";
 /** Magic, version, number of tensors, number of metadata keys. */
@@ -15,7 +15,6 @@ const LEAST_KEY = 13n;
 const PLAUSIBLE = 10_000_000n;
 const NEWEST_VERSION = 3;
 const DEFAULT_ALIGNMENT = 32;
-const PARSER_CHUNK = 2_000_000;
 
 export const gguf: Container = {
   name: "GGUF",
@@ -23,12 +22,9 @@ export const gguf: Container = {
   knows: (beginning) => beginning.toString("latin1", 0, MAGIC.length) === MAGIC,
 
   async read(file) {
-    const { path, size } = file;
+    const { path } = file;
     checkStart(file);
-    const { tensorInfoByteRange, tensorInfos, metadata: parsed } = await parse(file);
-    const metadata = parsed as unknown as Record<string, unknown>;
-    const header = tensorInfoByteRange[1];
-    if (header > size) throw cutHeader(path, size, header);
+    const { metadata, tensors, bytes: header } = await readHeader(file);
     const parts = Number(metadata["split.count"] ?? 1);
     if (parts > 1) {
       throw new BrownianError(
@@ -37,11 +33,12 @@ export const gguf: Container = {
       );
     }
     const alignment = alignmentOf(path, metadata);
+    const { "general.architecture": architecture } = metadata;
     const data = Math.ceil(header / alignment) * alignment;
     return {
       metadata,
-      architecture: String(metadata["general.architecture"] ?? "unknown"),
-      tensors: tensorInfos.map((info) => placed(path, info, data, alignment)),
+      architecture: typeof architecture === "string" ? architecture : "unknown",
+      tensors: tensors.map((info) => placed(path, info, data, alignment)),
     };
   },
 };
@@ -58,18 +55,19 @@ function alignmentOf(path: string, metadata: Readonly<Record<string, unknown>>):
 /** Where a tensor of the directory lies; `data` is where the first one may begin. */
 function placed(
   path: string,
-  { name, shape: lengths, dtype, offset: from }: GGUFTensorInfo,
+  { name, shape: lengths, type: number, offset: from }: TensorInfo,
   data: number,
   alignment: number,
 ): Tensor {
   const shape = lengths.map(Number);
   const weights = shape.reduce((product, n) => product * n, 1);
   const offset = data + Number(from);
-  const wrong = (what: string) => new BrownianError("corrupt-gguf", `${path}: tensor ${name} ${what}. ${DOWNLOAD_AGAIN}`);
+  const wrong = (what: string) =>
+    new BrownianError("corrupt-gguf", `${path}: tensor ${shownKey(name)} ${what}. ${DOWNLOAD_AGAIN}`);
   if (!Number.isSafeInteger(weights)) throw wrong(`has the shape ${shape.join(" x ")}, which no file can hold`);
   if (from % BigInt(alignment) !== 0n) throw wrong(`begins at ${from}, which is no multiple of ${alignment}`);
-  const type = GGML_TYPES.get(dtype);
-  if (type === undefined) return { name, type: `type ${dtype}`, shape, weights, offset, bytes: 0 };
+  const type = GGML_TYPES.get(number);
+  if (type === undefined) return { name, type: `type ${number}`, shape, weights, offset, bytes: 0 };
   const row = shape[0] ?? 1;
   if (row % type.weights !== 0) {
     throw wrong(`has rows of ${row} weights, which is no multiple of a ${type.name} block (${type.weights})`);
@@ -94,28 +92,11 @@ function checkStart({ path, size, beginning }: FoundFile): void {
   const tensors = beginning.readBigUInt64LE(8);
   const keys = beginning.readBigUInt64LE(16);
   const needed = BigInt(START) + tensors * LEAST_TENSOR + keys * LEAST_KEY;
-  // Counts beyond belief are damage, which the parser refuses at once.
-  if (version > 1 && tensors <= PLAUSIBLE && keys <= PLAUSIBLE && needed > size) throw cutHeader(path, size, Number(needed));
-}
-
-async function parse({ path, full, size }: FoundFile) {
-  // Loaded here, not above: it takes longer to load than all the rest, and programs that only move bytes never need it.
-  const parser = await import("@huggingface/gguf");
-  try {
-    return await parser.gguf(full, { allowLocalFile: true });
-  } catch (error) {
-    // The parser reads at least PARSER_CHUNK, padded with zeros: what lies beyond that lies beyond the end of a smaller file.
-    if (error instanceof RangeError && size <= PARSER_CHUNK) throw cutHeader(path, size);
-    const why = error instanceof RangeError ? "it goes on beyond what could be read" : (error as Error).message;
-    throw new BrownianError("corrupt-gguf", `The header of ${path} (${size} bytes) does not parse: ${why}. ${DOWNLOAD_AGAIN}`, {
-      cause: error,
-    });
-  }
-}
-
-function cutHeader(path: string, size: number, needed = size + 1): BrownianError {
-  return new BrownianError(
-    "truncated-gguf",
-    `${path} ends within its header (${size} bytes): a whole one takes at least ${needed}. ${DOWNLOAD_AGAIN}`,
+  if (version <= 1 || needed <= size) return;
+  if (tensors <= PLAUSIBLE && keys <= PLAUSIBLE) throw cutHeader(path, size, Number(needed));
+  const [what, count] = tensors > PLAUSIBLE ? ["Tensor count", tensors] : ["Key count", keys];
+  throw new BrownianError(
+    "corrupt-gguf",
+    `${path} is damaged: ${what} ${count} is more than its ${size} bytes hold. ${DOWNLOAD_AGAIN}`,
   );
 }

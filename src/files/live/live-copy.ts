@@ -75,9 +75,18 @@ async function openUnnamed(path: string): Promise<FileHandle | undefined> {
 
 /** What is wrong with the scratch folder names the way out. */
 function scratchError(error: unknown, folder: string, path: string): unknown {
-  const code = ((error instanceof BrownianError ? error.cause : error) as NodeJS.ErrnoException | undefined)?.code;
+  const { code, path: of } = ((error instanceof BrownianError ? error.cause : error) ?? {}) as NodeJS.ErrnoException;
+  if (of !== undefined && !of.startsWith(folder)) return asFileError(error, path); // the model's
   if (code === "EROFS")
     return new BrownianError("file-access", `${folder} is read-only, so no live copy fits in it: ${ELSEWHERE}`, { cause: error });
+  if (code === "EACCES" || code === "EPERM")
+    return new BrownianError(
+      "file-access",
+      `${folder} may not be written to (${code}), so no live copy fits in it: ${ELSEWHERE}`,
+      {
+        cause: error,
+      },
+    );
   if (code === "EFBIG")
     return new BrownianError(
       "no-space",

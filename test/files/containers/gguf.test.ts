@@ -3,7 +3,8 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { BrownianError } from "../../../src/errors.js";
 import { GGML_TYPES } from "../../../src/files/containers/ggml-types.js";
 import { readModel } from "../../../src/files/index.js";
 import { FORMATS } from "../../../src/lattice/formats.js";
@@ -24,6 +25,8 @@ function written(name: string, content: string | Uint8Array): string {
   writeFileSync(file(name), content, "latin1");
   return file(name);
 }
+
+const word = (value: number) => Buffer.from(Uint32Array.of(value).buffer);
 
 describe("readModel", () => {
   it("finds every tensor of ggml's own file: sizes fit end to end, and the float32 tensor holds what ggml says", async () => {
@@ -170,7 +173,6 @@ describe("readModel", () => {
       /part\.gguf is one of 3 parts.*llama-gguf-split --merge/,
     ],
   ];
-  const word = (value: number) => Buffer.from(Uint32Array.of(value).buffer);
   const cutBy = (bytes: number) => {
     truncateSync(made("cut-tensor.gguf", [tensor]), 640 - bytes);
     return file("cut-tensor.gguf");
@@ -216,11 +218,173 @@ describe("readModel", () => {
     expect(error).toMatchObject({ code: "file-access", message: expect.stringMatching(/secret\.gguf may not be accessed/) });
   });
 
-  it("reads the directory of a model with a vocabulary of 100,000 in a second or two", async () => {
-    const tokens = Array.from({ length: 100_000 }, (_, i) => `token ${i}`);
+  it("keeps lists until somebody looks at them, and makes them once", async () => {
+    const tokens = Array.from({ length: 200_000 }, (_, i) => `token ${i} ä`);
     const path = made("vocabulary.gguf", [tensor], { metadata: { "tokenizer.ggml.tokens": tokens } });
     const model = await readModel(path);
     expect(model.metadata["tokenizer.ggml.tokens"]).toEqual(tokens);
+    expect(model.metadata["tokenizer.ggml.tokens"]).toBe(model.metadata["tokenizer.ggml.tokens"]);
     expect(model.tensors[0]).toMatchObject({ name: "a.weight", bytes: 512, offset: model.size - 512 });
-  }, 5_000);
+  });
+
+  describe("headers as they may be", () => {
+    const u64 = (n: number | bigint) => Buffer.from(BigUint64Array.of(BigInt(n)).buffer);
+    const text = (value: string) => Buffer.concat([u64(Buffer.byteLength(value)), Buffer.from(value)]);
+    const list = (kind: number, count: number, elements: readonly Buffer[]) =>
+      Buffer.concat([word(kind), u64(count), Buffer.concat(elements)]);
+    const f64 = (x: number) => Buffer.from(Float64Array.of(x).buffer);
+    /** A file with these values, by key: kind and bytes; and with this directory. */
+    function raw(name: string, values: Record<string, [number, Buffer]>, directory: Buffer[] = [], version = 3): string {
+      const keys = Object.entries(values).map(([key, [kind, bytes]]) => Buffer.concat([text(key), word(kind), bytes]));
+      return written(
+        name,
+        Buffer.concat([
+          Buffer.from("GGUF"),
+          word(version),
+          u64(directory.length),
+          u64(keys.length),
+          ...keys,
+          ...directory,
+          Buffer.alloc(256),
+        ]),
+      );
+    }
+
+    it("every kind of value, and lists of each, and lists in lists", async () => {
+      const { metadata } = await readModel(
+        raw("kinds.gguf", {
+          u8: [0, Buffer.of(200)],
+          i8: [1, Buffer.of(200)],
+          u16: [2, Buffer.of(1, 2)],
+          i16: [3, Buffer.of(255, 255)],
+          u32: [4, word(0xffffffff)],
+          i32: [5, word(0xffffffff)],
+          f32: [6, Buffer.from(Float32Array.of(0.5).buffer)],
+          bool: [7, Buffer.of(1)],
+          u64: [10, u64(2n ** 63n)],
+          i64: [11, u64(2n ** 64n - 1n)],
+          f64: [12, f64(Math.PI)],
+          text: [8, text("größe")],
+          empty: [9, list(8, 0, [])],
+          numbers: [9, list(4, 3, [1, 2, 3].map(word))],
+          bools: [9, list(7, 2, [Buffer.of(1, 0)])],
+          nested: [9, list(9, 2, [list(4, 2, [1, 2].map(word)), list(9, 1, [list(8, 2, ["a", "b"].map(text))])])],
+          __proto__x: [8, text("x")],
+          ["__proto__"]: [8, text("no prototype")],
+          "": [8, text("no name")],
+          ["k".repeat(70_000)]: [8, text("long")],
+        }),
+      );
+      expect({ ...metadata }).toMatchObject({
+        ...{ u8: 200, i8: -56, u16: 513, i16: -1, u32: 0xffffffff, i32: -1, f32: 0.5, bool: true, u64: 2n ** 63n, i64: -1n },
+        ...{ f64: Math.PI, text: "größe", empty: [], numbers: [1, 2, 3], bools: [true, false], "": "no name" },
+        ...{ nested: [[1, 2], [["a", "b"]]], ["k".repeat(70_000)]: "long" },
+      });
+      expect(Object.getPrototypeOf(metadata)).toBe(Object.prototype);
+    });
+
+    it("texts of megabytes, lists a million deep or long, names of 64k letters", async () => {
+      const long = "x".repeat(20_000_000);
+      const deep = Buffer.concat([
+        ...Array.from({ length: 1_000_000 }, () => Buffer.concat([word(9), u64(1)])),
+        Buffer.concat([word(4), u64(1), word(7)]),
+      ]);
+      const name = "n".repeat(65_536);
+      const one = Buffer.concat([text(name), word(1), u64(4), word(0), u64(0)]);
+      const wide = list(
+        9,
+        1_000_000,
+        Array.from({ length: 1_000_000 }, () => Buffer.concat([word(0), u64(0)])),
+      );
+      const path = raw("large.gguf", { long: [8, text(long)], deep: [9, deep], wide: [9, wide] }, [one]);
+      const model = await readModel(path);
+      expect(model.metadata.long).toBe(long);
+      expect(model.tensors).toMatchObject([{ name, weights: 4 }]);
+      let depth = 0;
+      for (let at = model.metadata.deep; Array.isArray(at); at = at[0]) depth++;
+      expect(depth).toBe(1_000_001);
+      expect((model.metadata.wide as unknown[]).length).toBe(1_000_000);
+    });
+
+    it("version 1, whose lengths have 32 bits", async () => {
+      const short = (value: string) => Buffer.concat([word(value.length), Buffer.from(value)]);
+      const bytes = [
+        ...[Buffer.from("GGUF"), word(1), word(1), word(2)],
+        ...[
+          short("general.architecture"),
+          word(8),
+          short("llama"),
+          short("list"),
+          word(9),
+          word(8),
+          word(2),
+          short("a"),
+          short("bc"),
+        ],
+        ...[short("a.weight"), word(2), word(32), word(4), word(0), u64(0), Buffer.alloc(600)],
+      ];
+      const model = await readModel(written("v1.gguf", Buffer.concat(bytes)));
+      expect([model.architecture, model.metadata.list]).toEqual(["llama", ["a", "bc"]]);
+      expect(model.tensors).toMatchObject([{ name: "a.weight", shape: [32, 4], bytes: 512 }]);
+    });
+
+    it("a limit of ours is called that, and can be raised", async () => {
+      const path = raw("limited.gguf", { long: [8, text("x".repeat(2_000_000))] });
+      vi.stubEnv("BROWNIAN_MAX_HEADER", "1");
+      await expect(readModel(path)).rejects.toMatchObject({
+        code: "usage",
+        message: expect.stringMatching(/larger than 1 MiB, which is a limit of brownian's, .*--max-header/),
+      });
+      vi.stubEnv("BROWNIAN_MAX_HEADER", "2");
+      expect((await readModel(path)).tensors).toEqual([]);
+      vi.stubEnv("BROWNIAN_MAX_HEADER", "much");
+      await expect(readModel(path)).rejects.toMatchObject({ code: "usage" });
+      vi.unstubAllEnvs();
+    });
+
+    it("others get their turn while a large one is read", async () => {
+      const many = Array.from({ length: 3_000_000 }, () => Buffer.concat([word(0), u64(0)]));
+      const path = raw("busy.gguf", { wide: [9, list(9, many.length, many)] });
+      let turns = 0;
+      const timer = setInterval(() => turns++, 0);
+      await readModel(path);
+      clearInterval(timer);
+      expect(turns).toBeGreaterThan(1);
+    });
+
+    it("kinds and dimensions that there are not are damage", async () => {
+      const directory = Buffer.concat([
+        text("a\u001b[31m"),
+        word(9),
+        ...Array.from({ length: 9 }, () => u64(1)),
+        word(0),
+        u64(0),
+      ]);
+      for (const [path, message] of [
+        [raw("kind.gguf", { "a\u001b]0;x": [13, u64(0)] }), /a\\x1b\]0;x has a value of kind 13/],
+        [raw("kind9.gguf", { a: [9, list(77, 1, [u64(0)])] }), /a has a value of kind 77/],
+        [raw("dimensions.gguf", {}, [directory]), /tensor a\\x1b\[31m has 9 dimensions/],
+      ] as const)
+        await expect(readModel(path)).rejects.toMatchObject({ code: "corrupt-gguf", message: expect.stringMatching(message) });
+    });
+
+    it("mutated ones are read or refused by name", async () => {
+      const whole = readFileSync(
+        made("mutate.gguf", [tensor, { ...tensor, name: "b" }], { metadata: { n: 3, list: ["a", "bc"] } }),
+      );
+      // A small generator, so that the same mutations come every time.
+      let state = 7;
+      const random = (n: number) => {
+        state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+        return Math.floor((state / 2 ** 32) * n);
+      };
+      for (let i = 0; i < 3000; i++) {
+        const bytes = Buffer.from(whole);
+        for (let n = 1 + random(3); n > 0; n--) bytes[4 + random(300)] = [0, 1, 8, 9, 127, 255][random(6)] as number;
+        const path = written("mutated.gguf", bytes.subarray(0, random(8) === 0 ? random(whole.length) : whole.length));
+        const error = await readModel(path).catch((e) => e);
+        if (error instanceof Error) expect(error, `mutation ${i}`).toBeInstanceOf(BrownianError);
+      }
+    });
+  });
 });
