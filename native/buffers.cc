@@ -120,7 +120,8 @@ Napi::Value read_logits(const Napi::CallbackInfo& info) {
     if (row.length != logits.length) other.refuse("is not as long as the logits");
     reference = row.data;
   }
-  return Napi::Number::New(info.Env(), target.read_logits(logits.data, logits.length, {int32_t(token), betas.data, betas.length, reference}, out.data));
+  return Napi::Number::New(info.Env(),
+                           target.read_logits(logits.data, logits.length, {int32_t(token), betas.data, betas.length, reference}, out.data));
 }
 
 }  // namespace

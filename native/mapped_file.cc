@@ -95,12 +95,9 @@ void on_bus_error(int signal, siginfo_t* info, void* context) {
     return;
   }
   // Not ours: to whoever was there before. Without anybody, the signal comes again and does what it does by default.
-  if ((before_us.sa_flags & SA_SIGINFO) != 0)
-    before_us.sa_sigaction(signal, info, context);
-  else if (before_us.sa_handler != SIG_DFL && before_us.sa_handler != SIG_IGN)
-    before_us.sa_handler(signal);
-  else
-    sigaction(SIGBUS, &before_us, nullptr);
+  if ((before_us.sa_flags & SA_SIGINFO) != 0) before_us.sa_sigaction(signal, info, context);
+  else if (before_us.sa_handler != SIG_DFL && before_us.sa_handler != SIG_IGN) before_us.sa_handler(signal);
+  else sigaction(SIGBUS, &before_us, nullptr);
 }
 
 void guard(void* data, uint64_t size, std::atomic<bool>* lost) {

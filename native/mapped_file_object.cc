@@ -172,7 +172,8 @@ Napi::Value MappedFile::perturb(const Napi::CallbackInfo& info) {
   move.check(range.length);
   const auto owned = std::make_shared<OwnedMove>(move);
   return Job::start(info.Env(), [=, workers = workers_] {
-    return sound(perturb_range(workers, live->data() + range.offset, source ? source->data() + range.offset : nullptr, range.length, owned->move), live, source);
+    return sound(perturb_range(workers, live->data() + range.offset, source ? source->data() + range.offset : nullptr, range.length, owned->move),
+                 live, source);
   });
 }
 

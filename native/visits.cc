@@ -14,7 +14,8 @@ Plan::Span Visits::due(const PlannedTensor& tensor, uint32_t tick) const {
 /// One step of the part, of which `live` is the first byte.
 size_t Visits::step(uint8_t* live, const Part& part, uint32_t tick) const {
   const PlannedTensor& tensor = *part.tensor;
-  return tensor.evolution->step(live, source->data() + part.at(), part.bytes(), tensor.move_at(part.begin, tick), tensor.parameters.data(), *law_table());
+  return tensor.evolution->step(live, source->data() + part.at(), part.bytes(), tensor.move_at(part.begin, tick), tensor.parameters.data(),
+                                *law_table());
 }
 
 double Visits::write(const Target&, uint8_t* live, const Part& part, uint32_t tick) const { return double(step(live + part.at(), part, tick)); }

@@ -96,7 +96,8 @@ struct Rows {
     const Napi::Value value = given.Get(name);
     if (value.IsUndefined()) return;
     const std::string called = name;
-    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array) refuse(given.Env(), called + " is no Float32Array");
+    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array)
+      refuse(given.Env(), called + " is no Float32Array");
     auto array = value.As<Napi::Float32Array>();
     if (array.ElementLength() != length) refuse(given.Env(), called + " has not a number of every token and output");
     data = array.Data();
@@ -147,7 +148,8 @@ Napi::Value ContextObject::Decode(const Napi::CallbackInfo& info) {
   const auto batch = std::make_shared<Tokens>(given, *context);
   const auto chains = std::make_shared<std::vector<std::shared_ptr<Chain>>>(batch->rows);
   if (const Napi::Value samplers = given.Get("samplers"); !samplers.IsUndefined()) {
-    if (!samplers.IsArray() || samplers.As<Napi::Array>().Length() != batch->rows) refuse(info.Env(), "a sampler, or null, of every output is needed");
+    if (!samplers.IsArray() || samplers.As<Napi::Array>().Length() != batch->rows)
+      refuse(info.Env(), "a sampler, or null, of every output is needed");
     for (size_t i = 0; i < batch->rows; i++) {
       const Napi::Value sampler = samplers.As<Napi::Array>().Get(uint32_t(i));
       if (!sampler.IsNull()) (*chains)[i] = SamplerObject::Of(sampler);

@@ -14,9 +14,19 @@
 namespace brownian::BROWNIAN_TARGET {
 
 constexpr Target target(const char* name) {
-  return {name,   bits,       uniform,     normal,      perturb,
-          sum_squares, index_steps, redraw, difference, read_logits, add_probabilities,
-          kEvolutions, sizeof(kEvolutions) / sizeof(*kEvolutions)};
+  return {name,
+          bits,
+          uniform,
+          normal,
+          perturb,
+          sum_squares,
+          index_steps,
+          redraw,
+          difference,
+          read_logits,
+          add_probabilities,
+          kEvolutions,
+          sizeof(kEvolutions) / sizeof(*kEvolutions)};
 }
 
 }  // namespace brownian::BROWNIAN_TARGET

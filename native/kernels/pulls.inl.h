@@ -57,7 +57,8 @@ inline void forget(uint8_t* codes, const uint8_t* from, size_t start, size_t n, 
 #if defined(__GNUC__)
 __attribute__((noinline))  // or what cannot overlap is forgotten, and it is no loop of vectors
 #endif
-inline void dither(uint8_t* __restrict codes, const uint8_t* __restrict from, size_t start, size_t n, float a, const Rails& rails, Draws& draws) {
+inline void
+dither(uint8_t* __restrict codes, const uint8_t* __restrict from, size_t start, size_t n, float a, const Rails& rails, Draws& draws) {
   const int lo = rails.lo, hi = rails.hi, flip = rails.flip;
   const uint32_t* const __restrict words = draws.pulls() + start;
   for (size_t i = 0; i < n; i++) {

@@ -60,7 +60,8 @@ inline void pull_codes(uint8_t* live, const uint8_t* pristine, size_t blocks, si
 }
 
 /// Codes on an even grid of which runs have one sigma: pulls, then kicks, which are moves like any others, span by span.
-inline size_t relax_even(uint8_t* live, const uint8_t* pristine, size_t bytes, const Move& move, const float* decay, const LawTable& table, Draws& draws) {
+inline size_t relax_even(uint8_t* live, const uint8_t* pristine, size_t bytes, const Move& move, const float* decay, const LawTable& table,
+                         Draws& draws) {
   const int32_t* format = move.format;
   const size_t weights = size_t(format[kWeights]), block_bytes = size_t(format[kBytes]), blocks = bytes / block_bytes;
   RunKicks kicks(move, table, draws);
