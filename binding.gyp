@@ -23,8 +23,10 @@
     {
       "target_name": "brownian",
       "sources": [
-        "native/addon.cc", "native/arguments.cc", "native/buffers.cc", "native/collisions.cc", "native/dispatch.cc", "native/formats.cc",
-        "native/law_table.cc", "native/mapped_file.cc", "native/mapped_file_object.cc", "native/ranges.cc",
+        "native/addon.cc", "native/arguments.cc", "native/buffers.cc", "native/collisions.cc", "native/diffusion.cc", "native/dispatch.cc", "native/draws.cc",
+        "native/formats.cc",
+        "native/law_table.cc", "native/mapped_file.cc", "native/mapped_file_object.cc", "native/plan.cc", "native/ranges.cc",
+        "native/visits.cc",
         "native/engine/library.cc", "native/engine/model_object.cc", "native/engine/context_object.cc", "native/engine/sampler_object.cc"
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")"],

@@ -25,6 +25,8 @@ import {
   SHARED_DRAWS,
   SHARED_PURPOSE,
   SHARED_TILE,
+  STAY_DRAWS,
+  STAY_PURPOSE,
 } from "./memory";
 import { AS_BITS, AS_NORMAL, fill } from "./noise";
 
@@ -44,6 +46,7 @@ let hasRounding: bool = false;
 let hasMoves: bool = false;
 let hasPulls: bool = false;
 let hasFine: bool = false;
+let hasStays: bool = false;
 let hasRuns: bool = false;
 let hasHalves: bool = false;
 
@@ -66,6 +69,7 @@ export function beginTile(index_: u64, count_: i32): void {
   hasMoves = false;
   hasPulls = false;
   hasFine = false;
+  hasStays = false;
   hasRuns = false;
   hasHalves = false;
 }
@@ -114,6 +118,14 @@ export function fineBytes(): usize {
   if (!hasFine) fill(AS_BITS, FINE_DRAWS, (skip + count + 15) >> 4, key0, key1, index >> 4, tick, FINE_PURPOSE);
   hasFine = true;
   return FINE_DRAWS + skip;
+}
+
+/** A byte a weight, which decides whether it stays. */
+export function stayBytes(): usize {
+  const skip = <i32>(index & 15);
+  if (!hasStays) fill(AS_BITS, STAY_DRAWS, (skip + count + 15) >> 4, key0, key1, index >> 4, tick, STAY_PURPOSE);
+  hasStays = true;
+  return STAY_DRAWS + skip;
 }
 
 export function refineWord(i: i32): u32 {

@@ -34,7 +34,8 @@ import {
   UNIFORM,
   WEIGHTS,
 } from "./memory";
-import { applyMoves, drawRun, scaleInSteps } from "./moves";
+import { applyMoves, drawRun } from "./moves";
+import { areKicks, noiseInSteps } from "./pulls";
 import {
   beginHitGroups,
   moveHitGroup,
@@ -73,7 +74,7 @@ let firstRun: i32 = 0;
 // @ts-ignore: decorator
 @inline
 function addRun(run: i32, step: f32): void {
-  const s: f32 = step > 0 ? scaleInSteps(step) : 0;
+  const s: f32 = step > 0 ? noiseInSteps(step) : 0;
   const v = s * s;
   const isRare = rounding == MATCHED && v < SPARSE_VARIANCE;
   store<f32>(RUN_SCALES + (<usize>run << 2), isRare ? 0 : s);
@@ -115,7 +116,7 @@ function readSteps(data: usize, blocks: i32): i32 {
  * rounding.
  */
 function allRare(runs: i32): bool {
-  if (rounding != MATCHED || inSteps || sigma <= <f32>1e-15) return false;
+  if (rounding != MATCHED || inSteps || areKicks() || sigma <= <f32>1e-15) return false;
   let at = RUN_STEPS + (<usize>firstRun << 2);
   const end = at + (<usize>runs << 2);
   let least: f32 = Infinity;
@@ -188,7 +189,7 @@ function moveRareGroups(): i32 {
   for (let j = 0, n = notedHitGroups(); j < n; j++) {
     const hitGroup = notedHitGroup(j);
     const step = load<f32>(RUN_STEPS + (<usize>(hitGroup >> hitGroupsLog) << 2));
-    const s: f32 = step > 0 ? scaleInSteps(step) : 0;
+    const s: f32 = step > 0 ? noiseInSteps(step) : 0;
     const v = s * s;
     if (v < SPARSE_VARIANCE) changed += moveHitGroup(STAGE, hitGroup, v * length, key0, key1, tick);
   }

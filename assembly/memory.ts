@@ -44,6 +44,8 @@ const OCTAVES: i32 = HIGHEST_OCTAVE + 1;
 export const STAGE: usize = memory.data(SUM_LEAF * 4 + SPARE, LINE);
 /** The pristine bytes of what an evolution has on the stage, which then is half a leaf. */
 export const PRISTINE_STAGE: usize = STAGE + (SUM_LEAF / 2) * 4;
+/** Codes on an even grid as they were before an evolution: half a leaf, of not much more than a byte a weight. */
+export const BEFORE_STAGE: usize = memory.data(SUM_LEAF, LINE);
 /** External steps: of each row that a call touches. */
 export const STEPS: usize = memory.data(SUM_LEAF * 4 + BEYOND, LINE);
 export const FORMAT: usize = memory.data(FORMAT_FIELDS * 4, LINE);
@@ -65,6 +67,7 @@ export const SCRATCH: usize = memory.data(16, LINE);
 export const NORMAL_DRAWS: usize = memory.data(TILE * 4 + SPARE, LINE);
 export const ROUNDING_DRAWS: usize = memory.data(TILE * 4 + SPARE, LINE);
 export const PULL_DRAWS: usize = memory.data(TILE * 4 + SPARE, LINE);
+export const STAY_DRAWS: usize = memory.data(TILE + 16 + SPARE, LINE);
 export const MOVE_DRAWS: usize = memory.data(TILE * 2 + SPARE, LINE);
 export const HALF_DRAWS: usize = memory.data(TILE * 2 + SPARE, LINE);
 export const FINE_DRAWS: usize = memory.data(TILE + 16 + SPARE, LINE);

@@ -21,6 +21,7 @@ enum Purpose : uint32_t {
   kRarePurpose = 12,
   kRareHitsPurpose = 13,
   kHalfPurpose = 14,
+  kStayPurpose = 15,
   kColumnPurpose = 16,
 };
 
@@ -90,6 +91,7 @@ constexpr int kPlaneFields = 6;
 constexpr int kFormatFields = 24;
 constexpr int kMostLevels = 16;
 constexpr size_t kCell = 256;
+constexpr int kMostStride = 65536;
 constexpr size_t kSumLeaf = 65536;
 constexpr size_t kSumCut = 4096;
 constexpr int kLawRows = 17;

@@ -7,18 +7,23 @@
 
 #include "arguments.h"
 #include "collisions.h"
+#include "diffusion.h"
+#include "draws.h"
 #include "held.h"
 #include "job.h"
 #include "mapped_file.h"
 #include "parallel.h"
+#include "plan.h"
 #include "ranges.h"
 #include "step_index.h"
+#include "visits.h"
 
 namespace brownian {
 namespace {
 
-/// Weights that are moved in a fraction of a millisecond.
+/// Weights that are moved, and bytes that are copied, in a fraction of a millisecond: going to a thread and back takes longer than less of them.
 constexpr double kBrief = 300000;
+constexpr uint64_t kBriefBytes = 2 << 20;
 
 using Shared = std::shared_ptr<Mapping>;
 
@@ -36,16 +41,19 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
 
   Napi::Value size(const Napi::CallbackInfo& info);
   Napi::Value perturb(const Napi::CallbackInfo& info);
-  Napi::Value evolve(const Napi::CallbackInfo& info);
   Napi::Value copy_from(const Napi::CallbackInfo& info);
   Napi::Value sum_squares(const Napi::CallbackInfo& info);
   Napi::Value difference(const Napi::CallbackInfo& info);
   Napi::Value index_steps(const Napi::CallbackInfo& info);
   Napi::Value redraw(const Napi::CallbackInfo& info);
   Napi::Value plan_collide(const Napi::CallbackInfo& info);
-  Napi::Value collide(const Napi::CallbackInfo& info);
-  Napi::Value prepare_collide(const Napi::CallbackInfo& info);
-  Napi::Value apply(const Napi::CallbackInfo& info);
+  Napi::Value plan_diffuse(const Napi::CallbackInfo& info);
+  Napi::Value plan_draw(const Napi::CallbackInfo& info);
+  Napi::Value plan_evolve(const Napi::CallbackInfo& info);
+  Napi::Value run(const Napi::CallbackInfo& info);
+  Napi::Value prepare(const Napi::CallbackInfo& info);
+  Napi::Value write(const Napi::CallbackInfo& info);
+  Napi::Value drop(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
  private:
@@ -62,8 +70,10 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
   static Range range_of(const Given& offset, const Given& length, const Mapping& file);
   /// The other file of a call, after checking that it has the range.
   static Shared source_of(const Given& given, const Range& range);
-  /// The collisions of a call (plan, tick, threshold).
-  Collisions collisions_of(const Napi::CallbackInfo& info) const;
+  /// Adds the tensors of a call's list, which the file and the plan's source have: [{ offset, length, move, parameters }].
+  void add_tensors(Plan& plan, const Given& list, const Given* evolution) const;
+  /// The plan of a call (plan, tick), which is of this file.
+  std::shared_ptr<const Plan> plan_of(const Napi::CallbackInfo& info) const;
 
   Workers workers_{};
   Shared mapping_;
@@ -81,11 +91,11 @@ struct Tag<StepIndex> {
   static constexpr napi_type_tag value = {0x1c53d0b2a86e4f09, 0x8e5b7d41f02c9a63};
 };
 template <>
-struct Tag<CollisionPlan> {
+struct Tag<Plan> {
   static constexpr napi_type_tag value = {0xa7e942d81b3f4c70, 0xb36d05ce9f812a47};
 };
 template <>
-struct Tag<Collisions::Prepared> {
+struct Tag<Prepared> {
   static constexpr napi_type_tag value = {0x40d8b91e27fc4a5d, 0x95a3e60f7bd1428c};
 };
 
@@ -166,23 +176,6 @@ Napi::Value MappedFile::perturb(const Napi::CallbackInfo& info) {
   });
 }
 
-/// (evolution, offset, length, source, parameters, move): how many codes changed.
-Napi::Value MappedFile::evolve(const Napi::CallbackInfo& info) {
-  const GivenMove move(argument(info, 5, "move"));
-  const Shared live = writable(info.Env());
-  const Range range = range_at(info, 1, *live);
-  const Shared source = source_of(argument(info, 3, "source"), range);
-  move.check(range.length);
-  const auto given = elements<float>(argument(info, 4, "parameters"));
-  const Evolution& evolution = evolution_of(*workers_.target, argument(info, 0, "evolution"), given, move.format);
-  const auto owned = std::make_shared<OwnedMove>(move);
-  const std::vector<float> parameters(given.data, given.data + given.length);
-  return Job::start(info.Env(), [=, &evolution, workers = workers_] {
-    const auto from = source->data() + range.offset;
-    return sound(evolve_range(workers, live->data() + range.offset, from, range.length, owned->move, evolution, parameters.data()), live, source);
-  });
-}
-
 /// (source, offset, length)
 Napi::Value MappedFile::copy_from(const Napi::CallbackInfo& info) {
   const Shared live = writable(info.Env());
@@ -256,69 +249,98 @@ Napi::Value MappedFile::redraw(const Napi::CallbackInfo& info) {
   });
 }
 
-/// (source, [{ offset, length, move }]): what `collide` and `prepareCollide` are told once.
-Napi::Value MappedFile::plan_collide(const Napi::CallbackInfo& info) {
-  const Given list = argument(info, 1, "tensors");
+void MappedFile::add_tensors(Plan& plan, const Given& list, const Given* evolution) const {
   if (!list.array()) list.refuse("is not an array");
   const auto count = list.property("length").word();
-  const auto plan = std::make_shared<CollisionPlan>(file_of(argument(info, 0, "source")).open(info.Env()));
   for (uint32_t i = 0; i < count; i++) {
     const Given tensor = list.element(i), offset = tensor.property("offset"), length = tensor.property("length");
+    const Given parameters = tensor.property("parameters");
     const GivenMove move(tensor.property("move"));
-    const Range range = range_of(offset, length, *writable(info.Env()));
-    if (range.offset + range.length > plan->source->size()) throw Napi::RangeError::New(info.Env(), "the range lies beyond the end of the source");
-    move.check(range.length);
-    plan->add(std::make_shared<OwnedMove>(move), range.offset, range.length);
+    const Range range = range_of(offset, length, *writable(list.env));
+    if (range.offset + range.length > plan.source->size()) throw Napi::RangeError::New(list.env, "the range lies beyond the end of the source");
+    PlannedTensor planned = {std::make_shared<OwnedMove>(move), range.offset, move.check(range.length), nullptr, {}};
+    if (evolution != nullptr) {
+      const auto given = elements<float>(parameters);
+      planned.evolution = &evolution_of(*workers_.target, *evolution, given, move.format);
+      planned.parameters.assign(given.data, given.data + given.length);
+    }
+    plan.add(std::move(planned));
   }
-  return hold(info.Env(), plan);
 }
 
-Collisions MappedFile::collisions_of(const Napi::CallbackInfo& info) const {
+/// (source, tensors, threshold): cells of these tensors that are drawn anew, with a chance of `threshold` of 2^32 each.
+Napi::Value MappedFile::plan_collide(const Napi::CallbackInfo& info) {
+  const uint64_t threshold = argument(info, 2, "threshold").whole(4294967296.0);
+  const auto plan = std::make_shared<Collisions>(file_of(argument(info, 0, "source")).open(info.Env()), threshold);
+  add_tensors(*plan, argument(info, 1, "tensors"), nullptr);
+  return hold<Plan>(info.Env(), plan);
+}
+
+/// (source, tensors): weights of these tensors that move from where they are.
+Napi::Value MappedFile::plan_diffuse(const Napi::CallbackInfo& info) {
+  const auto plan = std::make_shared<Diffusion>(file_of(argument(info, 0, "source")).open(info.Env()));
+  add_tensors(*plan, argument(info, 1, "tensors"), nullptr);
+  return hold<Plan>(info.Env(), plan);
+}
+
+/// (source, tensors): tensors that are drawn anew.
+Napi::Value MappedFile::plan_draw(const Napi::CallbackInfo& info) {
+  const auto plan = std::make_shared<Redraw>(file_of(argument(info, 0, "source")).open(info.Env()));
+  add_tensors(*plan, argument(info, 1, "tensors"), nullptr);
+  return hold<Plan>(info.Env(), plan);
+}
+
+/// (source, tensors, evolution, stride): steps of an evolution, of which every weight takes one in `stride` ticks.
+Napi::Value MappedFile::plan_evolve(const Napi::CallbackInfo& info) {
+  const Given evolution = argument(info, 2, "evolution"), stride = argument(info, 3, "stride");
+  const auto plan = std::make_shared<Visits>(file_of(argument(info, 0, "source")).open(info.Env()), stride.whole(kMostStride));
+  if (plan->stride == 0) stride.refuse("is no number of ticks");
+  add_tensors(*plan, argument(info, 1, "tensors"), &evolution);
+  return hold<Plan>(info.Env(), plan);
+}
+
+std::shared_ptr<const Plan> MappedFile::plan_of(const Napi::CallbackInfo& info) const {
   const Given given = argument(info, 0, "plan");
-  const Collisions all = {held<CollisionPlan>(given), argument(info, 1, "tick").word(), argument(info, 2, "threshold").whole(4294967296.0)};
-  if (all.plan->end > writable(info.Env())->size()) given.refuse("is of another file");
-  return all;
+  const auto plan = held<Plan>(given);
+  if (plan->end > writable(info.Env())->size()) given.refuse("is of another file");
+  return plan;
 }
 
-/// (plan, tick, threshold): how many codes differ in the cells that collide; a promise of it where that takes longer.
-Napi::Value MappedFile::collide(const Napi::CallbackInfo& info) {
-  const Collisions all = collisions_of(info);
+/// (plan, tick): how many codes changed, or differ; a promise of it where that takes longer.
+Napi::Value MappedFile::run(const Napi::CallbackInfo& info) {
+  const auto plan = plan_of(info);
+  const uint32_t tick = argument(info, 1, "tick").word();
   const Shared live = writable(info.Env());
-  // Going to a thread and back takes longer than a little work does.
-  if (all.expected() < kBrief) {
-    const double changed = all.collide({workers_.target, 1}, live->data());
-    check(info.Env(), live, all.plan->source);
-    return Napi::Number::New(info.Env(), changed);
-  }
-  return Job::start(info.Env(), [=, workers = workers_] { return sound(all.collide(workers, live->data()), live, all.plan->source); });
+  const auto work = [=](Workers workers) { return sound(plan->run(workers, live->data(), tick), live, plan->source); };
+  if (plan->expected(tick) < kBrief) return Napi::Number::New(info.Env(), work({workers_.target, 1}));
+  return Job::start(info.Env(), [=, workers = workers_] { return work(workers); });
 }
 
-/// (plan, tick, threshold): what `collide` would write, made in the background and to be written by `apply`. Null where the system gives no thread.
-Napi::Value MappedFile::prepare_collide(const Napi::CallbackInfo& info) {
-  const Collisions all = collisions_of(info);
-  const auto prepared = std::make_shared<Collisions::Prepared>();
-  prepared->end = all.plan->end;
-  prepared->source = all.plan->source;
+/// (plan, tick): what `run` would write, made in the background and to be written by `write`. Null where the system gives no thread.
+Napi::Value MappedFile::prepare(const Napi::CallbackInfo& info) {
+  const auto prepared = std::make_shared<Prepared>(plan_of(info), argument(info, 1, "tick").word());
+  const Shared live = writable(info.Env());
   if (!background_) background_ = std::make_unique<Background>();
-  const bool started = background_->start([=, target = workers_.target] { all.prepare(*target, *prepared); });
+  const bool started = background_->start([=, target = workers_.target] { prepared->make(*target, live->data()); });
   return started ? hold(info.Env(), prepared) : info.Env().Null();
 }
 
-/// (what `prepareCollide` returned): how many codes changed; or null where it was not done in time, and then it never will be.
-Napi::Value MappedFile::apply(const Napi::CallbackInfo& info) {
+/// (what `prepare` returned): as `run`; what was not made by now is done now.
+Napi::Value MappedFile::write(const Napi::CallbackInfo& info) {
   const Given given = argument(info, 0, "prepared");
   const Shared live = writable(info.Env());
-  const auto prepared = held<Collisions::Prepared>(given);
-  if (prepared->end > live->size()) given.refuse("is of another file");
-  if (!prepared->done) {
-    prepared->given_up = true;
-    return info.Env().Null();
-  }
-  prepared->write(live->data());
-  check(info.Env(), live, prepared->source);
-  prepared->done = false; // it cannot be written again
-  prepared->drop();
-  return Napi::Number::New(info.Env(), prepared->changed);
+  const auto prepared = held<Prepared>(given);
+  if (prepared->plan->end > live->size()) given.refuse("is of another file");
+  const auto work = [=](Workers workers) { return sound(prepared->write(workers, live->data()), live, prepared->plan->source); };
+  if (prepared->weights_left() < kBrief && prepared->bytes_made() < kBriefBytes) return Napi::Number::New(info.Env(), work({workers_.target, 1}));
+  return Job::start(info.Env(), [=, workers = workers_] { return work(workers); });
+}
+
+/// (what `prepare` returned): it is not wanted any more.
+Napi::Value MappedFile::drop(const Napi::CallbackInfo& info) {
+  writable(info.Env());
+  held<Prepared>(argument(info, 0, "prepared"))->drop();
+  return info.Env().Undefined();
 }
 
 /// Work under way keeps the mapping until it is done.
@@ -336,16 +358,19 @@ void export_mapped_file(Napi::Env env, Napi::Object exports) {
   prototype.DefineProperty(Napi::PropertyDescriptor::Accessor<call<&MappedFile::size>>("size"));
   const auto method = [&](const char* name, Napi::Function function) { prototype.Set(name, function); };
   method("perturb", Napi::Function::New<call<&MappedFile::perturb>>(env, "perturb"));
-  method("evolve", Napi::Function::New<call<&MappedFile::evolve>>(env, "evolve"));
   method("copyFrom", Napi::Function::New<call<&MappedFile::copy_from>>(env, "copyFrom"));
   method("sumSquares", Napi::Function::New<call<&MappedFile::sum_squares>>(env, "sumSquares"));
   method("difference", Napi::Function::New<call<&MappedFile::difference>>(env, "difference"));
   method("indexSteps", Napi::Function::New<call<&MappedFile::index_steps>>(env, "indexSteps"));
   method("redraw", Napi::Function::New<call<&MappedFile::redraw>>(env, "redraw"));
   method("planCollide", Napi::Function::New<call<&MappedFile::plan_collide>>(env, "planCollide"));
-  method("collide", Napi::Function::New<call<&MappedFile::collide>>(env, "collide"));
-  method("prepareCollide", Napi::Function::New<call<&MappedFile::prepare_collide>>(env, "prepareCollide"));
-  method("apply", Napi::Function::New<call<&MappedFile::apply>>(env, "apply"));
+  method("planDiffuse", Napi::Function::New<call<&MappedFile::plan_diffuse>>(env, "planDiffuse"));
+  method("planDraw", Napi::Function::New<call<&MappedFile::plan_draw>>(env, "planDraw"));
+  method("planEvolve", Napi::Function::New<call<&MappedFile::plan_evolve>>(env, "planEvolve"));
+  method("run", Napi::Function::New<call<&MappedFile::run>>(env, "run"));
+  method("prepare", Napi::Function::New<call<&MappedFile::prepare>>(env, "prepare"));
+  method("write", Napi::Function::New<call<&MappedFile::write>>(env, "write"));
+  method("drop", Napi::Function::New<call<&MappedFile::drop>>(env, "drop"));
   method("close", Napi::Function::New<call<&MappedFile::close>>(env, "close"));
   exports.Set("MappedFile", type);
 }

@@ -36,13 +36,6 @@ double perturb_range(Workers workers, uint8_t* data, const uint8_t* source, uint
   });
 }
 
-double evolve_range(Workers workers, uint8_t* live, const uint8_t* pristine, uint64_t bytes, const Move& move, const Evolution& evolution,
-                    const float* parameters) {
-  return sum_over(bytes, move.format, workers.threads, [&](uint64_t weight, uint64_t at, size_t length) {
-    return evolution.step(live + at, pristine + at, length, moved_on(move, weight), parameters, *law_table());
-  });
-}
-
 double difference_range(Workers workers, const uint8_t* a, const uint8_t* b, uint64_t bytes, const int32_t* format) {
   return sum_over(bytes, format, workers.threads,
                   [&](uint64_t, uint64_t at, size_t length) { return workers.target->difference(a + at, b + at, length, format); });

@@ -21,10 +21,6 @@ struct Workers {
 /// Moves whole blocks, copied from `source` first unless that is null; returns how many codes changed.
 double perturb_range(Workers workers, uint8_t* data, const uint8_t* source, uint64_t bytes, const Move& move);
 
-/// One step of an evolution; returns how many codes changed.
-double evolve_range(Workers workers, uint8_t* live, const uint8_t* pristine, uint64_t bytes, const Move& move, const Evolution& evolution,
-                    const float* parameters);
-
 /// How many codes differ.
 double difference_range(Workers workers, const uint8_t* a, const uint8_t* b, uint64_t bytes, const int32_t* format);
 

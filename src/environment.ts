@@ -27,6 +27,8 @@ export interface Environment {
    * @throws BrownianError `usage` when it is no number above 0
    */
   readonly maxHeader: number;
+  /** BROWNIAN_API_KEY: the key of `brownian serve`, which on a command line every user of the machine could read. */
+  readonly apiKey: string | undefined;
   /** CXX: the C++ compiler, with its flags, if any. */
   readonly compiler: string | undefined;
   /** npm_execpath: npm's own program, where npm started this one. */
@@ -44,6 +46,7 @@ type Name =
   | "BROWNIAN_SCRATCH"
   | "BROWNIAN_CACHE"
   | "BROWNIAN_MAX_HEADER"
+  | "BROWNIAN_API_KEY"
   | "XDG_CACHE_HOME"
   | "LOCALAPPDATA"
   | "CXX"
@@ -86,6 +89,9 @@ export const environment: Environment = {
     const size = Number(wanted);
     if (size > 0 && size < Number.POSITIVE_INFINITY) return size * MIB;
     throw new BrownianError("usage", `BROWNIAN_MAX_HEADER must be a number of MiB above 0, but is "${wanted}".`);
+  },
+  get apiKey() {
+    return variable("BROWNIAN_API_KEY");
   },
   get compiler() {
     return variable("CXX");

@@ -16,7 +16,9 @@ import {
   ulp,
 } from "../float-moves";
 import { codeOfLevel, lastLevel, levelOfCode, meanGap, valueAt } from "../levels";
+import { perturb } from "../lattice";
 import {
+  BEFORE_STAGE,
   BYTES,
   CODES,
   DECAY_COLUMNS,
@@ -43,6 +45,7 @@ import {
   WEIGHTS,
 } from "../memory";
 import { centredUniform, clamp, COARSE_VARIANCE, kick, lawMove, matchedScale, MAX_S, scaleInSteps, setLaw, SIXTH } from "../moves";
+import { beginKicks, beginPulls, dither, forget, isHeavy, isLight } from "../pulls";
 import { neighbour } from "../table-moves";
 
 /** Displacements of half floats are cut here, in steps. */
@@ -94,11 +97,16 @@ function nextSteps(k: f32, s: f32, i: i32): i32 {
   return s > 0 ? pulled + matchedKick(kickVariance(size, part * (1 - part)), i) : pulled;
 }
 
-/** Codes whose values are whole multiples of the step; returns how many changed. */
-function relaxCodes(from: i32, to: i32, step: f32): i32 {
+/**
+ * Codes whose values are whole multiples of the step; returns how many changed. Their kicks come later where all of a run have the
+ * same.
+ */
+function pullCodes(from: i32, to: i32, step: f32): i32 {
+  const s: f32 = step > 0 ? scaleInSteps(step) : 0;
+  if (isLight(s)) return forget(from, to);
+  if (isHeavy(s)) return dither(from, to);
   const lo = field(LO);
   const hi = field(HI);
-  const s: f32 = step > 0 ? scaleInSteps(step) : 0;
   let changed = 0;
   setKick(0, s);
   for (let i = from; i < to; i++) {
@@ -266,6 +274,10 @@ export function evolve_relax(
   const tileBlocks = TILE / weights;
   const external = field(STEP) == STEP_EXTERNAL;
   const uniform = field(LEVELS) == UNIFORM;
+  const even = kind == LATTICE_KIND && uniform;
+  const firstLeft = rowLeft;
+  if (even) memory.copy(BEFORE_STAGE, STAGE, bytes);
+  beginPulls(keep, loss);
   let index = (<u64>indexHi << 32) | <u64>indexLo;
   let row = STEPS;
   let changed = 0;
@@ -299,11 +311,38 @@ export function evolve_relax(
         step = stepSize(readStep(pristine + (start / weights) * blockBytes, g++));
         if (g * group == weights) g = 0;
       }
-      changedHere += uniform ? relaxCodes(start, end, step) : relaxLevels(start, end, step);
+      changedHere += uniform ? pullCodes(start, end, step) : relaxLevels(start, end, step);
       start = end;
     }
     if (changedHere > 0) pack(live, some);
     changed += changedHere;
+  }
+  if (!even) return changed;
+  beginKicks(true);
+  perturb(bytes, sigma_, inSteps_, firstLeft, rowLength, rounding, k0, k1, indexLo, indexHi, tick);
+  beginKicks(false);
+  return differences(blocks);
+}
+
+/** How many codes of the stage are no longer those of before. */
+function differences(blocks: i32): i32 {
+  const weights = field(WEIGHTS);
+  const blockBytes = field(BYTES);
+  const tileBlocks = TILE / weights;
+  let changed = 0;
+  for (let block = 0; block < blocks; block += tileBlocks) {
+    const some = min<i32>(tileBlocks, blocks - block);
+    const n = some * weights;
+    unpack(BEFORE_STAGE + block * blockBytes, some);
+    memory.copy(PRISTINE_CODES, CODES, n);
+    unpack(STAGE + block * blockBytes, some);
+    let i = 0;
+    if (ASC_FEATURE_SIMD) {
+      for (; i + 16 <= n; i += 16) {
+        changed += popcnt<i32>(i8x16.bitmask(i8x16.ne(v128.load(CODES + i), v128.load(PRISTINE_CODES + i))));
+      }
+    }
+    for (; i < n; i++) changed += <i32>(load<u8>(CODES + i) != load<u8>(PRISTINE_CODES + i));
   }
   return changed;
 }

@@ -3,6 +3,8 @@
 
 #include <cmath>
 #include <stdexcept>
+#include <algorithm>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -110,17 +112,65 @@ Chain::~Chain() {
   model->library.sampler_free(chain);
 }
 
+const float* Chain::logits(Context* context, int32_t output) const {
+  const float* row = model->library.get_logits_ith(context, output);
+  if (row == nullptr) throw std::runtime_error("the engine has no logits of an output that it was asked for");
+  return row;
+}
+
 TokenDataArray Chain::candidates(Context* context, int32_t output) {
-  const float* logits = model->library.get_logits_ith(context, output);
-  if (logits == nullptr) throw std::runtime_error("the engine has no logits of an output that it was asked for");
+  const float* row = logits(context, output);
   all_.resize(size_t(model->tokens));
-  for (size_t i = 0; i < all_.size(); i++) all_[i] = {Token(i), logits[i], 0.0f};
+  for (size_t i = 0; i < all_.size(); i++) all_[i] = {Token(i), row[i], 0.0f};
   return {all_.data(), all_.size(), -1, false};
+}
+
+/// The same with the likeliest first, by digits of eleven bits: llama.cpp's own sorting of a whole vocabulary takes as long as computing the token.
+TokenDataArray Chain::sorted(Context* context, int32_t output) {
+  constexpr int kBits = 11, kDigits = 3;
+  const float* row = logits(context, output);
+  const size_t n = size_t(model->tokens);
+  keys_.resize(n);
+  turned_.resize(n);
+  std::vector<uint32_t> places(size_t(kDigits) << kBits);
+  for (size_t i = 0; i < n; i++) {
+    uint32_t bits;
+    memcpy(&bits, &row[i], 4);
+    // Rising keys are falling logits.
+    const uint32_t key = bits >> 31 ? bits : ~bits & 0x7fffffffu;
+    keys_[i] = {key, Token(i)};
+    for (int d = 0; d < kDigits; d++) places[(size_t(d) << kBits) + ((key >> (d * kBits)) & ((1u << kBits) - 1))]++;
+  }
+  for (int d = 0; d < kDigits; d++) {
+    uint32_t* const place = &places[size_t(d) << kBits];
+    uint32_t sum = 0;
+    for (size_t digit = 0; digit < size_t(1) << kBits; digit++) {
+      const uint32_t count = place[digit];
+      place[digit] = sum;
+      sum += count;
+    }
+    for (size_t i = 0; i < n; i++) turned_[place[(keys_[i].key >> (d * kBits)) & ((1u << kBits) - 1)]++] = keys_[i];
+    std::swap(keys_, turned_);
+  }
+  all_.resize(n);
+  for (size_t i = 0; i < n; i++) all_[i] = {keys_[i].token, row[keys_[i].token], 0.0f};
+  return {all_.data(), n, -1, true};
 }
 
 /// As llama.cpp's own programs do it (common_sampler_sample), but for what is allowed by nobody: there a grammar ends the process.
 Token Chain::choose(Context* context, int32_t output) {
   const Library& l = model->library;
+  if (grammar == nullptr && greedy) {
+    const float* row = logits(context, output);
+    return Token(std::max_element(row, row + model->tokens) - row);
+  }
+  if (grammar == nullptr && sorts) {
+    TokenDataArray all = sorted(context, output);
+    l.sampler_apply(chain, &all);
+    const Token token = selected(all);
+    l.sampler_accept(chain, token);
+    return token;
+  }
   if (grammar == nullptr) return l.sampler_sample(chain, context, output);
   TokenDataArray free = candidates(context, output);
   l.sampler_apply(chain, &free);
@@ -168,6 +218,8 @@ Napi::Value SamplerObject::Make(Napi::Env env, const std::shared_ptr<LoadedModel
     if (sampler == nullptr) refuse(env, "the sampler " + entry.name + " refuses its arguments");
     if (entry.name != "grammar") {
       model->library.sampler_chain_add(chain->chain, sampler);
+      chain->greedy = chain->count == 0 && entry.name == "greedy";
+      if (chain->count == 0) chain->sorts = entry.name == "topK" && int_of(one.As<Napi::Array>().Get(1u), "topK") >= model->tokens;
       chain->count++;
     } else if (chain->grammar == nullptr) {
       chain->grammar = sampler;
@@ -203,6 +255,7 @@ void SamplerObject::Replace(const Napi::CallbackInfo& info) {
   if (chain->count == 0) refuse(info.Env(), "there is no sampler to be replaced");
   Sampler* const sampler = made_of(*chain->model, entry);
   if (sampler == nullptr) refuse(info.Env(), "the sampler " + entry.name + " refuses its arguments");
+  if (chain->count == 1) chain->greedy = chain->sorts = false;
   l.sampler_free(l.sampler_chain_remove(chain->chain, chain->count - 1));
   l.sampler_chain_add(chain->chain, sampler);
 }

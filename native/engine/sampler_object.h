@@ -10,6 +10,12 @@
 namespace brownian {
 namespace engine {
 
+/// A token, and what it is sorted by.
+struct SortKey {
+  uint32_t key;
+  Token token;
+};
+
 /// Samplers, applied one after the other, and a grammar beside them: it is not told of the prompt, and it is asked of the token that the others
 /// choose before it is asked of the whole vocabulary, which takes much longer.
 struct Chain {
@@ -19,6 +25,8 @@ struct Chain {
   int32_t count = 0;
   /// Null where there is none.
   Sampler* grammar = nullptr;
+  /// Whether it is one sampler that takes the likeliest; and whether the first one does no more than sort all tokens.
+  bool greedy = false, sorts = false;
   Chain(std::shared_ptr<LoadedModel> model, Sampler* chain) : model(std::move(model)), chain(chain) {}
   ~Chain();
   Chain(const Chain&) = delete;
@@ -29,7 +37,10 @@ struct Chain {
 
  private:
   TokenDataArray candidates(Context* context, int32_t output);
+  TokenDataArray sorted(Context* context, int32_t output);
+  const float* logits(Context* context, int32_t output) const;
   std::vector<TokenData> all_;
+  std::vector<SortKey> keys_, turned_;
 };
 
 class SamplerObject : public Napi::ObjectWrap<SamplerObject> {

@@ -16,7 +16,7 @@ struct Draws {
   uint64_t index;
   size_t count;
   bool has_normals = false, has_moves = false, has_rounding = false, has_pulls = false, has_columns = false, has_fine = false, has_runs = false,
-       has_halves = false;
+       has_halves = false, has_stays = false;
   // Room for what vectors read beyond the last weight.
   alignas(64) float normal_store[kTile + 4 + N];
   alignas(64) uint32_t rounding_store[kTile + 4 + N];
@@ -25,6 +25,7 @@ struct Draws {
   alignas(64) uint32_t half_store[(kTile + 8 + 2 * 64) / 2];
   alignas(64) uint32_t move_store[(kTile + 8 + 2 * 64) / 2];
   alignas(64) uint32_t fine_store[(kTile + 16 + B_LANES) / 4];
+  alignas(64) uint32_t stay_store[(kTile + 16 + 64) / 4];
   alignas(64) uint32_t byte_store[(kTile + 2 * 64) / 4];
   alignas(64) uint32_t shared_store[(kShared + 2 * 64) / 4];
   alignas(64) uint32_t row_store[kTile / kRowSpan + 4];
@@ -34,7 +35,7 @@ struct Draws {
   void begin(uint64_t at, size_t n) {
     index = at;
     count = n;
-    has_normals = has_moves = has_rounding = has_pulls = has_columns = has_fine = has_runs = has_halves = false;
+    has_normals = has_moves = has_rounding = has_pulls = has_columns = has_fine = has_runs = has_halves = has_stays = false;
   }
   const float* normals() {
     const uint32_t skip = index & 3;
@@ -81,6 +82,13 @@ struct Draws {
     if (!has_fine) bits(fine_store, (skip + count + 3) / 4, key, {index >> 4, 0, tick, kFinePurpose});
     has_fine = true;
     return reinterpret_cast<const uint8_t*>(fine_store) + skip;
+  }
+  /// A byte a weight, which decides whether it stays (pulls.inl.h).
+  const uint8_t* stays() {
+    const uint32_t skip = index & 15;
+    if (!has_stays) bits(stay_store, (skip + count + 3) / 4, key, {index >> 4, 0, tick, kStayPurpose});
+    has_stays = true;
+    return reinterpret_cast<const uint8_t*>(stay_store) + skip;
   }
   /// Begins what runs draw: a byte a weight, five bits that eight weights of a tile of kTile share, and a word a row span of kRowSpan weights.
   /// The tile must not reach beyond a multiple of kTile.

@@ -50,6 +50,7 @@ struct Move {
   uint32_t tick;
   const float* columns;  // factors of sigma by column, of one matrix after the other; else null
   uint64_t columns_width, columns_matrix;
+  const float* decay;  // of the kicks of `relax` (src/laws/pulls.ts); else null
 };
 
 /// What a span of kJournalSpan weights became in its last draw by the index.

@@ -108,9 +108,12 @@ class GroupMover {
     // What a byte times the square of a step is below where a hit group may have hits, and what that square is above where no group is dense, with
     // room for rounding. Where sigma is in steps, every step counts as 1.
     const float variance = move.sigma * move.sigma * (1.0f + 1e-6f);
-    rests_from_ = variance * 256.0f * float(length_);
-    rare_above_ = variance / kSparseVariance;
-    quick_ = move.rounding == kMatched && move.sigma > 1e-15f;
+    // A kick of light noise has this share of the variance (kick_scale); whether noise is light is asked of the squares of steps, too.
+    const float kicked = move.decay == nullptr ? variance : variance * (1.0f - move.decay[0]);
+    rests_from_ = kicked * 256.0f * float(length_);
+    rare_above_ = kicked / kSparseVariance;
+    if (move.decay != nullptr && rare_above_ < variance / kLightSquare) rare_above_ = variance / kLightSquare;
+    quick_ = move.rounding == kMatched && move.sigma > 1e-15f && (move.decay == nullptr || !move.in_steps);
   }
 
   size_t operator()(uint8_t* data, size_t blocks) {

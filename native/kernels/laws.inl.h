@@ -76,19 +76,34 @@ inline float scale_in_steps(float sigma, bool in_steps, float step) {
   const float bounded = s < kMaxS ? s : kMaxS;
   return step > 0.0f ? bounded : 0.0f;
 }
-inline float scale_in_steps(const Move& move, float step) { return scale_in_steps(move.sigma, move.in_steps, step); }
+
+/// Below this s^2 noise is light to `relax`, and from this (1 - a^2) s^2 on heavy (src/laws/pulls.ts).
+constexpr float kLightSquare = 0.5f, kHeavySquare = 0.265625f;
+
+/// The standard deviation of the kick by which `relax` moves a whole run of noise s; 0 where it moves each weight by its own.
+inline float kick_scale(float s, const float* decay) {
+  const float square = s * s, lost = decay[1] * square;
+  const float heavy = lost >= kHeavySquare ? lost - 0.25f : 0.0f, v = square < kLightSquare ? (1.0f - decay[0]) * square : heavy;
+  return std::sqrt(v);
+}
+
+inline float scale_in_steps(const Move& move, float step) {
+  const float s = scale_in_steps(move.sigma, move.in_steps, step);
+  return move.decay == nullptr ? s : kick_scale(s, move.decay);
+}
 
 /// The same for steps as they are read, s[0, n). Which unit sigma is in is asked once, so that the loops become vectors.
 inline void scales_in_steps(const Move& move, float* s, size_t n) {
   const float sigma = move.sigma;
   if (move.in_steps) {
     for (size_t r = 0; r < n; r++) s[r] = (step_size(s[r]) > 0.0f) & (sigma < kMaxS) ? sigma : step_size(s[r]) > 0.0f ? kMaxS : 0.0f;
-    return;
+  } else {
+    for (size_t r = 0; r < n; r++) {
+      const float step = step_size(s[r]), quotient = sigma / step, bounded = quotient < kMaxS ? quotient : kMaxS;
+      s[r] = step > 0.0f ? bounded : 0.0f;
+    }
   }
-  for (size_t r = 0; r < n; r++) {
-    const float step = step_size(s[r]), quotient = sigma / step, bounded = quotient < kMaxS ? quotient : kMaxS;
-    s[r] = step > 0.0f ? bounded : 0.0f;
-  }
+  for (size_t r = 0; move.decay != nullptr && r < n; r++) s[r] = kick_scale(s[r], move.decay);
 }
 
 /// The uniform of stochastic rounding: 23 bits, centred.

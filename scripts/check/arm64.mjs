@@ -1,6 +1,6 @@
 // The addon on AArch64, on another machine: built with Debian's cross compiler, loaded into a real Node for that processor, run by qemu.
 // npm run trial:neon [-- --seconds 60]: fuzzes the NEON target (and scalar, and WebAssembly) against plain JavaScript there.
-// test/kernels/neon.test.ts does less, in `npm test`. What is built lies in build/arm64; that Node, from the package registry, in node_modules/.cache.
+// test/kernels/neon.test.ts does less, in `npm run trial:emulated`. What is built lies in build/arm64; that Node, from the package registry, in node_modules/.cache.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";

@@ -43,7 +43,7 @@ const KINDS = { u32: [4, u32], i32: [5, u32], f32: [6, f32], bool: [7, integer(1
 function typed(kind, value) {
   const [id, bytes] = KINDS[kind];
   if (!Array.isArray(value)) return [u32(id), bytes(value)];
-  return [u32(9), u32(id), u64(value.length), ...value.map(bytes)];
+  return [u32(9), u32(id), u64(value.length), Buffer.concat(value.map(bytes))];
 }
 
 /** Writes a GGUF file of [key, kind, value] and { name, type (ggml's number), shape, data }. */

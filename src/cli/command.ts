@@ -3,4 +3,6 @@
 export interface Invocation {
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
+  /** Said by a command that is ended by a signal, and has ended well. */
+  readonly endsFine?: () => void;
 }

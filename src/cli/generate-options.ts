@@ -9,11 +9,15 @@ import { addSamplingOptions, type SamplingFlags } from "./sampling-options.js";
 
 export interface Options extends NoiseOptions, SamplingFlags {
   readonly model?: string;
+  readonly chat?: string;
+  readonly system?: string;
+  readonly chatTemplate?: string;
   readonly sigma?: number[];
   readonly weightTemperature?: number;
   readonly force?: boolean;
   readonly dynamics: string;
   readonly tau?: number;
+  readonly stride?: number;
   readonly anneal?: "linear" | "exponential";
   readonly sigmaEnd?: number;
   readonly recompute?: boolean;
@@ -62,6 +66,7 @@ function weightOptions(command: Command): Command {
       new Option("-d, --dynamics <name>", "how the noise evolves over tokens").choices(Object.keys(DYNAMICS)).default("quenched"),
     )
     .option("--tau <tokens>", "correlation time of the noise (default: 32)", parseNumber)
+    .option("--stride <tokens>", "of langevin: tokens between two visits of a weight (default: tau/2, at most 64)", parseWhole)
     .addOption(
       new Option("--anneal <how>", "let sigma go to --sigma-end while the text is written").choices(Object.keys(ANNEALING)),
     )
@@ -75,6 +80,9 @@ function weightOptions(command: Command): Command {
 function textOptions(command: Command): Command {
   return command
     .option("-m, --model <file>", "GGUF model (default: the one that ships with brownian)")
+    .option("--chat <question>", "answer a question instead of continuing a text, by the model's chat template")
+    .option("--system <text>", "with --chat: how it is to be answered")
+    .option("--chat-template <file>", "Jinja in the place of the model's own chat template")
     .option("--seed <n>", "of the weights and of the dice (default: another one every time)", parseSeed)
     .option("-n, --samples <n>", "texts to write for each sigma, with seeds counting up", parseWhole, 1)
     .option("--max-tokens <n>", "tokens to write at most", parseWhole, 100)

@@ -2,7 +2,7 @@
 
 import chalk from "chalk";
 import { BrownianError } from "../errors.js";
-import type { GenerateOptions, Generation, Model, UncertainToken } from "../llama/index.js";
+import type { GenerateOptions, Generation, Model, Prompt, UncertainToken } from "../llama/index.js";
 import { type Column, sideBySide } from "../report/columns.js";
 import { percent, significant } from "../report/table.js";
 import { DISAGREEMENT, underlined } from "../report/underline.js";
@@ -14,7 +14,10 @@ import { written } from "./print.js";
 export type Common = Pick<GenerateOptions, "maxTokens"> & { readonly signal: AbortSignal };
 
 /** Writes the texts and prints them. */
-export type Print = (model: Model, prompt: string, runs: readonly Run[], common: Common) => Promise<void>;
+export type Print = (model: Model, prompt: Prompt, runs: readonly Run[], common: Common) => Promise<void>;
+
+/** What is printed before an answer: a text reads on, a chat does not. */
+const shown = (prompt: Prompt): string => (typeof prompt === "string" ? prompt : "");
 
 function summary({ tokens, tokensPerSecond, weights, changed, reloaded, stop, stopString }: Generation): string {
   const speed = tokens > 1 ? `${Math.round(tokensPerSecond)} tokens/s` : `${tokens} token`;
@@ -35,7 +38,7 @@ export const printOneByOne: Print = async (model, prompt, runs, common) => {
     if (runs.length > 1) process.stderr.write(`${chalk.bold(run.label)}\n`);
     const pieces = model.generate(prompt, { ...run.options, ...common });
     let next = await pieces.next(); // refusals come before the prompt is printed
-    process.stdout.write(chalk.dim(prompt));
+    process.stdout.write(chalk.dim(written(shown(prompt))));
     for (; !next.done; next = await pieces.next()) process.stdout.write(written(next.value));
     process.stdout.write("\n");
     process.stderr.write(chalk.dim(`${summary(next.value)}\n${runs.length > 1 ? "\n" : ""}`));
@@ -50,7 +53,7 @@ export const printSideBySide: Print = async (model, prompt, runs, common) => {
     if (common.signal.aborted) break;
     columns.push({
       head: chalk.bold(run.label),
-      body: chalk.dim(written(prompt)) + written(generation.text),
+      body: chalk.dim(written(shown(prompt))) + written(generation.text),
       foot: chalk.cyan(summary(generation)),
     });
   }
@@ -64,8 +67,8 @@ export const printJson: Print = async (model, prompt, runs, common) => {
     if (common.signal.aborted) break;
     const generation = await model.complete(prompt, { ...run.options, ...common });
     const { sigma, label } = run;
-    const { scale, rounding, dynamics, tau, temperature = 0, seed } = run.options;
-    const noise = { label, sigma, scale, ...scaleOptions(run.options), rounding, dynamics, tau };
+    const { scale, rounding, dynamics, tau, stride, temperature = 0, seed } = run.options;
+    const noise = { label, sigma, scale, ...scaleOptions(run.options), rounding, dynamics, tau, stride };
     texts.push({ ...noise, temperature, seed: String(seed), ...generation });
   }
   process.stdout.write(`${JSON.stringify({ model: model.path, prompt, texts }, null, 2)}\n`);
@@ -78,7 +81,7 @@ export function printUncertainty(members: number | undefined): Print {
     for (const { label, sigma, options } of runs) {
       const { members: drawn, tokens } = await model.uncertainty(prompt, { ...options, sigma, members, ...common });
       if (runs.length > 1) process.stderr.write(`${chalk.bold(label)}\n`);
-      process.stdout.write(`${chalk.dim(prompt)}${underlined(tokens)}\n`);
+      process.stdout.write(`${chalk.dim(shown(prompt))}${underlined(tokens)}\n`);
       const nats = (of: (token: UncertainToken) => number) =>
         significant(tokens.reduce((sum, token) => sum + of(token), 0) / Math.max(1, tokens.length));
       const most = tokens.reduce<UncertainToken | undefined>((a, b) => (a && a.information >= b.information ? a : b), undefined);

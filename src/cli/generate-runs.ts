@@ -47,7 +47,7 @@ export function comparison(options: Options, seed: bigint): Run[] {
 }
 
 function moving(options: Options, sigma: number, seed: bigint, sampling: SamplingOptions): Run {
-  const { dynamics, promptWeights, promptCache, tau, recompute } = options;
+  const { dynamics, promptWeights, promptCache, tau, stride, recompute } = options;
   const times = tau === undefined ? "" : `(${significant(tau)})`;
   const how = dynamics === "quenched" ? "" : `, ${dynamics}${times}`;
   const end = options.sigmaEnd ?? sigma / 10;
@@ -65,6 +65,7 @@ function moving(options: Options, sigma: number, seed: bigint, sampling: Samplin
       promptWeights,
       promptCache,
       tau,
+      stride,
       recompute,
       seed,
     },

@@ -6,10 +6,11 @@ import { Command } from "commander";
 import { BrownianError, checkInteger } from "../errors.js";
 import { readModel } from "../files/index.js";
 import { formatNamed } from "../lattice/formats.js";
-import { loadModel } from "../llama/index.js";
+import { loadModel, type Message, type Prompt } from "../llama/index.js";
 import { significant } from "../report/table.js";
 import { weightSigma } from "../sampling/index.js";
 import { noiseOf } from "../thermostat/noise.js";
+import { readTemplate } from "./chat-template.js";
 import type { Invocation } from "./command.js";
 import { addGenerateOptions, type Options } from "./generate-options.js";
 import {
@@ -27,14 +28,16 @@ import { profilePath, readProfile } from "./profile.js";
 import { withProgress } from "./progress.js";
 import { silentFlags, withGrammar } from "./sampling-options.js";
 
+const PROMPT = "Once upon a time";
+
 export function generateCommand({ signal }: Invocation): Command {
   const command = new Command("generate")
     .description("write text with moving weights (and, if asked, softmax sampling)")
-    .argument("[prompt]", "the text to continue", "Once upon a time");
-  return addGenerateOptions(command).action((prompt: string, options: Options) => generate(prompt, options, signal));
+    .argument("[prompt]", `the text to continue (default: "${PROMPT}")`);
+  return addGenerateOptions(command).action((prompt: string | undefined, options: Options) => generate(prompt, options, signal));
 }
 
-async function generate(prompt: string, asked: Options, signal: AbortSignal): Promise<void> {
+async function generate(text: string | undefined, asked: Options, signal: AbortSignal): Promise<void> {
   checkInteger("--samples", asked.samples, 1);
   const path = asked.model ?? EMBEDDED_MODEL;
   const { weightTemperature } = asked;
@@ -44,12 +47,14 @@ async function generate(prompt: string, asked: Options, signal: AbortSignal): Pr
   if (options.sigmaEnd !== undefined && options.anneal === undefined)
     throw new BrownianError("usage", "--sigma-end says where --anneal ends: give --anneal linear or exponential as well.");
   checkUncertainty(options);
+  const prompt = promptOf(text, options);
+  const chatTemplate = options.chatTemplate === undefined ? undefined : await readTemplate(options.chatTemplate);
   const columns = await byColumn(options, path);
   const seed = BigInt(options.seed ?? randomInt(100_000));
   const runs = options.sideBySide ? comparison(options, seed) : samples(options, seed);
   const { maxTokens, threads, threadsPrompt, context: contextSize, gpuLayers, scratch, repack } = options;
   const model = await withProgress("copying the model", (onProgress) =>
-    loadModel(path, { signal, onProgress, threads, threadsPrompt, contextSize, gpuLayers, scratch, repack }),
+    loadModel(path, { signal, onProgress, threads, threadsPrompt, contextSize, gpuLayers, scratch, repack, chatTemplate }),
   );
   try {
     if (!options.json) process.stderr.write(chalk.dim(columns));
@@ -61,6 +66,18 @@ async function generate(prompt: string, asked: Options, signal: AbortSignal): Pr
   } finally {
     await model.dispose();
   }
+}
+
+/** A text to continue, or a chat to answer. @throws BrownianError usage for both at once */
+function promptOf(text: string | undefined, { chat, system }: Options): Prompt {
+  if (chat === undefined) {
+    if (system === undefined) return text ?? PROMPT;
+    throw new BrownianError("usage", "--system says how a chat is to be answered: give --chat as well.");
+  }
+  if (text !== undefined)
+    throw new BrownianError("usage", "Give a text to continue, or --chat with a question to answer, not both.");
+  const question: Message = { role: "user", content: chat };
+  return system === undefined ? [question] : [{ role: "system", content: system }, question];
 }
 
 function printing({ uncertainty, members, json, sideBySide }: Options): Print {
@@ -103,6 +120,7 @@ function checkUncertainty(options: Options): void {
     "--side-by-side": options.sideBySide,
     "--dynamics": options.dynamics !== "quenched",
     "--tau": options.tau,
+    "--stride": options.stride,
     "--anneal": options.anneal,
     "--recompute": options.recompute,
     "--prompt-weights": options.promptWeights !== "moving",

@@ -8,14 +8,18 @@ import { Command, CommanderError } from "commander";
 import { BrownianError, visible } from "../errors.js";
 import { buildNativeCommand } from "./build-native.js";
 import { calibrateCommand } from "./calibrate.js";
+import { chatCommand } from "./chat.js";
 import type { Invocation } from "./command.js";
 import { compareCommand } from "./compare.js";
 import { generateCommand } from "./generate.js";
 import { infoCommand } from "./info.js";
 import { inspectCommand } from "./inspect.js";
 import { perturbCommand } from "./perturb.js";
+import { serveCommand } from "./serve.js";
 
 const interrupted = new AbortController();
+/** Whether the command that was interrupted is one that ends so. */
+let fine = false;
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
@@ -27,7 +31,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
 
 function program(): Command {
-  const invocation: Invocation = { signal: interrupted.signal };
+  const invocation: Invocation = { signal: interrupted.signal, endsFine: () => (fine = true) };
   const root = new Command("brownian")
     .description("Temperature as Brownian motion: language models whose weights move.")
     .version(version)
@@ -35,6 +39,8 @@ function program(): Command {
     .exitOverride();
   const commands = [
     generateCommand,
+    chatCommand,
+    serveCommand,
     perturbCommand,
     calibrateCommand,
     compareCommand,
@@ -63,7 +69,7 @@ function withMaxHeader(command: Command): Command {
 async function main(): Promise<number> {
   try {
     await program().parseAsync();
-    return interrupted.signal.aborted ? 130 : 0;
+    return interrupted.signal.aborted && !fine ? 130 : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // Commander has said what is wrong
     if (interrupted.signal.aborted) return 130;
@@ -83,5 +89,5 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 // Remarks that nobody can read are dropped; the result is what counts.
 process.stderr.on("error", () => undefined);
 const code = await main();
-if (interrupted.signal.aborted) process.stderr.write(`${chalk.yellow("interrupted")}\n`);
+if (interrupted.signal.aborted && !fine) process.stderr.write(`${chalk.yellow("interrupted")}\n`);
 process.exitCode = code;

@@ -48,7 +48,7 @@ export interface AutocorrelationOptions extends ThermostatOptions {
  * const curve = await autocorrelation("model.gguf", { sigma: 0.05, dynamics: "langevin", tau: 8, ticks: [0, 4, 8, 16] });
  */
 export async function autocorrelation(path: string, options: AutocorrelationOptions): Promise<Remembered[]> {
-  const { ticks, sigma, tau = DEFAULT_TAU, signal } = options;
+  const { ticks, sigma, tau = DEFAULT_TAU, stride, signal } = options;
   for (const [i, tick] of ticks.entries()) checkInteger("ticks", tick, i === 0 ? 0 : (ticks[i - 1] as number) + 1);
   const bath = await Thermostat.open(path, { ...options, scale: "rms", skipUnsupported: true, sigma: 0 });
   try {
@@ -70,7 +70,8 @@ export async function autocorrelation(path: string, options: AutocorrelationOpti
       const own = total(moves, moves);
       const size = Math.sqrt(total(first, first) * own);
       const correlation = size === 0 ? 0 : total(first, moves) / size;
-      const expected = { correlation: theory.correlation(tick - from, tau, from), variance: theory.variance(tick, tau) };
+      const correlated = theory.correlation(tick - from, tau, from, stride);
+      const expected = { correlation: correlated, variance: theory.variance(tick, tau) };
       curve.push({ tick, correlation, variance: own / asked, theory: expected });
     }
     return curve;

@@ -33,7 +33,7 @@ export async function describeEngine(): Promise<EngineInUse> {
   return { ...(await nodeLlamaCpp.describe()), rejected };
 }
 
-export { type EngineName, engineNamed } from "./engines.js";
+export { type EngineName, engineNamed, sayIfSecond } from "./engines.js";
 export { type Asked, type Expectation, type Kept, NoNumbers } from "./expectation.js";
 export { firstLoad } from "./first-load.js";
 export type { Engine, EngineDescription, EngineKind, EngineOptions, Sampling, Seen, Sequence } from "./interface.js";

@@ -91,12 +91,14 @@ export interface Sequence extends WritingEngine<readonly number[], number, Sampl
   readonly tokens: readonly number[];
   /**
    * As every engine's. With a `chooser` of this sampling, the text goes on with what that remembers: tokens may have been evaluated anew meanwhile.
+   * `logits` has those that each token was chosen from, before sampling changed any, when it is handed over.
    */
   continue(
     tokens: readonly number[],
     sampling: Sampling,
     chooser?: Chooser,
     signal?: AbortSignal,
+    logits?: Float32Array,
   ): AsyncGenerator<number, unknown>;
   /**
    * The continuation of `tokens` where `pick` chooses: it is given the logits of the whole vocabulary, in an array that
@@ -134,6 +136,10 @@ export interface Engine {
   readonly sequences: readonly Sequence[];
   /** The tokens of a text, with the token that begins every text where the model has one; none for "" where it has not. */
   tokenize(text: string): number[];
+  /** The tokens of a text alone. `special`: where it has the names of tokens that are no text (such as <|im_end|>), these tokens. */
+  tokensOf(text: string, special: boolean): number[];
+  /** The name of one token, also where that is no text. */
+  nameOf(token: number): string;
   /** The text of `tokens` as it reads on after `preceding`: with the spaces that the tokenizer puts between them. */
   text(tokens: readonly number[], preceding: readonly number[]): string;
   /**

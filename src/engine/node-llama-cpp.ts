@@ -1,24 +1,15 @@
-// node-llama-cpp as an engine, loaded only when a model is. Everything that knows its API is in this file.
+// node-llama-cpp as an engine, loaded only when a model is. What knows its API is in this file, and in node-llama-cpp-chooser.ts beside it.
 // It maps the live file (useMmap, no GPU layers) and so multiplies with the bytes that the thermostat writes.
 
 import { setImmediate } from "node:timers/promises";
-import type {
-  Llama,
-  LlamaContext,
-  LlamaContextOptions,
-  LlamaContextSequence,
-  LlamaGrammarEvaluationState,
-  LlamaModel,
-  SequenceEvaluateOptions,
-  Token,
-} from "node-llama-cpp";
+import type { Llama, LlamaContext, LlamaContextOptions, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
 import { BrownianError } from "../errors.js";
 import { selection } from "../kernels/select.js";
 import { LogitColumn } from "../laws/numbers.js";
 import { contextSizeOf } from "./context.js";
-import { COLDEST, engineSeed } from "./dice.js";
 import { type Asked, type Expectation, type Kept, NoNumbers, Reading } from "./expectation.js";
 import type { Chooser, Engine, EngineKind, Filters, Sampling, Sequence } from "./interface.js";
+import { Remembered } from "./node-llama-cpp-chooser.js";
 import { engineThreads } from "./threads.js";
 
 type EngineModule = typeof import("node-llama-cpp");
@@ -126,54 +117,6 @@ const MISSING = [
   "mirostat",
 ] as const satisfies readonly (keyof Filters)[];
 
-/** What chooses in a text: node-llama-cpp makes its samplers anew with every call, and is told what they have seen. */
-class Remembered implements Chooser {
-  readonly tokens: Token[];
-  private seed: number;
-
-  constructor(
-    private readonly sampling: Sampling,
-    before: readonly number[],
-    private readonly grammar: LlamaGrammarEvaluationState | undefined,
-  ) {
-    this.tokens = [...before] as Token[];
-    this.seed = sampling.seed;
-  }
-
-  options(contextSize: number): SequenceEvaluateOptions {
-    const { temperature, topK, topP, minP, yieldEogToken, xtc, penalties } = this.sampling;
-    const cold = temperature < COLDEST;
-    return {
-      temperature: cold ? 0 : temperature,
-      topK,
-      topP,
-      minP,
-      yieldEogToken,
-      seed: engineSeed(this.seed),
-      ...(xtc && { xtc }),
-      ...(penalties && { repeatPenalty: this.punished(penalties, contextSize) }),
-      ...(this.grammar && { grammarEvaluationState: this.grammar }),
-    };
-  }
-
-  private punished({ last, repeat, frequency, presence }: NonNullable<Filters["penalties"]>, contextSize: number) {
-    const most = last < 0 ? contextSize : Math.min(last, contextSize);
-    return {
-      punishTokens: () => this.tokens.slice(this.tokens.length - Math.min(most, this.tokens.length)),
-      maxPunishTokens: most,
-      penalty: repeat,
-      frequencyPenalty: frequency,
-      presencePenalty: presence,
-    };
-  }
-
-  reseed(seed: number): void {
-    this.seed = seed;
-  }
-
-  free(): void {}
-}
-
 /** The engine has one text at a time, and so is that one, too. */
 class Loaded implements Engine, Sequence {
   readonly sequences: readonly Sequence[] = [this];
@@ -197,6 +140,14 @@ class Loaded implements Engine, Sequence {
     const { bos, shouldPrependBosToken } = this.model.tokens;
     const tokens: Token[] = this.model.tokenize(text);
     return bos !== null && (shouldPrependBosToken || tokens.length === 0) ? [bos, ...tokens] : tokens;
+  }
+
+  tokensOf(text: string, special: boolean): number[] {
+    return this.model.tokenize(text, special);
+  }
+
+  nameOf(token: number): string {
+    return this.model.detokenize([token as Token], true);
   }
 
   text(tokens: readonly number[], preceding: readonly number[]): string {
@@ -257,7 +208,13 @@ class Loaded implements Engine, Sequence {
     sampling: Sampling,
     chooser?: Chooser,
     signal?: AbortSignal,
+    logits?: Float32Array,
   ): AsyncGenerator<number, void> {
+    if (logits !== undefined)
+      throw new BrownianError(
+        "usage",
+        "logprobs need the engine llama-c: brownian info says whether and why it does not run here.",
+      );
     const seen = chooser === undefined ? await this.chooser(sampling, tokens) : (chooser as Remembered);
     try {
       for await (const token of this.sequence.evaluate(tokens as Token[], seen.options(this.contextSize))) {

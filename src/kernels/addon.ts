@@ -11,10 +11,10 @@ import { HITS, LAW_TAILS } from "../laws/tables.js";
 
 /** The steps of a tensor's groups, coarsely, and what its last draw moved (native/kernels/indexed.inl.h). */
 export type StepIndex = object;
-/** Tensors and their moves, as `planCollide` read them. */
-export type CollisionPlan = object;
-/** Cells drawn anew that are not yet written. */
-export type PreparedCollisions = object;
+/** Tensors, their moves, and what is done to them at every tick. */
+export type Plan = object;
+/** The work of a tick that is not yet written. */
+export type PreparedWork = object;
 
 /** [k0, k1, blockLo, blockHi, skip, tick, purpose]: from where on a stream fills `out`. */
 type Fill<T> = (target: number, out: T, place: Uint32Array) => void;
@@ -33,28 +33,26 @@ export interface PlannedTensor {
   readonly offset: number;
   readonly length: number;
   readonly move: MoveRecord;
+  /** Of its evolution, if it has one. */
+  readonly parameters?: Float32Array | undefined;
 }
 
 export interface AddonFile {
   readonly size: number;
   perturb(offset: number, length: number, source: AddonFile | null, move: MoveRecord): Promise<number>;
-  evolve(
-    evolution: string,
-    offset: number,
-    length: number,
-    source: AddonFile,
-    parameters: Float32Array,
-    move: MoveRecord,
-  ): Promise<number>;
   copyFrom(source: AddonFile, offset: number, length: number): Promise<number>;
   sumSquares(offset: number, length: number, format: EncodedFormat): Promise<number>;
   difference(offset: number, length: number, format: EncodedFormat, source: AddonFile): Promise<number>;
   indexSteps(offset: number, length: number, format: EncodedFormat): Promise<StepIndex>;
   redraw(offset: number, length: number, source: AddonFile, index: StepIndex, move: MoveRecord): Promise<number>;
-  planCollide(source: AddonFile, tensors: readonly PlannedTensor[]): CollisionPlan;
-  collide(plan: CollisionPlan, tick: number, threshold: number): number | Promise<number>;
-  prepareCollide(plan: CollisionPlan, tick: number, threshold: number): PreparedCollisions | null;
-  apply(prepared: PreparedCollisions): number | null;
+  planCollide(source: AddonFile, tensors: readonly PlannedTensor[], threshold: number): Plan;
+  planDiffuse(source: AddonFile, tensors: readonly PlannedTensor[]): Plan;
+  planDraw(source: AddonFile, tensors: readonly PlannedTensor[]): Plan;
+  planEvolve(source: AddonFile, tensors: readonly PlannedTensor[], evolution: string, stride: number): Plan;
+  run(plan: Plan, tick: number): number | Promise<number>;
+  prepare(plan: Plan, tick: number): PreparedWork | null;
+  write(prepared: PreparedWork): number | Promise<number>;
+  drop(prepared: PreparedWork): void;
   close(): void;
 }
 

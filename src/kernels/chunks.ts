@@ -2,9 +2,10 @@
 
 import type { EncodedFormat } from "../laws/move.js";
 import { Field, SUM_LEAF } from "../laws/numbers.js";
+import type { Stretch } from "../laws/visits.js";
 import type { TensorRange } from "./files.js";
 
-/** A part of a tensor: whole blocks, and whole leaves of sums except at the tensor's end. */
+/** A part of a tensor: whole blocks, and, from its beginning on, whole leaves of sums except at the tensor's end. */
 export interface Chunk {
   readonly offset: number;
   readonly bytes: number;
@@ -12,11 +13,15 @@ export interface Chunk {
   readonly index: number;
 }
 
-/** A tensor in chunks of so many leaves of SUM_LEAF weights each; the last may be shorter. */
-export function* chunks(tensor: TensorRange, format: EncodedFormat, leaves: number): Generator<Chunk> {
-  const weights = SUM_LEAF * leaves;
-  const bytes = (weights / (format[Field.weights] as number)) * (format[Field.bytes] as number);
-  for (let done = 0; done < tensor.bytes; done += bytes) {
-    yield { offset: tensor.offset + done, bytes: Math.min(bytes, tensor.bytes - done), index: (done / bytes) * weights };
+/** A tensor, or a stretch of it that is whole blocks, in chunks of so many leaves of SUM_LEAF weights each; the last may be shorter. */
+export function* chunks(tensor: TensorRange, format: EncodedFormat, leaves: number, stretch?: Stretch): Generator<Chunk> {
+  const most = SUM_LEAF * leaves;
+  const weights = format[Field.weights] as number;
+  const bytes = format[Field.bytes] as number;
+  const { from, to } = stretch ?? { from: 0, to: (tensor.bytes / bytes) * weights };
+  const byteOf = (weight: number) => (weight / weights) * bytes;
+  for (let index = from; index < to; index += most) {
+    const end = Math.min(to, index + most);
+    yield { offset: tensor.offset + byteOf(index), bytes: byteOf(end - index), index };
   }
 }

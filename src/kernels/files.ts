@@ -1,9 +1,11 @@
 // Files in memory: what a backend gives that can map them (native). The others go through positioned reads and writes (files/live/positioned.ts).
-// Work runs on threads outside the event loop; the bytes do not depend on how many. What makes it quick (indices, journals, plans, cells drawn
-// ahead) is the backend's own: nothing here names it, and no caller has to keep it.
+// Work runs on threads outside the event loop; the bytes do not depend on how many. What makes it quick (indices, journals, plans, work
+// made ahead) is the backend's own: nothing here names it, and no caller has to keep it.
 
-import type { Evolution } from "../laws/evolution.js";
-import type { EncodedFormat, Move } from "../laws/move.js";
+import type { EncodedFormat } from "../laws/move.js";
+import type { Step, TensorMove } from "./step.js";
+
+export type { TensorMove } from "./step.js";
 
 /** Where a whole tensor lies in a file. Those that a file is asked to move do not overlap. */
 export interface TensorRange {
@@ -11,8 +13,13 @@ export interface TensorRange {
   readonly bytes: number;
 }
 
-/** The move of a whole tensor, from its first weight on. */
-export type TensorMove = Omit<Move, "index">;
+/** A step that was made ready, or is being made ready in the background, where it takes a processor only while nobody else wants it. */
+export interface Prepared {
+  /** Writes it, with what is not made yet made now. The same bytes, and the same count, as the step itself. Once. */
+  write(watch?: FileWatch): Promise<number>;
+  /** It is not wanted any more. */
+  drop(): void;
+}
 
 export interface RangeMove {
   readonly tensor: TensorRange;
@@ -45,21 +52,13 @@ export interface MappedFile {
 export interface LiveFile {
   /** live := pristine, moved. Resolves to the number of changed codes. */
   perturb(tensor: TensorRange, move: TensorMove, watch?: FileWatch): Promise<number>;
-  /** live := live, moved. Resolves to the number of changed codes. */
-  diffuse(tensor: TensorRange, move: TensorMove, watch?: FileWatch): Promise<number>;
-  /** One step of an evolution: `Kernels.evolve`. Resolves to the number of changed codes. */
-  evolve(tensor: TensorRange, move: TensorMove, law: Evolution, strength: number, watch?: FileWatch): Promise<number>;
+  /** A step of all these tensors. Resolves to what it counts. To call it with the same list and step again saves time. */
+  step(moves: readonly RangeMove[], tick: number, step: Step, watch?: FileWatch): Promise<number>;
   /**
-   * Of each tensor, every cell whose word of Purpose.Collision is below `threshold` at this tick becomes pristine, moved as of this tick.
-   * In all, the number of codes of those cells that then differ from the pristine ones. To call it with the same list again saves time.
+   * Begins to make ready what `step` would write; the file is not touched. Until that is written or dropped, nothing else may write to what the
+   * step reads. Undefined where the system gives no thread, or where there is too much to hold ready.
    */
-  collide(moves: readonly RangeMove[], tick: number, threshold: number, watch?: FileWatch): Promise<number>;
-  /**
-   * Begins to make what `collide` would write, in the background, where it takes a processor only while nobody else wants it; the file is
-   * not touched. What comes back writes it, and returns what `collide` would have; or does nothing and returns undefined where it was not
-   * done in time: then it never is. Undefined where the system gives no thread, or where there is too much to hold ready.
-   */
-  prepareCollide(moves: readonly RangeMove[], tick: number, threshold: number): (() => number | undefined) | undefined;
+  prepare(moves: readonly RangeMove[], tick: number, step: Step): Prepared | undefined;
   /** How many codes differ from the pristine ones. */
   difference(tensor: TensorRange, format: EncodedFormat): Promise<number>;
   /** live := pristine. */

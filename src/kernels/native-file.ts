@@ -1,12 +1,22 @@
 // Files in memory, by the addon. A live file remembers what it did last to each tensor, so that the next call costs what it changes and not
 // what the tensor weighs: an index of steps and a journal of moves (docs/theory/moves.md), plans of collisions.
 
-import type { Evolution } from "../laws/evolution.js";
 import type { EncodedFormat } from "../laws/move.js";
 import { Field, Kind, Levels, StepKind } from "../laws/numbers.js";
-import { type Addon, type AddonFile, type CollisionPlan, keptRecord, moveRecord, type StepIndex, withLaw } from "./addon.js";
+import {
+  type Addon,
+  type AddonFile,
+  keptRecord,
+  moveRecord,
+  type Plan,
+  type PlannedTensor,
+  type PreparedWork,
+  type StepIndex,
+  withLaw,
+} from "./addon.js";
 import { type Chunk, chunks } from "./chunks.js";
-import type { FileKernels, FileWatch, LiveFile, MappedFile, RangeMove, TensorMove, TensorRange } from "./files.js";
+import type { FileKernels, FileWatch, LiveFile, MappedFile, Prepared, RangeMove, TensorMove, TensorRange } from "./files.js";
+import { moveIn, type Step, sameStep, shareOf } from "./step.js";
 
 /** Which of the addon's targets computes, on how many threads. */
 interface Workers {
@@ -43,8 +53,11 @@ class NativeFile implements MappedFile {
 /** Leaves of a chunk: 16.8 million weights, tens of milliseconds of one thread. A whole number of journals (of 2^18 weights each). */
 const LEAVES = 256;
 
-/** Weights that collide in one call: of a larger model, several, between which work can be stopped. */
+/** Weights of one plan: of a larger model, several, between which work can be stopped. */
 const PLANNED = 64e6;
+
+/** Bytes that a step may hold ready: of more, the copying takes as long as the work. */
+const MOST_READY = 2 ** 28;
 
 /**
  * Below this share of changed codes, a tensor that is drawn again is worth an index of its steps: with it, the last moves are undone and new
@@ -61,17 +74,23 @@ interface Known {
   readonly index: StepIndex | undefined;
 }
 
-/** Tensors that collide in one call. */
-interface Plan {
-  readonly plan: CollisionPlan;
+/** Tensors that are worked on in one call. */
+interface Planned {
+  readonly plan: Plan;
   readonly keys: readonly string[];
   readonly bytes: number;
+}
+
+/** All plans of a list of moves, for one step. */
+interface Plans {
+  readonly step: Step;
+  readonly plans: readonly Planned[];
 }
 
 class NativeLiveFile implements LiveFile {
   /** By `keyOf`. Of tensors that are not in here, nothing is known. */
   private readonly known = new Map<string, Known>();
-  private readonly plans = new WeakMap<readonly RangeMove[], readonly Plan[]>();
+  private readonly plans = new WeakMap<readonly RangeMove[], Plans>();
 
   constructor(
     private readonly file: AddonFile,
@@ -84,46 +103,50 @@ class NativeLiveFile implements LiveFile {
     this.known.delete(key); // until this is done, and if it is not
     const index = before && (await this.indexFor(tensor, move, before));
     const changed = await eachChunk(tensor, move.format, watch, (chunk) =>
-      index === undefined ? this.moved(chunk, move, this.pristine.file) : this.redrawn(chunk, move, index),
+      index === undefined ? this.moved(chunk, move) : this.redrawn(chunk, move, index),
     );
     this.known.set(key, { last: move, changed, index });
     return changed;
   }
 
-  diffuse(tensor: TensorRange, move: TensorMove, watch?: FileWatch): Promise<number> {
-    this.known.delete(keyOf(tensor));
-    return eachChunk(tensor, move.format, watch, (chunk) => this.moved(chunk, move, null));
+  async step(moves: readonly RangeMove[], tick: number, step: Step, watch?: FileWatch): Promise<number> {
+    return this.each(this.planned(moves, step), watch, ({ plan }) => this.file.run(plan, tick));
   }
 
-  async evolve(tensor: TensorRange, move: TensorMove, law: Evolution, strength: number, watch?: FileWatch): Promise<number> {
-    this.known.delete(keyOf(tensor));
-    const parameters = law.parameters(strength, move.format);
-    return eachChunk(tensor, move.format, watch, ({ offset, bytes, index }) =>
-      this.file.evolve(law.name, offset, bytes, this.pristine.file, parameters, moveRecord({ ...move, index })),
-    );
-  }
-
-  async collide(moves: readonly RangeMove[], tick: number, threshold: number, watch?: FileWatch): Promise<number> {
-    let changed = 0;
-    for (const { plan, keys, bytes } of this.planned(moves)) {
-      watch?.signal?.throwIfAborted();
-      this.forget(keys);
-      const done = this.file.collide(plan, tick, threshold);
-      changed += typeof done === "number" ? done : await done; // brief work is done already, and a turn of the event loop is long beside it
-      watch?.onBytes?.(bytes);
-    }
-    return changed;
-  }
-
-  prepareCollide(moves: readonly RangeMove[], tick: number, threshold: number): (() => number | undefined) | undefined {
-    const [only, ...more] = this.planned(moves);
-    if (only === undefined || more.length > 0) return undefined;
-    const prepared = this.file.prepareCollide(only.plan, tick, threshold);
-    if (prepared === null) return undefined;
-    return () => {
-      this.forget(only.keys);
-      return this.file.apply(prepared) ?? undefined;
+  prepare(moves: readonly RangeMove[], tick: number, step: Step): Prepared | undefined {
+    const plans = this.planned(moves, step);
+    if (plans.reduce((sum, { bytes }) => sum + bytes, 0) * shareOf(step) > MOST_READY) return undefined;
+    const works = plans.map(({ plan }) => this.file.prepare(plan, tick));
+    const drop = () => {
+      for (const work of works) if (work !== null) this.file.drop(work);
     };
+    if (!works.includes(null)) {
+      const write = (watch?: FileWatch) =>
+        this.each(plans, watch, (_, i) => this.file.write(works[i] as PreparedWork)).catch((error: unknown) => {
+          drop(); // what was not reached
+          throw error;
+        });
+      return { write, drop };
+    }
+    drop();
+    return undefined;
+  }
+
+  /** The sum of what `work` gives for each plan. */
+  private async each(
+    plans: readonly Planned[],
+    watch: FileWatch | undefined,
+    work: (planned: Planned, i: number) => number | Promise<number>,
+  ): Promise<number> {
+    let sum = 0;
+    for (const [i, planned] of plans.entries()) {
+      watch?.signal?.throwIfAborted();
+      for (const key of planned.keys) this.known.delete(key);
+      const done = work(planned, i);
+      sum += typeof done === "number" ? done : await done; // brief work is done already, and a turn of the event loop is long beside it
+      watch?.onBytes?.(planned.bytes);
+    }
+    return sum;
   }
 
   difference({ offset, bytes }: TensorRange, format: EncodedFormat): Promise<number> {
@@ -144,9 +167,9 @@ class NativeLiveFile implements LiveFile {
     this.file.close();
   }
 
-  /** live := source, or live where there is none, moved. */
-  private moved({ offset, bytes, index }: Chunk, move: TensorMove, source: AddonFile | null): Promise<number> {
-    return this.file.perturb(offset, bytes, source, moveRecord({ ...move, index }));
+  /** live := pristine, moved. */
+  private moved({ offset, bytes, index }: Chunk, move: TensorMove): Promise<number> {
+    return this.file.perturb(offset, bytes, this.pristine.file, moveRecord({ ...move, index }));
   }
 
   /** live := pristine, moved, where live is what the last move by this index made of it, or anything if there was none. */
@@ -165,10 +188,10 @@ class NativeLiveFile implements LiveFile {
   }
 
   /** The plans of a list of moves, made once: ticks are to take no time. */
-  private planned(moves: readonly RangeMove[]): readonly Plan[] {
+  private planned(moves: readonly RangeMove[], step: Step): readonly Planned[] {
     const before = this.plans.get(moves);
-    if (before !== undefined) return before;
-    const plans: Plan[] = [];
+    if (before !== undefined && sameStep(before.step, step)) return before.plans;
+    const plans: Planned[] = [];
     for (let i = 0; i < moves.length; ) {
       const some: RangeMove[] = [];
       for (let weights = 0; i < moves.length && weights < PLANNED; i++) {
@@ -176,21 +199,26 @@ class NativeLiveFile implements LiveFile {
         some.push(one);
         weights += weightsOf(one.tensor, one.move.format);
       }
-      const parts = some.map(({ tensor: { offset, bytes }, move }) => {
-        return { offset, length: bytes, move: keptRecord({ ...move, index: 0 }) };
+      const tensors = some.map(({ tensor: { offset, bytes }, move }): PlannedTensor => {
+        const parameters = step.verb === "evolve" ? step.law.parameters(step.strength, move.format) : undefined;
+        return { offset, length: bytes, move: keptRecord({ ...moveIn(step, move), index: 0 }), parameters };
       });
       plans.push({
-        plan: this.file.planCollide(this.pristine.file, parts),
+        plan: this.planOf(tensors, step),
         keys: some.map(({ tensor }) => keyOf(tensor)),
         bytes: some.reduce((sum, { tensor }) => sum + tensor.bytes, 0),
       });
     }
-    this.plans.set(moves, plans);
+    this.plans.set(moves, { step, plans });
     return plans;
   }
 
-  private forget(keys: readonly string[]): void {
-    for (const key of keys) this.known.delete(key);
+  private planOf(tensors: readonly PlannedTensor[], step: Step): Plan {
+    const { file } = this.pristine;
+    if (step.verb === "collide") return this.file.planCollide(file, tensors, step.threshold);
+    if (step.verb === "diffuse") return this.file.planDiffuse(file, tensors);
+    if (step.verb === "draw") return this.file.planDraw(file, tensors);
+    return this.file.planEvolve(file, tensors, step.law.name, step.stride);
   }
 }
 

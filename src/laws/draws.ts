@@ -41,11 +41,14 @@ export class Draws {
   private readonly sharedWords = new Uint32Array((TILE / SHARED_TILE + 1) * (SHARED / 4));
   private readonly shared = new Uint8Array(this.sharedWords.buffer);
   private readonly rowWords = new Uint32Array(TILE / ROW_SPAN + 8);
+  private readonly stayWords = new Uint32Array(TILE / 4 + 8);
+  private readonly stays = new Uint8Array(this.stayWords.buffer);
   private readonly refined = new Uint32Array(4);
   // Which are made. Flags of their own: they are asked for at every weight, and bits of one number took a fifth longer.
   private hasNormals = false;
   private hasRoundings = false;
   private hasPulls = false;
+  private hasStays = false;
   private hasColumns = false;
   private hasMoves = false;
   private hasHalves = false;
@@ -67,6 +70,7 @@ export class Draws {
     this.hasNormals = false;
     this.hasRoundings = false;
     this.hasPulls = false;
+    this.hasStays = false;
     this.hasColumns = false;
     this.hasMoves = false;
     this.hasHalves = false;
@@ -90,6 +94,12 @@ export class Draws {
   pullWord(i: number): number {
     if (!this.hasPulls) this.hasPulls = this.make(this.pulls, 4, Purpose.Pull);
     return this.pulls[(this.index % 4) + i] as number;
+  }
+
+  /** 8 bits that decide whether weight `i` of the tile stays where it is (pulls.ts). */
+  stay(i: number): number {
+    if (!this.hasStays) this.hasStays = this.make(this.stayWords, 16, Purpose.Stay);
+    return this.stays[(this.index % 16) + i] as number;
   }
 
   /** 32 bits for the move of weight `i` of the tile where sigma goes by column (columns.ts). */

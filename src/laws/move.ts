@@ -38,6 +38,8 @@ export interface Move {
   /** The tensor-wide index of the first weight in the data; a multiple of the format's block. */
   readonly index: number;
   readonly tick: number;
+  /** Of the kicks of `relax`, which are no plain moves: its table (pulls.ts, decay.ts). On even grids, not together with `columns`. */
+  readonly decay?: Float32Array | undefined;
   /** Where sigma goes by column; rounding is `matched` then. Not together with `steps`. */
   readonly columns?: Columns | undefined;
 }

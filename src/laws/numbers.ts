@@ -17,7 +17,7 @@ export const Purpose = {
   Hit: 5,
   /** Which cells collide: one word a cell. */
   Collision: 6,
-  /** The uniform that rounds the pull of `relax`: one word an element. */
+  /** What rounds the pull of `relax`: one word an element. */
   Pull: 7,
   /** What large moves under the `matched` law have between the points of a coarser grid: a byte an element, sixteen elements a block. */
   Fine: 8,
@@ -36,6 +36,8 @@ export const Purpose = {
    * of a coarser grid, and four that round them where they end on a coarser one (Rounding has more where those do not decide).
    */
   Half: 14,
+  /** Which codes of light noise `relax` leaves where they are: a byte an element, sixteen elements a block (laws/pulls.ts). */
+  Stay: 15,
   /** Moves whose sigma goes by column (laws/columns.ts): one word an element. */
   Column: 16,
 } as const;
@@ -103,8 +105,11 @@ export const StepKind = {
   ue4m3: 9,
 } as const;
 
-/** Weights of a cell: what collides together. No more than a block of the largest formats, and a multiple of every block. */
+/** Weights of a cell: what collides together, and is visited together. No more than a block of the largest formats, and a multiple of every block. */
 export const CELL = 256;
+
+/** The most ticks from one visit of a weight to the next (visits.ts). */
+export const MOST_STRIDE = 65536;
 
 /** Weights in one partial sum of `sumSquares`: the order of summation is fixed by it. */
 export const SUM_LEAF = 65536;

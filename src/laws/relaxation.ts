@@ -8,9 +8,11 @@
 // Var[k' | k] = alpha + beta k^2, so the stationary variance V = a^2 V + alpha + beta V has the one solution s^2, whatever the
 // shape of the law, and the autocorrelation is a^t. For s -> 0, beta -> a (1 - a): the INAR(1) process of Steutel and van Harn
 // (1979), here for the difference of two Poisson numbers; for large s, beta = 0: the discrete Ornstein-Uhlenbeck process.
+// On even grids there are two more ways, cheaper ones, for light and for heavy noise (pulls.ts).
 
 import { pack, unpack } from "./codes.js";
 import { type Decay, decayOf } from "./decay.js";
+import { difference } from "./difference.js";
 import type { Draws } from "./draws.js";
 import type { Evolution } from "./evolution.js";
 import { bitsOf } from "./float-bits.js";
@@ -21,12 +23,15 @@ import { codeOfLevel, kickLevel, levelBelow, levelOfCode, levelsOf, scaleOfTable
 import type { Move } from "./move.js";
 import { MAX_S, scaleInSteps } from "./moves.js";
 import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD, Field, Kind, Levels } from "./numbers.js";
-import { kicksOf } from "./perturb.js";
+import { kicksOf, perturb } from "./perturb.js";
+import { pullOf } from "./pulls.js";
 import { eachRun } from "./runs.js";
 import type { Weights, Workspace } from "./workspace.js";
 
 const f = Math.fround;
 const TWO_M24 = 2 ** -24;
+const TWO_M16 = 2 ** -16;
+const TWO_32 = 2 ** 32;
 /** The largest float32 below 1: how much of a move is kept at most. */
 const BELOW_ONE = 1 - 2 ** -24;
 /** Displacements of half floats are cut here, in steps: whole numbers near it are exact. */
@@ -37,8 +42,14 @@ export const relaxation: Evolution = {
   name: "relax",
   parameters: (keep, format): Decay => decayOf(Math.min(Math.fround(keep), BELOW_ONE), format[Field.levels] as number),
   step(live, pristine, move, decay, work) {
+    const { format } = move;
+    const even = format[Field.kind] === Kind.lattice && format[Field.levels] === Levels.uniform && move.columns === undefined;
+    const before = even ? new Uint8Array(live) : live; // slice() of a Buffer would be no copy
     const relaxing = new Relaxing(move, decay, work);
-    return work.eachTile(live.length, move, (from, blocks, index) => relaxing.tile(live, pristine, from, blocks, index));
+    const changed = work.eachTile(live.length, move, (from, blocks, index) => relaxing.tile(live, pristine, from, blocks, index));
+    if (!even) return changed;
+    perturb(live, { ...move, decay }, work);
+    return difference(before, live, format, work);
   },
 };
 
@@ -130,9 +141,15 @@ class Relaxing {
     return (k < 0 ? -pulled : pulled) + j;
   }
 
-  /** Codes whose values are whole multiples of the step. */
+  /** Codes whose values are whole multiples of the step. Their kicks come later where all of a run have the same. */
   private codes(from: number, to: number, step: number): number {
     const { kicks } = this;
+    if (this.move.columns === undefined) {
+      const { sigma, inSteps } = this.move;
+      const pull = pullOf(step > 0 ? scaleInSteps(sigma, inSteps, step) : 0, this.decay);
+      if (pull === "light") return this.forget(from, to);
+      if (pull === "heavy") return this.dither(from, to);
+    }
     const { format, inSteps } = this.move;
     const live = this.live.codes;
     const pristine = this.pristine.codes;
@@ -155,6 +172,56 @@ class Relaxing {
         live[i] = p + k;
         changed++;
       }
+    }
+    return changed;
+  }
+
+  /** Codes that stay with probability a, else are pristine again. */
+  private forget(from: number, to: number): number {
+    const { draws } = this;
+    const live = this.live.codes;
+    const pristine = this.pristine.codes;
+    const threshold = 256 * this.keep;
+    const high = Math.floor(threshold);
+    const low = (threshold - high) * TWO_32;
+    let changed = 0;
+    for (let i = from; i < to; i++) {
+      if (live[i] === pristine[i]) continue;
+      const byte = draws.stay(i);
+      if (byte < high || (byte === high && draws.refine(i) < low)) continue;
+      live[i] = pristine[i] as number;
+      changed++;
+    }
+    return changed;
+  }
+
+  /** Codes pulled to a k and a dither, whose variance does not depend on k; where rails are too near for it, rounded stochastically. */
+  private dither(from: number, to: number): number {
+    const { draws, keep } = this;
+    const { format } = this.move;
+    const live = this.live.codes;
+    const pristine = this.pristine.codes;
+    const lo = format[Field.lo] as number;
+    const hi = format[Field.hi] as number;
+    let changed = 0;
+    for (let i = from; i < to; i++) {
+      const p = pristine[i] as number;
+      const k = (live[i] as number) - p;
+      const x = f(keep * Math.abs(k));
+      const word = draws.pullWord(i);
+      let pulled: number;
+      if (Math.min(p - lo, hi - p) >= f(x + 1.5)) {
+        const y = f(x + ((word >>> 16) - (word & 0xffff)) * TWO_M16);
+        const size = Math.floor(f(Math.abs(y) + 0.5));
+        pulled = y < 0 ? -size : size;
+      } else {
+        const whole = Math.floor(x);
+        pulled = (word >>> 8) * TWO_M24 < f(x - whole) ? whole + 1 : whole;
+      }
+      const code = p + (k < 0 ? -pulled : pulled);
+      if (code === live[i]) continue;
+      live[i] = code;
+      changed++;
     }
     return changed;
   }

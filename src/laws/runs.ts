@@ -6,6 +6,7 @@ import { TILE } from "./draws.js";
 import type { EncodedFormat, Move } from "./move.js";
 import { scaleInSteps } from "./moves.js";
 import { Field, Rounding, StepKind } from "./numbers.js";
+import { kickScale } from "./pulls.js";
 import { SPARSE_VARIANCE } from "./rare-groups.js";
 
 const f = Math.fround;
@@ -28,8 +29,9 @@ export class Runs {
     this.rare = false;
   }
 
-  add({ sigma, inSteps, rounding }: Move, end: number, step: number): void {
-    const s = step > 0 ? scaleInSteps(sigma, inSteps, step) : 0;
+  add({ sigma, inSteps, rounding, decay }: Move, end: number, step: number): void {
+    const own = step > 0 ? scaleInSteps(sigma, inSteps, step) : 0;
+    const s = decay === undefined ? own : kickScale(own, decay);
     const v = f(s * s);
     const isRare = rounding === Rounding.matched && v < SPARSE_VARIANCE;
     this.ends[this.count] = end;

@@ -7,7 +7,7 @@ import type { Kept } from "../engine/index.js";
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import { identity } from "../files/identity.js";
 import { type Seed, seed64 } from "../noise/index.js";
-import { breakingPoint, type NoisePoint, type Profile, uncertaintyOfSigma } from "../statistics/calibration.js";
+import { breakingPoint, type NoisePoint, type Profile, weightSigma, weightSigmaInterval } from "../statistics/calibration.js";
 import { average, meanInterval, type Smoothed, smooth } from "../statistics/rates.js";
 import type { Model } from "./model.js";
 
@@ -15,12 +15,12 @@ import type { Model } from "./model.js";
 export interface CalibrateOptions {
   /** Tokens of the text to read; default 1024. */
   readonly maxTokens?: number;
-  /** The most draws of the weights for each sigma, 2 to 1000; default 24. */
+  /** The most draws of the weights for each sigma, 2 to 1000; default 12. */
   readonly draws?: number;
-  /** No more draws are read at a sigma when the map is known there within this share of sigma (95 %), 0 or more; default 0.1. */
+  /** No more draws are read where the map from T to sigma is known within this share of sigma (95 %), 0 or more; default 0.1. */
   readonly precision?: number;
   /**
-   * The sigmas to measure at, two or more above 0, in units of each tensor's RMS; default seven, from as many flips as softmax has at T = 0.1 to where
+   * The sigmas to measure at, two or more above 0, in units of each tensor's RMS; default six, from as many flips as softmax has at T = 0.1 to where
    * the noise costs `breakingNats`.
    */
   readonly sigmas?: readonly number[];
@@ -38,15 +38,15 @@ export interface CalibrateOptions {
 const FIRST_SIGMA = 0.08;
 const [LEAST_SIGMA, MOST_SIGMA] = [0.0025, 2.56];
 const HALVINGS = 2;
-const LEVELS = 7;
+const LEVELS = 6;
 /** The lowest temperature that the map is for. */
 const COLDEST = 0.1;
 const TEMPERATURES = Array.from({ length: 40 }, (_, i) => (i + 1) / 20);
 /** Draws of every sigma at first, and the fewest that give an interval. */
 const FIRST_DRAWS = 3;
 const FEWEST_DRAWS = 2;
-/** Tokens of a window at most, and logits of one that are kept: 128 MB of them. */
-const WINDOW = 512;
+/** Tokens of a window at most (each has draws of its own, which tell more than longer windows do), and logits of one that are kept: 128 MB. */
+const WINDOW = 256;
 const MOST_KEPT = 2 ** 25;
 /** 2^64 over the golden ratio: seeds that far apart are those of different draws. */
 const SEED_STEP = 0x9e3779b97f4a7c15n;
@@ -62,7 +62,7 @@ const SEED_STEP = 0x9e3779b97f4a7c15n;
  * weightSigma(profile, 0.3); // the sigma that is as surprising as softmax at T = 0.3
  */
 export async function calibrate(model: Model, text: string, options: CalibrateOptions = {}): Promise<Profile> {
-  const most = checkInteger("draws", options.draws ?? 24, FEWEST_DRAWS, 1000);
+  const most = checkInteger("draws", options.draws ?? 12, FEWEST_DRAWS, 1000);
   const precision = checkNumber("precision", options.precision ?? 0.1, 0);
   const nats = checkNumber("breakingNats", options.breakingNats ?? 0.25, 0);
   for (const sigma of options.sigmas ?? []) checkNumber("sigmas", sigma, Number.MIN_VALUE);
@@ -78,34 +78,25 @@ export async function calibrate(model: Model, text: string, options: CalibrateOp
   const reader = new Reader(model, whole, options);
   const sigmas = options.sigmas === undefined ? await reader.search(nats) : [...options.sigmas].sort((a, b) => a - b);
   const readings = await reader.readAll(sigmas);
-  for (let open = unsure(sigmas, readings, precision); ; open = unsure(sigmas, readings, precision)) {
-    const next = open.filter((level) => (readings[level] as Reading[]).length < most);
+  const map = () => mapped(reader.clean, sigmas, readings, nats);
+  for (;;) {
+    const widths = widthsOf(map(), sigmas);
+    const next = [...sigmas.keys()].filter((i) => (widths[i] as number) > precision && (readings[i] as Reading[]).length < most);
     if (next.length === 0) break;
-    for (const level of next) {
-      reader.expect(remaining(sigmas, readings, precision, most));
-      readings[level]?.push(await reader.readText(sigmas, level, (readings[level] as Reading[]).length));
-    }
+    reader.expect(remaining(widths, readings, precision, most));
+    for (const level of next) readings[level]?.push(await reader.readText(sigmas, level, (readings[level] as Reading[]).length));
   }
 
-  const { nll, softmaxFlips, tokens } = reader.clean;
-  const noise = noisePoints(sigmas, readings);
-  const softmaxPoints = TEMPERATURES.map((temperature, i) => ({ temperature, flipRate: softmaxFlips[i] as number }));
+  const settings = { scale: "rms", rounding: "matched", dynamics: "quenched", seed: String(reader.seed) };
+  const { noise, ...rest } = map();
   return {
     format: "brownian-calibration",
     version: 2,
     model: await identity(model.path),
-    text: { sha256: createHash("sha256").update(text).digest("hex"), tokens },
-    settings: {
-      scale: "rms",
-      rounding: "matched",
-      dynamics: "quenched",
-      seed: String(reader.seed),
-      draws: Math.max(...noise.map((point) => point.draws)),
-    },
-    nll,
+    text: { sha256: createHash("sha256").update(text).digest("hex"), tokens: reader.clean.tokens },
+    settings: { ...settings, draws: Math.max(...noise.map((point) => point.draws)) },
     noise,
-    softmax: softmaxPoints,
-    breaking: breakingPoint({ nll, noise, softmax: softmaxPoints }, nats),
+    ...rest,
   };
 }
 
@@ -287,28 +278,43 @@ function together(parts: readonly Reading[]): Reading {
   return { flips: mean("flips"), nll: mean("nll"), ...(parts[0]?.kl !== undefined && { kl: mean("kl") }) };
 }
 
-/** Of each level, half the 95 % interval of sigma there, in units of sigma. */
-function widths(sigmas: readonly number[], readings: readonly (readonly Reading[])[]): number[] {
-  const curve = smooth(
-    sigmas,
-    readings.map((own) => own.map((reading) => reading.flips)),
-  );
-  return uncertaintyOfSigma(sigmas, curve);
+/** The map, as it is known by now. */
+function mapped(
+  { nll, softmaxFlips }: Clean,
+  sigmas: readonly number[],
+  readings: readonly (readonly Reading[])[],
+  nats: number,
+) {
+  const noise = noisePoints(sigmas, readings);
+  const softmax = TEMPERATURES.map((temperature, i) => ({ temperature, flipRate: softmaxFlips[i] as number }));
+  return { nll, noise, softmax, breaking: breakingPoint({ nll, noise, softmax }, nats) };
 }
 
-/** Levels at which the map is not known well enough yet. */
-function unsure(sigmas: readonly number[], readings: readonly (readonly Reading[])[], precision: number): number[] {
-  return [...widths(sigmas, readings).entries()].filter(([, width]) => width > precision).map(([level]) => level);
+/**
+ * Of each level, half the 95 % interval of sigma(T) as a share of it: the widest of the temperatures up to the breaking point whose sigmas lie
+ * between the neighbours of the level.
+ */
+function widthsOf(map: Pick<Profile, "nll" | "noise" | "softmax" | "breaking">, sigmas: readonly number[]): number[] {
+  const widths = sigmas.map(() => 0);
+  const profile = map as Profile;
+  for (const temperature of TEMPERATURES.filter((t) => t >= COLDEST - 1e-9 && t <= map.breaking.temperature)) {
+    const sigma = weightSigma(profile, temperature);
+    const [low, high] = weightSigmaInterval(profile, temperature);
+    const above = sigmas.findIndex((level) => level >= sigma);
+    for (const i of above < 0 ? [sigmas.length - 1] : [above - 1, above])
+      if (i >= 0) widths[i] = Math.max(widths[i] as number, (high - low) / (2 * sigma));
+  }
+  return widths;
 }
 
 /** Readings of the text that are still to come, if intervals shrink as the root of their number. */
 function remaining(
-  sigmas: readonly number[],
+  widths: readonly number[],
   readings: readonly (readonly Reading[])[],
   precision: number,
   most: number,
 ): number {
-  return widths(sigmas, readings).reduce((sum, width, level) => {
+  return widths.reduce((sum, width, level) => {
     const { length } = readings[level] as Reading[];
     const wanted = Math.min(most, Math.ceil(length * (width / Math.max(precision, Number.MIN_VALUE)) ** 2));
     return sum + Math.max(0, wanted - length);

@@ -10,17 +10,23 @@ export {
   type TensorClass,
 } from "../engine/index.js";
 export { type CalibrateOptions, calibrate } from "./calibrate.js";
+export { jsonGrammar } from "./json-grammar.js";
 export { REPACK, type Repack } from "./load-options.js";
 export {
+  type ChatOptions,
   type Expected,
   type GenerateOptions,
   type Generation,
   type LoadOptions,
   type LogitBias,
   loadModel,
+  type Message,
   Model,
+  type Prompt,
   type SamplingOptions,
   type ScoreOptions,
+  type TokenLogProbability,
+  type ToolCall,
   type UncertainToken,
   type Uncertainty,
   type UncertaintyOptions,

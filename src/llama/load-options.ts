@@ -25,6 +25,8 @@ export interface LoadOptions extends Watch {
   readonly contextSize?: number | undefined;
   /** Folder of the live copy; default: BROWNIAN_SCRATCH, or a folder of our own in the system's temporary directory. */
   readonly scratch?: string | undefined;
+  /** Jinja in the place of the model's own chat template, for models that have none or a wrong one. */
+  readonly chatTemplate?: string | undefined;
   /** Only 0: weights on a GPU are copies that no write reaches. */
   readonly gpuLayers?: number | undefined;
   /** Default: llama.cpp by its C API ("llama-c") where its release is known, else "node-llama-cpp". */

@@ -2,13 +2,16 @@
 // together and documented.
 
 import type { Probe, Seen } from "../engine/index.js";
+import type { ChatOptions, Prompt } from "./chat.js";
 import type { LoadOptions } from "./load-options.js";
 import { type Expected, follow, type ScoreOptions, score, type WindowOptions, windowLength, windows } from "./read.js";
 import { Session } from "./session.js";
 import { type Uncertainty, type UncertaintyOptions, uncertainty } from "./uncertainty.js";
-import { complete, type GenerateOptions, type Generation, write } from "./write.js";
+import { check, complete, type GenerateOptions, type Generation, write } from "./write.js";
 
+export type { ChatOptions, Message, Prompt, ToolCall } from "./chat.js";
 export type { LoadOptions } from "./load-options.js";
+export type { TokenLogProbability } from "./log-probabilities.js";
 export type { Expected, ScoreOptions, WindowOptions } from "./read.js";
 export type { LogitBias, SamplingOptions } from "./sampling.js";
 export type { UncertainToken, Uncertainty, UncertaintyOptions } from "./uncertainty.js";
@@ -59,7 +62,7 @@ export class Model {
   }
 
   /**
-   * Continues `prompt`. Yields text as it is written: prompt and pieces read as one text. Greedy and clean by default;
+   * Continues `prompt`, which is a text, a list of tokens, or a chat: messages, which the model answers. Yields text as it is written: prompt and pieces read as one text. Greedy and clean by default;
    * `sigma` lets the weights move, `temperature` rolls dice at the output, both combine. The return value tells what
    * happened. Breaking off is fine.
    *
@@ -69,7 +72,7 @@ export class Model {
    * const options = { sigma: 0.05, dynamics: "andersen", tau: 32, seed: 7n };
    * for await (const piece of model.generate("Once upon a time", options)) process.stdout.write(piece);
    */
-  generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, Generation> {
+  generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<string, Generation> {
     return write(this.session, prompt, options);
   }
 
@@ -81,8 +84,18 @@ export class Model {
    * const { text, changed, weights } = await model.complete("Once upon a time", { sigma: 0.05, seed: 7n });
    * console.log(text, changed / weights); // and the share of the weights that moved
    */
-  complete(prompt: string, options: GenerateOptions = {}): Promise<Generation> {
+  complete(prompt: Prompt, options: GenerateOptions = {}): Promise<Generation> {
     return complete(this.session, prompt, options);
+  }
+
+  /**
+   * Throws what {@link generate} would throw of these options before it begins, and does nothing else.
+   * @throws BrownianError usage
+   * @example
+   * model.check({ temperature: 0.7, dynamics: "andersen" });
+   */
+  check(options: GenerateOptions): void {
+    check(this.session, options);
   }
 
   /**
@@ -115,7 +128,7 @@ export class Model {
    * const { tokens } = await model.uncertainty("Once upon a time", { members: 8, sigma: 0.05, maxTokens: 40 });
    * console.log(tokens[0].text, tokens[0].information); // " there" 0.02 (nats)
    */
-  uncertainty(prompt: string, options: UncertaintyOptions = {}): Promise<Uncertainty> {
+  uncertainty(prompt: Prompt, options: UncertaintyOptions = {}): Promise<Uncertainty> {
     return uncertainty(this.session, prompt, options);
   }
 
@@ -128,17 +141,43 @@ export class Model {
    * const { ids } = await model.complete("Once upon a time", { sigma: 0.1 });
    * const seen = await model.follow("Once upon a time", ids); // seen[0].logProbability
    */
-  follow(prompt: string, ids: readonly number[]): Promise<Seen[]> {
+  follow(prompt: Prompt, ids: readonly number[]): Promise<Seen[]> {
     return follow(this.session, prompt, ids);
   }
 
   /**
-   * The tokens of a prompt, with the one that begins every text where the model has one.
-   * @throws BrownianError usage where there is none, or they fill the context
+   * The tokens of a prompt, with the one that begins every text where the model has one. A chat ends where the assistant is to speak.
+   * @throws BrownianError usage where there is none, or they fill the context; for a chat also where the model has no template, or its template
+   * refuses
+   * @example
+   * const tokens = model.tokens([{ role: "user", content: "Who are you?" }]); // what the model reads of this chat
    */
-  tokens(prompt: string): readonly number[] {
+  tokens(prompt: Prompt, options: ChatOptions = {}): readonly number[] {
     this.session.refuseDisposed();
-    return this.session.promptTokens(prompt);
+    return this.session.promptTokens(prompt, options);
+  }
+
+  /**
+   * The tokens of a text alone, for those who put prompts together by hand. With `special`, the names of tokens that are no text (such as
+   * <|im_end|>) are these tokens.
+   * @throws BrownianError engine-failed where the vocabulary has no tokens for some letters
+   * @example
+   * const turn = [...model.tokenize("<|im_start|>user\n", { special: true }), ...model.tokenize("Hello")];
+   */
+  tokenize(text: string, { special = false }: { readonly special?: boolean } = {}): number[] {
+    this.session.refuseDisposed();
+    return this.session.engine.tokensOf(text, special);
+  }
+
+  /** The text of tokens, as it reads on after `preceding`. Tokens that are no text have none. */
+  text(tokens: readonly number[], preceding: readonly number[] = []): string {
+    this.session.refuseDisposed();
+    return this.session.engine.text(tokens, preceding);
+  }
+
+  /** The Jinja by which chats are read; undefined where the model has none. */
+  get chatTemplate(): string | undefined {
+    return this.session.chat.text;
   }
 
   /**

@@ -3,6 +3,7 @@
 import type { Expectation, Kept, Seen } from "../engine/index.js";
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import { noiseOf } from "../thermostat/noise.js";
+import type { Prompt } from "./chat.js";
 import type { SamplingOptions } from "./sampling.js";
 import { CLEAN, type Session } from "./session.js";
 import type { GenerateOptions } from "./write.js";
@@ -107,7 +108,7 @@ class Seeing implements Expected {
 }
 
 /** {@link Model.follow}. */
-export async function follow(session: Session, prompt: string, ids: readonly number[]): Promise<Seen[]> {
+export async function follow(session: Session, prompt: Prompt, ids: readonly number[]): Promise<Seen[]> {
   return session.during(async () => {
     const { tokens } = await session.alone(() => session.prepare(CLEAN, { prompt }));
     const all = [...tokens, ...ids];

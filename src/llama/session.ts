@@ -10,11 +10,13 @@ import {
   type Probe,
   probe,
   type Sequence,
+  sayIfSecond,
 } from "../engine/index.js";
-import { BrownianError } from "../errors.js";
+import { BrownianError, checkInteger } from "../errors.js";
 import type { Tensor } from "../files/index.js";
 import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
 import { Thermostat } from "../thermostat/thermostat.js";
+import { type ChatOptions, ChatTemplate, isChat, type Prompt } from "./chat.js";
 import { checkEngine, checkRepack, type LoadOptions, type Repack, type SessionOptions } from "./load-options.js";
 import { cachedBy, keepCached, takeCached } from "./prompt-cache.js";
 import { Turns } from "./turns.js";
@@ -22,7 +24,7 @@ import { Turns } from "./turns.js";
 /** How a text is to begin. */
 export interface Beginning {
   /** Default: nothing, for texts that are given as tokens later. */
-  readonly prompt?: string;
+  readonly prompt?: Prompt;
   /** Which weights read the prompt; default "moving". */
   readonly promptWeights?: "moving" | "clean";
   readonly signal?: AbortSignal | undefined;
@@ -55,11 +57,13 @@ export class Session {
     const { scratch, signal, onProgress } = options;
     const bath = await Thermostat.open(path, { sigma: 0, skipUnsupported: true, scratch, signal, onProgress });
     try {
+      const chat = await ChatTemplate.of(bath.model.metadata, options.chatTemplate, path);
       const repack = checkRepack(kind, options);
       const repacks = { on: [true], off: [false], auto: kind.choosesRepacking ? [true, false] : [true] }[repack];
       await firstLoad(bath.model, path, kind, { ...engineOptions, repacks, signal });
       const engine = await kind.load(bath.livePath, path, { ...engineOptions, repack: repack !== "off", signal });
-      return new Session(path, bath, engine, kind, engineOptions, repack);
+      if (options.engine === undefined) sayIfSecond(kind);
+      return new Session(path, bath, engine, kind, engineOptions, { repack, chat });
     } catch (error) {
       await bath.close();
       throw error;
@@ -81,6 +85,9 @@ export class Session {
   /** The steps under way of engine or bath; they never reject. */
   private readonly steps = new Set<Promise<unknown>>();
   private readonly turns: Turns;
+  private readonly repack: Repack;
+  /** How the model reads chats. */
+  readonly chat: ChatTemplate;
   private disposing: Promise<void> | undefined;
 
   private constructor(
@@ -89,9 +96,11 @@ export class Session {
     private current: Engine,
     private readonly kind: EngineKind,
     private readonly options: SessionOptions,
-    private readonly repack: Repack,
+    { repack, chat }: { readonly repack: Repack; readonly chat: ChatTemplate },
   ) {
-    this.repacked = repack !== "off";
+    this.repack = repack;
+    this.chat = chat;
+    this.repacked = this.repack !== "off";
     this.turns = new Turns(options.parallel ?? 1);
   }
 
@@ -178,8 +187,8 @@ export class Session {
   }
 
   /** The tokens of a prompt. @throws BrownianError usage where there is none, or they fill the context */
-  promptTokens(prompt: string): number[] {
-    const tokens = this.current.tokenize(prompt);
+  promptTokens(prompt: Prompt, options: ChatOptions = {}): number[] {
+    const tokens = this.tokensOf(prompt, options);
     if (tokens.length === 0)
       throw new BrownianError("usage", "The prompt is empty, and this model has no token to begin a text with: give it a word.");
     if (tokens.length >= this.contextSize)
@@ -188,6 +197,14 @@ export class Session {
         `The prompt has ${tokens.length} tokens, but the context holds ${this.contextSize}, of which one is to be written: shorten it.`,
       );
     return tokens;
+  }
+
+  private tokensOf(prompt: Prompt, options: ChatOptions): number[] {
+    if (typeof prompt === "string") return this.current.tokenize(prompt);
+    if (isChat(prompt)) return this.chat.tokens(prompt, this.current, options);
+    return (prompt as readonly number[]).map((token) =>
+      checkInteger("A token of the prompt", token, 0, this.current.vocabulary - 1),
+    );
   }
 
   /**
@@ -239,9 +256,9 @@ export class Session {
     // Where nothing moves there is nothing to refuse.
     const moving = noise.off ? noise.with({ skipUnsupported: true }) : noise;
     this.bath.configure(moving); // refuses before any work
-    if (this.loaded === undefined) await this.loadPristine();
+    if (this.loaded === undefined) await this.loadPristine(signal);
     const tokens = prompt === undefined ? [] : this.promptTokens(prompt);
-    if (noise.off) return { tokens, read: 0, reloaded: await this.loadPristine() };
+    if (noise.off) return { tokens, read: 0, reloaded: await this.loadPristine(signal) };
     let { dead } = await this.probe(signal);
     this.bath.configure(moving);
     let unseen = deadAmong(this.bath.tensors, dead);
@@ -258,7 +275,7 @@ export class Session {
     let read = 0;
     if (promptWeights === "clean") {
       // All but the last token, which is the first that moving weights compute.
-      await this.bath.restore();
+      await this.bath.restore({ signal });
       await this.load(PRISTINE);
       read = tokens.length - 1;
       if (read > 0) await this.text.read(tokens.slice(0, read), signal);
@@ -285,7 +302,7 @@ export class Session {
       this.present = undefined;
       this.bath.configure(CLEAN);
       this.wanted = repacked;
-      await this.bath.restore();
+      await this.bath.restore({ signal });
       await this.load(PRISTINE);
       found = await probe(this.current, this.bath, this.bath.tensors, signal);
       this.probed.set(repacked, found);
@@ -313,9 +330,9 @@ export class Session {
   }
 
   /** Clean weights, rearranged where that is allowed at all: there is one clean text a model and `repack`. */
-  private async loadPristine(): Promise<boolean> {
+  private async loadPristine(signal: AbortSignal | undefined): Promise<boolean> {
     this.wanted = this.repack !== "off";
-    await this.bath.restore();
+    await this.bath.restore({ signal });
     return this.load(PRISTINE);
   }
 

@@ -5,6 +5,7 @@ import type { Expectation, Sampling } from "../engine/index.js";
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import { type EnsembleEntropy, ensembleEntropy } from "../sampling/uncertainty.js";
 import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
+import type { Prompt } from "./chat.js";
 import { samplingOf, stopsOf } from "./sampling.js";
 import type { Session } from "./session.js";
 import { StopStrings } from "./stop-strings.js";
@@ -13,13 +14,13 @@ import type { GenerateOptions } from "./write.js";
 
 /** Which ensemble of moved weights reads a text, and which text. */
 export interface UncertaintyOptions
-  extends Omit<GenerateOptions, "sigma" | "dynamics" | "tau" | "recompute" | "promptWeights" | "pick" | "endless"> {
+  extends Omit<GenerateOptions, "sigma" | "dynamics" | "tau" | "stride" | "recompute" | "promptWeights" | "pick" | "endless"> {
   /** Draws of the weights; default 8. */
   readonly members?: number | undefined;
   /** Noise on the weights in units of `scale`; default 0.05. */
   readonly sigma?: number | undefined;
-  /** What follows the prompt; default: what the clean model writes. */
-  readonly text?: string | undefined;
+  /** What follows the prompt, as text or as tokens; default: what the clean model writes. */
+  readonly text?: string | readonly number[] | undefined;
   /** Called with members that have read the text, and members in all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
@@ -53,7 +54,7 @@ const DEFAULT_ENSEMBLE = { members: 8, sigma: 0.05 };
 const memberSeed = (seed: bigint, member: number): bigint => BigInt.asUintN(64, seed + BigInt(member) * 0x9e3779b97f4a7c15n);
 
 /** {@link Model.uncertainty}. */
-export async function uncertainty(session: Session, prompt: string, options: UncertaintyOptions): Promise<Uncertainty> {
+export async function uncertainty(session: Session, prompt: Prompt, options: UncertaintyOptions): Promise<Uncertainty> {
   const { signal, onProgress } = options;
   const members = checkInteger("members", options.members ?? DEFAULT_ENSEMBLE.members, 1, 10_000);
   const most = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
@@ -150,9 +151,13 @@ interface Dice {
 }
 
 /** Prompt and text. @throws BrownianError usage where there is nothing to expect, or they are longer than the context */
-function given({ engine, contextSize }: Session, prompt: string, text: string, most: number): ToRead {
-  const before = engine.tokenize(prompt);
-  const all = engine.tokenize(prompt + text);
+function given(session: Session, prompt: Prompt, text: string | readonly number[], most: number): ToRead {
+  const { engine, contextSize } = session;
+  const before = typeof prompt === "string" ? engine.tokenize(prompt) : session.promptTokens(prompt);
+  const all =
+    typeof prompt === "string" && typeof text === "string"
+      ? engine.tokenize(prompt + text)
+      : [...before, ...(typeof text === "string" ? engine.tokensOf(text, false) : text)];
   // Where the tokenizer draws the last token of the prompt and the first of the text into one, that counts as the text's.
   let start = 0;
   while (start < before.length && before[start] === all[start]) start++;

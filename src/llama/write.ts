@@ -6,6 +6,8 @@ import { BrownianError, checkChoice, checkInteger } from "../errors.js";
 import type { Seed } from "../noise/index.js";
 import { type NoiseSettings, noiseOf } from "../thermostat/noise.js";
 import type { Schedule } from "../thermostat/schedule.js";
+import type { Prompt } from "./chat.js";
+import { LogProbabilities, type TokenLogProbability } from "./log-probabilities.js";
 import { type SamplingOptions, samplingOf, stopsOf } from "./sampling.js";
 import type { Begun, Session } from "./session.js";
 import { StopStrings } from "./stop-strings.js";
@@ -19,6 +21,8 @@ export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingO
   readonly dynamics?: string | undefined;
   /** Correlation time in tokens; default 32. */
   readonly tau?: number | undefined;
+  /** Of `langevin`: tokens from one visit of a weight to the next; default tau/2, from 1 to 64. 1 moves every weight at every token. */
+  readonly stride?: number | undefined;
   /**
    * Evaluates the whole context anew for every token, with the weights as they are then. Without it, the engine's
    * key/value cache keeps what earlier weights computed. Takes time in proportion to the text's length, a token.
@@ -39,12 +43,23 @@ export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingO
    * await model.complete("Once upon a time", { pick: (logits, tick) => gaussianMax(logits, stream, { tick }, 0.5) });
    */
   readonly pick?: ((logits: Float32Array, index: number) => number) | undefined;
+  /**
+   * How likely every token was, and the so many likeliest in its place (0 to 100): `Generation.logprobs`. Of the weights as they were then, and of
+   * logits that no sampling has changed. Needs the engine llama-c.
+   */
+  readonly logprobs?: number | undefined;
+  /** Told of every token as it is written, before the piece of text that it completes. */
+  readonly onToken?: ((token: TokenLogProbability | { readonly token: number }) => void) | undefined;
   /** A token that ends texts is written like any other, so that all texts have `maxTokens`; default false. */
   readonly endless?: boolean | undefined;
   /** Of the weights and of the dice; default 0. */
   readonly seed?: Seed | undefined;
+  /** Of the weights; default `seed`. */
+  readonly noiseSeed?: Seed | undefined;
   /** Tokens to write at most, at least 1; default 100. */
   readonly maxTokens?: number | undefined;
+  /** Whether codes that differ are counted at the end, which reads all weights; default true. Without, `changed` is 0. */
+  readonly countChanges?: boolean | undefined;
   /** Ends the text between two tokens; what is written by then is kept (`stop: "aborted"`). */
   readonly signal?: AbortSignal | undefined;
 }
@@ -63,12 +78,14 @@ export interface Generation {
   readonly tokensPerSecond: number;
   /** Weights that could move. */
   readonly weights: number;
-  /** Codes (or floats) that differed from the pristine model's at the end. */
+  /** Codes (or floats) that differed from the pristine model's at the end; after an abort, those that the last draw or tick changed. */
   readonly changed: number;
   /** The engine does not see writes to some of the moved tensors, so it loaded the moved file. */
   readonly reloaded: boolean;
   /** Why it ended: the model (or a grammar) ended it, at a stop string, at `maxTokens`, at the end of the context, or by the signal. */
   readonly stop: "eos" | "stop" | "length" | "context" | "aborted";
+  /** Of every token, where GenerateOptions.logprobs asked for it. */
+  readonly logprobs?: readonly TokenLogProbability[] | undefined;
   /** The stop string that ended it: `text` ends before it, `ids` has its tokens too. */
   readonly stopString?: string | undefined;
 }
@@ -86,10 +103,10 @@ const UNWRITTEN: Generation = {
 };
 
 /** {@link Model.generate}. */
-export async function* write(session: Session, prompt: string, options: GenerateOptions): AsyncGenerator<string, Generation> {
+export async function* write(session: Session, prompt: Prompt, options: GenerateOptions): AsyncGenerator<string, Generation> {
   const { signal } = options;
   const most = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
-  const noise = noiseOf({ ...options, sigma: options.sigma ?? 0 });
+  const noise = noiseOfText(options);
   const promptWeights = checkChoice("promptWeights", options.promptWeights ?? "moving", ["moving", "clean"]);
   const beginning = { prompt, promptWeights, signal };
   const shared = session.sharedBy(noise, beginning);
@@ -125,11 +142,12 @@ export async function* write(session: Session, prompt: string, options: Generate
     const stream = new TextStream(engine, tokens);
     const context = [...tokens];
     let count = 0;
-    const { pick, recompute } = options;
+    const { pick, recompute, onToken } = options;
+    const seen = LogProbabilities.asked(options, engine.vocabulary);
     const chooser = pick === undefined ? await session.alone(() => engine.chooser(sampling, tokens)) : undefined;
     const continued = (from: readonly number[]) =>
       pick === undefined
-        ? sequence.continue(from, sampling, chooser, signal)
+        ? sequence.continue(from, sampling, chooser, signal, seen?.logits)
         : sequence.choose(from, (logits) => pick(logits, count), sampling, signal);
     let written = continued(tokens.slice(read));
     /** What the next token adds to the text; undefined at its end. */
@@ -144,6 +162,8 @@ export async function* write(session: Session, prompt: string, options: Generate
       const token = await written.next();
       if (token.done) return undefined;
       context.push(token.value);
+      const said = seen?.add(token.value);
+      onToken?.(said ?? { token: token.value });
       return stops.push(stream.push(token.value));
     };
 
@@ -186,16 +206,34 @@ export async function* write(session: Session, prompt: string, options: Generate
       await session.alone(() => refuseNonsense(session, tokens, noise.sigma));
     const tokensPerSecond = seconds > 0 ? (count - 1) / seconds : 0;
     const { weights } = bath.drawn;
-    const changed = await session.alone(() => bath.difference());
-    const done = { text, tokens: count, ids: context.slice(tokens.length), seconds, tokensPerSecond, weights, changed, reloaded };
+    // To count takes a while: whoever ended the text does not wait for it.
+    const counted = options.countChanges === false ? 0 : bath.drawn.changed;
+    const wait = stop !== "aborted" && options.countChanges !== false;
+    const changed = wait ? await session.alone(() => bath.difference()) : counted;
+    const ids = context.slice(tokens.length);
+    const likely = seen === undefined ? {} : { logprobs: seen.all };
+    const done = { text, tokens: count, ids, ...likely, seconds, tokensPerSecond, weights, changed, reloaded };
     return stops.found === undefined ? { ...done, stop } : { ...done, stop: "stop", stopString: stops.found };
   } finally {
     session.end(place);
   }
 }
 
+const noiseOfText = (options: GenerateOptions) =>
+  noiseOf({ ...options, sigma: options.sigma ?? 0, seed: options.noiseSeed ?? options.seed });
+
+/** {@link Model.check}. */
+export function check(session: Session, options: GenerateOptions): void {
+  session.refuseDisposed();
+  checkInteger("maxTokens", options.maxTokens ?? 1, 1);
+  noiseOfText(options);
+  samplingOf(options, session.engine);
+  stopsOf(options);
+  LogProbabilities.asked(options, 0);
+}
+
 /** {@link Model.complete}. */
-export async function complete(session: Session, prompt: string, options: GenerateOptions): Promise<Generation> {
+export async function complete(session: Session, prompt: Prompt, options: GenerateOptions): Promise<Generation> {
   const pieces = write(session, prompt, options);
   for (;;) {
     const next = await pieces.next();

@@ -3,7 +3,6 @@
 
 import { BrownianError } from "../errors.js";
 import { interpolate, interpolatePowers, monotone } from "./curves.js";
-import type { Smoothed } from "./rates.js";
 
 /** What was measured at one sigma. Rates are per token of this text; intervals are 95 %, over draws of the weights (Student's t). */
 export interface NoisePoint {
@@ -168,19 +167,6 @@ export function weightSigmaInterval(profile: Profile, temperature: number, force
   );
   const at = (rate: number) => interpolatePowers(ratesOf(profile), sigmasOf(profile), rate);
   return [at(target * Math.exp(-1.96 * error)), at(target * Math.exp(1.96 * error))];
-}
-
-/**
- * Of each sigma of a curve, half the 95 % interval of the sigma that has its rate, as a share of it: 1.96 times the error of ln rate, over the slope
- * d ln rate / d ln sigma between its neighbours. Infinity where the curve does not rise.
- */
-export function uncertaintyOfSigma(sigmas: readonly number[], curve: readonly Smoothed[]): number[] {
-  return curve.map(({ error }, i) => {
-    const [a, b] = [Math.max(0, i - 1), Math.min(curve.length - 1, i + 1)];
-    const rise = Math.log((curve[b]?.rate ?? 0) / (curve[a]?.rate ?? 0));
-    const slope = rise / Math.log((sigmas[b] as number) / (sigmas[a] as number));
-    return slope > 0 ? (1.96 * error) / slope : Number.POSITIVE_INFINITY;
-  });
 }
 
 /**

@@ -1,9 +1,9 @@
 // The noise on the weights as one value: how strong, on which tensors, how it is put on the grid and how it evolves.
 // Options are checked here, once, where they enter; from then on the value travels whole. It never changes.
 
-import { BrownianError, checkChoice } from "../errors.js";
+import { BrownianError, checkChoice, checkInteger } from "../errors.js";
 import type { ModelFile } from "../files/index.js";
-import { Rounding } from "../laws/numbers.js";
+import { MOST_STRIDE, Rounding } from "../laws/numbers.js";
 import { type Seed, seed64 } from "../noise/index.js";
 import { type Dynamics, dynamicsNamed } from "./dynamics/index.js";
 import { SCALES, type Scale, type ScaleOptions, type ScaleRule, type SigmaOf, scaleFile, scaleOptions } from "./scales/index.js";
@@ -37,6 +37,11 @@ export interface ThermostatSettings extends Omit<NoiseSettings, "sigma"> {
   readonly dynamics?: string | undefined;
   /** Correlation time in ticks, above 0; default 32. */
   readonly tau?: number | undefined;
+  /**
+   * Of `langevin`: ticks from one visit of a weight to the next, 1 to 65536; default tau/2, from 1 to 64. 1 moves every weight at every tick.
+   * Variance is that of a draw at any; the correlation is exact at multiples of the stride and at most (stride/tau)^2/8 too large between them.
+   */
+  readonly stride?: number | undefined;
 }
 
 /** Correlation time in ticks, unless told otherwise. */
@@ -67,6 +72,8 @@ export class CheckedNoise {
   readonly dynamics: Dynamics;
   /** Correlation time in ticks, above 0. */
   readonly tau: number;
+  /** Ticks from one visit of a weight to the next; undefined: the dynamics' own. */
+  readonly stride: number | undefined;
   private readonly files: ScaleOptions;
 
   /** @internal settings are given as they are; noiseOf makes these */
@@ -88,12 +95,18 @@ export class CheckedNoise {
     this.skipUnsupported = options.skipUnsupported ?? false;
     this.dynamics = dynamicsNamed(options.dynamics ?? "quenched");
     this.tau = tau;
+    this.stride = options.stride === undefined ? undefined : checkInteger("stride", options.stride, 1, MOST_STRIDE);
     Object.freeze(this);
   }
 
   /** There is none: weights stay where they are. */
   get off(): boolean {
     return this.sigma === 0;
+  }
+
+  /** Ticks from one visit of a weight to the next. */
+  get visits(): number {
+    return this.stride ?? this.dynamics.stride?.(this.tau) ?? 1;
   }
 
   /** Sigma at a tick. @throws BrownianError usage where a schedule gives what is no sigma */

@@ -16,8 +16,9 @@ import {
 } from "../files/index.js";
 import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
+import type { Step } from "../kernels/step.js";
 import { collisionThreshold } from "../lattice/collide.js";
-import { Ahead } from "./ahead.js";
+import { Ahead, type Stepping } from "./ahead.js";
 import { choose, Measures, type PlannedMove, planMove } from "./draw.js";
 import type { Bath, Drawn, Dynamics } from "./dynamics/index.js";
 import { CheckedNoise, noiseOf, type ThermostatSettings } from "./noise.js";
@@ -131,8 +132,15 @@ export class Thermostat {
    */
   draw(tick = 0, watch: Watch = {}): Promise<Drawn> {
     checkInteger("tick", tick, 0, 2 ** 32 - 1);
+    return this.drawAt(tick, watch, false);
+  }
+
+  /** @param another whether the next tick is likely to be another draw */
+  private drawAt(tick: number, watch: Watch, another: boolean): Promise<Drawn> {
     return this.exclusively(async () => {
       this.now = tick;
+      const stepping: Stepping = { step: { verb: "draw" }, noise: this.noise };
+      const prepared = await this.ahead.take(tick, stepping);
       for (const tensor of [...this.moved]) {
         if (this.chosen.includes(tensor)) continue;
         await this.liveTensors.restore(tensor);
@@ -141,13 +149,16 @@ export class Thermostat {
       for (const tensor of this.chosen) this.moved.add(tensor);
       const moves = await this.plan(tick);
       const over = watchOver(this.bytes, watch);
-      const changed = await changesIn(moves, watch, async ({ tensor, move }) => {
+      const drawn = async ({ tensor, move }: PlannedMove) => {
         if (move.sigma > 0) return this.liveTensors.perturb(tensor, { ...move, tick }, over);
         await this.liveTensors.restore(tensor, over);
         return 0;
-      });
+      };
+      const changed = await (prepared === undefined ? changesIn(moves, watch, drawn) : prepared.write(over));
       this.free = false;
       this.last = { weights: this.weights, changed };
+      // Rare moves take less time than what is made ahead of them to write.
+      if (another && changed > this.weights * RARE) this.ahead.goOn(tick, stepping, this.weights, (next) => this.plan(next));
       return this.last;
     });
   }
@@ -161,7 +172,7 @@ export class Thermostat {
   /** One step of time, by the dynamics. After an aborted one, start anew or restore. */
   async tick(watch: Watch = {}): Promise<Drawn> {
     const next = this.now + 1;
-    const drawn = await this.noise.dynamics.step(this.bath(watch), next, this.noise.tau);
+    const drawn = await this.noise.dynamics.step(this.bath(watch), next, this.noise.tau, this.noise.visits);
     this.now = next;
     return drawn;
   }
@@ -188,40 +199,30 @@ export class Thermostat {
   /** What a dynamics can do with this bath. */
   private bath(watch: Watch): Bath {
     return {
-      draw: (tick) => this.draw(tick, watch),
-      collide: (tick, probability) =>
-        this.step(tick, async (moves) => {
-          const colliding = { threshold: collisionThreshold(probability), noise: this.noise };
-          const apply = await this.ahead.take(tick, colliding);
-          const changed =
-            apply?.() ?? (await this.liveTensors.collide(moves, tick, colliding.threshold, watchOver(this.bytes, watch)));
-          this.ahead.goOn(tick, colliding, this.weights, (next) => this.plan(next));
-          return changed;
-        }),
-      diffuse: (tick, factor) =>
-        this.step(tick, async (moves) => {
-          const over = watchOver(this.bytes, watch);
-          return changesIn(moves, watch, async ({ tensor, move }) => {
-            const sigma = Math.fround(move.sigma * factor);
-            return sigma > 0 ? this.liveTensors.diffuse(tensor, { ...move, sigma, tick }, over) : 0;
-          });
-        }),
-      evolve: (tick, law, strength) =>
-        this.step(tick, async (moves) => {
-          const { rounding, dynamics } = this.noise;
-          if (rounding !== "matched")
-            throw new BrownianError(
-              "usage",
-              `The dynamics ${dynamics.name} has its own rounding: leave out rounding ${rounding}.`,
-            );
-          const over = watchOver(this.bytes, watch);
-          return changesIn(moves, watch, ({ tensor, move }) =>
-            this.liveTensors.evolve(tensor, { ...move, tick }, law, strength, over),
-          );
-        }),
+      draw: (tick) => this.drawAt(tick, watch, tick > 0), // tick 0 is the start of any dynamics, later ones of one that draws at every tick
+      collide: (tick, probability) => this.along(tick, { verb: "collide", threshold: collisionThreshold(probability) }, watch),
+      diffuse: (tick, factor) => this.along(tick, { verb: "diffuse", factor }, watch),
+      evolve: (tick, law, strength, stride) => {
+        const { rounding, dynamics } = this.noise;
+        if (rounding !== "matched")
+          throw new BrownianError("usage", `The dynamics ${dynamics.name} has its own rounding: leave out rounding ${rounding}.`);
+        return this.along(tick, { verb: "evolve", law, strength, stride }, watch);
+      },
       restore: () => this.restore(),
       drawn: this.last,
     };
+  }
+
+  /** A step of all tensors; the next ones are made ready then, while somebody looks at the weights. */
+  private along(tick: number, step: Step, watch: Watch): Promise<Drawn> {
+    return this.step(tick, async (moves) => {
+      const stepping = { step, noise: this.noise };
+      const over = watchOver(this.bytes, watch);
+      const prepared = await this.ahead.take(tick, stepping);
+      const changed = await (prepared === undefined ? this.liveTensors.step(moves, tick, step, over) : prepared.write(over));
+      this.ahead.goOn(tick, stepping, this.weights, (next) => this.plan(next));
+      return changed;
+    });
   }
 
   /** Changes the live weights, which `work` counts, by the moves of this tick. */
@@ -246,10 +247,12 @@ export class Thermostat {
     return this.planned.moves;
   }
 
-  /** live := pristine, byte for byte. The next draw or tick starts from there. */
-  restore(): Promise<void> {
+  /** live := pristine, byte for byte. The next draw or tick starts from there. Where it is aborted, some tensors are left as they were: do it again. */
+  restore({ signal }: Pick<Watch, "signal"> = {}): Promise<void> {
     return this.exclusively(async () => {
+      await this.ahead.drop();
       for (const tensor of [...this.moved]) {
+        signal?.throwIfAborted();
         await this.liveTensors.restore(tensor);
         this.moved.delete(tensor);
       }
@@ -264,7 +267,7 @@ export class Thermostat {
     if (this.closed) return;
     this.closed = true;
     await this.turn.catch(() => undefined);
-    await this.ahead.settled();
+    await this.ahead.drop();
     await this.liveTensors.close();
     await this.copy.dispose();
   }
@@ -281,6 +284,9 @@ export class Thermostat {
     return result;
   }
 }
+
+/** Below this share of changed codes moves are rare: a draw undoes the last one and finds new ones without a look at the rest. */
+const RARE = 1 / 64;
 
 /** Weights of tensors that are moved side by side: one small tensor after the other would leave threads without work. */
 const SIDE_BY_SIDE = 2 ** 22;

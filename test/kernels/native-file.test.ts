@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readModel, type Tensor } from "../../src/files/index.js";
 import type { FileKernels, TensorMove } from "../../src/kernels/files.js";
+import type { Step } from "../../src/kernels/step.js";
 import { collisionThreshold } from "../../src/lattice/collide.js";
 import { makeMove, supportedFormat } from "../../src/lattice/perturb.js";
 import { streamKey } from "../../src/noise/index.js";
@@ -89,19 +90,27 @@ describe.each(native.slice(-1))("live files on $name", ({ kernels }) => {
     close();
   });
 
-  it("let more than 64 million weights collide in several calls, between which they stop; such are not made ready", async () => {
+  it("step more than 64 million weights in several calls, between which they stop; too many are not made ready", async () => {
     // 67 million weights each, in a hole of the file: scales of 0, so that nothing moves.
     const vast = ["a", "b"].map((name) => ({ name, type: "TQ2_0", shape: [256, 2 ** 18] }));
     const { tensors, live, close } = await opened("vast", vast);
     const moves = tensors.map((tensor) => ({ tensor, move: moveOf(tensor, 0.1) }));
-    const threshold = collisionThreshold(0.01);
+    const step: Step = { verb: "collide", threshold: collisionThreshold(0.01) };
+    const all = tensors.map(({ bytes }) => bytes);
     const done: number[] = [];
-    expect(await live.collide(moves, 1, threshold, { onBytes: (bytes) => done.push(bytes) })).toBe(0);
-    expect(done).toEqual(tensors.map(({ bytes }) => bytes));
-    expect(live.prepareCollide(moves, 2, threshold)).toBeUndefined();
+    expect(await live.step(moves, 1, step, { onBytes: (bytes) => done.push(bytes) })).toBe(0);
+    expect(done).toEqual(all);
+    expect(await live.prepare(moves, 2, step)?.write({ onBytes: (bytes) => done.push(bytes) })).toBe(0);
+    expect(done).toEqual([...all, ...all]);
     const control = new AbortController();
-    const stopped = live.collide(moves, 3, threshold, { signal: control.signal, onBytes: () => control.abort() });
-    await expect(stopped).rejects.toThrow(/abort/);
+    const watch = { signal: control.signal, onBytes: () => control.abort() };
+    await expect(live.step(moves, 3, step, watch)).rejects.toThrow(/abort/);
+    const again = new AbortController();
+    const prepared = live.prepare(moves, 3, step);
+    await expect(prepared?.write({ signal: again.signal, onBytes: () => again.abort() })).rejects.toThrow(/abort/);
+    // Sixteen tensors of 17 million bytes each.
+    const eight = Array.from({ length: 8 }, () => moves).flat();
+    expect(live.prepare(eight, 4, { verb: "collide", threshold: collisionThreshold(1) })).toBeUndefined();
     close();
   });
 });

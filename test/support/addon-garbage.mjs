@@ -289,6 +289,15 @@ const KINDS = {
       new Array(3),
     ],
   },
+  evolving: {
+    right: () => [{ offset: 0, length: LENGTH, move: record(format), parameters: relax }],
+    accepts: (x) => Array.isArray(x) && x.length === 0,
+    wrong: () => [
+      KINDS.tensors.right(),
+      ...KINDS.parameters.wrong().map((parameters) => [{ offset: 0, length: LENGTH, move: record(format), parameters }]),
+    ],
+  },
+  stride: { right: () => 3, accepts: (x) => Number.isInteger(x) && x >= 1 && x <= 65536, wrong: () => [0, 65537] },
   tick: { right: () => 5, accepts: (x) => Number.isInteger(x) && x >= 0 && x < 2 ** 32, wrong: () => [] },
   threshold: { right: () => 2 ** 30, accepts: (x) => Number.isInteger(x) && x >= 0 && x <= 2 ** 32, wrong: () => [2 ** 32 + 2] },
   prepared: { right: () => prepared, accepts: () => false, wrong: () => [index, plan, source, Object.create(prepared)] },
@@ -318,16 +327,19 @@ const FUNCTIONS = {
   difference: { call: addon.difference, kinds: ["target", "both", "both", "format"] },
   MappedFile: { call: (...args) => new addon.MappedFile(...args).close(), kinds: ["target", "threads", "path", "writable"] },
   "file.perturb": { call: method("perturb"), kinds: ["offset", "length", "maybe", "move"] },
-  "file.evolve": { call: method("evolve"), kinds: ["evolution", "offset", "length", "source", "parameters", "move"] },
   "file.copyFrom": { call: method("copyFrom"), kinds: ["source", "offset", "copied"] },
   "file.sumSquares": { call: method("sumSquares"), kinds: ["offset", "length", "format"] },
   "file.difference": { call: method("difference"), kinds: ["offset", "length", "format", "source"] },
   "file.indexSteps": { call: method("indexSteps"), kinds: ["offset", "length", "format"] },
   "file.redraw": { call: method("redraw"), kinds: ["offset", "length", "source", "stepIndex", "move"] },
-  "file.planCollide": { call: method("planCollide"), kinds: ["source", "tensors"] },
-  "file.collide": { call: method("collide"), kinds: ["plan", "tick", "threshold"] },
-  "file.prepareCollide": { call: method("prepareCollide"), kinds: ["plan", "tick", "threshold"] },
-  "file.apply": { call: method("apply"), kinds: ["prepared"] },
+  "file.planCollide": { call: method("planCollide"), kinds: ["source", "tensors", "threshold"] },
+  "file.planDiffuse": { call: method("planDiffuse"), kinds: ["source", "tensors"] },
+  "file.planDraw": { call: method("planDraw"), kinds: ["source", "tensors"] },
+  "file.planEvolve": { call: method("planEvolve"), kinds: ["source", "evolving", "evolution", "stride"] },
+  "file.run": { call: method("run"), kinds: ["plan", "tick"] },
+  "file.prepare": { call: method("prepare"), kinds: ["plan", "tick"] },
+  "file.write": { call: method("write"), kinds: ["prepared"] },
+  "file.drop": { call: method("drop"), kinds: ["prepared"] },
 };
 
 function describe(x) {
@@ -350,8 +362,8 @@ async function openAll() {
   closed = open(paths[0]);
   closed.close();
   index = await source.indexSteps(0, LENGTH, format);
-  plan = file.planCollide(source, KINDS.tensors.right());
-  prepared = file.prepareCollide(plan, 1, 2 ** 30);
+  plan = file.planCollide(source, KINDS.tensors.right(), 2 ** 30);
+  prepared = file.prepare(plan, 1);
 }
 await openAll();
 
@@ -395,8 +407,21 @@ for (const name of Object.getOwnPropertyNames(proto)) {
     const what = `file.${name} of ${describe(self)}`;
     if ((await attempt(what, () => (get ?? value).apply(self, args()))) === undefined) problems.push(`did not throw: ${what}`);
   }
-  const writes = ["perturb", "evolve", "copyFrom", "redraw", "planCollide", "collide", "prepareCollide", "apply"].includes(name);
-  for (const self of writes ? [readOnly, ...(["planCollide", "redraw"].includes(name) ? [] : [little])] : []) {
+  const writes = [
+    "perturb",
+    "copyFrom",
+    "redraw",
+    "planCollide",
+    "planDiffuse",
+    "planEvolve",
+    "run",
+    "prepare",
+    "write",
+    "drop",
+  ].includes(name);
+  for (const self of writes
+    ? [readOnly, ...(["planCollide", "planDiffuse", "planDraw", "planEvolve", "redraw", "drop"].includes(name) ? [] : [little])]
+    : []) {
     const what = `file.${name} of a file that is ${self === little ? "too small" : "read-only"}`;
     if ((await attempt(what, () => value.apply(self, args()))) === undefined) problems.push(`did not throw: ${what}`);
   }

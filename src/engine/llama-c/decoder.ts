@@ -45,6 +45,8 @@ export class Decoder {
   readonly most: number;
   private readonly waiting: Pending[] = [];
   private running = false;
+  /** What is done with the context now; it never rejects. */
+  private busy: Promise<unknown> | undefined;
 
   constructor(
     private readonly name: string,
@@ -72,15 +74,33 @@ export class Decoder {
     });
   }
 
+  /** Does something with the context when nothing else does: a batch is computed on another thread, and what it computes with must stay. */
+  async exclusive<T>(work: () => T | Promise<T>): Promise<T> {
+    while (this.busy !== undefined) await this.busy;
+    const working = (async () => work())();
+    const ended = working.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.busy = ended;
+    try {
+      return await working;
+    } finally {
+      if (this.busy === ended) this.busy = undefined;
+    }
+  }
+
   private async run(): Promise<void> {
     this.running = true;
     while (this.waiting.length > 0) {
-      const parts = this.nextParts();
-      try {
-        await this.decode(parts);
-      } catch (error) {
-        for (const { order } of parts) this.drop(order, error);
-      }
+      await this.exclusive(async () => {
+        const parts = this.nextParts();
+        try {
+          await this.decode(parts);
+        } catch (error) {
+          for (const { order } of parts) this.drop(order, error);
+        }
+      });
       // Those that were served have their next token to ask for: they are to be in the next batch, not in the one after it.
       if (this.texts.length > 1) await setImmediate();
     }
@@ -168,7 +188,7 @@ export class Decoder {
     order.reject(error);
   }
 
-  /** Forgets what a text has from token `length` on; all of it where the model cannot forget a part. Returns how many are left. */
+  /** Within `exclusive`: forgets what a text has from token `length` on; all of it where the model cannot forget a part. Returns how many are left. */
   cut(sequence: number, length: number): number {
     const text = this.texts[sequence] as number[];
     const kept = length > 0 && this.context.remove(sequence, length, -1) ? Math.min(length, text.length) : 0;

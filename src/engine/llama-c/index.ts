@@ -142,12 +142,13 @@ class Text implements Sequence {
     sampling: Sampling,
     chooser?: Chooser,
     signal?: AbortSignal,
+    logits?: Float32Array,
   ): AsyncGenerator<number, void> {
     const chain = chooser === undefined ? await this.chooser(sampling, tokens) : (chooser as Chain);
     try {
       let next = tokens;
       for (;;) {
-        const token = await this.decoder.submit({ sequence: this.number, tokens: next, sampler: chain.sampler, signal });
+        const token = await this.decoder.submit({ sequence: this.number, tokens: next, sampler: chain.sampler, logits, signal });
         if (token < 0) return this.nothingAllowed();
         if (!sampling.yieldEogToken && this.model.endsText(token)) return;
         yield token;
@@ -190,25 +191,28 @@ class Text implements Sequence {
   }
 
   async reset(): Promise<void> {
-    this.decoder.cut(this.number, 0);
+    await this.decoder.exclusive(() => this.decoder.cut(this.number, 0));
   }
 
   async keep(tokens: readonly number[]): Promise<number> {
     let same = 0;
     while (same < tokens.length - 1 && this.tokens[same] === tokens[same]) same++;
-    return same < this.tokens.length ? this.decoder.cut(this.number, same) : same;
+    return same < this.tokens.length ? this.decoder.exclusive(() => this.decoder.cut(this.number, same)) : same;
   }
 
   save(): Promise<Uint8Array> {
-    return this.decoder.context.save(this.number);
+    return this.decoder.exclusive(() => this.decoder.context.save(this.number));
   }
 
   async restore(state: Uint8Array, tokens: readonly number[]): Promise<boolean> {
-    this.decoder.cut(this.number, 0);
-    const taken = await this.decoder.context.restore(this.number, state).catch(() => false);
-    if (taken) this.decoder.texts[this.number]?.push(...tokens);
-    else this.decoder.cut(this.number, 0);
-    return taken;
+    const { decoder, number } = this;
+    return decoder.exclusive(async () => {
+      decoder.cut(number, 0);
+      const taken = await decoder.context.restore(number, state).catch(() => false);
+      if (taken) decoder.texts[number]?.push(...tokens);
+      else decoder.cut(number, 0);
+      return taken;
+    });
   }
 }
 
@@ -233,17 +237,22 @@ class Loaded implements Engine {
   }
 
   tokenize(text: string): number[] {
-    const tokens = text === "" ? [] : this.tokensOf(text);
+    const tokens = this.tokensOf(text, false);
     return this.bos >= 0 && (this.beginning !== null || tokens.length === 0) ? [this.bos, ...tokens] : tokens;
   }
 
-  private tokensOf(text: string): number[] {
+  tokensOf(text: string, special: boolean): number[] {
+    if (text === "") return [];
     try {
-      return [...this.model.tokenize(text, false, false)];
+      return [...this.model.tokenize(text, false, special)];
     } catch (cause) {
       const why = "its vocabulary has no tokens for some of its letters";
       throw new BrownianError("engine-failed", `The tokenizer of ${this.name} cannot read this text: ${why}.`, { cause });
     }
+  }
+
+  nameOf(token: number): string {
+    return this.model.detokenize(Int32Array.of(token), true);
   }
 
   text(tokens: readonly number[], preceding: readonly number[]): string {

@@ -1,10 +1,10 @@
 // What can be asked of a model's file and of its live copy, by tensors. How it is done is mapped.ts's and positioned.ts's; open.ts chooses.
 
 import { BrownianError } from "../../errors.js";
-import type { FileWatch, TensorMove } from "../../kernels/files.js";
+import type { FileWatch, Prepared, TensorMove } from "../../kernels/files.js";
+import type { Step } from "../../kernels/step.js";
 import { encodedFormat } from "../../lattice/formats.js";
 import { supportedFormat } from "../../lattice/perturb.js";
-import type { Evolution } from "../../laws/evolution.js";
 import type { EncodedFormat } from "../../laws/move.js";
 import type { Tensor } from "../tensor.js";
 
@@ -24,20 +24,10 @@ export interface Reader {
 export interface LiveTensors extends Reader {
   /** live := pristine, moved, from the tensor's first weight on. Resolves to the number of changed codes. */
   perturb(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number>;
-  /**
-   * Cells of these tensors (CELL weights each) whose draw at this tick is below `threshold` of 2^32 become pristine, moved as of this tick.
-   * Resolves to the codes changed in them. To call it with the same list again saves time.
-   */
-  collide(moves: readonly TensorToMove[], tick: number, threshold: number, watch?: FileWatch): Promise<number>;
-  /**
-   * Begins to make ready what `collide` would do, while nobody waits for it. What comes back does it in no time, or does nothing and returns
-   * undefined where it is not ready yet. Undefined where that is not worth it.
-   */
-  prepareCollide?(moves: readonly TensorToMove[], tick: number, threshold: number): (() => number | undefined) | undefined;
-  /** live := live, moved. Resolves to the number of changed codes. */
-  diffuse(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number>;
-  /** One step of an evolution: `Kernels.evolve`. Resolves to the number of changed codes. */
-  evolve(tensor: Tensor, move: TensorMove, law: Evolution, strength: number, watch?: FileWatch): Promise<number>;
+  /** A step of all these tensors (kernels/files.ts). To call it with the same list and step again saves time. */
+  step(moves: readonly TensorToMove[], tick: number, step: Step, watch?: FileWatch): Promise<number>;
+  /** Begins to make ready what `step` would do, while nobody waits for it. Undefined where that is not worth it. */
+  prepare?(moves: readonly TensorToMove[], tick: number, step: Step): Prepared | undefined;
   /** How many codes differ from the pristine ones. */
   difference(tensor: Tensor): Promise<number>;
   /** live := pristine. */

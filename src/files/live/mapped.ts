@@ -2,8 +2,8 @@
 // memory, that the files are still what they were: beyond a file's end there is nothing, and a source that changes would be two models in one.
 
 import { BrownianError } from "../../errors.js";
-import type { FileWatch, LiveFile, MappedFile, TensorMove } from "../../kernels/files.js";
-import type { Evolution } from "../../laws/evolution.js";
+import type { FileWatch, LiveFile, MappedFile, Prepared, TensorMove } from "../../kernels/files.js";
+import type { Step } from "../../kernels/step.js";
 import type { Watched } from "../stamp.js";
 import type { Tensor } from "../tensor.js";
 import { becameShorter, formatOf, type LiveTensors, type Reader, type TensorToMove } from "./live-tensors.js";
@@ -69,29 +69,17 @@ export class MappedTensors extends MappedReader implements LiveTensors {
     return this.unchanged([tensor], () => this.live.perturb(tensor, move, watch));
   }
 
-  collide(moves: readonly TensorToMove[], tick: number, threshold: number, watch?: FileWatch): Promise<number> {
-    return this.unchanged(tensorsOf(moves), () => this.live.collide(moves, tick, threshold, watch));
+  step(moves: readonly TensorToMove[], tick: number, step: Step, watch?: FileWatch): Promise<number> {
+    return this.unchanged(tensorsOf(moves), async () => this.live.step(moves, tick, step, watch));
   }
 
-  prepareCollide(moves: readonly TensorToMove[], tick: number, threshold: number): (() => number | undefined) | undefined {
-    const apply = this.live.prepareCollide(moves, tick, threshold);
-    if (apply === undefined) return undefined;
-    return () => {
-      try {
-        this.source.check();
-        return apply();
-      } catch (error) {
-        throw this.explained(error);
-      }
+  prepare(moves: readonly TensorToMove[], tick: number, step: Step): Prepared | undefined {
+    const prepared = this.live.prepare(moves, tick, step);
+    if (prepared === undefined) return undefined;
+    return {
+      write: (watch) => this.unchanged(tensorsOf(moves), () => prepared.write(watch)),
+      drop: () => prepared.drop(),
     };
-  }
-
-  diffuse(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
-    return this.unchanged([tensor], () => this.live.diffuse(tensor, move, watch));
-  }
-
-  evolve(tensor: Tensor, move: TensorMove, law: Evolution, strength: number, watch?: FileWatch): Promise<number> {
-    return this.unchanged([tensor], () => this.live.evolve(tensor, move, law, strength, watch));
   }
 
   difference(tensor: Tensor): Promise<number> {

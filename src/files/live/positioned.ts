@@ -5,8 +5,9 @@ import type { FileHandle } from "node:fs/promises";
 import { type Chunk, chunks } from "../../kernels/chunks.js";
 import type { Kernels } from "../../kernels/contract.js";
 import type { FileWatch, TensorMove } from "../../kernels/files.js";
+import { moveIn, type Step } from "../../kernels/step.js";
 import { collide } from "../../lattice/collide.js";
-import type { Evolution } from "../../laws/evolution.js";
+import { type Stretch, visited } from "../../laws/visits.js";
 import { asFileError } from "../file-errors.js";
 import type { Watched } from "../stamp.js";
 import type { Tensor } from "../tensor.js";
@@ -37,17 +38,18 @@ export class PositionedReader implements Reader {
     await this.source.close();
   }
 
-  /** Hands the pristine bytes of each chunk to `work`, which may change them. */
+  /** Hands the pristine bytes of each chunk (of a stretch) to `work`, which may change them. */
   protected async each(
     tensor: Tensor,
     watch: FileWatch | undefined,
     work: (data: Uint8Array, chunk: Chunk) => Promise<void>,
+    stretch: Stretch = { from: 0, to: tensor.weights },
   ): Promise<void> {
     const { source } = this;
     source.check();
     // One buffer a call, not one a reader: tensors may be asked for side by side.
     let buffer: Uint8Array | undefined;
-    for (const chunk of chunks(tensor, formatOf(tensor), this.leaves)) {
+    for (const chunk of chunks(tensor, formatOf(tensor), this.leaves, stretch)) {
       watch?.signal?.throwIfAborted();
       buffer ??= new Uint8Array(chunk.bytes);
       const data = buffer.subarray(0, chunk.bytes);
@@ -87,24 +89,24 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
     return changed;
   }
 
-  async collide(moves: readonly TensorToMove[], tick: number, threshold: number, watch?: FileWatch): Promise<number> {
+  async step(moves: readonly TensorToMove[], tick: number, step: Step, watch?: FileWatch): Promise<number> {
     let changed = 0;
     for (const { tensor, move } of moves) {
-      changed += await this.eachLive(tensor, watch, (live, data, index) =>
-        collide(live, data, { ...move, index, tick }, threshold, this.kernels),
-      );
+      const now = { ...moveIn(step, move), tick };
+      if (step.verb === "draw") {
+        changed += await this.perturb(tensor, now, watch);
+        continue;
+      }
+      const stretch = step.verb === "evolve" ? visited(tensor.weights, now, step.stride) : undefined;
+      const work = (live: Uint8Array, data: Uint8Array, index: number): number => {
+        const here = { ...now, index };
+        if (step.verb === "collide") return collide(live, data, here, step.threshold, this.kernels);
+        if (step.verb === "diffuse") return this.kernels.perturb(live, here);
+        return this.kernels.evolve(live, data, here, step.law, step.strength);
+      };
+      changed += await this.eachLive(tensor, watch, work, stretch);
     }
     return changed;
-  }
-
-  diffuse(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
-    return this.eachLive(tensor, watch, (live, _, index) => this.kernels.perturb(live, { ...move, index }));
-  }
-
-  evolve(tensor: Tensor, move: TensorMove, law: Evolution, strength: number, watch?: FileWatch): Promise<number> {
-    return this.eachLive(tensor, watch, (live, data, index) =>
-      this.kernels.evolve(live, data, { ...move, index }, law, strength),
-    );
   }
 
   async difference(tensor: Tensor): Promise<number> {
@@ -112,22 +114,24 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
     return this.eachLive(tensor, undefined, (live, data) => this.kernels.difference(live, data, format));
   }
 
-  /** Hands each live chunk, the pristine one, and the number of its first weight to `work`, and writes the live one when it changed. */
+  /** Hands each live chunk (of a stretch), the pristine one, and the number of its first weight to `work`, and writes the live one when it changed. */
   private async eachLive(
     tensor: Tensor,
     watch: FileWatch | undefined,
     work: (live: Uint8Array, pristine: Uint8Array, index: number) => number,
+    stretch?: Stretch,
   ): Promise<number> {
     let live: Uint8Array | undefined;
     let changed = 0;
-    await this.each(tensor, watch, async (data, { offset, index }) => {
+    const each = async (data: Uint8Array, { offset, index }: Chunk) => {
       if (live === undefined || live.length < data.length) live = new Uint8Array(data.length);
       const part = live.subarray(0, data.length);
       await readChunk(this.live, this.livePath, part, offset, tensor);
       const before = part.slice();
       changed += work(part, data, index);
       if (Buffer.compare(before, part) !== 0) await this.write(part, offset);
-    });
+    };
+    await this.each(tensor, watch, each, stretch);
     return changed;
   }
 

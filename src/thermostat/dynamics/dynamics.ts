@@ -19,20 +19,26 @@ export interface Bath {
   collide(tick: number, probability: number): Promise<Drawn>;
   /** live := live + `factor` times the noise of this tick. */
   diffuse(tick: number, factor: number): Promise<Drawn>;
-  /** One step of an evolution by its one number, with the noise of this tick (matched rounding). */
-  evolve(tick: number, law: Evolution, strength: number): Promise<Drawn>;
+  /**
+   * One step of an evolution by its one number, with the noise of this tick (matched rounding), of the weights that are visited at it: each
+   * once in `stride` ticks.
+   */
+  evolve(tick: number, law: Evolution, strength: number, stride: number): Promise<Drawn>;
   /** live := pristine. */
   restore(): Promise<void>;
   /** What the last draw or tick did. */
   readonly drawn: Drawn;
 }
 
-/** What a dynamics does to k = live - pristine of a weight that is far from the ends of its format's range. tau is the correlation time in ticks. */
+/**
+ * What a dynamics does to k = live - pristine of weights that are far from the ends of their format's range. tau is the correlation time in ticks,
+ * stride the ticks from one visit of a weight to the next (by default the dynamics' own, {@link Dynamics.stride}).
+ */
 export interface Theory {
   /** Whether every tick has the law of a draw: variance s^2. If not, no one flip rate belongs to a sigma. */
   readonly stationary: boolean;
   /** Corr(k(from), k(from + t)) for t >= 0, between 0 and 1; 0 where weights are at rest at `from`, t > 0 or not. */
-  correlation(t: number, tau: number, from: number): number;
+  correlation(t: number, tau: number, from: number, stride?: number): number;
   /** Var[k(t)] in units of s^2, the variance of a draw. */
   variance(t: number, tau: number): number;
   /** Both as a report says them. */
@@ -48,7 +54,7 @@ export interface Theory {
 export interface Cost {
   /** As a report says it. */
   readonly words: string;
-  /** The share of the weights that a tick looks at, between 0 and 1. */
+  /** The share of the weights that a tick looks at, between 0 and 1, with the dynamics' own stride. */
   share(tau: number): number;
   /** The time that each of these takes, in units of drawing it anew; roughly, for the time left of long work. */
   readonly pace: number;
@@ -68,8 +74,13 @@ export interface Dynamics {
   readonly cost: Cost;
   /** Whether the weights change between ticks (if not, an engine that does not see writes can be used all the same). */
   readonly moves: boolean;
+  /**
+   * Where weights are not visited at every tick: the ticks from one visit to the next, unless told otherwise. Its part of tau is what theory
+   * pays for the cost.
+   */
+  readonly stride?: (tau: number) => number;
   /** Takes the bath to tick 0. @internal thermostats call it */
   start(bath: Bath): Promise<unknown>;
-  /** Takes the bath from tick - 1 to tick; tau is the correlation time in ticks. @internal thermostats call it */
-  step(bath: Bath, tick: number, tau: number): Promise<Drawn>;
+  /** Takes the bath from tick - 1 to tick; tau is the correlation time and stride the time between visits, in ticks. @internal thermostats call it */
+  step(bath: Bath, tick: number, tau: number, stride: number): Promise<Drawn>;
 }

@@ -21,7 +21,7 @@ export const DYNAMICS = {
   white,
   /** Cells of 256 weights collide with a heat bath at random times, with probability 1 - e^(-1/tau) a tick: correlation e^(-t/tau). */
   andersen,
-  /** Every weight is pulled back and kicked at every tick, as friction and heat do: correlation e^(-t/tau). */
+  /** Weights are pulled back and kicked, as friction and heat do, each once in `stride` ticks: correlation e^(-t/tau), straight between visits. */
   langevin,
   /** Free Brownian motion from the pristine weights on, a kick at every tick: variance s^2 t / tau, until the ends of the range are near. */
   wiener,

@@ -1,22 +1,35 @@
 // Langevin's thermostat: friction and kicks, an Ornstein-Uhlenbeck process (Uhlenbeck & Ornstein, Phys. Rev. 36, 823, 1930) on the lattice.
-//   E[k(t) | k(t - 1)] = a k(t - 1),  a = e^(-1/tau),  Var[k] = s^2,  autocorrelation a^t = e^(-t/tau)
-// Invariant: where codes are far from rails the stationary variance is exactly s^2 (src/laws/relaxation.ts has the law). All weights at every tick.
+//   E[k(t + m) | k(t)] = a^m k(t),  a = e^(-1/tau),  Var[k] = s^2,  autocorrelation e^(-t/tau) for t = 0, m, 2 m, ...
+// A weight is visited once in m = `stride` ticks and then takes the step of all of them; at every tick another m-th of each tensor.
+// Invariant: where codes are far from rails the variance is exactly s^2 at every tick (src/laws/relaxation.ts has the law). Between multiples of m
+// the correlation, over all weights, is a straight line.
 
 import { relaxation } from "../../laws/relaxation.js";
 import type { Dynamics } from "./dynamics.js";
 
+/** Ticks between visits at most, unless told otherwise: beyond, visits cost little beside what an engine does in a tick. */
+const MOST = 64;
+
+/** Half of tau: the line is then at most 0.025 above e^(-t/tau), as the chord of e^-x over [0, 1/2] is. */
+const strideOf = (tau: number): number => Math.max(1, Math.min(MOST, Math.floor(tau / 2)));
+
 export const langevin: Dynamics = {
   name: "langevin",
   label: "langevin weights",
-  summary: "every weight is pulled back and kicked at every token: an Ornstein-Uhlenbeck process",
+  summary: "weights are pulled back and kicked, each once in tau/2 tokens: an Ornstein-Uhlenbeck process",
   theory: {
     stationary: true,
-    correlation: (t, tau) => Math.exp(-t / tau),
+    // Of all weights, t/m - j have been visited j + 1 times since, the others j times.
+    correlation: (t, tau, _from, stride = strideOf(tau)) => {
+      const visits = Math.floor(t / stride);
+      return Math.exp((-visits * stride) / tau) * (1 + (t / stride - visits) * Math.expm1(-stride / tau));
+    },
     variance: () => 1,
-    words: { correlation: "e^(−t/τ)", variance: "1" },
+    words: { correlation: "e^(−t/τ), straight between visits,", variance: "1" },
   },
-  cost: { words: "a pull and a kick of all weights", share: () => 1, pace: 2.6 },
+  cost: { words: "a pull and a kick of 2/τ of the weights", share: (tau) => 1 / strideOf(tau), pace: 2.6 },
   moves: true,
+  stride: strideOf,
   start: (bath) => bath.draw(0),
-  step: (bath, tick, tau) => bath.evolve(tick, relaxation, Math.exp(-1 / tau)),
+  step: (bath, tick, tau, stride) => bath.evolve(tick, relaxation, Math.exp(-stride / tau), stride),
 };

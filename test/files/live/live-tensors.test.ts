@@ -17,11 +17,13 @@ import {
 import type { Kernels } from "../../../src/kernels/contract.js";
 import type { FileKernels, FileWatch, LiveFile, MappedFile, RangeMove, TensorRange } from "../../../src/kernels/files.js";
 import { jsKernels } from "../../../src/kernels/js.js";
+import type { Step } from "../../../src/kernels/step.js";
 import { collide, collisionThreshold } from "../../../src/lattice/collide.js";
 import { makeMove, supportedFormat } from "../../../src/lattice/perturb.js";
-import type { Evolution } from "../../../src/laws/evolution.js";
-import type { EncodedFormat } from "../../../src/laws/move.js";
+import type { EncodedFormat, Move } from "../../../src/laws/move.js";
+import { Field } from "../../../src/laws/numbers.js";
 import { relaxation } from "../../../src/laws/relaxation.js";
+import { visited } from "../../../src/laws/visits.js";
 import { streamKey } from "../../../src/noise/index.js";
 import { native } from "../../support/backends.js";
 import { scratchFolder, writeGguf } from "../../support/synthetic-gguf.js";
@@ -48,6 +50,18 @@ class BufferFile implements MappedFile {
   close() {}
 }
 
+/** A step of a whole tensor in memory. */
+function stepped(live: Uint8Array, pristine: Uint8Array, move: Move, step: Step): number {
+  if (step.verb === "collide") return collide(live, pristine, move, step.threshold, jsKernels);
+  if (step.verb === "draw") live.set(pristine);
+  if (step.verb === "draw") return jsKernels.perturb(live, move);
+  if (step.verb === "diffuse") return jsKernels.perturb(live, { ...move, sigma: Math.fround(move.sigma * step.factor) });
+  const [weights, bytes] = [move.format[Field.weights] as number, move.format[Field.bytes] as number];
+  const { from, to } = visited((live.length / bytes) * weights, move, step.stride);
+  const part = (all: Uint8Array) => all.subarray((from / weights) * bytes, (to / weights) * bytes);
+  return jsKernels.evolve(part(live), part(pristine), { ...move, index: from }, step.law, step.strength);
+}
+
 class LiveBuffer extends BufferFile implements LiveFile {
   constructor(
     path: string,
@@ -59,19 +73,13 @@ class LiveBuffer extends BufferFile implements LiveFile {
     await this.restore(tensor, move.format, watch);
     return jsKernels.perturb(this.of(tensor), { ...move, index: 0 });
   }
-  async diffuse(tensor: TensorRange, move: TensorMove) {
-    return jsKernels.perturb(this.of(tensor), { ...move, index: 0 });
-  }
-  async evolve(tensor: TensorRange, move: TensorMove, law: Evolution, strength: number) {
-    return jsKernels.evolve(this.of(tensor), this.pristine.of(tensor), { ...move, index: 0 }, law, strength);
-  }
-  async collide(moves: readonly RangeMove[], tick: number, threshold: number) {
+  async step(moves: readonly RangeMove[], tick: number, step: Step) {
     let changed = 0;
     for (const { tensor, move } of moves)
-      changed += collide(this.of(tensor), this.pristine.of(tensor), { ...move, index: 0, tick }, threshold, jsKernels);
+      changed += stepped(this.of(tensor), this.pristine.of(tensor), { ...move, index: 0, tick }, step);
     return changed;
   }
-  prepareCollide() {
+  prepare() {
     return undefined;
   }
   async difference(tensor: TensorRange, format: EncodedFormat) {
@@ -171,20 +179,25 @@ describe.each(kinds)("through $name", ({ name, kernels }) => {
 
   it("diffuses, evolves and collides as memory would, and counts what differs", async () => {
     const liveTensors = await open();
-    const threshold = collisionThreshold(0.2);
+    const diffusing: Step = { verb: "diffuse", factor: 0.75 };
+    const colliding: Step = { verb: "collide", threshold: collisionThreshold(0.2) };
+    const evolving: Step = { verb: "evolve", law: relaxation, strength: 0.9, stride: 3 };
     const moves = moving().map((tensor) => ({ tensor, move: moveOf(tensor) }));
     const expected = Buffer.from(before);
+    let diffused = 0;
+    let evolved = 0;
     let changed = 0;
     let different = 0;
     for (const { tensor: t, move } of moves) {
       const [bytes, still] = [expected, before].map((all) => all.subarray(t.offset, t.offset + t.bytes)) as [Buffer, Buffer];
-      expect(await liveTensors.diffuse(t, move)).toBe(jsKernels.perturb(bytes, { ...move, index: 0 }));
-      const evolved = jsKernels.evolve(bytes, still, { ...move, index: 0, tick: 4 }, relaxation, 0.9);
-      expect(await liveTensors.evolve(t, { ...move, tick: 4 }, relaxation, 0.9)).toBe(evolved);
-      changed += collide(bytes, still, { ...move, index: 0, tick: 5 }, threshold, jsKernels);
+      diffused += stepped(bytes, still, { ...move, index: 0, tick: 3 }, diffusing);
+      evolved += stepped(bytes, still, { ...move, index: 0, tick: 4 }, evolving);
+      changed += stepped(bytes, still, { ...move, index: 0, tick: 5 }, colliding);
       different += jsKernels.difference(bytes, still, move.format);
     }
-    expect(await liveTensors.collide(moves, 5, threshold)).toBe(changed);
+    expect(await liveTensors.step(moves, 3, diffusing)).toBe(diffused);
+    expect(await liveTensors.step(moves, 4, evolving)).toBe(evolved);
+    expect(await liveTensors.step(moves, 5, colliding)).toBe(changed);
     let seen = 0;
     for (const { tensor: t } of moves) seen += await liveTensors.difference(t);
     expect(seen).toBe(different);

@@ -8,12 +8,15 @@ import { describe, expect, it } from "vitest";
 import { LiveCopy, openLiveTensors, readModel, type Tensor, type TensorToMove } from "../../../src/files/index.js";
 import type { Kernels } from "../../../src/kernels/contract.js";
 import { jsKernels } from "../../../src/kernels/js.js";
+import type { Step } from "../../../src/kernels/step.js";
 import { collide, collisionThreshold } from "../../../src/lattice/collide.js";
 import { makeMove, supportedFormat } from "../../../src/lattice/perturb.js";
 import { CELL } from "../../../src/laws/numbers.js";
 import { relaxation } from "../../../src/laws/relaxation.js";
+import { visited } from "../../../src/laws/visits.js";
 import { streamKey } from "../../../src/noise/index.js";
-import { exponential, linear, Thermostat } from "../../../src/thermostat/index.js";
+import { DYNAMICS, exponential, linear, Thermostat, type ThermostatOptions } from "../../../src/thermostat/index.js";
+import { noiseOf } from "../../../src/thermostat/noise.js";
 import { native, variants } from "../../support/backends.js";
 import { scratchFolder, writeGguf } from "../../support/synthetic-gguf.js";
 
@@ -35,6 +38,7 @@ function moves(path: string, tensor: Tensor): Int8Array {
 }
 
 const WEIGHTS = 1 << 20;
+const langevinTheory = DYNAMICS.langevin.theory.correlation;
 const path = join(folder, "still.gguf");
 writeGguf(path, [still("a", WEIGHTS)]);
 
@@ -115,7 +119,8 @@ describe("on a live file of a million weights", () => {
       if (![1, tau / 2, tau, 2 * tau].includes(t)) continue;
       // A million independent products of variance near s^4.
       const correlation = product(start, moves(bath.livePath, tensor)) / S ** 2;
-      expect(Math.abs(correlation - Math.exp(-t / tau))).toBeLessThan(0.03 * Math.exp(-t / tau));
+      expect(Math.abs(correlation - langevinTheory(t, tau, 10))).toBeLessThan(0.03 * Math.exp(-t / tau));
+      expect(Math.abs(correlation - Math.exp(-t / tau))).toBeLessThan(0.03);
     }
     const { mean, variance } = moments(moves(bath.livePath, tensor));
     expect(Math.abs(mean)).toBeLessThan((5 * S) / Math.sqrt(WEIGHTS));
@@ -137,7 +142,7 @@ describe("on a live file of a million weights", () => {
   });
 });
 
-describe("collisions", () => {
+describe("steps of live files", () => {
   const mixed = join(folder, "mixed.gguf");
   const random = (length: number) => {
     const data = new Uint8Array(length);
@@ -204,36 +209,170 @@ describe("collisions", () => {
     const copy = await LiveCopy.create(model, { dir: folder });
     const liveTensors = await openLiveTensors(copy.path, mixed, kernels);
     const list: TensorToMove[] = model.tensors.map((tensor) => ({ tensor, move: moveOf(tensor.type, tensor.name, 0) }));
-    let ready = 0;
-    for (let tick = 1; tick <= 100; tick++) {
-      const threshold = collisionThreshold(0.1);
-      const apply = prepared ? liveTensors.prepareCollide?.(list, tick, threshold) : undefined;
-      // What is not ready by then is made at once: the same bytes. The background has to wait for a core, so at least one tick waits for it.
-      if (apply && ready === 0) await setTimeout(Math.min(2 ** tick, 2000));
-      const changed = apply?.();
-      if (changed === undefined) await liveTensors.collide(list, tick, threshold);
-      else ready++;
+    const steps: readonly Step[] = [
+      { verb: "collide", threshold: collisionThreshold(0.1) },
+      { verb: "draw" },
+      { verb: "diffuse", factor: 0.1 },
+      { verb: "diffuse", factor: 1.5 },
+      { verb: "evolve", law: relaxation, strength: 0.8, stride: 7 },
+      { verb: "evolve", law: relaxation, strength: 0.9, stride: 1 },
+    ];
+    let changed = 0;
+    for (const step of steps) {
+      // Every weight at every tick: JavaScript takes a second for each.
+      const ticks = step.verb === "evolve" && step.stride === 1 ? 3 : 20;
+      for (let tick = 1; tick <= ticks; tick++) {
+        const ready = prepared ? liveTensors.prepare?.(list, tick, step) : undefined;
+        // What is not ready by then is made at once: nothing of it, some or all, and the same bytes.
+        if (ready && tick % 10 < 5) await setTimeout(2 ** (tick % 10));
+        changed += await (ready === undefined ? liveTensors.step(list, tick, step) : ready.write());
+        const never = prepared ? liveTensors.prepare?.(list, tick + 1, step) : undefined;
+        never?.drop();
+      }
     }
-    if (prepared && liveTensors.prepareCollide !== undefined) expect(ready).toBeGreaterThan(0);
+    expect(changed).toBeGreaterThan(0);
     let different = 0;
     for (const { tensor, move } of list) {
-      for (let tick = 200; tick < 205; tick++) await liveTensors.evolve(tensor, { ...move, tick }, relaxation, Math.fround(0.9));
-      await liveTensors.diffuse(tensor, { ...move, tick: 101 });
+      await liveTensors.step([{ tensor, move }], 101, { verb: "diffuse", factor: 1 });
       different += await liveTensors.difference(tensor);
     }
     expect(different).toBeGreaterThan(0);
     await liveTensors.close();
     const bytes = readFileSync(copy.path);
     await copy.dispose();
-    return Buffer.concat([bytes, Buffer.from(String(different))]);
+    return Buffer.concat([bytes, Buffer.from(`${changed} ${different}`)]);
   }
 
   const expected = moved(jsKernels, false);
-  it.each(variants)("on $name: the same bytes after 100 ticks", async ({ kernels }) => {
+  it.each(variants)("on $name: the same bytes", async ({ kernels }) => {
     expect((await moved(kernels, false)).equals(await expected)).toBe(true);
   });
   it.each(native)("on $name: the same when they are made ready beforehand", async ({ kernels }) => {
     expect((await moved(kernels, true)).equals(await expected)).toBe(true);
+  });
+});
+
+describe("langevin by visits", () => {
+  const tau = 8;
+
+  it.each([1, 2, 4, 8])(
+    "of stride %d remembers as it says from tick 0 and from a later one, at every tick with the variance of a draw",
+    async (stride) => {
+      const bath = await Thermostat.open(path, {
+        sigma: S,
+        scale: "step",
+        dynamics: "langevin",
+        tau,
+        stride,
+        seed: 3n,
+        scratch: folder,
+      });
+      const [tensor] = bath.tensors as [Tensor];
+      const states = [moves(bath.livePath, tensor)];
+      for (let t = 1; t <= 21; t++) {
+        await bath.tick();
+        states.push(moves(bath.livePath, tensor));
+      }
+      await bath.close();
+      for (const from of [0, 5]) {
+        for (const t of [1, 2, 3, tau / 2, tau, tau + 1, 2 * tau]) {
+          const correlation = product(states[from] as Int8Array, states[from + t] as Int8Array) / S ** 2;
+          // A million products of variance near s^4 or below, five standard errors; and stretches are an equal share of them but for a cell.
+          const error = 5 / Math.sqrt(WEIGHTS) + (stride * CELL) / WEIGHTS;
+          expect(Math.abs(correlation - langevinTheory(t, tau, from, stride)), `${from} + ${t}`).toBeLessThan(error);
+          if (stride <= tau / 2) expect(Math.abs(correlation - Math.exp(-t / tau))).toBeLessThan(0.03);
+        }
+      }
+      for (const k of states) {
+        const { mean, variance } = moments(k);
+        expect(Math.abs(mean)).toBeLessThan((5 * S) / Math.sqrt(WEIGHTS));
+        expect(Math.abs(variance / S ** 2 - 1)).toBeLessThan(5 * Math.sqrt(3 / WEIGHTS));
+      }
+    },
+  );
+
+  it("changes at a tick what is visited at it, of as many weights as any", async () => {
+    const bath = await Thermostat.open(path, { sigma: S, scale: "step", dynamics: "langevin", tau, stride: 5, scratch: folder });
+    const [tensor] = bath.tensors as [Tensor];
+    const seen = new Uint8Array(WEIGHTS);
+    for (let t = 1; t <= 5; t++) {
+      const before = moves(bath.livePath, tensor);
+      const { changed } = await bath.tick();
+      const after = moves(bath.livePath, tensor);
+      const { from, to } = visited(WEIGHTS, { key: streamKey(0n, tensor.name), tick: t }, 5);
+      expect(Math.abs(to - from - WEIGHTS / 5)).toBeLessThanOrEqual(CELL);
+      seen.fill(1, from, to);
+      let moved = 0;
+      let elsewhere = 0;
+      for (let i = 0; i < WEIGHTS; i++) {
+        if (before[i] === after[i]) continue;
+        moved++;
+        if (i < from || i >= to) elsewhere++;
+      }
+      expect(changed).toBe(moved);
+      expect(elsewhere).toBe(0);
+    }
+    expect(seen.every((x) => x === 1)).toBe(true);
+    await bath.close();
+  });
+
+  it("keeps the variance when sigma, tau, stride, seed and dynamics change on the way, to the same bytes with and without work made ahead", async () => {
+    const run = async (kernels: Kernels | undefined, patient: boolean) => {
+      const options = { sigma: S, scale: "step", dynamics: "langevin", tau, scratch: folder } as const;
+      const bath = await Thermostat.open(path, options, kernels);
+      const [tensor] = bath.tensors as [Tensor];
+      const counts: number[] = [];
+      const ticks = async (n: number) => {
+        for (let t = 0; t < n; t++) {
+          if (patient) await setTimeout(20); // for the background
+          counts.push((await bath.tick()).changed);
+        }
+      };
+      await ticks(3);
+      bath.configure({ stride: 2 });
+      await ticks(3);
+      bath.configure({ tau: 3, seed: 9n });
+      await ticks(3);
+      bath.configure({ stride: undefined, tau, dynamics: "andersen" });
+      await ticks(2);
+      bath.configure({ dynamics: "wiener", tau: 1e9 }); // of next to no variance
+      await ticks(2);
+      bath.configure({ dynamics: "white", tau });
+      await ticks(3);
+      counts.push((await bath.draw(16)).changed, (await bath.draw(17)).changed);
+      await ticks(1);
+      bath.configure({ dynamics: "langevin" });
+      bath.configure({ dynamics: "langevin" });
+      await ticks(3);
+      expect(Math.abs(moments(moves(bath.livePath, tensor)).variance / S ** 2 - 1)).toBeLessThan(5 * Math.sqrt(3 / WEIGHTS));
+      await bath.draw(14); // what was made ahead of tick 15 rests on other weights
+      await ticks(2);
+      bath.configure({ sigma: linear(S, S / 2, 16) });
+      await ticks(2);
+      counts.push(await bath.difference());
+      const bytes = readFileSync(bath.livePath);
+      await bath.restore();
+      expect(readFileSync(bath.livePath).equals(readFileSync(path))).toBe(true);
+      await ticks(2);
+      counts.push(await bath.difference());
+      await bath.close();
+      return { bytes, counts };
+    };
+    const expected = await run(jsKernels, false);
+    for (const { kernels } of native) {
+      for (const patient of [false, true]) {
+        const { bytes, counts } = await run(kernels, patient);
+        expect(counts).toEqual(expected.counts);
+        expect(bytes.equals(expected.bytes)).toBe(true);
+      }
+    }
+  });
+
+  it("has a stride of half of tau, from 1 to 64, unless told otherwise", () => {
+    const visits = (options: Partial<ThermostatOptions>) => noiseOf({ sigma: 1, dynamics: "langevin", ...options }).visits;
+    expect([0.5, 3, 4, 9, 32, 1e9].map((own) => visits({ tau: own }))).toEqual([1, 1, 2, 4, 16, 64]);
+    expect(visits({ tau: 32, stride: 5 })).toBe(5);
+    for (const stride of [0, 1.5, -1, 65537, Number.NaN]) expect(() => visits({ stride })).toThrow(/stride/);
   });
 });
 

@@ -7,11 +7,12 @@ import { describe, expect, it } from "vitest";
 import { LiveCopy, openLiveTensors, readModel, type Tensor } from "../../../src/files/index.js";
 import type { Kernels } from "../../../src/kernels/contract.js";
 import { jsKernels } from "../../../src/kernels/js.js";
+import type { Step } from "../../../src/kernels/step.js";
 import { makeMove, supportedFormat } from "../../../src/lattice/perturb.js";
 import { CELL } from "../../../src/laws/numbers.js";
 import { relaxation } from "../../../src/laws/relaxation.js";
 import { streamKey } from "../../../src/noise/index.js";
-import { Thermostat } from "../../../src/thermostat/index.js";
+import { DYNAMICS, Thermostat } from "../../../src/thermostat/index.js";
 import { variants } from "../../support/backends.js";
 import { type SyntheticTensor, scratchFolder, writeGguf } from "../../support/synthetic-gguf.js";
 
@@ -95,7 +96,7 @@ describe.each(NAMES)("on a live file of %s weights", (name) => {
       expect(Math.abs(product / expected - 1), `variance ${product}`).toBeLessThan(LARGE ? 0.01 : (5 * spread) / v);
     };
 
-    it.each(["andersen", "langevin"])(
+    it.each(["andersen", "langevin"] as const)(
       "%s keeps mean and variance after burn-in, and forgets as e^(-t/tau)",
       async (dynamics) => {
         const bath = await open(dynamics, s);
@@ -119,7 +120,7 @@ describe.each(NAMES)("on a live file of %s weights", (name) => {
         }
         withinVariance(start);
         for (const [i, t] of times.entries()) {
-          const expected = Math.exp(-t / TAU);
+          const expected = DYNAMICS[dynamics].theory.correlation(t, TAU, 0);
           // Of andersen, each cell of 256 weights is a coin that shows "kept" with this probability; and k k' has a variance of its own.
           const coins = dynamics === "andersen" ? (expected * (1 - expected) * CELL) / N : 0;
           const error = Math.sqrt(coins + (3 + 1 / v) / N);
@@ -170,6 +171,7 @@ describe("a hundred ticks", () => {
     const model = await readModel(mixed);
     const copy = await LiveCopy.create(model, { dir: folder });
     const liveTensors = await openLiveTensors(copy.path, mixed, kernels);
+    const langevin: Step = { verb: "evolve", law: relaxation, strength: 0.9, stride: 1 };
     let changed = 0;
     for (const tensor of model.tensors) {
       const common = { sigma: Math.fround(0.7), inSteps: true, index: 0, steps: null, rowLength: 1 };
@@ -178,8 +180,8 @@ describe("a hundred ticks", () => {
       for (let tick = 0; tick < 100; tick++) {
         const move = makeMove(format, { ...common, key, tick, rounding: "matched" });
         if (dynamics === "white") changed += await liveTensors.perturb(tensor, move);
-        else if (dynamics === "langevin") changed += await liveTensors.evolve(tensor, move, relaxation, Math.fround(0.9));
-        else changed += await liveTensors.diffuse(tensor, { ...move, sigma: Math.fround(0.1) });
+        else if (dynamics === "langevin") changed += await liveTensors.step([{ tensor, move }], tick, langevin);
+        else changed += await liveTensors.step([{ tensor, move }], tick, { verb: "diffuse", factor: 1 / 7 });
       }
     }
     await liveTensors.close();

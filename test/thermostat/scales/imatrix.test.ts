@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import { LiveCopy, openLiveTensors, readImatrix, readModel, type Tensor, type TensorToMove } from "../../../src/files/index.js";
 import type { Kernels } from "../../../src/kernels/contract.js";
 import { jsKernels } from "../../../src/kernels/js.js";
+import type { Step } from "../../../src/kernels/step.js";
 import { collisionThreshold } from "../../../src/lattice/collide.js";
 import { decode } from "../../../src/lattice/decode.js";
 import { type Format, formatNamed } from "../../../src/lattice/formats.js";
@@ -274,13 +275,15 @@ describe("an importance matrix", () => {
     let changed = 0;
     for (const { tensor, move } of list) changed += await liveTensors.perturb(tensor, move);
     for (let tick = 1; tick <= 100; tick++) {
-      const apply = liveTensors.prepareCollide?.(list, tick, collisionThreshold(0.05));
-      changed += apply?.() ?? (await liveTensors.collide(list, tick, collisionThreshold(0.05)));
+      const step: Step = { verb: "collide", threshold: collisionThreshold(0.05) };
+      changed += await (liveTensors.prepare?.(list, tick, step)?.write() ?? liveTensors.step(list, tick, step));
+    }
+    for (let tick = 200; tick < 206; tick++) {
+      const step: Step = { verb: "evolve", law: relaxation, strength: 0.9, stride: 3 };
+      changed += await (liveTensors.prepare?.(list, tick, step)?.write() ?? liveTensors.step(list, tick, step));
     }
     for (const { tensor, move } of list) {
-      for (let tick = 200; tick < 202; tick++)
-        changed += await liveTensors.evolve(tensor, { ...move, tick }, relaxation, Math.fround(0.9));
-      changed += await liveTensors.diffuse(tensor, { ...move, tick: 300 });
+      changed += await liveTensors.step([{ tensor, move }], 300, { verb: "diffuse", factor: 1 });
       changed += await liveTensors.difference(tensor);
     }
     await liveTensors.close();

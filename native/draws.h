@@ -1,0 +1,17 @@
+// Draws of whole tensors, as the dynamics `white` has at every tick: pristine, moved.
+#pragma once
+#include <utility>
+
+#include "plan.h"
+
+namespace brownian {
+
+class Redraw : public Plan {
+ public:
+  explicit Redraw(std::shared_ptr<Mapping> source) : Plan(std::move(source)) {}
+
+  double write(const Target& target, uint8_t* live, const Part& part, uint32_t tick) const override;
+  void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const override;
+};
+
+}  // namespace brownian

@@ -1,0 +1,111 @@
+// The work of a tick, over threads or ahead of time: what plan.h declares.
+#include "plan.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "parallel.h"
+
+namespace brownian {
+
+std::vector<uint8_t> Plan::Spare::take(size_t wanted) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  // None that is much too large, or small parts would come to hold as much memory as large ones.
+  for (size_t i = all_.size(); i-- > 0;) {
+    if (all_[i].capacity() < wanted || all_[i].capacity() / 2 > wanted + 4096) continue;
+    std::swap(all_[i], all_.back());
+    std::vector<uint8_t> bytes = std::move(all_.back());
+    all_.pop_back();
+    bytes.clear();
+    return bytes;
+  }
+  std::vector<uint8_t> bytes;
+  bytes.reserve(wanted);
+  return bytes;
+}
+
+void Plan::Spare::give(std::vector<uint8_t> bytes) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  all_.push_back(std::move(bytes));
+}
+
+void Plan::Made::write(uint8_t* live) const {
+  // Short runs lie far apart: their lines are on the way while those before are written.
+  constexpr size_t kAhead = 12, kLine = 64, kLines = 4;
+  const uint8_t* from = bytes.data();
+  for (size_t i = 0; i < runs.size(); i++) {
+    if (i + kAhead < runs.size()) {
+      const Run& soon = runs[i + kAhead];
+      for (size_t at = 0; at < std::min(soon.bytes, kLines * kLine); at += kLine) prefetch<true>(live + soon.at + at);
+    }
+    memcpy(live + runs[i].at, from, runs[i].bytes);
+    from += runs[i].bytes;
+  }
+}
+
+void Plan::add(PlannedTensor tensor) {
+  end = std::max(end, tensor.byte_of(tensor.weights));
+  tensors_.push_back(std::move(tensor));
+}
+
+std::vector<Plan::Part> Plan::parts(uint32_t tick) const {
+  std::vector<Part> parts;
+  for (const PlannedTensor& tensor : tensors_) {
+    const Span span = due(tensor, tick);
+    for (uint64_t begin = span.begin; begin < span.end; begin += kGrain) parts.push_back({&tensor, begin, std::min(span.end, begin + kGrain)});
+  }
+  return parts;
+}
+
+double Plan::expected(uint32_t tick) const {
+  double weights = 0;
+  for (const PlannedTensor& tensor : tensors_) {
+    const Span span = due(tensor, tick);
+    weights += double(span.end - span.begin);
+  }
+  return weights * share();
+}
+
+double Plan::run(Workers workers, uint8_t* live, uint32_t tick) const {
+  const std::vector<Part> all = parts(tick);
+  std::atomic<uint64_t> changed{0};
+  in_parallel(all.size(), 1, workers.threads, [&](uint64_t i, uint64_t) { changed += uint64_t(write(*workers.target, live, all[size_t(i)], tick)); });
+  return double(changed);
+}
+
+Prepared::Prepared(std::shared_ptr<const Plan> of, uint32_t tick)
+    : plan(std::move(of)), tick_(tick), parts_(plan->parts(tick)), items_(new Item[parts_.size()]), left_(plan->expected(tick)) {}
+
+void Prepared::make(const Target& target, const uint8_t* live) {
+  for (size_t i = 0; i < parts_.size() && !stopped_; i++) {
+    Item& item = items_[i];
+    const Plan::Part& part = parts_[i];
+    item.made.bytes = plan->spare.take(plan->made_bytes(part));
+    plan->make(target, live, part, tick_, item.made);
+    made_bytes_ += item.made.bytes.size();
+    left_ = left_ - double(part.end - part.begin) * plan->share();  // nobody else subtracts
+    // Where it has been taken meanwhile, whoever took it writes on while this was read: what was made is worth nothing.
+    int open = kOpen;
+    if (!item.state.compare_exchange_strong(open, kMade)) plan->spare.give(std::move(item.made.bytes));
+  }
+}
+
+double Prepared::write(Workers workers, uint8_t* live) {
+  stopped_ = true;
+  std::atomic<uint64_t> changed{0};
+  in_parallel(parts_.size(), 1, workers.threads, [&](uint64_t i, uint64_t) {
+    Item& item = items_[size_t(i)];
+    if (item.state.exchange(kTaken) == kMade) {
+      item.made.write(live);
+      changed += uint64_t(item.made.changed);
+      plan->spare.give(std::move(item.made.bytes));
+      item.made.runs = {};
+    } else {
+      changed += uint64_t(plan->write(*workers.target, live, parts_[size_t(i)], tick_));
+    }
+  });
+  return double(changed);
+}
+
+}  // namespace brownian

@@ -1,0 +1,26 @@
+// Evolutions by visits, as of the dynamics `langevin`: at every tick one stretch of each tensor takes a step. The counterpart of src/laws/visits.ts.
+#pragma once
+#include <utility>
+
+#include "plan.h"
+
+namespace brownian {
+
+class Visits : public Plan {
+ public:
+  Visits(std::shared_ptr<Mapping> source, uint64_t stride) : Plan(std::move(source)), stride(stride) {}
+
+  /// Ticks from one step of a weight to the next.
+  const uint64_t stride;
+
+  double write(const Target& target, uint8_t* live, const Part& part, uint32_t tick) const override;
+  void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const override;
+
+ protected:
+  Span due(const PlannedTensor& tensor, uint32_t tick) const override;
+
+ private:
+  size_t step(uint8_t* live, const Part& part, uint32_t tick) const;
+};
+
+}  // namespace brownian

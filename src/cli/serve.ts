@@ -1,0 +1,141 @@
+// brownian serve: a server that speaks OpenAI's protocol, in front of a model whose weights move.
+
+import { basename } from "node:path";
+import { Command, Option } from "commander";
+import { environment } from "../environment.js";
+import { checkInteger } from "../errors.js";
+import { loadModel, type Model, REPACK, type Repack } from "../llama/index.js";
+import { weightSigma } from "../sampling/index.js";
+import type { Defaults } from "../serve/index.js";
+import type { Profile } from "../statistics/calibration.js";
+import { DYNAMICS } from "../thermostat/dynamics/index.js";
+import { readTemplate } from "./chat-template.js";
+import type { Invocation } from "./command.js";
+import { costOf } from "./cost.js";
+import { EMBEDDED_MODEL, parseNumber, parseWhole } from "./options.js";
+import { remark } from "./print.js";
+import { profilePath, readProfile } from "./profile.js";
+import { withProgress } from "./progress.js";
+
+interface Options extends Omit<Defaults, "weightTemperature"> {
+  readonly model?: string;
+  readonly alias?: string;
+  readonly port: number;
+  readonly host: string;
+  readonly apiKey?: string;
+  readonly insecure?: boolean;
+  readonly cors?: string;
+  readonly parallel: number;
+  readonly keepPrompts?: boolean;
+  readonly queue: number;
+  readonly grace: number;
+  readonly chatTemplate?: string;
+  readonly weightTemperature?: number;
+  readonly context?: number;
+  readonly threads?: number;
+  readonly threadsPrompt?: number;
+  readonly repack?: Repack;
+  readonly scratch?: string;
+}
+
+export function serveCommand(invocation: Invocation): Command {
+  return new Command("serve")
+    .description("serve a model to every program that speaks OpenAI's protocol (docs/guides/serving.md)")
+    .optionsGroup("Server:")
+    .option("-m, --model <file>", "GGUF model (default: the one that ships with brownian)")
+    .option("--alias <name>", "the model's name for clients (default: the file's)")
+    .option("-p, --port <n>", "where it listens; 0: any that is free", parseWhole, 8080)
+    .option("--host <address>", "from where it can be reached; any but this machine needs --api-key or --insecure", "127.0.0.1")
+    .option("--api-key <key>", "answer only those who name it (better: BROWNIAN_API_KEY, which no list of processes shows)")
+    .option("--insecure", "answer other machines without a key")
+    .option("--cors <sites>", "sites whose pages may ask, with commas; *: all")
+    .option(
+      "--parallel <n>",
+      "texts with the same weights that are written at once, each with a context of its own",
+      parseWhole,
+      4,
+    )
+    .option("--queue <n>", "texts that may wait; more are told to come back (429)", parseWhole, 64)
+    .option("--keep-prompts", "go on from what was read of the last chat (default: unless --parallel is 1)")
+    .option("--no-keep-prompts", "read every prompt from its beginning")
+    .option("--grace <seconds>", "time for texts under way when the server ends", parseNumber, 10)
+    .option("--chat-template <file>", "Jinja in the place of the model's own chat template")
+    .optionsGroup("What texts are written with unless a request says otherwise:")
+    .option("-s, --sigma <number>", "noise on the weights (default: 0)", parseNumber)
+    .option(
+      "--weight-temperature <T>",
+      "instead of sigma: as surprising as softmax at T, by the model's calibration",
+      parseNumber,
+    )
+    .addOption(new Option("-d, --dynamics <name>", "how the noise evolves over tokens").choices(Object.keys(DYNAMICS)))
+    .option("--tau <tokens>", "correlation time of the noise (default: 32)", parseNumber)
+    .option("-t, --temperature <number>", "of softmax (default: 1, and 0 where weights move)", parseNumber)
+    .option("--max-tokens <n>", "no answer is longer (default: what the context has room for)", parseWhole)
+    .optionsGroup("Engine:")
+    .option("--context <n>", "tokens of each text (default: the model's, at most 4096)", parseWhole)
+    .option(
+      "--threads <n>",
+      "engine threads; no more than there are free cores (default: all physical cores but one)",
+      parseWhole,
+    )
+    .option("--threads-prompt <n>", "engine threads to read prompts (default: as --threads)", parseWhole)
+    .addOption(new Option("--repack <when>", "whether llama.cpp may rearrange weights for speed (default: auto)").choices(REPACK))
+    .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
+    .optionsGroup("Options:")
+    .action((options: Options) => run(options, invocation));
+}
+
+async function run(options: Options, { signal, endsFine }: Invocation): Promise<void> {
+  const path = options.model ?? EMBEDDED_MODEL;
+  const parallel = checkInteger("--parallel", options.parallel, 1, 256);
+  const { apiKey = environment.apiKey, port, host, insecure, queue, grace } = options;
+  const cors = options.cors?.split(",").map((site) => site.trim());
+  const doors = { port, host, apiKey, insecure, cors, queue, grace };
+  // Loaded only here: other commands have no use for a server's packages.
+  const { LocalWriter, checkServe, serve } = await import("../serve/index.js");
+  checkServe(doors);
+  const model = await opened(path, options, parallel, signal);
+  const name = options.alias ?? basename(path).replace(/\.gguf$/i, "");
+  const sigmaOf = calibrated(path);
+  const writer = new LocalWriter(model, { name, parallel, weightSigma: sigmaOf });
+  const { sigma, weightTemperature, dynamics, tau, temperature, maxTokens } = options;
+  const defaults = { sigma, weightTemperature, dynamics, tau, temperature, maxTokens };
+  try {
+    if (weightTemperature !== undefined) await sigmaOf(weightTemperature);
+    const server = await serve(writer, { ...doors, defaults });
+    process.stderr.write(`${name} at ${server.url}/v1\n`);
+    const chats =
+      model.chatTemplate === undefined ? "no chat template (--chat-template FILE gives one)" : "chats by the model's template";
+    remark(`up to ${parallel} texts at once, ${queue} may wait; ${chats}`);
+    if (apiKey === undefined) remark(insecure ? "whoever reaches it may ask" : "this machine alone may ask");
+    remark(costOf(dynamics ?? "quenched"));
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    remark(`closing: texts under way have ${grace} s; once more to end at once`);
+    await server.close();
+    endsFine?.();
+  } finally {
+    await writer.close();
+  }
+}
+
+async function opened(path: string, options: Options, parallel: number, signal: AbortSignal): Promise<Model> {
+  const { keepPrompts = parallel > 1, context: contextSize, threads, threadsPrompt, repack, scratch } = options;
+  const chatTemplate = options.chatTemplate === undefined ? undefined : await readTemplate(options.chatTemplate);
+  const engine = { parallel, keepPrompts, contextSize, threads, threadsPrompt, repack, scratch, chatTemplate };
+  return withProgress("copying the model", (onProgress) => loadModel(path, { ...engine, signal, onProgress }));
+}
+
+/** Which sigma a weight temperature is, by the model's calibration, which is read when it is needed first. */
+function calibrated(path: string): (temperature: number) => Promise<number> {
+  let profile: Promise<Profile> | undefined;
+  return async (temperature) => {
+    profile ??= readProfile(profilePath(path), path);
+    profile.catch(() => {
+      profile = undefined; // it may be calibrated meanwhile
+    });
+    return weightSigma(await profile, temperature);
+  };
+}
