@@ -108,7 +108,7 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   await checkOutputFolder(output, FILES);
   const text = await readText(options.text, signal);
   const profile = await readProfile(options.calibration ?? profilePath(path), path);
-  const unfinished = new Unfinished(`${output}.unfinished.json`, path);
+  const unfinished = new Unfinished(`${output.replace(/[/\\]+$/, "")}.unfinished.json`, path);
   const former = await unfinished.read();
   if (former !== undefined && !options.resume)
     throw new BrownianError(

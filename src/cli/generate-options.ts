@@ -9,6 +9,7 @@ import { addSamplingOptions, type SamplingFlags } from "./sampling-options.js";
 
 export interface Options extends NoiseOptions, SamplingFlags {
   readonly model?: string;
+  readonly file?: string;
   readonly chat?: string;
   readonly system?: string;
   readonly chatTemplate?: string;
@@ -80,6 +81,7 @@ function weightOptions(command: Command): Command {
 function textOptions(command: Command): Command {
   return command
     .option("-m, --model <file>", "GGUF model (default: the one that ships with brownian)")
+    .option("-f, --file <file>", "continue the text in a file (-: stdin)")
     .option("--chat <question>", "answer a question instead of continuing a text, by the model's chat template")
     .option("--system <text>", "with --chat: how it is to be answered")
     .option("--chat-template <file>", "Jinja in the place of the model's own chat template")

@@ -5,6 +5,7 @@ import chalk from "chalk";
 import { Command } from "commander";
 import { BrownianError, checkInteger } from "../errors.js";
 import { readModel } from "../files/index.js";
+import { readTextFile, textOf } from "../files/text.js";
 import { formatNamed } from "../lattice/formats.js";
 import { loadModel, type Message, type Prompt } from "../llama/index.js";
 import { significant } from "../report/table.js";
@@ -33,13 +34,15 @@ const PROMPT = "Once upon a time";
 export function generateCommand({ signal }: Invocation): Command {
   const command = new Command("generate")
     .description("write text with moving weights (and, if asked, softmax sampling)")
-    .argument("[prompt]", `the text to continue (default: "${PROMPT}")`);
+    .argument("[prompt]", `the text to continue; -: from stdin (default: "${PROMPT}")`);
   return addGenerateOptions(command).action((prompt: string | undefined, options: Options) => generate(prompt, options, signal));
 }
 
 async function generate(text: string | undefined, asked: Options, signal: AbortSignal): Promise<void> {
   checkInteger("--samples", asked.samples, 1);
   const path = asked.model ?? EMBEDDED_MODEL;
+  if (asked.model === undefined && text !== undefined && /\.gguf$/i.test(text))
+    throw new BrownianError("usage", `${text} looks like a model, and is where a prompt goes: generate -m ${text} [prompt]`);
   const { weightTemperature } = asked;
   const flags = await withGrammar(asked);
   const options =
@@ -47,7 +50,7 @@ async function generate(text: string | undefined, asked: Options, signal: AbortS
   if (options.sigmaEnd !== undefined && options.anneal === undefined)
     throw new BrownianError("usage", "--sigma-end says where --anneal ends: give --anneal linear or exponential as well.");
   checkUncertainty(options);
-  const prompt = promptOf(text, options);
+  const prompt = promptOf(await read(text, options.file, signal), options);
   const chatTemplate = options.chatTemplate === undefined ? undefined : await readTemplate(options.chatTemplate);
   const columns = await byColumn(options, path);
   const seed = BigInt(options.seed ?? randomInt(100_000));
@@ -66,6 +69,15 @@ async function generate(text: string | undefined, asked: Options, signal: AbortS
   } finally {
     await model.dispose();
   }
+}
+
+/** The prompt: as it is given, or what the file says, or stdin (-). The end of its last line is the file's, not the text's. */
+async function read(text: string | undefined, file: string | undefined, signal: AbortSignal): Promise<string | undefined> {
+  if (file !== undefined && text !== undefined) throw new BrownianError("usage", "Give a prompt or --file, not both.");
+  if (file === undefined && text !== "-") return text;
+  const name = file ?? "-";
+  const all = name === "-" ? await textOf(process.stdin, "stdin") : await readTextFile(name, signal);
+  return all.replace(/\r?\n$/, "");
 }
 
 /** A text to continue, or a chat to answer. @throws BrownianError usage for both at once */

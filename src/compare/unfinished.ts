@@ -10,7 +10,20 @@ import type { Profile } from "../statistics/calibration.js";
 import type { ComparisonSettings } from "./records.js";
 
 const FORMAT = "brownian-comparison-unfinished";
-const VERSION = 1;
+const VERSION = 2;
+const CHECK = ',\n"check": ';
+
+/** The end of a file: SHA-256 of all before. */
+const checkOf = (all: string): string => `${CHECK}"${createHash("sha256").update(all).digest("hex")}"}\n`;
+
+function parsed(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** What a comparison is of, and how. */
 export interface Subject {
@@ -53,16 +66,15 @@ export class Unfinished {
   async read(): Promise<Former | undefined> {
     if ((await stat(this.path).catch(() => null)) === null) return undefined;
     const text = await readTextFile(this.path);
-    try {
-      const all = JSON.parse(text) as Former & { readonly format: string; readonly version: number };
-      if (all.format === FORMAT && all.version === VERSION && typeof all.finished === "object") return all;
-    } catch {
-      // said below
-    }
-    throw new BrownianError(
-      "usage",
-      `${this.path} is no comparison that this version goes on with: remove it, or give another --output.`,
-    );
+    const refused = (why: string) => new BrownianError("usage", `${this.path} ${why}: remove it, or give another --output.`);
+    const end = text.lastIndexOf(CHECK);
+    // As it was written, to the last letter: a number that became another would be a result.
+    const whole = end > 0 && text.slice(end) === checkOf(text.slice(0, end));
+    const { format, version, ...former } = (parsed(text) ?? {}) as Partial<Former> & { format?: unknown; version?: unknown };
+    if (format !== undefined && (format !== FORMAT || version !== VERSION))
+      throw refused("is no comparison that this version goes on with");
+    if (!whole) throw refused(format === undefined ? "is no comparison that can be gone on with" : "is damaged");
+    return former as Former;
   }
 
   /** Takes over what `former` had finished, and writes the file for the first time. @throws BrownianError usage where that was of something else */
@@ -107,7 +119,7 @@ export class Unfinished {
   }
 
   private async write(): Promise<void> {
-    const all = `${this.head},\n"finished": {\n${this.lines.join(",\n")}\n}}\n`;
-    await writeWhole(this.path, this.model, (partial) => writeFile(partial, all));
+    const all = `${this.head},\n"finished": {\n${this.lines.join(",\n")}\n}`;
+    await writeWhole(this.path, this.model, (partial) => writeFile(partial, all + checkOf(all)));
   }
 }

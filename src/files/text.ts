@@ -54,6 +54,23 @@ export async function readTextFile(path: string, signal?: AbortSignal, most = MO
   }
 }
 
+/**
+ * The text (UTF-8) of a stream.
+ * @param name what a message calls it
+ * @throws BrownianError usage for a longer one than `most` bytes
+ */
+export async function textOf(stream: AsyncIterable<Uint8Array | string>, name: string, most = MOST): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let read = 0;
+  for await (const part of stream) {
+    const bytes = Buffer.from(part);
+    parts.push(bytes);
+    read += bytes.length;
+    if (read > most) throw tooLong(name, most);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
+
 /** One to which somebody may write yet; a pipe of the shell's without a name has ended when it is empty. */
 async function isNamedPipe(path: string, info: Stats): Promise<boolean> {
   return info.isFIFO() && (await realpath(path).catch(() => undefined)) !== undefined;

@@ -12,9 +12,10 @@ const q8 = fileURLToPath(new URL("../../models/fairytales-3M-Q8_0.gguf", import.
 const folder = scratchFolder();
 const posix = process.platform !== "win32";
 
-async function run(args: readonly string[], options: SpawnOptions = {}) {
+async function run(args: readonly string[], options: SpawnOptions = {}, input = "") {
   const env = { ...process.env, NO_COLOR: "1", BROWNIAN_SCRATCH: folder, BROWNIAN_THREADS: "1", ...options.env };
   const child = spawn(process.execPath, [main, ...args], { ...options, env });
+  child.stdin?.end(input);
   let out = "";
   let err = "";
   child.stdout?.on("data", (chunk) => (out += chunk));
@@ -56,6 +57,40 @@ describe("control characters", () => {
     }
     expect(JSON.parse((await run(["inspect", path, "--json"])).out).tensors[0].name).toBe(EVIL);
   });
+});
+
+describe("prompts", () => {
+  const LENGTH = ["--sigma", "0", "--max-tokens", "4", "--seed", "1"];
+
+  it("come from an argument, a file, or stdin, and are the same", async () => {
+    const file = join(folder, "prompt.txt");
+    writeFileSync(file, "The King said\n");
+    const plain = await run(["generate", "The King said", ...LENGTH]);
+    expect(plain.out).toMatch(/^The King said/);
+    expect((await run(["generate", "--file", file, ...LENGTH])).out).toBe(plain.out);
+    expect((await run(["generate", "-", ...LENGTH], {}, "The King said\n")).out).toBe(plain.out);
+    const both = await run(["generate", "x", "--file", file, ...LENGTH]);
+    expect([both.code, both.err]).toEqual([2, expect.stringContaining("Give a prompt or --file, not both")]);
+  });
+
+  it("that are models are taken for what they are", async () => {
+    const { code, err } = await run(["generate", q8, ...LENGTH]);
+    expect([code, err]).toEqual([2, expect.stringMatching(/looks like a model, .*: generate -m .*Q8_0\.gguf \[prompt\]/)]);
+  });
+});
+
+it("compare keeps what is unfinished beside its folder, also where that ends in a slash", async () => {
+  const output = join(folder, "report");
+  mkdirSync(output);
+  writeFileSync(
+    `${output}.unfinished.json`,
+    '{"format":"brownian-comparison-unfinished","version":2,"settings":{},"finished":null}',
+  );
+  const { code, err } = await run(["compare", q8, "-o", `${output}/`, "--resume", "--quick"]);
+  expect([code, err]).toEqual([
+    2,
+    expect.stringMatching(/report\.unfinished\.json is damaged: remove it, or give another --output/),
+  ]);
 });
 
 describe("weights that are infinite or NaN", () => {

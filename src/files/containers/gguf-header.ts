@@ -113,7 +113,15 @@ class Cursor {
 
   /** A length or a count. What is more than the file has bytes is a sign that it was cut. */
   async count(): Promise<number> {
-    const n = this.width === 4 ? await this.word() : Number(await this.long());
+    await this.need(this.width);
+    return this.countHere();
+  }
+
+  /** The same where its bytes are there. */
+  private countHere(): number {
+    const { bytes, at, width } = this;
+    this.at += width;
+    const n = bytes.readUInt32LE(at) + (width === 4 ? 0 : bytes.readUInt32LE(at + 4) * 2 ** 32);
     if (n > this.found.size) throw cutHeader(this.found.path, this.found.size);
     return n;
   }
@@ -135,15 +143,19 @@ class Cursor {
         top.left = 0;
       } else if (top.kind === LIST) {
         top.left--;
-        const inner = await this.word();
-        lists.push({ kind: inner, left: await this.count() });
-        await this.step();
+        // As with texts: a promise for each of millions of lists would take longer than all the rest.
+        if (this.at + 12 > this.bytes.length) await this.need(4 + this.width);
+        const inner = this.bytes.readUInt32LE(this.at);
+        this.at += 4;
+        lists.push({ kind: inner, left: this.countHere() });
+        if (++this.steps % TURN === 0) await turn();
       } else {
         const bytes = SIZES[top.kind];
         if (bytes === undefined)
           throw corrupt(this.found.path, `${shownKey(key)} has a value of kind ${top.kind}, which GGUF has not`);
-        await this.need(top.left * bytes);
-        this.at += top.left * bytes;
+        const all = top.left * bytes;
+        if (this.at + all > this.bytes.length) await this.need(all);
+        this.at += all;
         top.left = 0;
       }
     }
