@@ -1,11 +1,12 @@
 // brownian serve and chat as processes: addresses, ends, and what is left behind. Runs what `npm run setup` built.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { llamaC } from "../../src/engine/llama-c/index.js";
+import { liveCopies } from "../support/live-copies.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
 const why = llamaC.whyNot();
@@ -43,8 +44,6 @@ const chat = (url: string, more: object = {}) =>
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ messages: [{ role: "user", content: "A king?" }], max_tokens: 5, ...more }),
   });
-/** Live copies in the folder: on Linux they have no name. */
-const COPIES = process.platform === "linux" ? 0 : 1;
 /** Not where Windows ends processes without asking them. */
 const signals = process.platform !== "win32";
 
@@ -54,7 +53,7 @@ it.skipIf(!signals || why !== undefined)(
     const { child, url, ended } = serving("--sigma", "0.1", "--dynamics", "andersen");
     const response = await chat(await url);
     expect(response.status).toBe(200);
-    expect(readdirSync(scratch)).toHaveLength(COPIES);
+    expect(liveCopies(scratch, child.pid)).toHaveLength(1);
     child.kill("SIGTERM");
     const { code, said } = await ended;
     expect(code).toBe(0);
@@ -64,17 +63,17 @@ it.skipIf(!signals || why !== undefined)(
   },
 );
 
-it.skipIf(!signals || why !== undefined)("what a killed server leaves, the next one sweeps", async () => {
+it.skipIf(!signals || why !== undefined)("a killed server leaves nothing on Linux; elsewhere the next one sweeps", async () => {
   const first = serving();
   await first.url;
-  const left = readdirSync(scratch);
+  const [copy] = liveCopies(scratch, first.child.pid);
   first.child.kill("SIGKILL");
   await first.ended;
-  expect(readdirSync(scratch)).toEqual(left);
+  expect(readdirSync(scratch)).toEqual(process.platform === "linux" ? [] : [basename(copy as string)]);
   const second = serving();
   await second.url;
-  expect(readdirSync(scratch)).toHaveLength(COPIES);
-  if (COPIES > 0) expect(readdirSync(scratch)).not.toEqual(left);
+  expect(liveCopies(scratch, second.child.pid)).toHaveLength(1);
+  expect(liveCopies(scratch, second.child.pid)).not.toEqual([copy]);
   second.child.kill("SIGTERM");
   await second.ended;
   expect(readdirSync(scratch)).toEqual([]);
