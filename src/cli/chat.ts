@@ -4,30 +4,26 @@ import { createInterface } from "node:readline";
 import chalk from "chalk";
 import { Command, Option } from "commander";
 import { BrownianError } from "../errors.js";
-import { loadModel, REPACK, type Repack } from "../llama/index.js";
+import { loadModel } from "../llama/index.js";
 import { DYNAMICS } from "../thermostat/dynamics/index.js";
 import { readTemplate } from "./chat-template.js";
 import type { Invocation } from "./command.js";
 import { Conversation, type Dials } from "./conversation.js";
 import { costOf } from "./cost.js";
+import { addEngineOptions, type EngineFlags, engineSettings } from "./engine-options.js";
 import { EMBEDDED_MODEL, parseNumber, parseSeed, parseWhole } from "./options.js";
 import { remark } from "./print.js";
 import { withProgress } from "./progress.js";
 
-interface Options extends Dials {
+interface Options extends Dials, EngineFlags {
   readonly model?: string;
   readonly system?: string;
   readonly chatTemplate?: string;
   readonly seed?: bigint;
-  readonly context?: number;
-  readonly threads?: number;
-  readonly threadsPrompt?: number;
-  readonly repack?: Repack;
-  readonly scratch?: string;
 }
 
 export function chatCommand(invocation: Invocation): Command {
-  return new Command("chat")
+  const command = new Command("chat")
     .description("talk with a model whose weights move; /help lists what can be turned meanwhile")
     .option("-m, --model <file>", "GGUF model with a chat template (the one that ships with brownian has none)")
     .option("--system <text>", "how it is to answer")
@@ -39,34 +35,15 @@ export function chatCommand(invocation: Invocation): Command {
     )
     .option("--tau <tokens>", "correlation time of the noise (default: 32)", parseNumber)
     .option("--seed <n>", "of the first answer (default: another one every time)", parseSeed)
-    .option("--max-tokens <n>", "tokens of an answer at most", parseWhole, 1000)
-    .option("--context <n>", "tokens of context (default: the model's, at most 4096)", parseWhole)
-    .option(
-      "--threads <n>",
-      "engine threads; no more than there are free cores (default: all physical cores but one)",
-      parseWhole,
-    )
-    .option("--threads-prompt <n>", "engine threads to read (default: as --threads)", parseWhole)
-    .addOption(new Option("--repack <when>", "whether llama.cpp may rearrange weights for speed (default: auto)").choices(REPACK))
-    .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
-    .action((options: Options) => chat(options, invocation));
+    .option("--max-tokens <n>", "tokens of an answer at most", parseWhole, 1000);
+  return addEngineOptions(command).action((options: Options) => chat(options, invocation));
 }
 
 async function chat(options: Options, { signal, endsFine }: Invocation): Promise<void> {
-  const { model: path = EMBEDDED_MODEL, context: contextSize, threads, threadsPrompt, repack, scratch, system, seed } = options;
+  const { model: path = EMBEDDED_MODEL, system, seed } = options;
   const chatTemplate = options.chatTemplate === undefined ? undefined : await readTemplate(options.chatTemplate);
   const model = await withProgress("copying the model", (onProgress) =>
-    loadModel(path, {
-      signal,
-      onProgress,
-      contextSize,
-      threads,
-      threadsPrompt,
-      repack,
-      scratch,
-      chatTemplate,
-      keepPrompts: true,
-    }),
+    loadModel(path, { ...engineSettings(options), signal, onProgress, chatTemplate, keepPrompts: true }),
   );
   try {
     const ear = { piece: (text: string) => void process.stdout.write(text), remark };

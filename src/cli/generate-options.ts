@@ -1,13 +1,13 @@
 // The flags of brownian generate.
 
 import { type Command, Option } from "commander";
-import { REPACK, type Repack } from "../llama/index.js";
 import { DYNAMICS } from "../thermostat/dynamics/index.js";
 import { exponential, linear } from "../thermostat/schedule.js";
+import { addEngineOptions, type EngineFlags } from "./engine-options.js";
 import { addNoiseOptions, type NoiseOptions, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
 import { addSamplingOptions, type SamplingFlags } from "./sampling-options.js";
 
-export interface Options extends NoiseOptions, SamplingFlags {
+export interface Options extends NoiseOptions, SamplingFlags, EngineFlags {
   readonly model?: string;
   readonly file?: string;
   readonly chat?: string;
@@ -29,13 +29,8 @@ export interface Options extends NoiseOptions, SamplingFlags {
   readonly sideBySide?: boolean;
   readonly uncertainty?: boolean;
   readonly members?: number;
-  readonly threads?: number;
-  readonly threadsPrompt?: number;
   readonly promptCache?: string;
-  readonly context?: number;
   readonly gpuLayers?: number;
-  readonly scratch?: string;
-  readonly repack?: Repack;
   readonly json?: boolean;
 }
 
@@ -98,21 +93,7 @@ function textOptions(command: Command): Command {
 }
 
 function engineOptions(command: Command): Command {
-  return command
-    .option(
-      "--threads <n>",
-      "engine threads; no more than there are free cores (default: all physical cores but one)",
-      parseWhole,
-    )
+  return addEngineOptions(command)
     .option("--prompt-cache <file>", "keep what the engine computes of the prompt there, and go on from it the next time")
-    .option("--threads-prompt <n>", "engine threads to read the prompt (default: as --threads)", parseWhole)
-    .option("--context <n>", "tokens of context (default: the model's, at most 4096)", parseWhole)
-    .addOption(new Option("--gpu-layers <n>", "must be 0: weights on a GPU do not move").argParser(parseWhole).hideHelp())
-    .addOption(
-      new Option(
-        "--repack <when>",
-        "whether llama.cpp may rearrange weights for speed; it does not see those move (default: auto)",
-      ).choices(REPACK),
-    )
-    .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)");
+    .addOption(new Option("--gpu-layers <n>", "must be 0: weights on a GPU do not move").argParser(parseWhole).hideHelp());
 }

@@ -13,6 +13,7 @@ import { weightSigma } from "../sampling/index.js";
 import { noiseOf } from "../thermostat/noise.js";
 import { readTemplate } from "./chat-template.js";
 import type { Invocation } from "./command.js";
+import { engineSettings } from "./engine-options.js";
 import { addGenerateOptions, type Options } from "./generate-options.js";
 import {
   type Print,
@@ -55,9 +56,9 @@ async function generate(text: string | undefined, asked: Options, signal: AbortS
   const columns = await byColumn(options, path);
   const seed = BigInt(options.seed ?? randomInt(100_000));
   const runs = options.sideBySide ? comparison(options, seed) : samples(options, seed);
-  const { maxTokens, threads, threadsPrompt, context: contextSize, gpuLayers, scratch, repack } = options;
+  const { maxTokens, gpuLayers } = options;
   const model = await withProgress("copying the model", (onProgress) =>
-    loadModel(path, { signal, onProgress, threads, threadsPrompt, contextSize, gpuLayers, scratch, repack, chatTemplate }),
+    loadModel(path, { ...engineSettings(options), signal, onProgress, gpuLayers, chatTemplate }),
   );
   try {
     if (!options.json) process.stderr.write(chalk.dim(columns));
@@ -136,6 +137,7 @@ function checkUncertainty(options: Options): void {
     "--anneal": options.anneal,
     "--recompute": options.recompute,
     "--prompt-weights": options.promptWeights !== "moving",
+    "--prompt-cache": options.promptCache,
   };
   const other = Object.entries(others).find(([, given]) => given !== undefined && given !== false);
   if (other === undefined) return;

@@ -4,7 +4,7 @@ import { basename } from "node:path";
 import { Command, Option } from "commander";
 import { environment } from "../environment.js";
 import { checkInteger } from "../errors.js";
-import { loadModel, type Model, REPACK, type Repack } from "../llama/index.js";
+import { loadModel, type Model } from "../llama/index.js";
 import { weightSigma } from "../sampling/index.js";
 import type { Defaults } from "../serve/index.js";
 import type { Profile } from "../statistics/calibration.js";
@@ -12,12 +12,13 @@ import { DYNAMICS } from "../thermostat/dynamics/index.js";
 import { readTemplate } from "./chat-template.js";
 import type { Invocation } from "./command.js";
 import { costOf } from "./cost.js";
+import { addEngineOptions, type EngineFlags, engineSettings } from "./engine-options.js";
 import { EMBEDDED_MODEL, parseNumber, parseWhole } from "./options.js";
 import { remark } from "./print.js";
 import { profilePath, readProfile } from "./profile.js";
 import { withProgress } from "./progress.js";
 
-interface Options extends Omit<Defaults, "weightTemperature"> {
+interface Options extends Omit<Defaults, "weightTemperature">, EngineFlags {
   readonly model?: string;
   readonly alias?: string;
   readonly port: number;
@@ -31,15 +32,10 @@ interface Options extends Omit<Defaults, "weightTemperature"> {
   readonly grace: number;
   readonly chatTemplate?: string;
   readonly weightTemperature?: number;
-  readonly context?: number;
-  readonly threads?: number;
-  readonly threadsPrompt?: number;
-  readonly repack?: Repack;
-  readonly scratch?: string;
 }
 
 export function serveCommand(invocation: Invocation): Command {
-  return new Command("serve")
+  const command = new Command("serve")
     .description("serve a model to every program that speaks OpenAI's protocol (docs/guides/serving.md)")
     .optionsGroup("Server:")
     .option("-m, --model <file>", "GGUF model (default: the one that ships with brownian)")
@@ -71,16 +67,8 @@ export function serveCommand(invocation: Invocation): Command {
     .option("--tau <tokens>", "correlation time of the noise (default: 32)", parseNumber)
     .option("-t, --temperature <number>", "of softmax (default: 1, and 0 where weights move)", parseNumber)
     .option("--max-tokens <n>", "no answer is longer (default: what the context has room for)", parseWhole)
-    .optionsGroup("Engine:")
-    .option("--context <n>", "tokens of each text (default: the model's, at most 4096)", parseWhole)
-    .option(
-      "--threads <n>",
-      "engine threads; no more than there are free cores (default: all physical cores but one)",
-      parseWhole,
-    )
-    .option("--threads-prompt <n>", "engine threads to read prompts (default: as --threads)", parseWhole)
-    .addOption(new Option("--repack <when>", "whether llama.cpp may rearrange weights for speed (default: auto)").choices(REPACK))
-    .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
+    .optionsGroup("Engine:");
+  return addEngineOptions(command)
     .optionsGroup("Options:")
     .action((options: Options) => run(options, invocation));
 }
@@ -122,9 +110,9 @@ async function run(options: Options, { signal, endsFine }: Invocation): Promise<
 }
 
 async function opened(path: string, options: Options, parallel: number, signal: AbortSignal): Promise<Model> {
-  const { keepPrompts = parallel > 1, context: contextSize, threads, threadsPrompt, repack, scratch } = options;
+  const { keepPrompts = parallel > 1 } = options;
   const chatTemplate = options.chatTemplate === undefined ? undefined : await readTemplate(options.chatTemplate);
-  const engine = { parallel, keepPrompts, contextSize, threads, threadsPrompt, repack, scratch, chatTemplate };
+  const engine = { ...engineSettings(options), parallel, keepPrompts, chatTemplate };
   return withProgress("copying the model", (onProgress) => loadModel(path, { ...engine, signal, onProgress }));
 }
 

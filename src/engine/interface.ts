@@ -82,6 +82,15 @@ export interface Seen {
   readonly likeliest: boolean;
 }
 
+/** What goes along with a text that is continued. */
+export interface Along {
+  /** Of this sampling: the text goes on with what it remembers, though tokens may have been evaluated anew meanwhile. Default: a new one. */
+  readonly chooser?: Chooser | undefined;
+  /** Takes the logits that each token is chosen by, before it is handed over. Engine llama-c. */
+  readonly logits?: Float32Array | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * One text among those that the engine has at once, each with a context of its own. A signal ends what is computed within a few milliseconds, and
  * the call rejects with its reason; the text then is as it was before. All other errors are engine-failed unless said otherwise.
@@ -89,17 +98,7 @@ export interface Seen {
 export interface Sequence extends WritingEngine<readonly number[], number, Sampling> {
   /** The tokens that it has read or written, and computed. */
   readonly tokens: readonly number[];
-  /**
-   * As every engine's. With a `chooser` of this sampling, the text goes on with what that remembers: tokens may have been evaluated anew meanwhile.
-   * `logits` has those that each token was chosen from, before sampling changed any, when it is handed over.
-   */
-  continue(
-    tokens: readonly number[],
-    sampling: Sampling,
-    chooser?: Chooser,
-    signal?: AbortSignal,
-    logits?: Float32Array,
-  ): AsyncGenerator<number, unknown>;
+  continue(tokens: readonly number[], sampling: Sampling, along?: Along): AsyncGenerator<number, unknown>;
   /**
    * The continuation of `tokens` where `pick` chooses: it is given the logits of the whole vocabulary, in an array that
    * is used again for the next token. A token that ends texts ends this one unless sampling lets it be written.
@@ -192,8 +191,8 @@ export interface EngineDescription {
 
 /** An engine before it has a model. */
 export interface EngineKind {
-  /** Whether several texts can be computed at once (EngineOptions.parallel). */
-  readonly computesSeveral: boolean;
+  /** Whether its context is ours: several texts at once, other threads to read with (EngineOptions), states that are saved (Sequence.save). */
+  readonly ownsContext: boolean;
   /** Whether it can be told not to rearrange weights (EngineOptions.repack): then it sees every type move. */
   readonly choosesRepacking: boolean;
   /** Why it cannot be used here; undefined where it can, as far as that is known before a model is loaded. */

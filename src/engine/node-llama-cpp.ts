@@ -8,7 +8,7 @@ import { selection } from "../kernels/select.js";
 import { LogitColumn } from "../laws/numbers.js";
 import { contextSizeOf } from "./context.js";
 import { type Asked, type Expectation, type Kept, NoNumbers, Reading } from "./expectation.js";
-import type { Chooser, Engine, EngineKind, Filters, Sampling, Sequence } from "./interface.js";
+import type { Along, Engine, EngineKind, Filters, Sampling, Sequence } from "./interface.js";
 import { Remembered } from "./node-llama-cpp-chooser.js";
 import { engineThreads } from "./threads.js";
 
@@ -71,7 +71,7 @@ function sharedLlama(): Promise<Llama> {
 }
 
 export const nodeLlamaCpp: EngineKind = {
-  computesSeveral: false,
+  ownsContext: false,
   choosesRepacking: false,
   whyNot: () => undefined,
 
@@ -203,13 +203,8 @@ class Loaded implements Engine, Sequence {
     }
   }
 
-  async *continue(
-    tokens: readonly number[],
-    sampling: Sampling,
-    chooser?: Chooser,
-    signal?: AbortSignal,
-    logits?: Float32Array,
-  ): AsyncGenerator<number, void> {
+  async *continue(tokens: readonly number[], sampling: Sampling, along: Along = {}): AsyncGenerator<number, void> {
+    const { chooser, logits, signal } = along;
     if (logits !== undefined)
       throw new BrownianError(
         "usage",

@@ -53,7 +53,7 @@ export type Repack = (typeof REPACK)[number];
 export function checkEngine(kind: EngineKind, options: LoadOptions): SessionOptions {
   const { threads, threadsPrompt, contextSize, gpuLayers, parallel, keepPrompts } = options;
   const most = checkInteger("parallel", parallel ?? 1, 1, MOST_PARALLEL);
-  if (most > 1 && !kind.computesSeveral)
+  if (most > 1 && !kind.ownsContext)
     throw new BrownianError("usage", "parallel needs the engine llama-c: brownian info says why it does not run here.");
   if (gpuLayers !== undefined && gpuLayers !== 0) {
     throw new BrownianError(
@@ -61,6 +61,8 @@ export function checkEngine(kind: EngineKind, options: LoadOptions): SessionOpti
       `gpuLayers must be 0, but is ${gpuLayers}: weights on a GPU are copies, which no move in the file reaches.`,
     );
   }
+  if (threadsPrompt !== undefined && !kind.ownsContext)
+    throw new BrownianError("usage", "threadsPrompt needs the engine llama-c: brownian info says why it does not run here.");
   const count = threads ?? environment.threads;
   return {
     threads: count === undefined ? undefined : checkInteger("threads", count, 1, 1024),

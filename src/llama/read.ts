@@ -6,11 +6,10 @@ import { noiseOf } from "../thermostat/noise.js";
 import type { Prompt } from "./chat.js";
 import type { SamplingOptions } from "./sampling.js";
 import { CLEAN, type Session } from "./session.js";
-import type { GenerateOptions } from "./write.js";
+import type { GenerateOptions, OnlyWritten } from "./write.js";
 
 /** Which weights read a text, and how much of it. */
-export interface ScoreOptions
-  extends Omit<GenerateOptions, "recompute" | "promptWeights" | keyof SamplingOptions | "pick" | "endless"> {
+export interface ScoreOptions extends Omit<GenerateOptions, OnlyWritten | keyof SamplingOptions> {
   /** Tokens of the text to read; default all. */
   readonly maxTokens?: number | undefined;
   /**

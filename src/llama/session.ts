@@ -288,6 +288,8 @@ export class Session {
 
   /** The file at `path` as the cache of a sequence's prompt, with the present weights. */
   async promptCache(path: string, weights: string | undefined, sequence: Sequence) {
+    if (!this.kind.ownsContext)
+      throw new BrownianError("usage", "promptCache needs the engine llama-c: brownian info says why it does not run here.");
     const by = await cachedBy(this.path, this.kind, [weights, this.repacked, this.contextSize]);
     return {
       take: (tokens: readonly number[]) => takeCached(path, by, sequence, tokens),

@@ -10,11 +10,10 @@ import { samplingOf, stopsOf } from "./sampling.js";
 import type { Session } from "./session.js";
 import { StopStrings } from "./stop-strings.js";
 import { TextStream } from "./text-stream.js";
-import type { GenerateOptions } from "./write.js";
+import type { GenerateOptions, OnlyWritten } from "./write.js";
 
 /** Which ensemble of moved weights reads a text, and which text. */
-export interface UncertaintyOptions
-  extends Omit<GenerateOptions, "sigma" | "dynamics" | "tau" | "stride" | "recompute" | "promptWeights" | "pick" | "endless"> {
+export interface UncertaintyOptions extends Omit<GenerateOptions, OnlyWritten | "sigma" | "dynamics" | "tau" | "stride"> {
   /** Draws of the weights; default 8. */
   readonly members?: number | undefined;
   /** Noise on the weights in units of `scale`; default 0.05. */
@@ -188,7 +187,7 @@ async function written(
   const before: number[] = [];
   let letters = 0;
   let shown = 0;
-  const pieces = text.continue(prompt, sampling, undefined, signal);
+  const pieces = text.continue(prompt, sampling, { signal });
   const room = Math.min(most, contextSize - prompt.length);
   try {
     while (tokens.length < prompt.length + room) {

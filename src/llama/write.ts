@@ -1,7 +1,7 @@
 // Writing: the continuation of a prompt, piece by piece, with weights that move between its tokens. Equal arguments
 // give equal texts.
 
-import type { Sequence } from "../engine/index.js";
+import { NoNumbers, type Sequence } from "../engine/index.js";
 import { BrownianError, checkChoice, checkInteger } from "../errors.js";
 import type { Seed } from "../noise/index.js";
 import { type NoiseSettings, noiseOf } from "../thermostat/noise.js";
@@ -63,6 +63,18 @@ export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingO
   /** Ends the text between two tokens; what is written by then is kept (`stop: "aborted"`). */
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Options of texts that are written which say nothing where texts are read. */
+export type OnlyWritten =
+  | "recompute"
+  | "promptWeights"
+  | "promptCache"
+  | "pick"
+  | "endless"
+  | "noiseSeed"
+  | "logprobs"
+  | "onToken"
+  | "countChanges";
 
 /** A text that was written, and what happened to the weights meanwhile. */
 export interface Generation {
@@ -147,7 +159,7 @@ export async function* write(session: Session, prompt: Prompt, options: Generate
     const chooser = pick === undefined ? await session.alone(() => engine.chooser(sampling, tokens)) : undefined;
     const continued = (from: readonly number[]) =>
       pick === undefined
-        ? sequence.continue(from, sampling, chooser, signal, seen?.logits)
+        ? sequence.continue(from, sampling, { chooser, signal, logits: seen?.logits })
         : sequence.choose(from, (logits) => pick(logits, count), sampling, signal);
     let written = continued(tokens.slice(read));
     /** What the next token adds to the text; undefined at its end. */
@@ -203,13 +215,10 @@ export async function* write(session: Session, prompt: Prompt, options: Generate
     text += rest;
     if (rest !== "") yield rest;
     if (text === "" && !noise.off && stop !== "aborted" && engine.sequences.length === 1)
-      await session.alone(() => refuseNonsense(session, tokens, noise.sigma));
+      await session.alone(() => refuseNonsense(session, tokens));
     const tokensPerSecond = seconds > 0 ? (count - 1) / seconds : 0;
     const { weights } = bath.drawn;
-    // To count takes a while: whoever ended the text does not wait for it.
-    const counted = options.countChanges === false ? 0 : bath.drawn.changed;
-    const wait = stop !== "aborted" && options.countChanges !== false;
-    const changed = wait ? await session.alone(() => bath.difference()) : counted;
+    const changed = options.countChanges === false ? 0 : await changesOf(session, stop);
     const ids = context.slice(tokens.length);
     const likely = seen === undefined ? {} : { logprobs: seen.all };
     const done = { text, tokens: count, ids, ...likely, seconds, tokensPerSecond, weights, changed, reloaded };
@@ -241,13 +250,13 @@ export async function complete(session: Session, prompt: Prompt, options: Genera
   }
 }
 
-/** Nothing was written: an end of text at once is fine, logits that are no numbers are not. */
-async function refuseNonsense({ engine, path }: Session, tokens: readonly number[], sigma: number | Schedule): Promise<void> {
-  for (const logit of (await engine.logits(tokens)).values()) {
-    if (Number.isFinite(logit)) continue;
-    throw new BrownianError(
-      "usage",
-      `At ${typeof sigma === "function" ? "this schedule of sigma" : `sigma ${sigma}`} ${path} computes no numbers any more (its logits are ${logit}): take a smaller one.`,
-    );
-  }
+/** Codes that moved. To count takes a while: whoever ended the text does not wait for it. */
+async function changesOf(session: Session, stop: Generation["stop"]): Promise<number> {
+  const { bath } = session;
+  return stop === "aborted" ? bath.drawn.changed : session.alone(() => bath.difference());
+}
+
+/** Nothing was written: an end of text at once is fine, logits that are no numbers are not. Engines that look at them themselves have said so. */
+async function refuseNonsense({ engine, path }: Session, tokens: readonly number[]): Promise<void> {
+  for (const logit of (await engine.logits(tokens)).values()) if (!Number.isFinite(logit)) throw new NoNumbers(path);
 }

@@ -8,8 +8,6 @@ import type { Answer, Ask, Heard, Task, Writer, WrittenToken } from "./writer.js
 
 /** Noise of the ensemble that reads an answer of clean weights. */
 const ENSEMBLE_SIGMA = 0.05;
-/** Tokens that say how the one after them reads on. */
-const PRECEDING = 3;
 
 export interface LocalOptions {
   /** The model's name. */
@@ -118,7 +116,7 @@ export class LocalWriter implements Writer {
   }
 
   textOf(token: number, preceding: readonly number[]): string {
-    return this.model.text([token], preceding.slice(-PRECEDING));
+    return this.model.text([token], preceding);
   }
 
   close(): Promise<void> {

@@ -208,7 +208,7 @@ export class Decoder {
     return new BrownianError("engine-failed", `The engine failed while it computed with ${this.name}: ${why}`);
   }
 
-  /** Runs `work` with a flag that the signal raises; whoever does has the context to itself. */
+  /** Within `exclusive`: runs `work` with a flag that the signal raises. */
   async interruptible<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     signal?.throwIfAborted();
     const raise = () => this.flag.raise();

@@ -5,7 +5,7 @@ import { BrownianError } from "../../errors.js";
 import { contextSizeOf } from "../context.js";
 import { COLDEST } from "../dice.js";
 import { type Asked, type Expectation, type Kept, Reading } from "../expectation.js";
-import type { Chooser, Engine, EngineKind, EngineOptions, Sampling, Sequence } from "../interface.js";
+import type { Along, Chooser, Engine, EngineKind, EngineOptions, Sampling, Sequence } from "../interface.js";
 import { engineThreads, physicalCores } from "../threads.js";
 import { type AddonModel, type AddonSampler, engineAddon } from "./addon.js";
 import { Decoder, DONE } from "./decoder.js";
@@ -36,7 +36,7 @@ function sharedLibrary(): Library {
 }
 
 export const llamaC: EngineKind = {
-  computesSeveral: true,
+  ownsContext: true,
   choosesRepacking: true,
 
   whyNot() {
@@ -137,13 +137,8 @@ class Text implements Sequence {
     }
   }
 
-  async *continue(
-    tokens: readonly number[],
-    sampling: Sampling,
-    chooser?: Chooser,
-    signal?: AbortSignal,
-    logits?: Float32Array,
-  ): AsyncGenerator<number, void> {
+  async *continue(tokens: readonly number[], sampling: Sampling, along: Along = {}): AsyncGenerator<number, void> {
+    const { chooser, logits, signal } = along;
     const chain = chooser === undefined ? await this.chooser(sampling, tokens) : (chooser as Chain);
     try {
       let next = tokens;
@@ -280,14 +275,15 @@ class Loaded implements Engine {
     const end = tokens.length - 1;
     const reading = new Reading(asked, Math.max(0, end - from), this.vocabulary);
     const most = between === undefined ? decoder.most : 1;
-    await decoder.interruptible(async () => {
+    const read = async () => {
       decoder.cut(0, 0);
       for (let at = 0; at < end; at += most) {
         if (at > 0) await between?.();
         await this.readBatch(tokens.slice(at, Math.min(at + most, end) + 1), at, from, reading, visit, signal);
       }
       decoder.cut(0, 0);
-    }, signal);
+    };
+    await decoder.exclusive(() => decoder.interruptible(read, signal));
     return reading.kept;
   }
 
@@ -332,9 +328,10 @@ class Loaded implements Engine {
 
   async logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>> {
     const logits = new Float32Array(this.vocabulary);
-    this.decoder.cut(0, 0);
+    const [sequence] = this.sequences as readonly [Sequence];
+    await sequence.reset();
     await this.decoder.submit({ sequence: 0, tokens, logits, unchecked: true });
-    this.decoder.cut(0, 0);
+    await sequence.reset();
     return new Map(logits.entries());
   }
 
