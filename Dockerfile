@@ -18,5 +18,5 @@ VOLUME /scratch
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=3s --start-period=60s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8080/health').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "dist/cli/main.js", "serve", "--host", "0.0.0.0", "--port", "8080"]
+ENTRYPOINT ["node", "dist/esm/cli.js", "serve", "--host", "0.0.0.0", "--port", "8080"]
 CMD []

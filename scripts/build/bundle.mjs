@@ -95,7 +95,9 @@ export async function bundle() {
     const { code } = await transform(text, { format: "cjs", platform: "node", target: NODE.target, define, banner: here });
     writeFileSync(at(`cjs/${name}.js`), code);
   }
-  await build({ ...NODE, entryPoints: [at("cli/main.js")], format: "esm", outfile: at("esm/cli.js") });
+  // Split, so that what a command loads only when it runs (a server, plots) is not loaded by every other one.
+  const cli = { entryPoints: { cli: at("cli/main.js") }, splitting: true, chunkNames: "cli-[hash]", outdir: at("esm") };
+  await build({ ...NODE, ...cli, format: "esm" });
   // For browsers: "browser" in package.json says what takes the place of what only Node has.
   const web = { bundle: true, platform: "browser", entryPoints: [at("index.web.js")], target: "es2022", logLevel: "error" };
   await build({ ...web, format: "esm", outfile: at("esm/web.js") });

@@ -97,7 +97,7 @@ const bodyOf = (number) => ({
 });
 
 const scratch = mkdtempSync(join(tmpdir(), "brownian-trial-"));
-const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 const flags = [
   "--parallel",
   values.parallel,

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { scratchFolder, writeGguf } from "../support/synthetic-gguf.js";
 
-const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 const q8 = fileURLToPath(new URL("../../models/fairytales-3M-Q8_0.gguf", import.meta.url));
 const q4 = fileURLToPath(new URL("../../models/fairytales-3M-Q4_0.gguf", import.meta.url));
 const types = fileURLToPath(new URL("../fixtures/ggml-types.gguf", import.meta.url));

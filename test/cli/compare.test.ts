@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
-const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 const model = (type: string) => fileURLToPath(new URL(`../../models/fairytales-3M-${type}`, import.meta.url));
 const folder = scratchFolder();
 

@@ -9,7 +9,7 @@ import { significant } from "../../src/report/table.js";
 import { type Profile, weightSigma } from "../../src/sampling/index.js";
 import { scratchFolder, writeGguf } from "../support/synthetic-gguf.js";
 
-const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 const q8 = fileURLToPath(new URL("../../models/fairytales-3M-Q8_0.gguf", import.meta.url));
 const folder = scratchFolder();
 const scratch = join(folder, "scratch");

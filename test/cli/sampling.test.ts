@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { llamaC } from "../../src/engine/llama-c/index.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
-const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 const folder = scratchFolder();
 const grammarFile = join(folder, "answer.gbnf");
 

@@ -12,7 +12,7 @@ import { scratchFolder } from "../support/synthetic-gguf.js";
 const why = llamaC.whyNot();
 if (why !== undefined) console.warn(`SKIPPED the server as a process: ${why}`);
 
-const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 const folder = scratchFolder();
 const scratch = join(folder, "scratch");
 mkdirSync(scratch);

@@ -108,7 +108,7 @@ describe.skipIf(why !== undefined)("a file on which llama.cpp ends its process",
     const path = await model("command", put("tokenizer.ggml.tokens", "text", TWICE));
     const folder = mkdtempSync(join(scratch, "cwd-"));
     const live = mkdtempSync(join(scratch, "live-"));
-    const program = join(process.cwd(), "dist/cli/main.js");
+    const program = join(process.cwd(), "dist/esm/cli.js");
     const env = { ...process.env, BROWNIAN_SCRATCH: live, TMPDIR: folder };
     const child = spawn(process.execPath, [program, "generate", "-m", path, "--max-tokens", "2"], { cwd: folder, env });
     const { code, out, err } = await ended(child);

@@ -24,7 +24,7 @@ import { scratchFolder } from "../support/synthetic-gguf.js";
 
 const folder = scratchFolder();
 const fresh = () => mkdtempSync(join(folder, "case-"));
-const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 const q8 = fileURLToPath(new URL("../../models/fairytales-3M-Q8_0.gguf", import.meta.url));
 const posix = process.platform !== "win32";
 

@@ -1,11 +1,12 @@
 // Headers of the addon name what they use: each compiles alone, the kernels' after the vectors of a target, and none includes itself again
 // by a detour. Skipped, with a line on the console, where there is no compiler.
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const NATIVE = fileURLToPath(new URL("../../native", import.meta.url));
 const COMPILER = process.env.CXX ?? "g++";
@@ -33,15 +34,24 @@ const FLAGS: Record<string, readonly string[]> = {
   ...(process.arch === "arm64" && { neon: [] }),
 };
 
-/** What the compiler has against these headers, in turn; it says nothing where it has nothing. */
-function compile(headers: readonly string[], flags: readonly string[] = []): string {
-  const napi = createRequire(import.meta.url)("node-addon-api").include_dir;
-  const defines = ["-DNAPI_VERSION=8", "-DNAPI_CPP_EXCEPTIONS"];
-  const paths = [NATIVE, NODE_HEADERS, napi].flatMap((path) => ["-I", path]);
-  const input = headers.map((header) => `#include "${header}"\n`).join("");
-  const all = ["-std=c++17", "-fsyntax-only", ...defines, ...paths, ...flags, "-x", "c++", "-"];
+const scratch = mkdtempSync(join(tmpdir(), "brownian-headers-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+const napiPaths = [NODE_HEADERS, createRequire(import.meta.url)("node-addon-api").include_dir];
+const OPTIONS = [
+  ...["-std=c++17", "-DNAPI_VERSION=8", "-DNAPI_CPP_EXCEPTIONS"],
+  ...[NATIVE, ...napiPaths].flatMap((path) => ["-I", path]),
+];
+/** What comes before a header, by name, compiled once for all: most of the time goes there. */
+const PRELUDES = { kernels: '#include "targets/scalar.h"\n', napi: "#include <napi.h>\n" };
+
+/** What the compiler has against a text; it says nothing where it has nothing. */
+function compile(input: string, prelude?: keyof typeof PRELUDES, flags: readonly string[] = []): string {
+  const before = prelude ? ["-include", join(scratch, `${prelude}.h`)] : [];
+  const all = [...OPTIONS, "-fsyntax-only", ...flags, ...before, "-x", "c++", "-"];
   return spawnSync(COMPILER, all, { input, encoding: "utf8" }).stderr;
 }
+
+const include = (header: string) => `#include "${header}"\n`;
 
 describe("headers of the addon", () => {
   it("include each other in no circle", () => {
@@ -60,21 +70,30 @@ describe("headers of the addon", () => {
     for (const header of all) expect(readFileSync(join(NATIVE, header), "utf8"), header).toContain("#pragma once\n");
   });
 
-  it.skipIf(reason !== null).each(kernels)("%s compiles after the vectors of a target, alone", { timeout: 60_000 }, (header) => {
-    expect(compile(["targets/scalar.h", header])).toBe("");
-  });
+  describe.skipIf(reason !== null)("compile alone:", { timeout: 60_000 }, () => {
+    const napi = existsSync(join(NODE_HEADERS, "node_api.h"));
+    const reaches = (header: string): boolean =>
+      /<napi.h>|<node_api.h>/.test(readFileSync(join(NATIVE, header), "utf8")) || included(header).some(reaches);
+    const withNapi = napi ? others.filter(reaches) : [];
+    const plain = others.filter((header) => !reaches(header));
 
-  it.skipIf(reason !== null).each(Object.entries(FLAGS))(
-    "the vectors of %s compile alone",
-    { timeout: 60_000 },
-    (target, flags) => {
-      expect(compile([`targets/${target}.h`], flags)).toBe("");
-    },
-  );
-
-  const napi = existsSync(join(NODE_HEADERS, "node_api.h"));
-  const plain = others.filter((name) => napi || !readFileSync(join(NATIVE, name), "utf8").includes("napi"));
-  it.skipIf(reason !== null).each(plain)("%s compiles alone", { timeout: 60_000 }, (header) => {
-    expect(compile([header])).toBe("");
+    beforeAll(() => {
+      for (const name of ["kernels", ...(napi ? ["napi" as const] : [])] as const) {
+        const text = join(scratch, `${name}.h`);
+        writeFileSync(text, PRELUDES[name]);
+        // Where a compiler takes no such file, it reads the text each time.
+        spawnSync(COMPILER, [...OPTIONS, "-x", "c++-header", text, "-o", `${text}.gch`]);
+      }
+    }, 60_000);
+    it.each(kernels)("%s, after the vectors of a target", (header) => expect(compile(include(header), "kernels")).toBe(""));
+    it.each(Object.entries(FLAGS))("the vectors of %s", (target, flags) => {
+      expect(compile(include(`targets/${target}.h`), undefined, flags)).toBe("");
+    });
+    // napi.h is what those name first, or what they name does.
+    it.each(withNapi)("%s", (header) => expect(compile(include(header), "napi")).toBe(""));
+    it.each(plain)("%s", (header) => expect(compile(include(header))).toBe(""));
+    it("are found out if they do not", () => {
+      expect(compile("inline int one() { return two(); }\n", "kernels")).toContain("two");
+    });
   });
 });

@@ -65,8 +65,10 @@ it("intervals are Student's", () => {
 
 // Seconds each on a free core; a machine that is busy takes longer.
 const LONG = 180_000;
+/** The longest of them run in `npm run trial:examples` only (vitest's mode "examples"). */
+const long = it.skipIf(import.meta.env.MODE !== "examples");
 
-it(
+long(
   "Bayes by Backprop: learns; estimators differ in the variance of the gradient; half the weights can go",
   async () => {
     const at = await small(bayes);
@@ -106,7 +108,7 @@ it(
   LONG,
 );
 
-it(
+long(
   "SGLD's ensemble on digits predicts no worse than one of its networks",
   async () => {
     const at = await small(sgldMnist);

@@ -34,6 +34,9 @@ const mean = (cell: unknown) => (cell as Interval).mean;
 const rowOf = (experiment: Experiment, name: RegExp) => experiment.rows.find(([first]) => name.test(String(first)))!;
 
 // Seconds each on a free core; the limit is for machines that have none.
+/** The longest of them run in `npm run trial:examples` only (vitest's mode "examples"). */
+const long = it.skipIf(import.meta.env.MODE !== "examples");
+
 describe("experiments, reduced", { timeout: 180_000 }, () => {
   it("temperature scaling makes a network honest and changes no answer", async () => {
     const experiment = await small(temperatureScaling.run);
@@ -45,7 +48,7 @@ describe("experiments, reduced", { timeout: 180_000 }, () => {
     expect(experiment.reproduced).toBe(true);
   });
 
-  it("a student learns more from soft targets, and knows most of the digits that it never saw", async () => {
+  long("a student learns more from soft targets, and knows most of the digits that it never saw", async () => {
     const experiment = await small(distillation.run);
     const accuracyOf = (name: number) => mean(experiment.rows[name]![2]);
     expect(accuracyOf(2)).toBeGreaterThan(accuracyOf(1));
@@ -53,7 +56,7 @@ describe("experiments, reduced", { timeout: 180_000 }, () => {
     expect(mean(experiment.rows[6]![3])).toBeGreaterThan(0.5);
   });
 
-  it("NoisyNet explores Deep Sea of size 4", async () => {
+  long("NoisyNet explores Deep Sea of size 4", async () => {
     const experiment = await small(deepSea.run);
     expect(experiment.rows.map(([name]) => name)).toEqual([
       "epsilon-greedy, 0.05",
@@ -64,7 +67,7 @@ describe("experiments, reduced", { timeout: 180_000 }, () => {
     expect(Number.parseInt(String(rowOf(experiment, /NoisyNet/)[1]), 10)).toBeGreaterThanOrEqual(2);
   });
 
-  it("moving weights keep their accuracy; what was measured is all there", async () => {
+  long("moving weights keep their accuracy; what was measured is all there", async () => {
     const experiment = await small(movingWeights.run);
     const [exact, rest, moving] = [/float32/, /8 bits/, /^moving, sigma 0.2/].map((name) => rowOf(experiment, name));
     // 8 bits change hardly an answer; small moves cost little.
