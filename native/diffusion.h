@@ -1,4 +1,4 @@
-// The dynamics `wiener`: every weight moves from where it is, at every tick.
+// The dynamics `wiener`: weights move from where they are, at every tick one stretch of each tensor.
 #pragma once
 #include <utility>
 
@@ -8,12 +8,18 @@ namespace brownian {
 
 class Diffusion : public Plan {
  public:
-  explicit Diffusion(std::shared_ptr<Mapping> source) : Plan(std::move(source)) {}
+  Diffusion(std::shared_ptr<Mapping> source, uint64_t stride) : Plan(std::move(source)), stride(stride) {}
+
+  /// Ticks from one move of a weight to the next.
+  const uint64_t stride;
 
   /// Not all lines change where moves are rare.
   size_t made_bytes(const Part& part) const override { return part.bytes() / 4; }
   double write(const Target& target, uint8_t* live, const Part& part, uint32_t tick) const override;
   void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const override;
+
+ protected:
+  Span due(const PlannedTensor& tensor, uint32_t tick) const override { return visited(tensor, tick, stride); }
 };
 
 }  // namespace brownian

@@ -110,6 +110,12 @@ void check(Napi::Env env, const Shared& file, const Shared& source) {
   }
 }
 
+uint64_t stride_of(const Given& given) {
+  const uint64_t stride = given.whole(kMostStride);
+  if (stride == 0) given.refuse("is no number of ticks");
+  return stride;
+}
+
 MappedFile& file_of(const Given& given) {
   if (!is_tagged<MappedFile>(given)) given.refuse("is no MappedFile");
   return *MappedFile::Unwrap(Napi::Object(given.env, given.value));
@@ -277,9 +283,9 @@ Napi::Value MappedFile::plan_collide(const Napi::CallbackInfo& info) {
   return hold<Plan>(info.Env(), plan);
 }
 
-/// (source, tensors): weights of these tensors that move from where they are.
+/// (source, tensors, stride): weights of these tensors that move from where they are, each once in `stride` ticks.
 Napi::Value MappedFile::plan_diffuse(const Napi::CallbackInfo& info) {
-  const auto plan = std::make_shared<Diffusion>(file_of(argument(info, 0, "source")).open(info.Env()));
+  const auto plan = std::make_shared<Diffusion>(file_of(argument(info, 0, "source")).open(info.Env()), stride_of(argument(info, 2, "stride")));
   add_tensors(*plan, argument(info, 1, "tensors"), nullptr);
   return hold<Plan>(info.Env(), plan);
 }
@@ -293,9 +299,8 @@ Napi::Value MappedFile::plan_draw(const Napi::CallbackInfo& info) {
 
 /// (source, tensors, evolution, stride): steps of an evolution, of which every weight takes one in `stride` ticks.
 Napi::Value MappedFile::plan_evolve(const Napi::CallbackInfo& info) {
-  const Given evolution = argument(info, 2, "evolution"), stride = argument(info, 3, "stride");
-  const auto plan = std::make_shared<Visits>(file_of(argument(info, 0, "source")).open(info.Env()), stride.whole(kMostStride));
-  if (plan->stride == 0) stride.refuse("is no number of ticks");
+  const Given evolution = argument(info, 2, "evolution");
+  const auto plan = std::make_shared<Visits>(file_of(argument(info, 0, "source")).open(info.Env()), stride_of(argument(info, 3, "stride")));
   add_tensors(*plan, argument(info, 1, "tensors"), &evolution);
   return hold<Plan>(info.Env(), plan);
 }

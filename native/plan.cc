@@ -49,6 +49,12 @@ void Plan::add(PlannedTensor tensor) {
   tensors_.push_back(std::move(tensor));
 }
 
+Plan::Span Plan::visited(const PlannedTensor& tensor, uint32_t tick, uint64_t stride) {
+  const uint64_t cells = (tensor.weights + kCell - 1) / kCell, turn = (uint64_t(tick) + tensor.owned->move.key.k0) % stride;
+  const auto begin = [&](uint64_t of) { return std::min(tensor.weights, cells * of / stride * kCell); };
+  return {begin(turn), begin(turn + 1)};
+}
+
 std::vector<Plan::Part> Plan::parts(uint32_t tick) const {
   std::vector<Part> parts;
   for (const PlannedTensor& tensor : tensors_) {

@@ -102,6 +102,8 @@ class Plan {
  protected:
   /// The weights of a tensor that may change at a tick.
   virtual Span due(const PlannedTensor& tensor, uint32_t) const { return {0, tensor.weights}; }
+  /// Those where every weight has its turn once in `stride` ticks: the counterpart of src/laws/visits.ts.
+  static Span visited(const PlannedTensor& tensor, uint32_t tick, uint64_t stride);
 
  private:
   std::deque<PlannedTensor> tensors_;

@@ -1,15 +1,7 @@
-// Which weights are visited at a tick, and their step.
+// The step of the weights that are visited at a tick.
 #include "visits.h"
 
-#include <algorithm>
-
 namespace brownian {
-
-Plan::Span Visits::due(const PlannedTensor& tensor, uint32_t tick) const {
-  const uint64_t cells = (tensor.weights + kCell - 1) / kCell, turn = (uint64_t(tick) + tensor.owned->move.key.k0) % stride;
-  const auto begin = [&](uint64_t of) { return std::min(tensor.weights, cells * of / stride * kCell); };
-  return {begin(turn), begin(turn + 1)};
-}
 
 /// One step of the part, of which `live` is the first byte.
 size_t Visits::step(uint8_t* live, const Part& part, uint32_t tick) const {

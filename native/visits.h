@@ -1,4 +1,4 @@
-// Evolutions by visits, as of the dynamics `langevin`: at every tick one stretch of each tensor takes a step. The counterpart of src/laws/visits.ts.
+// Evolutions by visits, as of the dynamics `langevin`: at every tick one stretch of each tensor takes a step.
 #pragma once
 #include <utility>
 
@@ -17,7 +17,7 @@ class Visits : public Plan {
   void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const override;
 
  protected:
-  Span due(const PlannedTensor& tensor, uint32_t tick) const override;
+  Span due(const PlannedTensor& tensor, uint32_t tick) const override { return visited(tensor, tick, stride); }
 
  private:
   size_t step(uint8_t* live, const Part& part, uint32_t tick) const;

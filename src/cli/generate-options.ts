@@ -62,7 +62,11 @@ function weightOptions(command: Command): Command {
       new Option("-d, --dynamics <name>", "how the noise evolves over tokens").choices(Object.keys(DYNAMICS)).default("quenched"),
     )
     .option("--tau <tokens>", "correlation time of the noise (default: 32)", parseNumber)
-    .option("--stride <tokens>", "of langevin: tokens between two visits of a weight (default: tau/2, at most 64)", parseWhole)
+    .option(
+      "--stride <tokens>",
+      "of langevin and wiener: tokens between two visits of a weight (default: tau/2, at most 64)",
+      parseWhole,
+    )
     .addOption(
       new Option("--anneal <how>", "let sigma go to --sigma-end while the text is written").choices(Object.keys(ANNEALING)),
     )

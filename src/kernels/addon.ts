@@ -46,7 +46,7 @@ export interface AddonFile {
   indexSteps(offset: number, length: number, format: EncodedFormat): Promise<StepIndex>;
   redraw(offset: number, length: number, source: AddonFile, index: StepIndex, move: MoveRecord): Promise<number>;
   planCollide(source: AddonFile, tensors: readonly PlannedTensor[], threshold: number): Plan;
-  planDiffuse(source: AddonFile, tensors: readonly PlannedTensor[]): Plan;
+  planDiffuse(source: AddonFile, tensors: readonly PlannedTensor[], stride: number): Plan;
   planDraw(source: AddonFile, tensors: readonly PlannedTensor[]): Plan;
   planEvolve(source: AddonFile, tensors: readonly PlannedTensor[], evolution: string, stride: number): Plan;
   run(plan: Plan, tick: number): number | Promise<number>;

@@ -216,7 +216,7 @@ class NativeLiveFile implements LiveFile {
   private planOf(tensors: readonly PlannedTensor[], step: Step): Plan {
     const { file } = this.pristine;
     if (step.verb === "collide") return this.file.planCollide(file, tensors, step.threshold);
-    if (step.verb === "diffuse") return this.file.planDiffuse(file, tensors);
+    if (step.verb === "diffuse") return this.file.planDiffuse(file, tensors, step.stride);
     if (step.verb === "draw") return this.file.planDraw(file, tensors);
     return this.file.planEvolve(file, tensors, step.law.name, step.stride);
   }

@@ -15,10 +15,14 @@ export interface Collide {
   readonly threshold: number;
 }
 
-/** live := live, moved with `factor` times the sigma of the move. Counted: codes that change. */
+/**
+ * live := live, moved with `factor` times the sigma of the move, of what `visited` (laws/visits.ts) says: every weight once in
+ * `stride` ticks. Counted: codes that change.
+ */
 export interface Diffuse {
   readonly verb: "diffuse";
   readonly factor: number;
+  readonly stride: number;
 }
 
 /** live := pristine, moved. Counted: codes that differ. */
@@ -38,20 +42,23 @@ export interface Evolve {
 export function sameStep(a: Step, b: Step): boolean {
   if (a.verb === "collide") return b.verb === "collide" && a.threshold === b.threshold;
   if (a.verb === "draw") return b.verb === "draw";
-  if (a.verb === "diffuse") return b.verb === "diffuse" && a.factor === b.factor;
+  if (a.verb === "diffuse") return b.verb === "diffuse" && a.factor === b.factor && a.stride === b.stride;
   return b.verb === "evolve" && a.law === b.law && a.strength === b.strength && a.stride === b.stride;
 }
+
+/** Of how many ticks each weight takes part in one. */
+export const strideOf = (step: Step): number => (step.verb === "evolve" || step.verb === "diffuse" ? step.stride : 1);
 
 /** Which share of the weights a step works on, on average. */
 export function shareOf(step: Step): number {
   if (step.verb === "collide") return step.threshold / 2 ** 32;
-  return step.verb === "evolve" ? 1 / step.stride : 1;
+  return 1 / strideOf(step);
 }
 
 /** Of how many neighbouring ticks none reads what another writes, and all can be held ready. */
 export function independentTicks(step: Step): number {
   if (step.verb === "collide") return Number.POSITIVE_INFINITY;
-  return step.verb === "evolve" ? step.stride : 1;
+  return strideOf(step);
 }
 
 /** A move as this step takes it. */

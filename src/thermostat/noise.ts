@@ -38,8 +38,9 @@ export interface ThermostatSettings extends Omit<NoiseSettings, "sigma"> {
   /** Correlation time in ticks, above 0; default 32. */
   readonly tau?: number | undefined;
   /**
-   * Of `langevin`: ticks from one visit of a weight to the next, 1 to 65536; default tau/2, from 1 to 64. 1 moves every weight at every tick.
-   * Variance is that of a draw at any; the correlation is exact at multiples of the stride and at most (stride/tau)^2/8 too large between them.
+   * Of `langevin` and `wiener`: ticks from one visit of a weight to the next, 1 to 65536; default tau/2, from 1 to 64. 1 moves every weight at
+   * every tick. Variances are those of stride 1 at any; the correlation of `wiener` too, that of `langevin` at multiples of the stride (between
+   * them it is at most (stride/tau)^2/8 too large).
    */
   readonly stride?: number | undefined;
 }

@@ -201,7 +201,7 @@ export class Thermostat {
     return {
       draw: (tick) => this.drawAt(tick, watch, tick > 0), // tick 0 is the start of any dynamics, later ones of one that draws at every tick
       collide: (tick, probability) => this.along(tick, { verb: "collide", threshold: collisionThreshold(probability) }, watch),
-      diffuse: (tick, factor) => this.along(tick, { verb: "diffuse", factor }, watch),
+      diffuse: (tick, factor, stride) => this.along(tick, { verb: "diffuse", factor, stride }, watch),
       evolve: (tick, law, strength, stride) => {
         const { rounding, dynamics } = this.noise;
         if (rounding !== "matched")

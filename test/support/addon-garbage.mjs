@@ -333,7 +333,7 @@ const FUNCTIONS = {
   "file.indexSteps": { call: method("indexSteps"), kinds: ["offset", "length", "format"] },
   "file.redraw": { call: method("redraw"), kinds: ["offset", "length", "source", "stepIndex", "move"] },
   "file.planCollide": { call: method("planCollide"), kinds: ["source", "tensors", "threshold"] },
-  "file.planDiffuse": { call: method("planDiffuse"), kinds: ["source", "tensors"] },
+  "file.planDiffuse": { call: method("planDiffuse"), kinds: ["source", "tensors", "stride"] },
   "file.planDraw": { call: method("planDraw"), kinds: ["source", "tensors"] },
   "file.planEvolve": { call: method("planEvolve"), kinds: ["source", "evolving", "evolution", "stride"] },
   "file.run": { call: method("run"), kinds: ["plan", "tick"] },

@@ -5,7 +5,7 @@ import type { FileHandle } from "node:fs/promises";
 import { type Chunk, chunks } from "../../kernels/chunks.js";
 import type { Kernels } from "../../kernels/contract.js";
 import type { FileWatch, TensorMove } from "../../kernels/files.js";
-import { moveIn, type Step } from "../../kernels/step.js";
+import { moveIn, type Step, strideOf } from "../../kernels/step.js";
 import { collide } from "../../lattice/collide.js";
 import { type Stretch, visited } from "../../laws/visits.js";
 import { asFileError } from "../file-errors.js";
@@ -97,7 +97,7 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
         changed += await this.perturb(tensor, now, watch);
         continue;
       }
-      const stretch = step.verb === "evolve" ? visited(tensor.weights, now, step.stride) : undefined;
+      const stretch = visited(tensor.weights, now, strideOf(step));
       const work = (live: Uint8Array, data: Uint8Array, index: number): number => {
         const here = { ...now, index };
         if (step.verb === "collide") return collide(live, data, here, step.threshold, this.kernels);

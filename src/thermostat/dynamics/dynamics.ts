@@ -17,8 +17,8 @@ export interface Bath {
   draw(tick: number): Promise<Drawn>;
   /** Cells of 256 weights collide with this probability, each for itself, and are then drawn anew: pristine + the noise of this tick. */
   collide(tick: number, probability: number): Promise<Drawn>;
-  /** live := live + `factor` times the noise of this tick. */
-  diffuse(tick: number, factor: number): Promise<Drawn>;
+  /** live := live + `factor` times the noise of this tick, of the weights that are visited at it: each once in `stride` ticks. */
+  diffuse(tick: number, factor: number, stride: number): Promise<Drawn>;
   /**
    * One step of an evolution by its one number, with the noise of this tick (matched rounding), of the weights that are visited at it: each
    * once in `stride` ticks.

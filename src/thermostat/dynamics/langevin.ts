@@ -6,12 +6,10 @@
 
 import { relaxation } from "../../laws/relaxation.js";
 import type { Dynamics } from "./dynamics.js";
+import { halfOfTau } from "./stride.js";
 
-/** Ticks between visits at most, unless told otherwise: beyond, visits cost little beside what an engine does in a tick. */
-const MOST = 64;
-
-/** Half of tau: the line is then at most 0.025 above e^(-t/tau), as the chord of e^-x over [0, 1/2] is. */
-const strideOf = (tau: number): number => Math.max(1, Math.min(MOST, Math.floor(tau / 2)));
+/** The line is then at most 0.025 above e^(-t/tau), as the chord of e^-x over [0, 1/2] is. */
+const strideOf = halfOfTau;
 
 export const langevin: Dynamics = {
   name: "langevin",

@@ -1,8 +1,11 @@
 // Free Brownian motion (N. Wiener, J. Math. Phys. 2, 131, 1923): nothing pulls the weights back.
-//   k(0) = 0,  k(t) = k(t - 1) + a kick of variance s^2 / tau,  E[k] = 0,  Var[k] = s^2 t / tau, until rails are near
-// Invariant: kicks of different ticks are independent. Where s^2 / tau is small, the cost follows the weights that are kicked.
+//   k(0) = 0,  k(t) = k(t - m) + a kick of variance m s^2 / tau,  E[k] = 0,  Var[k] = s^2 t / tau, until rails are near
+// A weight is visited once in m = `stride` ticks and then takes the kicks of all of them; at every tick another m-th of each tensor.
+// Invariant: kicks are independent; variance and correlation are those of free Brownian motion at every tick, over all weights (and of each weight
+// at its visits), at any stride.
 
 import type { Dynamics } from "./dynamics.js";
+import { halfOfTau } from "./stride.js";
 
 export const wiener: Dynamics = {
   name: "wiener",
@@ -15,8 +18,9 @@ export const wiener: Dynamics = {
     variance: (t, tau) => t / tau,
     words: { correlation: "√(from/(from + t))", variance: "t/τ" },
   },
-  cost: { words: "a kick of all weights; where σ²/τ is small, of those that move", share: () => 1, pace: 1 },
+  cost: { words: "a kick of 2/τ of the weights", share: (tau) => 1 / halfOfTau(tau), pace: 1 },
   moves: true,
+  stride: halfOfTau,
   start: (bath) => bath.restore(),
-  step: (bath, tick, tau) => bath.diffuse(tick, Math.sqrt(1 / tau)),
+  step: (bath, tick, tau, stride) => bath.diffuse(tick, Math.sqrt(stride / tau), stride),
 };

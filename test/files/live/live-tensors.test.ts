@@ -55,10 +55,11 @@ function stepped(live: Uint8Array, pristine: Uint8Array, move: Move, step: Step)
   if (step.verb === "collide") return collide(live, pristine, move, step.threshold, jsKernels);
   if (step.verb === "draw") live.set(pristine);
   if (step.verb === "draw") return jsKernels.perturb(live, move);
-  if (step.verb === "diffuse") return jsKernels.perturb(live, { ...move, sigma: Math.fround(move.sigma * step.factor) });
   const [weights, bytes] = [move.format[Field.weights] as number, move.format[Field.bytes] as number];
   const { from, to } = visited((live.length / bytes) * weights, move, step.stride);
   const part = (all: Uint8Array) => all.subarray((from / weights) * bytes, (to / weights) * bytes);
+  if (step.verb === "diffuse")
+    return jsKernels.perturb(part(live), { ...move, index: from, sigma: Math.fround(move.sigma * step.factor) });
   return jsKernels.evolve(part(live), part(pristine), { ...move, index: from }, step.law, step.strength);
 }
 
@@ -179,7 +180,7 @@ describe.each(kinds)("through $name", ({ name, kernels }) => {
 
   it("diffuses, evolves and collides as memory would, and counts what differs", async () => {
     const liveTensors = await open();
-    const diffusing: Step = { verb: "diffuse", factor: 0.75 };
+    const diffusing: Step = { verb: "diffuse", factor: 0.75, stride: 3 };
     const colliding: Step = { verb: "collide", threshold: collisionThreshold(0.2) };
     const evolving: Step = { verb: "evolve", law: relaxation, strength: 0.9, stride: 3 };
     const moves = moving().map((tensor) => ({ tensor, move: moveOf(tensor) }));

@@ -96,10 +96,13 @@ describe("on a live file of a million weights", () => {
       const { changed, weights } = await bath.tick();
       expect(weights).toBe(WEIGHTS);
       expect(changed).toBeGreaterThan(0);
-      if (t % 8 !== 0) continue;
+      if (![1, 3, 8, 16, 24].includes(t)) continue;
       const { mean, variance } = moments(moves(bath.livePath, tensor));
-      expect(Math.abs(mean)).toBeLessThan((5 * S * Math.sqrt(t / 16)) / Math.sqrt(WEIGHTS));
-      expect(Math.abs(variance / ((S ** 2 * t) / 16) - 1)).toBeLessThan(5 * Math.sqrt(4 / WEIGHTS));
+      const expected = (S ** 2 * t) / 16;
+      // In the first 8 ticks each weight is visited once, so the kurtosis is that of a share of them.
+      const kurtosis = 3 / Math.min(1, t / 8) + 1 / expected;
+      expect(Math.abs(mean)).toBeLessThan((5 * Math.sqrt(expected)) / Math.sqrt(WEIGHTS));
+      expect(Math.abs(variance / expected - 1)).toBeLessThan(5 * Math.sqrt(kurtosis / WEIGHTS));
     }
     const k = moves(bath.livePath, tensor);
     expect(await bath.difference()).toBe(k.filter((x) => x !== 0).length);
@@ -212,8 +215,8 @@ describe("steps of live files", () => {
     const steps: readonly Step[] = [
       { verb: "collide", threshold: collisionThreshold(0.1) },
       { verb: "draw" },
-      { verb: "diffuse", factor: 0.1 },
-      { verb: "diffuse", factor: 1.5 },
+      { verb: "diffuse", factor: 0.1, stride: 1 },
+      { verb: "diffuse", factor: 1.5, stride: 5 },
       { verb: "evolve", law: relaxation, strength: 0.8, stride: 7 },
       { verb: "evolve", law: relaxation, strength: 0.9, stride: 1 },
     ];
@@ -233,7 +236,7 @@ describe("steps of live files", () => {
     expect(changed).toBeGreaterThan(0);
     let different = 0;
     for (const { tensor, move } of list) {
-      await liveTensors.step([{ tensor, move }], 101, { verb: "diffuse", factor: 1 });
+      await liveTensors.step([{ tensor, move }], 101, { verb: "diffuse", factor: 1, stride: 1 });
       different += await liveTensors.difference(tensor);
     }
     expect(different).toBeGreaterThan(0);

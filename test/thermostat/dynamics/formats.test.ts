@@ -140,7 +140,8 @@ describe.each(NAMES)("on a live file of %s weights", (name) => {
         if (t === TAU / 4 || t === TAU) {
           const expected = (v * t) / TAU;
           const { product } = sums(movesIn(bath.livePath, tensor), movesIn(bath.livePath, tensor));
-          const error = Math.sqrt((2 + 1 / expected) / N);
+          // Where not all have been visited: fewer weights have kicks of twice the variance.
+          const error = Math.sqrt((5 + 1 / expected) / N);
           expect(Math.abs(product / expected - 1)).toBeLessThan(LARGE && s > 1 ? 0.01 : 5 * error);
         }
       }
@@ -181,7 +182,7 @@ describe("a hundred ticks", () => {
         const move = makeMove(format, { ...common, key, tick, rounding: "matched" });
         if (dynamics === "white") changed += await liveTensors.perturb(tensor, move);
         else if (dynamics === "langevin") changed += await liveTensors.step([{ tensor, move }], tick, langevin);
-        else changed += await liveTensors.step([{ tensor, move }], tick, { verb: "diffuse", factor: 1 / 7 });
+        else changed += await liveTensors.step([{ tensor, move }], tick, { verb: "diffuse", factor: 1 / 7, stride: 1 });
       }
     }
     await liveTensors.close();

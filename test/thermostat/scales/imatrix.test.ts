@@ -283,7 +283,7 @@ describe("an importance matrix", () => {
       changed += await (liveTensors.prepare?.(list, tick, step)?.write() ?? liveTensors.step(list, tick, step));
     }
     for (const { tensor, move } of list) {
-      changed += await liveTensors.step([{ tensor, move }], 300, { verb: "diffuse", factor: 1 });
+      changed += await liveTensors.step([{ tensor, move }], 300, { verb: "diffuse", factor: 1, stride: 1 });
       changed += await liveTensors.difference(tensor);
     }
     await liveTensors.close();
