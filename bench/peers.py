@@ -1,7 +1,10 @@
-"""NumPy's and PyTorch's side of the benchmark: peers.py versions, or peers.py PEER CASE BYTES, which prints the seconds of one call as JSON.
+"""The side of NumPy, PyTorch and JAX of the benchmark: peers.py versions, or peers.py PEER CASE BYTES [THREADS], which prints the seconds of
+one call as JSON.
 
-One thread. Buffers are made outside the timing and written in place; the case stochastic goes through the data in tiles that fit the cache,
-which is faster than whole-array operations. Those, as one would write them, are the case wholeStochastic, on a million weights.
+One thread, unless told otherwise. Buffers are made outside the timing and written in place; the case stochastic goes through the data in tiles that fit the cache,
+which is faster than whole-array operations. Those, as one would write them, are the case wholeStochastic, on a million weights; compiled by the
+library's own compiler, compiledStochastic. The case qes is the published rule of QES (arXiv 2602.03120): the floor of the scaled noise, and one
+more with the probability of what the floor took away.
 """
 
 import importlib
@@ -17,7 +20,7 @@ TILE = 1 << 14  # weights: scratch of two float32 arrays in the second-level cac
 
 def versions():
     found = {}
-    for name in ("numpy", "torch"):
+    for name in ("numpy", "torch", "jax"):
         try:
             found[name] = importlib.import_module(name).__version__
         except ImportError:
@@ -51,11 +54,36 @@ def numpy_case(generator, case, count):
     return lambda: rng.random(dtype=np.float32, out=out)
 
 
-def torch_case(case, count):
+def torch_case(case, count, threads):
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     torch.manual_seed(1)
+    if case == "qes":
+        weights = torch.empty(count).normal_(std=58).clamp_(-127, 127).to(torch.int8)
+        z, low = torch.empty(TILE), torch.empty(TILE)
+
+        def qes():
+            for start in range(0, count, TILE):
+                tile = weights[start : start + TILE]
+                z.normal_()
+                torch.floor(z, out=low)
+                low.add_(torch.bernoulli(z.sub_(low))).add_(tile).clamp_(-127, 127)
+                tile.copy_(low)
+
+        return qes
+    if case == "compiledStochastic":
+        weights = torch.empty(count).normal_(std=58).clamp_(-127, 127).to(torch.int8)
+
+        @torch.compile
+        def rounded(weights):
+            noise = torch.randn(count) + torch.rand(count)
+            return (weights + torch.floor(noise)).clamp(-127, 127).to(torch.int8)
+
+        def compiled():
+            weights.copy_(rounded(weights))
+
+        return compiled
     if case == "wholeStochastic":
         weights = torch.empty(count).normal_(std=58).clamp_(-127, 127).to(torch.int8)
 
@@ -79,6 +107,38 @@ def torch_case(case, count):
     return out.normal_ if case == "normal" else out.uniform_
 
 
+def jax_case(case, count):
+    import jax
+    import jax.numpy as jnp
+
+    state = {"key": jax.random.key(1, impl="rbg"), "weights": None}
+    if case == "normal":
+
+        @jax.jit
+        def normal(key):
+            key, use = jax.random.split(key)
+            return key, jax.random.normal(use, (count,), jnp.float32)
+
+        def call():
+            state["key"], out = normal(state["key"])
+            out.block_until_ready()
+
+        return call
+    state["weights"] = jnp.clip(58 * jax.random.normal(state["key"], (count,)), -127, 127).astype(jnp.int8)
+
+    @jax.jit
+    def rounded(key, weights):
+        key, first, second = jax.random.split(key, 3)
+        noise = jnp.floor(jax.random.normal(first, (count,), jnp.float32) + jax.random.uniform(second, (count,), jnp.float32))
+        return key, jnp.clip(weights + noise, -127, 127).astype(jnp.int8)
+
+    def call():
+        state["key"], state["weights"] = rounded(state["key"], state["weights"])
+        state["weights"].block_until_ready()
+
+    return call
+
+
 def seconds(call):
     call()
     begin = time.perf_counter()
@@ -97,10 +157,16 @@ def main():
     if sys.argv[1:] == ["versions"]:
         print(json.dumps(versions()))
         return
-    peer, case, size = sys.argv[1:]
+    peer, case, size, *more = sys.argv[1:]
+    threads = int(more[0]) if more else 1
     width = 4 if case in ("uniform", "normal") else 1
     count = 1 << 20 if case == "wholeStochastic" else int(size) // width
-    call = torch_case(case, count) if peer == "PyTorch" else numpy_case(peer.split()[1], case, count)
+    if peer == "PyTorch":
+        call = torch_case(case, count, threads)
+    elif peer == "JAX":
+        call = jax_case(case, count)
+    else:
+        call = numpy_case(peer.split()[1], case, count)
     print(json.dumps({"seconds": seconds(call), "elements": count, "bytes": count * width}))
 
 
