@@ -147,8 +147,8 @@ async function sees(engine: Engine, bath: Thermostat, moved: readonly Tensor[], 
 /** Writes the pristine rows of a tensor to the live file. */
 async function restoreRows(bath: Thermostat, tensor: Tensor, rows: Iterable<number>): Promise<void> {
   const row = Buffer.alloc(tensor.bytes / (tensor.shape[1] ?? 1));
-  const pristine = await open(bath.model.path, "r");
-  const live = await open(bath.livePath, "r+").catch(async (error) => {
+  const pristine = await open(bath.model.parts[tensor.part]?.path as string, "r");
+  const live = await open(bath.liveParts[tensor.part] as string, "r+").catch(async (error) => {
     await pristine.close();
     throw error;
   });

@@ -7,14 +7,14 @@ import { BrownianError } from "../errors.js";
 import type { FileWatch } from "../kernels/files.js";
 import { asFileError } from "./file-errors.js";
 import { checkRoom, isFull, type Needed, noSpace } from "./room.js";
-import type { ModelFile } from "./tensor.js";
+import type { ModelPart } from "./tensor.js";
 import { readFully, writeFully } from "./transfer.js";
 
 const CHUNK = 4 << 20;
 /** Permissions of what is nobody else's. */
 const OURS = 0o600;
 
-type Source = Pick<ModelFile, "path" | "size">;
+type Source = Pick<ModelPart, "path" | "size">;
 
 /**
  * Copies the model to the new file `to`, whose folder must have room. The copy has the model's permissions, as far as the umask allows, and its

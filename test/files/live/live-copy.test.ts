@@ -175,7 +175,8 @@ describe("live copies", () => {
       code: "truncated-gguf",
       message: expect.stringMatching(/shrinking\.gguf became shorter/),
     });
-    const gone: ModelFile = { ...model, path: join(place, "gone.gguf") };
+    const part = { path: join(place, "gone.gguf"), size: model.size };
+    const gone: ModelFile = { ...model, ...part, parts: [part] };
     await expect(LiveCopy.create(gone, { dir })).rejects.toMatchObject({
       code: "file-not-found",
       message: expect.stringMatching(/gone\.gguf/),
