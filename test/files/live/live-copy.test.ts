@@ -19,14 +19,6 @@ import { LiveCopy, type ModelFile, readModel } from "../../../src/files/index.js
 import { fillDiskAt } from "../../support/full-disk.js";
 import { scratchFolder, writeGguf } from "../../support/synthetic-gguf.js";
 
-// No copies by reference, so that bytes are copied on every file system.
-vi.mock("node:fs/promises", async (original) => ({
-  ...(await original<typeof import("node:fs/promises")>()),
-  copyFile: async () => {
-    throw Object.assign(new Error("ENOTSUP"), { code: "ENOTSUP", errno: -95 });
-  },
-}));
-
 const folder = scratchFolder();
 const fresh = () => mkdtempSync(join(folder, "case-"));
 const q8 = fileURLToPath(new URL("../../../models/fairytales-3M-Q8_0.gguf", import.meta.url));
