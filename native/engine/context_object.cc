@@ -280,11 +280,13 @@ Napi::Value ContextObject::Remove(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), c.model->library.memory_seq_rm(c.memory, sequence, from, to));
 }
 
-/// (sequence, to sequence, first position, position after the last, or -1)
+/// (sequence, to sequence, 0, -1): all of it. Of a part llama.cpp makes no copy where each sequence has room of its own: it ends the process.
 void ContextObject::Copy(const Napi::CallbackInfo& info) {
   const LoadedContext& c = *Open(info);
   const int32_t from = sequence_of(info[0], c), to = sequence_of(info[1], c);
-  c.model->library.memory_seq_cp(c.memory, from, to, int_of(info[2], "the first position"), int_of(info[3], "the last position"));
+  const int32_t first = int_of(info[2], "the first position"), last = int_of(info[3], "the last position");
+  if (first != 0 || last != -1) refuse(info.Env(), "a sequence is copied from 0 to -1, which is all of it");
+  c.model->library.memory_seq_cp(c.memory, from, to, first, last);
 }
 
 /// (sequence): how many tokens it has.

@@ -29,9 +29,19 @@ struct Entry {
   std::string text() { return text_of(value(), name.c_str()); }
 };
 
+/// How many tokens back a sampler looks, at most: it has memory for all of them at once.
+constexpr int32_t kMostLast = 1 << 24;
+
+int32_t last_of(Entry& entry) {
+  const Napi::Value given = entry.value();
+  const int32_t last = int_of(given, entry.name.c_str());
+  if (last > kMostLast) refuse(given.Env(), entry.name + " looks too far back");
+  return last;
+}
+
 Sampler* dry(const LoadedModel& model, Entry& entry) {
   const float multiplier = entry.f(), base = entry.f();
-  const int32_t allowed = entry.i(), last = entry.i();
+  const int32_t allowed = entry.i(), last = last_of(entry);
   const Napi::Value given = entry.value();
   if (!given.IsArray()) refuse(given.Env(), "dry: breakers are no list");
   const auto breakers = given.As<Napi::Array>();
@@ -91,7 +101,7 @@ Sampler* made_of(const LoadedModel& model, Entry& entry) {
     return made;
   }
   if (name == "penalties") {
-    const int32_t last = entry.i();
+    const int32_t last = last_of(entry);
     const float repeat = entry.f(), frequency = entry.f(), presence = entry.f();
     return l.sampler_init_penalties(model.tokens, last, repeat, frequency, presence);
   }
@@ -164,14 +174,14 @@ Token Chain::choose(Context* context, int32_t output) {
     const float* row = logits(context, output);
     return Token(std::max_element(row, row + model->tokens) - row);
   }
-  if (grammar == nullptr && sorts) {
-    TokenDataArray all = sorted(context, output);
+  if (grammar == nullptr) {
+    // Not llama.cpp's own sampler_sample, which ends the process where a chain chooses no token.
+    TokenDataArray all = sorts ? sorted(context, output) : candidates(context, output);
     l.sampler_apply(chain, &all);
     const Token token = selected(all);
     l.sampler_accept(chain, token);
     return token;
   }
-  if (grammar == nullptr) return l.sampler_sample(chain, context, output);
   TokenDataArray free = candidates(context, output);
   l.sampler_apply(chain, &free);
   Token token = selected(free);

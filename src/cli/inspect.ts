@@ -1,19 +1,18 @@
 // brownian inspect: the tensors of a model, their sizes and steps, and how many of their weights a sigma would move.
 
-import { type FileHandle, open } from "node:fs/promises";
 import { Command } from "commander";
 import { BrownianError, visible } from "../errors.js";
 import {
   type ModelFile,
   namesOf,
   notWeights,
-  openReader,
+  openModel,
   type Reader,
   readModel,
   type Tensor,
   tensorRms,
 } from "../files/index.js";
-import { readFully } from "../files/transfer.js";
+import { TensorBytes } from "../files/tensor-bytes.js";
 import { selection } from "../kernels/select.js";
 import { decode, stepsOf } from "../lattice/decode.js";
 import { type Format, formatNamed } from "../lattice/formats.js";
@@ -77,7 +76,9 @@ async function inspect(path: string, { sigma, json }: Options, signal: AbortSign
   const head = ["tensor", "type", "shape", "RMS", "median step", `moves at σ = ${significant(sigma)} RMS`];
   process.stdout.write(`${table([head, ...rows], [3, 4, 5])}\n\n`);
   process.stdout.write(
-    `${visible(model.architecture)}, ${grouped(weights)} weights in ${lines.length} tensors, ${bytes(model.size)}\n`,
+    `${visible(model.architecture)}, ${grouped(weights)} weights in ${lines.length} tensors, ${bytes(model.size)}${
+      model.parts.length === 1 ? "" : ` in ${model.parts.length} files`
+    }\n`,
   );
 }
 
@@ -87,8 +88,8 @@ async function measure(
   signal: AbortSignal,
   onProgress: (done: number, total: number) => void,
 ): Promise<Line[]> {
-  const reader = await openReader(model.path, selection().kernels, model.stamp);
-  const file = await open(model.path, "r");
+  const reader = await openModel(model, selection().kernels);
+  const file = await TensorBytes.open(model.parts.map((part) => part.path));
   const total = model.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const names = namesOf(model);
   const lines: Line[] = [];
@@ -142,13 +143,13 @@ const NAMED = 3;
 const LOOKED = 2 ** 20;
 
 /** Which blocks of a tensor hold weights that are infinite or NaN. */
-async function notFinite(file: FileHandle, tensor: Tensor, format: Format): Promise<string> {
+async function notFinite(file: TensorBytes, tensor: Tensor, format: Format): Promise<string> {
   const part = new Uint8Array(Math.floor(LOOKED / format.bytes) * format.bytes);
   const blocks: number[] = [];
   let count = 0;
   for (let done = 0; done < tensor.bytes; done += part.length) {
     const data = part.subarray(0, Math.min(part.length, tensor.bytes - done));
-    await readFully(file, data, tensor.offset + done);
+    await file.read(tensor, data, done);
     const weights = decode(format, data);
     for (let block = 0; block * format.weights < weights.length; block++) {
       if (weights.subarray(block * format.weights, (block + 1) * format.weights).every(Number.isFinite)) continue;
@@ -159,12 +160,12 @@ async function notFinite(file: FileHandle, tensor: Tensor, format: Format): Prom
   return `${grouped(count)} ${kind}${count === 1 ? "" : "s"} infinite or NaN: ${blocks.join(", ")}${count > NAMED ? ", ..." : ""}`;
 }
 
-async function sampleSteps(file: FileHandle, tensor: Tensor, format: Format): Promise<Float32Array> {
+async function sampleSteps(file: TensorBytes, tensor: Tensor, format: Format): Promise<Float32Array> {
   const blocks = tensor.bytes / format.bytes;
   const count = Math.min(blocks, SAMPLED_BLOCKS);
   if (count === blocks) {
     const all = new Uint8Array(tensor.bytes);
-    await readFully(file, all, tensor.offset);
+    await file.read(tensor, all);
     return stepsOf(format, all);
   }
   // Runs of neighbouring blocks, evenly spread.
@@ -174,7 +175,7 @@ async function sampleSteps(file: FileHandle, tensor: Tensor, format: Format): Pr
   for (let i = 0; i < runs; i++) {
     const first = Math.floor((i * (blocks - run)) / (runs - 1));
     const part = sample.subarray(i * run * format.bytes, (i + 1) * run * format.bytes);
-    await readFully(file, part, tensor.offset + first * format.bytes);
+    await file.read(tensor, part, first * format.bytes);
   }
   return stepsOf(format, sample);
 }

@@ -1,5 +1,6 @@
 // brownian perturb: writes a moved copy of a model file.
 
+import { basename } from "node:path";
 import chalk from "chalk";
 import { Command, Option } from "commander";
 import { visible } from "../errors.js";
@@ -29,7 +30,10 @@ export function perturbCommand({ signal }: Invocation): Command {
   const command = new Command("perturb")
     .description("write a copy of a model whose weights have moved; the model itself is only read")
     .argument("<model>", "GGUF model")
-    .requiredOption("-o, --output <file>", "where the moved copy goes; it appears whole or not at all")
+    .requiredOption(
+      "-o, --output <file>",
+      "where the moved copy goes (for a model in several files: several); it appears whole or not at all",
+    )
     .requiredOption("-s, --sigma <number>", "noise on the weights, in units of --scale", parseNumber)
     .addOption(new Option("--seed <n>", "equal seeds give equal files").argParser(parseSeed).default(0n, "0"))
     .option("--tick <n>", "the tick of time that the noise is drawn for", parseWhole, 0)
@@ -53,14 +57,15 @@ async function perturb(model: string, options: Options, signal: AbortSignal): Pr
       byColumn: own.columns !== undefined,
       changed,
     }));
-    const { weights, changed } = done;
+    const { files, weights, changed } = done;
     process.stdout.write(
-      `${JSON.stringify({ model, output, seed: String(seed), tick, weights, changed, tensors, skipped }, null, 2)}\n`,
+      `${JSON.stringify({ model, output, files, seed: String(seed), tick, weights, changed, tensors, skipped }, null, 2)}\n`,
     );
     return;
   }
+  const written = done.files.length === 1 ? output : `${done.files[0]} to ${basename(done.files.at(-1) as string)}`;
   process.stdout.write(
-    `${output}: ${grouped(done.changed)} of ${grouped(done.weights)} weights moved (${percent(done.changed / done.weights)})\n`,
+    `${written}: ${grouped(done.changed)} of ${grouped(done.weights)} weights moved (${percent(done.changed / done.weights)})\n`,
   );
   const byColumn = new Map(done.tensors.map(({ tensor, sigma: own }) => [tensor.name, own.columns !== undefined]));
   process.stderr.write(chalk.dim(columnsRemark(options.scale, byColumn)));

@@ -1,10 +1,9 @@
 // Calibration profiles on disk: beside the model, as JSON, whole or not at all; read with suspicion.
 
-import { stat, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
-import { asFileError } from "../files/file-errors.js";
 import { identity } from "../files/identity.js";
-import { writeWhole } from "../files/index.js";
+import { readModel, writeWhole } from "../files/index.js";
 import { readTextFile } from "../files/text.js";
 import type { Profile } from "../statistics/calibration.js";
 
@@ -32,7 +31,7 @@ export async function readProfile(path: string, model: string): Promise<Profile>
     throw new BrownianError("usage", `${path} is no calibration that this version reads: make it anew with brownian calibrate.`);
   const { file, bytes, sha256 } = profile.model;
   // The size first: to hash a model takes a while.
-  const { size } = await stat(model).catch((error) => Promise.reject(asFileError(error, model)));
+  const { size } = await readModel(model);
   if (bytes !== size || sha256 !== (await identity(model)).sha256) {
     throw new BrownianError(
       "usage",

@@ -2,10 +2,9 @@
 // what the dynamics itself says. Knows no dynamics by name.
 //   C(t) = sum k(0) k(t) / sqrt(sum k(0)^2 sum k(t)^2),  V(t) = sum k(t)^2 / sum s^2,  k = live - pristine in weight units
 
-import { open } from "node:fs/promises";
 import { checkInteger } from "../errors.js";
 import type { Tensor } from "../files/index.js";
-import { readFully } from "../files/transfer.js";
+import { TensorBytes } from "../files/tensor-bytes.js";
 import { decode } from "../lattice/decode.js";
 import { supportedFormat } from "../lattice/perturb.js";
 import { DEFAULT_TAU } from "../thermostat/noise.js";
@@ -54,7 +53,7 @@ export async function autocorrelation(path: string, options: AutocorrelationOpti
   try {
     const { theory } = bath.dynamics;
     const looked = largest(bath.tensors, options.weights ?? 1e6);
-    const pristine = await weightsOf(bath.livePath, looked);
+    const pristine = await weightsOf(bath.liveParts, looked);
     let asked = 0;
     for (const tensor of pristine) asked += sigma ** 2 * product(tensor, tensor);
     bath.configure({ sigma, only: looked.map((tensor) => tensor.name) });
@@ -65,7 +64,7 @@ export async function autocorrelation(path: string, options: AutocorrelationOpti
     const curve: Remembered[] = [];
     for (const tick of ticks) {
       for (; now < tick; now++) await bath.tick({ signal });
-      const moves = (await weightsOf(bath.livePath, looked)).map((live, i) => minus(live, pristine[i] as Float32Array));
+      const moves = (await weightsOf(bath.liveParts, looked)).map((live, i) => minus(live, pristine[i] as Float32Array));
       first ??= moves;
       const own = total(moves, moves);
       const size = Math.sqrt(total(first, first) * own);
@@ -91,15 +90,15 @@ function largest(tensors: readonly Tensor[], weights: number): Tensor[] {
   return taken;
 }
 
-async function weightsOf(path: string, tensors: readonly Tensor[]): Promise<Float32Array[]> {
-  const file = await open(path, "r");
+async function weightsOf(paths: readonly string[], tensors: readonly Tensor[]): Promise<Float32Array[]> {
+  const file = await TensorBytes.open(paths);
   try {
     const all: Float32Array[] = [];
     for (const tensor of tensors) {
       const format = supportedFormat(tensor.type, `tensor ${tensor.name}: `);
       const blocks = Math.min(tensor.bytes / format.bytes, Math.ceil(LOOKED / format.weights));
       const data = new Uint8Array(blocks * format.bytes);
-      await readFully(file, data, tensor.offset);
+      await file.read(tensor, data);
       all.push(decode(format, data));
     }
     return all;

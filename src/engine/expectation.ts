@@ -2,6 +2,7 @@
 
 import { BrownianError } from "../errors.js";
 import { LogitColumn } from "../laws/numbers.js";
+import { COLDEST } from "./dice.js";
 
 /** What a model expected after a token. Entropies in nats. */
 export interface Expectation {
@@ -53,7 +54,7 @@ export class Reading {
     outputs: number,
     private readonly vocabulary: number,
   ) {
-    this.betas = Float32Array.from(asked.temperatures ?? [], (temperature) => 1 / temperature);
+    this.betas = Float32Array.from(asked.temperatures ?? [], (temperature) => 1 / Math.max(temperature, COLDEST));
     this.width = LogitColumn.head + this.betas.length;
     if (asked.keep)
       this.kept = {

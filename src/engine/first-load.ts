@@ -5,10 +5,11 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { open, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { BrownianError } from "../errors.js";
+import { asFileError } from "../files/file-errors.js";
 import type { ModelFile } from "../files/index.js";
 import { packageRoot } from "../kernels/addon.js";
 import { ENGINES, type EngineName } from "./engines.js";
@@ -18,7 +19,7 @@ import type { EngineKind, EngineOptions } from "./interface.js";
 import { isKnown, makeKnown } from "./known-files.js";
 
 /** Of the headers of the models that ship with brownian: SHA-256. */
-const SHIPPED: ReadonlySet<string> = new Set(["b3a822199c67e811ccb0553ca5d90ac0b3740312d83e141d21600666cca6d4f4"]);
+const SHIPPED: ReadonlySet<string> = new Set(["1e098ee48fa4da086b9cc93c6fe232e24b7b957737b3ad18ead78a1af260a073"]);
 
 /** What is kept of a child's last words: an assertion and some of what came before. */
 const LAST_WORDS = 8192;
@@ -45,7 +46,7 @@ export interface FirstLoadOptions extends EngineOptions {
 export async function firstLoad(model: ModelFile, name: string, kind: EngineKind, options: FirstLoadOptions): Promise<void> {
   firstLook(model, name);
   options.signal?.throwIfAborted();
-  const header = await headerHash(model);
+  const header = headerHash(model);
   if (SHIPPED.has(header)) return;
   const engine = Object.entries(ENGINES).find(([, each]) => each === kind)?.[0] as EngineName;
   const { llamaCpp } = await kind.describe();
@@ -65,26 +66,30 @@ function trainedContext({ metadata, architecture }: ModelFile): number {
   return trained > 0 ? trained : Number.POSITIVE_INFINITY;
 }
 
-/** Of all bytes before the first tensor's. */
-async function headerHash({ path, tensors }: ModelFile): Promise<string> {
-  const end = tensors.reduce((first, { offset }) => Math.min(first, offset), Number.POSITIVE_INFINITY);
-  const hash = createHash("sha256");
-  const file = await open(path, "r");
-  try {
-    for await (const chunk of file.createReadStream({ end: end - 1, autoClose: false })) hash.update(chunk as Buffer);
-  } finally {
-    await file.close();
-  }
-  return hash.digest("hex");
+/** Of the headers of all its files. */
+function headerHash({ parts }: ModelFile): string {
+  const [first, ...others] = parts.map(({ header }) => header?.sha256 ?? "");
+  return others.length === 0
+    ? (first as string)
+    : createHash("sha256")
+        .update([first, ...others].join(" "))
+        .digest("hex");
 }
 
 /** What has to be the same for a file to be known: the file, this program and the engine, and the machine. */
-async function keyOf(model: ModelFile, header: string, how: readonly unknown[]): Promise<string> {
-  const { size, mtimeNs } = await stat(model.path, { bigint: true });
+async function keyOf({ parts }: ModelFile, header: string, how: readonly unknown[]): Promise<string> {
   const { version } = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as { version: string };
   const machine = [process.platform, process.arch, hostname()];
-  const all = [version, ...how, `${size}`, `${mtimeNs}`, header, ...machine];
-  return createHash("sha256").update(JSON.stringify(all)).digest("hex");
+  const files: string[] = [];
+  for (const { path } of parts) {
+    const { size, mtimeNs } = await stat(path, { bigint: true }).catch((error) => {
+      throw asFileError(error, path);
+    });
+    files.push(`${size} ${mtimeNs}`);
+  }
+  return createHash("sha256")
+    .update(JSON.stringify([version, ...how, ...files, header, ...machine]))
+    .digest("hex");
 }
 
 let warned = false;

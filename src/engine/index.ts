@@ -38,3 +38,4 @@ export { type Asked, type Expectation, type Kept, NoNumbers } from "./expectatio
 export { firstLoad } from "./first-load.js";
 export type { Engine, EngineDescription, EngineKind, EngineOptions, Sampling, Seen, Sequence } from "./interface.js";
 export { type Probe, probe, type TensorClass } from "./probe.js";
+export { mostThreads } from "./threads.js";

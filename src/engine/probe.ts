@@ -7,6 +7,7 @@ import { BrownianError } from "../errors.js";
 import type { Tensor } from "../files/index.js";
 import { noiseOf, type ThermostatSettings } from "../thermostat/noise.js";
 import type { Thermostat } from "../thermostat/thermostat.js";
+import { NoNumbers } from "./expectation.js";
 import type { Engine } from "./interface.js";
 
 /** Tensors that the engine treats alike: one type, one role, one shape. */
@@ -60,7 +61,7 @@ export function classesOf(tensors: readonly Tensor[]): TensorClass[] {
  * same without a move. The live file is pristine before and after; the thermostat's settings are the caller's to set
  * again. A class is called dead only when moving all of its tensors at once changes nothing.
  *
- * @throws BrownianError engine-failed when the engine does not give equal logits for equal weights
+ * @throws BrownianError engine-failed when the engine does not give equal logits for equal weights, or none that are numbers
  */
 export async function probe(engine: Engine, bath: Thermostat, tensors: readonly Tensor[], signal?: AbortSignal): Promise<Probe> {
   const context = engine.tokenize(CONTEXT.text).slice(0, CONTEXT.tokens);
@@ -70,6 +71,8 @@ export async function probe(engine: Engine, bath: Thermostat, tensors: readonly 
   const needless = needlessIn(bath.model);
   try {
     const clean = await engine.logits(context);
+    // Where nothing is a number, nothing is seen to change.
+    if (![...clean.values()].some(Number.isFinite)) throw new NoNumbers(engine.name);
     if (!equal(clean, await engine.logits(context))) {
       throw new BrownianError(
         "engine-failed",
@@ -147,8 +150,8 @@ async function sees(engine: Engine, bath: Thermostat, moved: readonly Tensor[], 
 /** Writes the pristine rows of a tensor to the live file. */
 async function restoreRows(bath: Thermostat, tensor: Tensor, rows: Iterable<number>): Promise<void> {
   const row = Buffer.alloc(tensor.bytes / (tensor.shape[1] ?? 1));
-  const pristine = await open(bath.model.path, "r");
-  const live = await open(bath.livePath, "r+").catch(async (error) => {
+  const pristine = await open(bath.model.parts[tensor.part]?.path as string, "r");
+  const live = await open(bath.liveParts[tensor.part] as string, "r+").catch(async (error) => {
     await pristine.close();
     throw error;
   });

@@ -17,6 +17,11 @@ export function engineThreads(
   return Math.max(1, Math.floor(Math.min(physical, allowed, quota(read))) - 1);
 }
 
+/** Processors that this process may use, as far as it is told: more threads than these take them from each other. */
+export function mostThreads(allowed = availableParallelism(), read = (path: string) => readFileSync(path, "utf8")): number {
+  return Math.max(1, Math.floor(Math.min(allowed, quota(read))));
+}
+
 /** The CPU quota of the control group in cores, which Node asks about only from version 22 on; Infinity where there is none. */
 function quota(read: (path: string) => string): number {
   const sources = [

@@ -1,20 +1,20 @@
-// Copying a model: by reference where the file system can, else in chunks that can be watched and stopped. The model is opened for reading only.
+// Copying a model, in chunks that can be watched and stopped. Never by reference, though file systems could: a copy that shares its room with the
+// model takes more at every write to it, and none was kept for that. The model is opened for reading only.
 
-import { constants } from "node:fs";
-import { chmod, copyFile, type FileHandle, open, rm } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { BrownianError } from "../errors.js";
 import type { FileWatch } from "../kernels/files.js";
 import { asFileError } from "./file-errors.js";
 import { checkRoom, isFull, type Needed, noSpace } from "./room.js";
-import type { ModelFile } from "./tensor.js";
+import type { ModelPart } from "./tensor.js";
 import { readFully, writeFully } from "./transfer.js";
 
 const CHUNK = 4 << 20;
 /** Permissions of what is nobody else's. */
 const OURS = 0o600;
 
-type Source = Pick<ModelFile, "path" | "size">;
+type Source = Pick<ModelPart, "path" | "size">;
 
 /**
  * Copies the model to the new file `to`, whose folder must have room. The copy has the model's permissions, as far as the umask allows, and its
@@ -35,21 +35,13 @@ export async function copyModel(
     throw asFileError(error, model.path);
   });
   try {
-    // For a copy by reference, too: it takes room as it is written to.
     const needed = { folder: dirname(to), bytes: model.size, wayOut };
     const free = await checkRoom(needed);
-    const make = () =>
-      (ours ? open(to, "wx", OURS) : openNew(to, source)).catch((error) => {
-        throw asFileError(error, needed.folder);
-      });
-    let target = await make();
+    const made = ours ? open(to, "wx", OURS) : openNew(to, source);
+    const target = await made.catch((error) => {
+      throw asFileError(error, needed.folder);
+    });
     try {
-      if (await clone(model.path, to, target)) {
-        watch.onBytes?.(model.size);
-        return;
-      }
-      await target.close();
-      target = await make();
       await copyBytes(source, model, target, { ...needed, free }, watch);
     } finally {
       await target.close();
@@ -63,20 +55,6 @@ export async function copyModel(
 export async function openNew(to: string, like: FileHandle): Promise<FileHandle> {
   const { mode } = await like.stat();
   return open(to, "wx", (mode & 0o777) | 0o600);
-}
-
-/** Whether the empty file `made`, which lies at `to`, gave way to a copy by reference with its permissions; else nothing lies there any more. */
-async function clone(from: string, to: string, made: FileHandle): Promise<boolean> {
-  const { mode } = await made.stat(); // what the umask left of the model's
-  await rm(to);
-  try {
-    await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
-    await chmod(to, mode & 0o777);
-    return true;
-  } catch {
-    await rm(to, { force: true });
-    return false; // No copy by reference here: on to the bytes.
-  }
 }
 
 async function copyBytes(

@@ -2,20 +2,23 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
 import { basename } from "node:path";
+import { readModel } from "./containers/index.js";
 
-/** A file by what is in it. */
+/** A model by what is in it. */
 export interface FileIdentity {
+  /** The name of its first file. */
   readonly file: string;
   readonly bytes: number;
   /** In hexadecimal digits. */
   readonly sha256: string;
 }
 
-/** Name, size and SHA-256 of a file; the whole of it is read. */
+/** Name, size and SHA-256 of a model, with all its files one after the other; the whole of it is read. */
 export async function identity(path: string): Promise<FileIdentity> {
+  const { parts, size } = await readModel(path);
   const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  return { file: basename(path), bytes: (await stat(path)).size, sha256: hash.digest("hex") };
+  for (const part of parts)
+    for await (const chunk of createReadStream(part.path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  return { file: basename(path), bytes: size, sha256: hash.digest("hex") };
 }

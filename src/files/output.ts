@@ -19,23 +19,46 @@ const ENDING = ".brownian-partial";
  * await writeWhole("moved.gguf", "model.gguf", (partial) => copyFile("model.gguf", partial));
  */
 export async function writeWhole<T>(output: string, input: string, work: (partial: string) => Promise<T>): Promise<T> {
-  const target = resolve(output);
-  const folder = dirname(target);
+  return writeTogether([output], [input], ([partial]) => work(partial as string));
+}
+
+/**
+ * {@link writeWhole} for several files in one folder. They get their names when all are complete, the first one last: whoever finds that one finds
+ * the others.
+ * @param inputs files that no output must be
+ * @throws BrownianError as `writeWhole`
+ *
+ * @example
+ * await writeTogether(["a.gguf", "b.gguf"], [], ([a, b]) => Promise.all([writeFile(a, "1"), writeFile(b, "2")]));
+ */
+export async function writeTogether<T>(
+  outputs: readonly string[],
+  inputs: readonly string[],
+  work: (partials: readonly string[]) => Promise<T>,
+): Promise<T> {
+  const [output] = outputs as readonly [string];
+  const targets = outputs.map((path) => resolve(path));
+  const folder = dirname(targets[0] as string);
   await checkFolder(folder, output);
-  await checkTarget(target, input, output);
-  const label = basename(target);
-  await sweep(folder, label, ENDING);
-  const partial = await claim(folder, label, ENDING);
+  for (const [i, target] of targets.entries()) await checkTarget(target, inputs, outputs[i] as string);
+  const partials: string[] = [];
+  for (const target of targets) {
+    await sweep(folder, basename(target), ENDING);
+    partials.push(await claim(folder, basename(target), ENDING));
+  }
   try {
-    const result = await work(partial);
-    await patiently(() => rename(partial, target));
-    release(partial);
+    const result = await work(partials);
+    for (const [i, partial] of [...partials.entries()].reverse()) {
+      await patiently(() => rename(partial, targets[i] as string));
+      release(partial);
+    }
     return result;
   } catch (error) {
-    await discard(partial);
+    for (const partial of partials) await discard(partial);
     // Errors of writing name the partial file, or none; those of other files are not the output's.
     const { path } = error as NodeJS.ErrnoException;
-    throw path === undefined || path === partial ? asFileError(error, output) : error;
+    const which = path === undefined ? 0 : partials.indexOf(path);
+    throw which >= 0 ? asFileError(error, outputs[which] as string) : error;
   }
 }
 
@@ -108,16 +131,17 @@ async function checkFolder(folder: string, output: string): Promise<void> {
   }
 }
 
-async function checkTarget(target: string, input: string, output: string): Promise<void> {
+async function checkTarget(target: string, inputs: readonly string[], output: string): Promise<void> {
   const there = await stat(target).catch(() => null);
   if (there === null) return;
   if (!there.isFile()) {
     throw new BrownianError("file-access", `${output} is a folder or a device: give the output the name of a file.`);
   }
-  const source = await stat(input).catch((error) => {
-    throw asFileError(error, input);
-  });
-  if (there.dev === source.dev && there.ino === source.ino) {
+  for (const input of inputs) {
+    const source = await stat(input).catch((error) => {
+      throw asFileError(error, input);
+    });
+    if (there.dev !== source.dev || there.ino !== source.ino) continue;
     throw new BrownianError(
       "output-exists",
       `${output} is the input itself, which is never written to: give the output another name.`,

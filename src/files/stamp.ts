@@ -1,30 +1,43 @@
 // Whether a file is still what it was when it was opened. Others may write over it, cut it short, or put another in its place; what is computed of
 // it then would be of two files. An open file stays itself when its name goes to another one: that does no harm.
 
+import { createHash } from "node:crypto";
 import { type BigIntStats, fstatSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
 import { asFileError } from "./file-errors.js";
+import type { FileMark } from "./tensor.js";
 
 /** Which file it is, how long, and when it was last written to. */
 export function stampOf({ dev, ino, size, mtimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs].join(" ");
 }
 
+/** Whether an open file begins with the header that was read of a model. A header that is not known is any. */
+export async function hasHeader(handle: FileHandle, { header }: FileMark): Promise<boolean> {
+  if (header === undefined) return true;
+  const hash = createHash("sha256");
+  if (header.bytes > 0)
+    for await (const chunk of handle.createReadStream({ start: 0, end: header.bytes - 1, autoClose: false }))
+      hash.update(chunk as Buffer);
+  return hash.digest("hex") === header.sha256;
+}
+
 /** A file that is read for a while. */
 export class Watched {
   /**
-   * @param expected its stamp when it was looked at before, if it was
+   * @param expected what it was when it was looked at before, if it was
    * @throws BrownianError file-not-found, file-access, file-changed
    */
-  static async open(path: string, expected?: string): Promise<Watched> {
+  static async open(path: string, expected: FileMark = {}): Promise<Watched> {
     const handle = await open(path, "r").catch((error) => {
       throw asFileError(error, path);
     });
     try {
       const now = await handle.stat({ bigint: true });
-      const watched = new Watched(path, handle, expected ?? stampOf(now), Number(now.size));
+      const watched = new Watched(path, handle, expected.stamp ?? stampOf(now), Number(now.size));
       watched.check();
+      if (!(await hasHeader(handle, expected))) throw changed(path, "was written to or exchanged");
       return watched;
     } catch (error) {
       await handle.close();
@@ -45,13 +58,17 @@ export class Watched {
     if (stampOf(now) === this.stamp) return;
     const how =
       now.size < this.size ? `became shorter (${now.size} of ${this.size} bytes are left)` : "was written to or exchanged";
-    throw new BrownianError(
-      "file-changed",
-      `${this.path} ${how} while it was in use: what was computed since is of no one file. Leave it alone meanwhile, and begin again.`,
-    );
+    throw changed(this.path, how);
   }
 
   async close(): Promise<void> {
     await this.handle.close();
   }
+}
+
+function changed(path: string, how: string): BrownianError {
+  return new BrownianError(
+    "file-changed",
+    `${path} ${how} while it was in use: what was computed since is of no one file. Leave it alone meanwhile, and begin again.`,
+  );
 }

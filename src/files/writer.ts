@@ -13,7 +13,7 @@ import { formatOf, type LiveTensors, type Reader } from "./live/live-tensors.js"
 import { openReader } from "./live/open.js";
 import { checkRoom, isFull, type Needed, noSpace } from "./room.js";
 import { Watched } from "./stamp.js";
-import type { ModelFile, Tensor } from "./tensor.js";
+import type { ModelFile, ModelPart, Tensor } from "./tensor.js";
 import { readFully, writeFully } from "./transfer.js";
 
 /** Chunks that are under way at a time: one is read, one is moved, one is written. */
@@ -28,24 +28,36 @@ export interface Writer extends Pick<LiveTensors, "sumSquares" | "perturb" | "re
 }
 
 /**
- * Begins the new file `to`. Whoever asked writes all of it: each tensor by `perturb` or `restore`, the rest by `copyRest`.
- * What is there of `to` after an error is the caller's to remove.
+ * Begins the new files `to`, one for each of the model's. Whoever asked writes all of it: each tensor by `perturb` or `restore`, the rest by
+ * `copyRest`. What is there of `to` after an error is the caller's to remove.
  * @throws BrownianError no-space, file-not-found, file-access
  *
  * @example
- * const writer = await openWriter(partial, model, kernels);
+ * const writer = await openWriter([partial], model, kernels);
  * await writer.copyRest([]); // a copy
  */
-export async function openWriter(to: string, model: ModelFile, kernels: Kernels): Promise<Writer> {
-  const source = await Watched.open(model.path, model.stamp);
+export async function openWriter(to: readonly string[], model: ModelFile, kernels: Kernels): Promise<Writer> {
+  await checkRoom(roomFor(model, to[0] as string));
+  const writers: StreamingWriter[] = [];
   try {
-    await checkRoom(roomFor(model, to));
+    for (const [i, part] of model.parts.entries()) writers.push(await openPart(to[i] as string, part, i, kernels));
+  } catch (error) {
+    for (const writer of writers) await writer.close();
+    throw error;
+  }
+  const [first, ...others] = writers;
+  return others.length === 0 ? (first as StreamingWriter) : new PartedWriter(writers);
+}
+
+async function openPart(to: string, part: ModelPart, number: number, kernels: Kernels): Promise<StreamingWriter> {
+  const source = await Watched.open(part.path, part);
+  try {
     const target = await openNew(to, source.handle).catch((error) => {
       throw asFileError(error, to);
     });
     try {
-      const reader = await openReader(model.path, kernels, model.stamp);
-      return new StreamingWriter(model, to, source, target, reader, kernels);
+      const reader = await openReader(part.path, kernels, part);
+      return new StreamingWriter({ ...part, number }, to, source, target, reader, kernels);
     } catch (error) {
       await target.close();
       throw error;
@@ -56,18 +68,47 @@ export async function openWriter(to: string, model: ModelFile, kernels: Kernels)
   }
 }
 
-const roomFor = ({ size }: ModelFile, to: string): Needed => ({
+const roomFor = ({ size }: Pick<ModelPart, "size">, to: string): Needed => ({
   folder: dirname(to),
   bytes: size,
   wayOut: "free some, or write elsewhere.",
 });
+
+/** The files of a model as one. */
+class PartedWriter implements Writer {
+  constructor(private readonly parts: readonly StreamingWriter[]) {}
+
+  sumSquares(tensor: Tensor, watch?: FileWatch): Promise<number> {
+    return this.of(tensor).sumSquares(tensor, watch);
+  }
+
+  perturb(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
+    return this.of(tensor).perturb(tensor, move, watch);
+  }
+
+  restore(tensor: Tensor, watch?: FileWatch): Promise<void> {
+    return this.of(tensor).restore(tensor, watch);
+  }
+
+  async copyRest(tensors: readonly Tensor[], watch?: FileWatch): Promise<void> {
+    for (const part of this.parts) await part.copyRest(tensors, watch);
+  }
+
+  async close(): Promise<void> {
+    for (const part of this.parts) await part.close();
+  }
+
+  private of({ part }: Tensor): StreamingWriter {
+    return this.parts[part] as StreamingWriter;
+  }
+}
 
 class StreamingWriter implements Writer {
   /** Buffers that no chunk has. */
   private readonly spare: Uint8Array<ArrayBuffer>[] = [];
 
   constructor(
-    private readonly model: ModelFile,
+    private readonly model: ModelPart & { readonly number: number },
     private readonly to: string,
     private readonly source: Watched,
     private readonly target: FileHandle,
@@ -107,7 +148,8 @@ class StreamingWriter implements Writer {
 
   private *rest(tensors: readonly Tensor[]): Generator<TensorRange> {
     let done = 0;
-    for (const { offset, bytes } of [...tensors].sort((a, b) => a.offset - b.offset)) {
+    const here = tensors.filter(({ part }) => part === this.model.number);
+    for (const { offset, bytes } of here.sort((a, b) => a.offset - b.offset)) {
       yield* rangesOf(done, offset);
       done = offset + bytes;
     }

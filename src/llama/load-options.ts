@@ -1,13 +1,13 @@
 // How a model is opened: what users may ask for, and what of that holds whenever the engine loads the file.
 
-import type { EngineKind, EngineName, EngineOptions } from "../engine/index.js";
+import { type EngineKind, type EngineName, type EngineOptions, mostThreads } from "../engine/index.js";
 import { environment } from "../environment.js";
 import { BrownianError, checkChoice, checkInteger } from "../errors.js";
 import type { Watch } from "../files/index.js";
 
 /** How `loadModel` opens a model: the engine, its context and threads, and where the live copy lies. */
 export interface LoadOptions extends Watch {
-  /** Engine threads; default BROWNIAN_THREADS, or all physical cores but one. Never more than are free: they spin. */
+  /** Engine threads, no more than processors; default BROWNIAN_THREADS, or all physical cores but one. Never more than are free: they spin. */
   readonly threads?: number | undefined;
   /** Engine threads to read prompts and texts; default `threads`. */
   readonly threadsPrompt?: number | undefined;
@@ -63,14 +63,25 @@ export function checkEngine(kind: EngineKind, options: LoadOptions): SessionOpti
   }
   if (threadsPrompt !== undefined && !kind.ownsContext)
     throw new BrownianError("usage", "threadsPrompt needs the engine llama-c: brownian info says why it does not run here.");
-  const count = threads ?? environment.threads;
+  const processors = mostThreads();
+  // The environment speaks of the work on files, too, which may have more.
+  const fromEnvironment = environment.threads === undefined ? undefined : Math.min(environment.threads, processors);
   return {
-    threads: count === undefined ? undefined : checkInteger("threads", count, 1, 1024),
-    threadsPrompt: threadsPrompt === undefined ? undefined : checkInteger("threadsPrompt", threadsPrompt, 1, 1024),
+    threads: threads === undefined ? fromEnvironment : checkThreads("threads", threads, processors),
+    threadsPrompt: threadsPrompt === undefined ? undefined : checkThreads("threadsPrompt", threadsPrompt, processors),
     parallel: most,
     keepPrompts,
     contextSize: contextSize === undefined ? undefined : checkInteger("contextSize", contextSize, 8),
   };
+}
+
+function checkThreads(what: string, value: number, processors: number): number {
+  const threads = checkInteger(what, value, 1);
+  if (threads <= processors) return threads;
+  throw new BrownianError(
+    "usage",
+    `${what} must be at most ${processors}, the processors that this process may use, but is ${threads}: the engine's threads wait for each other without rest, so that one too many makes it slower ten times and more.`,
+  );
 }
 
 /** Whether weights are rearranged. @throws BrownianError usage where the engine leaves no choice */

@@ -2,9 +2,19 @@
 // together and documented.
 
 import type { Probe, Seen } from "../engine/index.js";
+import { checkText } from "../errors.js";
 import type { ChatOptions, Prompt } from "./chat.js";
 import type { LoadOptions } from "./load-options.js";
-import { type Expected, follow, type ScoreOptions, score, type WindowOptions, windowLength, windows } from "./read.js";
+import {
+  checkTokens,
+  type Expected,
+  follow,
+  type ScoreOptions,
+  score,
+  type WindowOptions,
+  windowLength,
+  windows,
+} from "./read.js";
 import { Session } from "./session.js";
 import { type Uncertainty, type UncertaintyOptions, uncertainty } from "./uncertainty.js";
 import { check, complete, type GenerateOptions, type Generation, write } from "./write.js";
@@ -136,7 +146,7 @@ export class Model {
    * What the clean model thinks of the continuation `ids` of `prompt`: ln p of each token given the text before it, and
    * whether it was the likeliest. The tokens of a text that was written are `Generation.ids`: its letters may be tokens
    * in several ways.
-   * @throws BrownianError as `generate`; usage where prompt and continuation do not fit the context
+   * @throws BrownianError as `generate`; usage where prompt and continuation do not fit the context, or are no tokens of the vocabulary
    * @example
    * const { ids } = await model.complete("Once upon a time", { sigma: 0.1 });
    * const seen = await model.follow("Once upon a time", ids); // seen[0].logProbability
@@ -166,13 +176,17 @@ export class Model {
    */
   tokenize(text: string, { special = false }: { readonly special?: boolean } = {}): number[] {
     this.session.refuseDisposed();
-    return this.session.engine.tokensOf(text, special);
+    return this.session.engine.tokensOf(checkText("text", text), special);
   }
 
-  /** The text of tokens, as it reads on after `preceding`. Tokens that are no text have none. */
+  /**
+   * The text of tokens, as it reads on after `preceding`. Tokens that are no text have none.
+   * @throws BrownianError usage for what is no token of the vocabulary
+   */
   text(tokens: readonly number[], preceding: readonly number[] = []): string {
     this.session.refuseDisposed();
-    return this.session.engine.text(tokens, preceding);
+    const checked = (list: readonly number[]) => checkTokens(this.session, "A token", list);
+    return this.session.engine.text(checked(tokens), checked(preceding));
   }
 
   /** The Jinja by which chats are read; undefined where the model has none. */

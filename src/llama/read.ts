@@ -1,7 +1,7 @@
 // Reading: what a model expects at every token of a text that is there already, teacher-forced, with its weights clean or moved.
 
 import type { Expectation, Kept, Seen } from "../engine/index.js";
-import { BrownianError, checkInteger, checkNumber } from "../errors.js";
+import { BrownianError, checkInteger, checkNumber, shown } from "../errors.js";
 import { noiseOf } from "../thermostat/noise.js";
 import type { Prompt } from "./chat.js";
 import type { SamplingOptions } from "./sampling.js";
@@ -54,7 +54,10 @@ export async function score(
   for (const temperature of temperatures ?? []) checkNumber("temperatures", temperature, Number.MIN_VALUE);
   return session.during(async () => {
     const { bath } = session;
-    const read = typeof text === "string" ? windows(session, text, { maxTokens: options.maxTokens }) : text;
+    const read =
+      typeof text === "string"
+        ? windows(session, text, { maxTokens: options.maxTokens })
+        : checkList("text", text).map((window) => checkTokens(session, "A token of a window", window));
     const noise = noiseOf({ ...options, sigma: options.sigma ?? 0 });
     await session.alone(() => session.prepare(noise, { signal }));
     const ticking = !noise.off && options.ticks === true && noise.dynamics.moves;
@@ -110,7 +113,7 @@ class Seeing implements Expected {
 export async function follow(session: Session, prompt: Prompt, ids: readonly number[]): Promise<Seen[]> {
   return session.during(async () => {
     const { tokens } = await session.alone(() => session.prepare(CLEAN, { prompt }));
-    const all = [...tokens, ...ids];
+    const all = [...tokens, ...checkTokens(session, "A token to follow", ids)];
     if (all.length > session.contextSize)
       throw new BrownianError(
         "usage",
@@ -124,6 +127,17 @@ export async function follow(session: Session, prompt: Prompt, ids: readonly num
     );
     return seen;
   });
+}
+
+function checkList<T>(what: string, list: readonly T[]): readonly T[] {
+  if (Array.isArray(list) || ArrayBuffer.isView(list)) return list;
+  throw new BrownianError("usage", `${what} must be a list, but is ${shown(list)}.`);
+}
+
+/** Tokens of the vocabulary. @throws BrownianError usage */
+export function checkTokens({ engine }: Session, what: string, tokens: readonly number[]): readonly number[] {
+  for (const token of checkList(`${what}: the tokens`, tokens)) checkInteger(what, token, 0, engine.vocabulary - 1);
+  return tokens;
 }
 
 /** {@link Model.windowLength}. */

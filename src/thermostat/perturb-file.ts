@@ -1,6 +1,6 @@
 // A moved copy of a model file, once: what `brownian perturb` does.
 
-import { openWriter, readModel, type Skipped, type Watch, watchOver, writeWhole } from "../files/index.js";
+import { openWriter, outputParts, readModel, type Skipped, type Watch, watchOver, writeTogether } from "../files/index.js";
 import { selection } from "../kernels/select.js";
 import { choose, drawTensors, Measures, type TensorDrawn } from "./draw.js";
 import { type NoiseSettings, noiseOf } from "./noise.js";
@@ -13,6 +13,8 @@ export interface PerturbFileOptions extends NoiseSettings, Watch {
 
 /** What {@link perturbFile} did. */
 export interface FilePerturbed {
+  /** The files that were written: as many as the model has. */
+  readonly files: readonly string[];
   /** What happened to each tensor that moved, in the order of the file. */
   readonly tensors: readonly TensorDrawn[];
   /** The tensors that were left alone, with the reason. */
@@ -24,7 +26,8 @@ export interface FilePerturbed {
 }
 
 /**
- * Writes a moved copy of the model `input` to `output`, whole or not at all. The input is opened for reading only.
+ * Writes a moved copy of the model `input` to `output`, whole or not at all. The input is opened for reading only. A model in several files gives as
+ * many: "moved.gguf" then stands for moved-00001-of-00003.gguf and so on.
  *
  * @throws BrownianError for anything wrong with the files, the settings or the disk
  * @example
@@ -36,14 +39,17 @@ export async function perturbFile(input: string, output: string, options: Pertur
   const { chosen, skipped } = choose(model, noise);
   await noise.open(model); // before the work of a copy
   const watch = watchOver(model.size, options);
-  return writeWhole(output, input, async (partial) => {
-    const writer = await openWriter(partial, model, selection().kernels);
+  const files = outputParts(output, model);
+  const inputs = model.parts.map(({ path }) => path);
+  return writeTogether(files, inputs, async (partials) => {
+    const writer = await openWriter(partials, model, selection().kernels);
     try {
       await writer.copyRest(chosen, watch);
       const measures = new Measures(writer, model);
       const tensors: TensorDrawn[] = [];
       for await (const drawn of drawTensors(writer, chosen, noise, options.tick ?? 0, measures, watch)) tensors.push(drawn);
       return {
+        files,
         tensors,
         skipped,
         weights: tensors.reduce((sum, t) => sum + t.tensor.weights, 0),

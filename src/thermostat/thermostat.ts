@@ -7,7 +7,7 @@ import {
   LiveCopy,
   type LiveTensors,
   type ModelFile,
-  openLiveTensors,
+  openLiveModel,
   readModel,
   type Skipped,
   type Tensor,
@@ -50,7 +50,7 @@ export class Thermostat {
     const copy = await LiveCopy.create(model, { dir: options.scratch, ...watchOver(model.size, options) });
     let liveTensors: LiveTensors | undefined;
     try {
-      liveTensors = await openLiveTensors(copy.path, model.path, kernels, model.stamp);
+      liveTensors = await openLiveModel(copy.parts, model, kernels);
       const bath = new Thermostat(model, copy, liveTensors, noise);
       if (noise.at(0) > 0) await bath.start(options);
       return bath;
@@ -91,9 +91,14 @@ export class Thermostat {
     this.leftAlone = skipped;
   }
 
-  /** The file that moves; what an engine is to map. */
+  /** The file that moves, or the first of several; what an engine is to map. */
   get livePath(): string {
     return this.copy.path;
+  }
+
+  /** All files that move, in the order of the model's: several where it lies in several. */
+  get liveParts(): readonly string[] {
+    return this.copy.parts;
   }
 
   /** The tensors that move. */

@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { fieldsOf } from "../../scripts/check/mutations.mjs";
 import { VOCABULARY, writeTransformer } from "../../scripts/check/small-models.mjs";
 import { type EngineKind, engineNamed, firstLoad } from "../../src/engine/index.js";
 import { llamaC } from "../../src/engine/llama-c/index.js";
@@ -102,6 +103,35 @@ describe.skipIf(why !== undefined)("a file on which llama.cpp ends its process",
       expect(remembered()).toEqual([]);
     }
     expect(leftovers()).toEqual([]);
+  });
+
+  it.each([8, 16])("is an error with its last words: tensors that lie at multiples of %d bytes", async (alignment) => {
+    const path = await model(`alignment-${alignment}`);
+    const whole = readFileSync(path);
+    const { keyAt, end } = fieldsOf(whole);
+    const number = (value: number, bytes: number) => {
+      const out = Buffer.alloc(bytes);
+      out.writeUIntLE(value, 0, Math.min(bytes, 6));
+      return out;
+    };
+    const key = (name: string, value: number) =>
+      Buffer.concat([number(name.length, 8), Buffer.from(name), number(4, 4), number(value, 4)]);
+    for (let filler = 0; ; filler++) {
+      const keys = [key("general.alignment", alignment), key("x".repeat(filler + 1), 0)];
+      const header = Buffer.concat([whole.subarray(0, keyAt[0]), ...keys, whole.subarray(keyAt[0], end)]);
+      header.writeBigUInt64LE(header.readBigUInt64LE(16) + 2n, 16);
+      const padded = Buffer.concat([header, Buffer.alloc(Math.ceil(header.length / alignment) * alignment - header.length)]);
+      if (padded.length % 32 === 0) continue; // that would be llama.cpp's own alignment
+      writeFileSync(path, Buffer.concat([padded, whole.subarray(Math.ceil(end / 32) * 32)]));
+      break;
+    }
+    await expect(loadModel(path, { threads: 1, scratch, engine: "llama-c" })).rejects.toMatchObject({
+      code: "engine-failed",
+      message: expect.stringMatching(
+        new RegExp(`general\\.alignment is ${alignment}, and llama\\.cpp computes only.*GGML_ASSERT`),
+      ),
+    });
+    expect([remembered(), leftovers()]).toEqual([[], []]);
   });
 
   it("is exit code 1 of the command line, with nothing left behind", async () => {

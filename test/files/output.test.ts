@@ -88,7 +88,7 @@ describe("whole outputs", () => {
       const model = await readModel(input);
       await writeWhole(dir + "/copied", input, (partial) => copyModel(model, partial, ""));
       await writeWhole(dir + "/written", input, async (partial) => {
-        const writer = await openWriter(partial, model, jsKernels);
+        const writer = await openWriter([partial], model, jsKernels);
         await writer.copyRest([]);
         await writer.close();
       });`;

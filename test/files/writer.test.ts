@@ -51,7 +51,7 @@ describe.each(variants)("writing on $name", ({ name, kernels }) => {
     const changed = fastest.perturb(bytes, { ...moveOf(tensor), index: 0 });
     let done = 0;
     const watch = { onBytes: (n: number) => (done += n) };
-    const writer = await openWriter(out, model, kernels);
+    const writer = await openWriter([out], model, kernels);
     await writer.copyRest([tensor], watch);
     expect(await writer.perturb(tensor, moveOf(tensor), watch)).toBe(changed);
     await writer.close();
@@ -63,7 +63,7 @@ describe.each(variants)("writing on $name", ({ name, kernels }) => {
 describe("a writer", () => {
   it("copies what does not move, byte for byte", async () => {
     const out = join(folder, "copy.gguf");
-    const writer = await openWriter(out, model, fastest);
+    const writer = await openWriter([out], model, fastest);
     const tensor = model.tensors[0] as Tensor;
     await writer.copyRest([tensor]);
     await writer.restore(tensor);
@@ -73,18 +73,18 @@ describe("a writer", () => {
 
   it("stops when it is told to, and writes over no file that is there", async () => {
     const out = join(folder, "stopped.gguf");
-    const writer = await openWriter(out, model, fastest);
+    const writer = await openWriter([out], model, fastest);
     const reason = new Error("enough");
     await expect(writer.copyRest([], { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     await writer.close();
-    await expect(openWriter(out, model, fastest)).rejects.toMatchObject({ code: "file-access" });
+    await expect(openWriter([out], model, fastest)).rejects.toMatchObject({ code: "file-access" });
   });
 
   it("names a model that was cut meanwhile", async () => {
     const path = join(folder, "cut.gguf");
     writeGguf(path, [{ name: "w", type: "F32", shape: [1000] }]);
     const cut = await readModel(path);
-    const writer = await openWriter(join(folder, "of-cut.gguf"), cut, fastest);
+    const writer = await openWriter([join(folder, "of-cut.gguf")], cut, fastest);
     truncateSync(path, cut.size - 100);
     await expect(writer.copyRest([])).rejects.toMatchObject({
       code: "truncated-gguf",

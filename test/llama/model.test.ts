@@ -1,6 +1,6 @@
 // Texts of the embedded models: equal seeds, equal texts; sigma 0 is the clean text; and what is refused, by name.
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { engineNamed } from "../../src/engine/index.js";
@@ -270,6 +270,11 @@ describe("refusals", () => {
   it.each([
     [{ gpuLayers: 1 }, /GPU are copies/],
     [{ threads: 0 }, /threads/],
+    [{ threads: availableParallelism() + 1 }, /threads must be at most \d+, the processors that this process may use, but is/],
+    [{ threads: 1e9 }, /threads must be at most/],
+    [{ threadsPrompt: 1e9 }, /threadsPrompt must be at most|threadsPrompt needs the engine llama-c/],
+    [{ contextSize: 1e9 }, /contextSize is 1000000000.* trained on 256/],
+    [{ contextSize: 2 ** 53 }, /contextSize/],
     [{ contextSize: 1.5 }, /contextSize/],
     [{ contextSize: 512 }, /contextSize is 512.* trained on 256/],
     [{ engine: "abacus" as "node-llama-cpp" }, /engine must be one of llama-c, node-llama-cpp, but is "abacus"/],
@@ -278,6 +283,24 @@ describe("refusals", () => {
       code: "usage",
       message: expect.stringMatching(message),
     });
+  });
+
+  it.each([
+    ["follow", (tokens: number[]) => model.follow(PROMPT, tokens)],
+    ["score", (tokens: number[]) => model.score([[1, ...tokens]], {}, () => undefined)],
+    ["text", async (tokens: number[]) => model.text(tokens)],
+    ["text, before it", async (tokens: number[]) => model.text([5], tokens)],
+    ["a prompt", (tokens: number[]) => model.complete(tokens, { maxTokens: 1 })],
+  ] as [string, (tokens: number[]) => Promise<unknown>][])("of what is no token, by %s", async (_, take) => {
+    for (const token of [1e9, 2048, -1, 1.5, Number.NaN, "5" as unknown as number])
+      await expect(take([token])).rejects.toMatchObject({ code: "usage", message: expect.stringMatching(/token/i) });
+  });
+
+  it("of what is no list of tokens, and no text", async () => {
+    await expect(model.follow(PROMPT, 1e9 as never)).rejects.toMatchObject({ code: "usage" });
+    await expect(model.score(5 as never, {}, () => undefined)).rejects.toMatchObject({ code: "usage" });
+    expect(() => model.text("x" as never)).toThrow(expect.objectContaining({ code: "usage" }));
+    expect(() => model.tokenize(5 as never)).toThrow(expect.objectContaining({ code: "usage" }));
   });
 
   it("of a file that the engine cannot load, with its name and the engine's reason", async () => {

@@ -1,5 +1,5 @@
 // A model that computes NaN is an error at the first of them, however it is asked, and never a text.
-import { open } from "node:fs/promises";
+import { copyFile, open } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeTransformer } from "../../scripts/check/small-models.mjs";
@@ -62,5 +62,21 @@ describe.each(engines)("%s", (engine) => {
   it("refuses a damaged model when it is loaded", async () => {
     const loaded = loadModel(damaged, { threads: 1, scratch, engine: engine as EngineName, contextSize: 128 });
     await expect(loaded).rejects.toMatchObject({ message: expect.stringMatching(/nan.gguf computes no numbers/) });
+  });
+
+  it.runIf(engine === "llama-c")("says so of weights that went bad later, whether they are to move or not", async () => {
+    // With the header of the model that ships, which is loaded without a first look.
+    const bad = join(scratch, "scale.gguf");
+    await copyFile(path, bad);
+    const tensor = (await readModel(bad)).tensors.find(({ name }) => name === "blk.2.ffn_down.weight");
+    const file = await open(bad, "r+");
+    await file.write(Uint8Array.of(0x00, 0x7e), 0, 2, (tensor?.offset as number) + 34 * 10);
+    await file.close();
+    await using loaded = await loadModel(bad, { threads: 1, scratch, engine: engine as EngineName, contextSize: 128 });
+    const only = ["blk.0.*"];
+    for (const options of [{}, { sigma: 0.05, only, dynamics: "white" }, { sigma: 0.05, only, dynamics: "quenched" }] as const)
+      await expect(loaded.complete(PROMPT, { maxTokens: 3, ...options })).rejects.toMatchObject({
+        message: expect.stringMatching(/computes no numbers/),
+      });
   });
 });

@@ -311,6 +311,16 @@ describe.skipIf(why !== undefined)("cuts", () => {
       expect(await ids(dynamic)).toEqual(await ids({ temperature, seed, maxTokens: 1 }));
     }
   });
+
+  it("come to greedy texts where the temperature goes down to what nothing can be divided by", async () => {
+    const greedy = await ids({ maxTokens: 24 });
+    // share ** exponent passes every size of number below float32's on its way to 0.
+    for (const dynatempExponent of [20, 60, 100, 200, 1000])
+      for (const dynatempRange of [0.5, 0.7])
+        for (const seed of [1n, 2n])
+          expect(await ids({ temperature: 0.5, dynatempRange, dynatempExponent, seed, maxTokens: 24 })).toEqual(greedy);
+    expect(await ids({ temperature: 1e-40, dynatempRange: 1e-40, maxTokens: 24 })).toEqual(greedy);
+  });
 });
 
 describe.skipIf(why !== undefined)("stop strings", () => {

@@ -76,7 +76,9 @@ export const llamaC: EngineKind = {
       if (error instanceof BrownianError) throw error;
       signal?.throwIfAborted();
       const lines = (error as Error).message.trim().split("\n");
-      const why = lines.find((line) => line.includes("error loading model")) ?? (lines[0] || "it gives no reason");
+      // What reads the file says more than what asked it to.
+      const said = (what: string) => lines.find((line) => line.includes(what));
+      const why = said("gguf_init") ?? said("error loading model") ?? (lines[0] || "it gives no reason");
       throw new BrownianError("engine-failed", `The engine (llama.cpp) does not load ${name}: ${why}`, { cause: error });
     } finally {
       signal?.removeEventListener("abort", raise);

@@ -8,6 +8,9 @@ import type { SamplerEntry } from "./addon.js";
 /** Tokens of a softmax with fewer are not seen at all: llama.cpp's typical sampler computes 0 ln 0 of what others have forbidden. */
 const IMPOSSIBLE = 1e-37;
 
+/** By what part a float32 is less than the one above it, at most. */
+const SHORT_OF = 2 ** -23;
+
 /** What remembers nothing of a text but is in the chain for each of its tokens, and what the model is. */
 export interface Surroundings {
   /** Tokens of the vocabulary. */
@@ -54,5 +57,11 @@ function changes({ grammar, logitBias, penalties, dry }: Sampling, contextSize: 
 
 function temperatureOf({ temperature, dynamicTemperature }: Sampling): SamplerEntry {
   if (dynamicTemperature === undefined) return ["temperature", temperature];
-  return ["dynamicTemperature", temperature, dynamicTemperature.range, dynamicTemperature.exponent];
+  const { range, exponent } = dynamicTemperature;
+  if (Math.fround(temperature) - Math.fround(range) >= COLDEST) return ["dynamicTemperature", temperature, range, exponent];
+  // From 0 up llama.cpp passes temperatures that logits cannot be divided by. The same span begins a rounding above 0 with a range just below its
+  // middle.
+  const middle = Math.fround((temperature + range) / 2);
+  const below = middle * (1 - SHORT_OF);
+  return middle - below >= COLDEST ? ["dynamicTemperature", middle, below, exponent] : ["temperature", COLDEST];
 }

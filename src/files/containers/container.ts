@@ -1,6 +1,6 @@
 // What a container is: a file format that holds the tensors of a model. Each is one file beside this one and one line in index.ts.
 
-import type { ModelFile } from "../tensor.js";
+import type { FileMark, ModelFile, Tensor } from "../tensor.js";
 
 /** A file of which not much is known yet. */
 export interface FoundFile {
@@ -19,6 +19,17 @@ export interface FoundFile {
 /** How much of a file its container is told by. */
 export const BEGINNING = 64;
 
+/** What one file says. */
+export interface Contents extends Pick<ModelFile, "metadata" | "architecture">, Required<Pick<FileMark, "header">> {
+  readonly tensors: readonly Omit<Tensor, "part">[];
+}
+
+/** A file that was read. */
+export interface ReadFile {
+  readonly file: FoundFile;
+  readonly contents: Contents;
+}
+
 export interface Container {
   /** What people call it. */
   readonly name: string;
@@ -30,7 +41,17 @@ export interface Container {
    * Reads its directory. Whether tensors lie within the file, and not on top of each other, is checked for it.
    * @throws BrownianError truncated-gguf, corrupt-gguf, usage
    */
-  read(file: FoundFile): Promise<Pick<ModelFile, "metadata" | "architecture" | "tensors">>;
+  read(file: FoundFile): Promise<Contents>;
+  /**
+   * Where the further files of a model lie whose first one this is, in their order; none where it is all there is.
+   * @throws BrownianError usage where it is not the first one, or is not called like one
+   */
+  others(first: ReadFile): readonly string[];
+  /**
+   * Whether these files are all the parts of one model, in their order.
+   * @throws BrownianError corrupt-gguf
+   */
+  checkParts(parts: readonly ReadFile[]): void;
 }
 
 /** What to do about a file that is not what its container says. */

@@ -2,6 +2,7 @@
 // nowhere else. Time and memory grow with the header's bytes: they are walked once, and long lists (vocabularies) are made only when somebody looks
 // at them. Says of a header only what is so: cut short, contradictory, or larger than was allowed.
 
+import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { setImmediate as turn } from "node:timers/promises";
 import { environment } from "../../environment.js";
@@ -25,6 +26,8 @@ export interface Header {
   readonly tensors: readonly TensorInfo[];
   /** Bytes: the data begins at the next multiple of the alignment. */
   readonly bytes: number;
+  /** Of those bytes, in hexadecimal digits. */
+  readonly sha256: string;
 }
 
 const TEXT = 8;
@@ -271,10 +274,22 @@ export async function readHeader(found: FoundFile, most = environment.maxHeader)
       for (let d = 0; d < dimensions; d++) shape.push(width === 4 ? BigInt(await cursor.word()) : await cursor.long());
       tensors.push({ name, shape, type: await cursor.word(), offset: await cursor.long() });
     }
-    return { metadata, tensors, bytes: cursor.at };
+    return { metadata, tensors, bytes: cursor.at, sha256: await hashOf(cursor.bytes.subarray(0, cursor.at)) };
   } finally {
     await file.close();
   }
+}
+
+/** Bytes that are hashed at a time: a few tens of milliseconds. */
+const HASHED = 2 ** 24;
+
+async function hashOf(bytes: Uint8Array): Promise<string> {
+  const hash = createHash("sha256");
+  for (let at = 0; at < bytes.length; at += HASHED) {
+    if (at > 0) await turn();
+    hash.update(bytes.subarray(at, at + HASHED));
+  }
+  return hash.digest("hex");
 }
 
 const SHOWN = 80;

@@ -1,10 +1,10 @@
 // GGUF, the container of llama.cpp (ggml/docs/gguf.md): what its header (gguf-header.ts) says of tensors, checked.
 
 import { BrownianError } from "../../errors.js";
-import type { Tensor } from "../tensor.js";
-import { type Container, DOWNLOAD_AGAIN, type FoundFile } from "./container.js";
+import { type Container, type Contents, DOWNLOAD_AGAIN, type FoundFile } from "./container.js";
 import { GGML_TYPES } from "./ggml-types.js";
 import { cutHeader, readHeader, shownKey, type TensorInfo } from "./gguf-header.js";
+import { checkSplit, otherParts } from "./gguf-split.js";
 
 const MAGIC = "GGUF";
 /** Magic, version, number of tensors, number of metadata keys. */
@@ -24,23 +24,19 @@ export const gguf: Container = {
   async read(file) {
     const { path } = file;
     checkStart(file);
-    const { metadata, tensors, bytes: header } = await readHeader(file);
-    const parts = Number(metadata["split.count"] ?? 1);
-    if (parts > 1) {
-      throw new BrownianError(
-        "usage",
-        `${path} is one of ${parts} parts of a split model: merge them first (llama-gguf-split --merge).`,
-      );
-    }
+    const { metadata, tensors, bytes, sha256 } = await readHeader(file);
     const alignment = alignmentOf(path, metadata);
     const { "general.architecture": architecture } = metadata;
-    const data = Math.ceil(header / alignment) * alignment;
+    const data = Math.ceil(bytes / alignment) * alignment;
     return {
       metadata,
       architecture: typeof architecture === "string" ? architecture : "unknown",
       tensors: tensors.map((info) => placed(path, info, data, alignment)),
+      header: { bytes, sha256 },
     };
   },
+  others: otherParts,
+  checkParts: checkSplit,
 };
 
 function alignmentOf(path: string, metadata: Readonly<Record<string, unknown>>): number {
@@ -58,7 +54,7 @@ function placed(
   { name, shape: lengths, type: number, offset: from }: TensorInfo,
   data: number,
   alignment: number,
-): Tensor {
+): Contents["tensors"][number] {
   const shape = lengths.map(Number);
   const weights = shape.reduce((product, n) => product * n, 1);
   const offset = data + Number(from);

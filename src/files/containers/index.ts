@@ -6,8 +6,8 @@ import { resolve } from "node:path";
 import { BrownianError } from "../../errors.js";
 import { asFileError } from "../file-errors.js";
 import { stampOf } from "../stamp.js";
-import type { ModelFile, Tensor } from "../tensor.js";
-import { BEGINNING, type Container, DOWNLOAD_AGAIN, type FoundFile } from "./container.js";
+import type { ModelFile } from "../tensor.js";
+import { BEGINNING, type Container, type Contents, DOWNLOAD_AGAIN, type FoundFile } from "./container.js";
 import { gguf } from "./gguf.js";
 
 const CONTAINERS: readonly Container[] = [gguf];
@@ -16,9 +16,9 @@ const CONTAINERS: readonly Container[] = [gguf];
 const SHOWN = 4;
 
 /**
- * Reads the directory of a model file.
- * @throws BrownianError file-not-found, file-access, not-gguf (no container knows it), truncated-gguf, corrupt-gguf; `usage` for one part of
- * a split model
+ * Reads the directory of a model in one or several files; `path` leads to the first one.
+ * @throws BrownianError file-not-found (also a further part), file-access, not-gguf (no container knows it), truncated-gguf, corrupt-gguf (also
+ * parts that are not of one model); `usage` for a part that is not the first
  *
  * @example
  * const { tensors } = await readModel("model.gguf");
@@ -26,15 +26,47 @@ const SHOWN = 4;
  */
 export async function readModel(path: string): Promise<ModelFile> {
   const file = await find(path);
-  const container = CONTAINERS.find(({ knows }) => knows(file.beginning));
-  if (container === undefined) {
-    const shown = JSON.stringify(file.beginning.toString("latin1", 0, SHOWN));
-    const found = file.size === 0 ? "it is empty" : `it begins with ${shown}, not ${each("begins")}`;
-    throw new BrownianError("not-gguf", `${path} is not a ${each("name")} model: ${found}.`);
+  const container = containerOf(file);
+  const first = { file, contents: await readPart(container, file) };
+  const parts = [first];
+  for (const other of container.others(first)) {
+    const further = await find(other).catch((error) => {
+      throw incomplete(error, path);
+    });
+    if (containerOf(further) !== container)
+      throw new BrownianError("corrupt-gguf", `${other} is no ${container.name} file as the first part, ${path}, is.`);
+    parts.push({ file: further, contents: await readPart(container, further) });
   }
-  const { metadata, architecture, tensors } = await container.read(file);
-  checkExtents(file, tensors);
-  return { path: file.full, size: file.size, stamp: file.stamp, metadata, architecture, tensors };
+  container.checkParts(parts);
+  return {
+    path: file.full,
+    size: parts.reduce((sum, { file: { size } }) => sum + size, 0),
+    parts: parts.map(({ file: { full, size, stamp }, contents: { header } }) => ({ path: full, size, stamp, header })),
+    metadata: first.contents.metadata,
+    architecture: first.contents.architecture,
+    tensors: parts.flatMap(({ contents }, part) => contents.tensors.map((tensor) => ({ ...tensor, part }))),
+  };
+}
+
+function containerOf({ path, size, beginning }: FoundFile): Container {
+  const container = CONTAINERS.find(({ knows }) => knows(beginning));
+  if (container !== undefined) return container;
+  const shown = JSON.stringify(beginning.toString("latin1", 0, SHOWN));
+  const found = size === 0 ? "it is empty" : `it begins with ${shown}, not ${each("begins")}`;
+  throw new BrownianError("not-gguf", `${path} is not a ${each("name")} model: ${found}.`);
+}
+
+async function readPart(container: Container, file: FoundFile): Promise<Contents> {
+  const contents = await container.read(file);
+  checkExtents(file, contents.tensors);
+  return contents;
+}
+
+/** A further part that is not there is more than a file that is not there. */
+function incomplete(error: unknown, first: string): unknown {
+  if (!(error instanceof BrownianError) || error.code !== "file-not-found") return error;
+  const all = `The model ${first} is in several files, which belong into one folder`;
+  return new BrownianError("file-not-found", `${error.message} ${all}: download it, too.`, { cause: error });
 }
 
 function each(what: "name" | "begins"): string {
@@ -58,7 +90,7 @@ async function find(path: string): Promise<FoundFile> {
   }
 }
 
-function checkExtents({ path, size }: FoundFile, tensors: readonly Tensor[]): void {
+function checkExtents({ path, size }: FoundFile, tensors: Contents["tensors"]): void {
   const names = new Set<string>();
   for (const t of tensors) {
     if (names.has(t.name)) throw new BrownianError("corrupt-gguf", `${path} has two tensors called ${t.name}. ${DOWNLOAD_AGAIN}`);

@@ -1,7 +1,7 @@
 // The live copy of a model: the file that is moved and that an inference engine maps. It lies in a scratch folder, never beside the model
 // unless asked to, and goes when it is disposed of, when the process ends, or, after a kill, when the next one begins.
 
-import { chmod, type FileHandle, lstat, mkdir, open } from "node:fs/promises";
+import { chmod, type FileHandle, lstat, mkdir, open, rm, symlink } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { environment } from "../../environment.js";
@@ -9,11 +9,13 @@ import { BrownianError } from "../../errors.js";
 import type { FileWatch } from "../../kernels/files.js";
 import { copyModel } from "../copy.js";
 import { asFileError } from "../file-errors.js";
-import { claim, discard, own, sweep } from "../owned.js";
+import { claim, discard, FOLDER, own, sweep } from "../owned.js";
+import { checkRoom } from "../room.js";
 import type { ModelFile } from "../tensor.js";
 
 const ENDING = ".brownian-live";
 const ELSEWHERE = "name another folder with --scratch (or BROWNIAN_SCRATCH).";
+const WAY_OUT = `free some, or ${ELSEWHERE}`;
 
 export interface LiveCopyOptions extends FileWatch {
   /** The scratch folder; default: BROWNIAN_SCRATCH, else a folder of our own in the system's temporary directory. */
@@ -24,6 +26,9 @@ export interface LiveCopyOptions extends FileWatch {
  * A live copy. On Linux it has no name once it is made, so that nobody cuts it short under the engine that has it mapped, and none is left when its
  * process ends in whatever way; it is opened by way of this process: /proc/PID/fd/N. Elsewhere it lies under its name in the scratch folder.
  *
+ * Of a model in several files, engines find the others by the name of the first. So the copies have the files' own names, in a folder; on Linux
+ * these are links to what has no name.
+ *
  * @example
  * const copy = await LiveCopy.create(await readModel("model.gguf"));
  * await copy.dispose(); // removes copy.path
@@ -33,39 +38,68 @@ export class LiveCopy {
   static async create(model: ModelFile, options: LiveCopyOptions = {}): Promise<LiveCopy> {
     const folder = await scratchFolder(options.dir);
     await sweep(folder, null, ENDING);
-    const path = await claim(folder, basename(model.path, ".gguf"), ENDING);
+    await sweep(folder, null, ENDING + FOLDER);
+    const inFolder = model.parts.length > 1;
+    const path = await claim(folder, basename(model.path, ".gguf"), inFolder ? ENDING + FOLDER : ENDING);
+    const unnamed: FileHandle[] = [];
     try {
-      await copyModel(model, path, `free some, or ${ELSEWHERE}`, options, { ours: true });
+      if (!inFolder) await copyModel(model, path, WAY_OUT, options, { ours: true });
+      else {
+        await checkRoom({ folder, bytes: model.size, wayOut: WAY_OUT });
+        await mkdir(path, { mode: 0o700 });
+        for (const part of model.parts) await copyModel(part, join(path, basename(part.path)), WAY_OUT, options, { ours: true });
+      }
       await own(path);
-      const unnamed = await openUnnamed(path);
-      return unnamed === undefined ? new LiveCopy(path) : new LiveCopy(`/proc/${process.pid}/fd/${unnamed.fd}`, unnamed);
+      const parts = inFolder ? model.parts.map((part) => join(path, basename(part.path))) : [path];
+      for (const part of parts) {
+        const handle = await openUnnamed(part);
+        if (handle !== undefined) unnamed.push(handle);
+      }
+      const without = unnamed.map(({ fd }) => `/proc/${process.pid}/fd/${fd}`);
+      if (without.length < parts.length) return new LiveCopy(parts, path, unnamed);
+      if (!inFolder) {
+        await discard(path);
+        return new LiveCopy(without, undefined, unnamed);
+      }
+      for (const [i, part] of parts.entries()) {
+        await rm(part);
+        await symlink(without[i] as string, part);
+      }
+      return new LiveCopy(parts, path, unnamed);
     } catch (error) {
+      for (const handle of unnamed) await handle.close();
       await discard(path);
       throw scratchError(error, folder, path);
     }
   }
 
   private constructor(
-    /** Where it is opened. */
-    readonly path: string,
-    private readonly unnamed?: FileHandle,
+    /** Where its files are opened, in the order of the model's. */
+    readonly parts: readonly string[],
+    /** What of it has a name in the scratch folder: the file, or the folder of several. */
+    private readonly named: string | undefined,
+    private readonly unnamed: readonly FileHandle[],
   ) {}
+
+  /** Where it is opened: its first file, where there are several. */
+  get path(): string {
+    return this.parts[0] as string;
+  }
 
   /** Removes the copy. Idempotent. */
   async dispose(): Promise<void> {
-    if (this.unnamed === undefined) await discard(this.path);
-    else await this.unnamed.close();
+    for (const handle of this.unnamed) await handle.close();
+    if (this.named !== undefined) await discard(this.named);
   }
 }
 
-/** Takes the file's name away and keeps it open, where it can be opened all the same; else undefined, and it stays as it was. */
+/** Opens a file so that it can be opened again by way of this process, whether it has a name or not; undefined where that is not possible. */
 async function openUnnamed(path: string): Promise<FileHandle | undefined> {
   if (process.platform !== "linux") return undefined;
   const handle = await open(path, "r+");
   try {
     // There may be no /proc, or no right to read there.
     await (await open(`/proc/${process.pid}/fd/${handle.fd}`, "r+")).close();
-    await discard(path);
     return handle;
   } catch {
     await handle.close();

@@ -7,28 +7,30 @@ import type { Kernels } from "../../kernels/contract.js";
 import type { LiveFile, MappedFile } from "../../kernels/files.js";
 import { asFileError } from "../file-errors.js";
 import { Watched } from "../stamp.js";
+import type { FileMark, ModelFile, ModelPart } from "../tensor.js";
 import type { LiveTensors, Reader } from "./live-tensors.js";
 import { MappedReader, MappedTensors } from "./mapped.js";
+import { PartedReader, PartedTensors } from "./parted.js";
 import { PositionedReader, PositionedTensors } from "./positioned.js";
 
 /**
  * Opens a model file for sums only: nothing is written.
- * @param stamp which file it must be
+ * @param mark which file it must be
  * @throws BrownianError file-not-found, file-access, file-changed
  *
  * @example
  * const reader = await openReader(model.path, kernels);
  * await tensorRms(reader, model.tensors[0]);
  */
-export async function openReader(path: string, kernels: Kernels, stamp?: string): Promise<Reader> {
-  const source = await Watched.open(path, stamp);
+export async function openReader(path: string, kernels: Kernels, mark?: FileMark): Promise<Reader> {
+  const source = await Watched.open(path, mark);
   const mapped = attempt(() => kernels.files?.map(path));
   return mapped === undefined ? new PositionedReader(source, kernels) : new MappedReader(mapped, source);
 }
 
 /**
  * Opens a live file and the pristine one that it is a copy of.
- * @param stamp which file the pristine one must be
+ * @param mark which file the pristine one must be
  * @throws BrownianError file-not-found, file-access, output-exists (both are one file), corrupt-gguf (no copy of it), file-changed
  *
  * @example
@@ -39,7 +41,7 @@ export async function openLiveTensors(
   livePath: string,
   pristinePath: string,
   kernels: Kernels,
-  stamp?: string,
+  mark?: FileMark,
 ): Promise<LiveTensors> {
   const live = await identity(livePath);
   const pristine = await identity(pristinePath);
@@ -55,13 +57,53 @@ export async function openLiveTensors(
       `${livePath} (${live.size} bytes) is no copy of ${pristinePath} (${pristine.size} bytes): copy it anew.`,
     );
   }
-  const source = await Watched.open(pristinePath, stamp);
+  const source = await Watched.open(pristinePath, mark);
   try {
     const mapped = attempt(() => mapBoth(livePath, pristinePath, kernels));
     if (mapped !== undefined) return new MappedTensors(mapped.live, livePath, mapped.pristine, source);
     return new PositionedTensors(await opened(livePath, "r+"), livePath, source, kernels);
   } catch (error) {
     await source.close();
+    throw error;
+  }
+}
+
+/**
+ * {@link openReader} for a model in one or several files.
+ * @throws BrownianError as there
+ *
+ * @example
+ * const reader = await openModel(await readModel("model.gguf"), kernels);
+ */
+export async function openModel({ parts }: ModelFile, kernels: Kernels): Promise<Reader> {
+  const [first, ...others] = await openAll(parts, (part) => openReader(part.path, kernels, part));
+  return others.length === 0 ? (first as Reader) : new PartedReader([first as Reader, ...others]);
+}
+
+/**
+ * {@link openLiveTensors} for a model in one or several files, of which `live` are the copies.
+ * @throws BrownianError as there
+ *
+ * @example
+ * const liveTensors = await openLiveModel(copy.parts, model, kernels);
+ */
+export async function openLiveModel(live: readonly string[], { parts }: ModelFile, kernels: Kernels): Promise<LiveTensors> {
+  const all = await openAll(parts, (part, i) => openLiveTensors(live[i] as string, part.path, kernels, part));
+  const [first, ...others] = all;
+  return others.length === 0 ? (first as LiveTensors) : new PartedTensors(all);
+}
+
+/** One for each part; where one fails, those before it are closed. */
+async function openAll<T extends Reader>(
+  parts: readonly ModelPart[],
+  opens: (part: ModelPart, i: number) => Promise<T>,
+): Promise<T[]> {
+  const all: T[] = [];
+  try {
+    for (const [i, part] of parts.entries()) all.push(await opens(part, i));
+    return all;
+  } catch (error) {
+    for (const one of all) await one.close();
     throw error;
   }
 }

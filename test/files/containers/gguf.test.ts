@@ -170,7 +170,7 @@ describe("readModel", () => {
       "a part of a split model",
       () => made("part.gguf", [tensor], { metadata: { "split.count": 3 } }),
       "usage",
-      /part\.gguf is one of 3 parts.*llama-gguf-split --merge/,
+      /part\.gguf is the first of 3 parts.*must end in -00001-of-00003\.gguf/,
     ],
   ];
   const cutBy = (bytes: number) => {

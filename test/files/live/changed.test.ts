@@ -1,10 +1,21 @@
 // Files that change while they are open: cut short, written over, exchanged, taken away. Always an error that names the file and what happened to
 // it, or no matter; never a signal, and never weights of two files.
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { openLiveTensors, openReader, openWriter, readModel } from "../../../src/files/index.js";
+import { openLiveModel, openLiveTensors, openModel, openReader, openWriter, readModel } from "../../../src/files/index.js";
 import { encodedFormat, formatNamed } from "../../../src/lattice/formats.js";
 import { DYNAMICS, perturbFile, Thermostat } from "../../../src/thermostat/index.js";
 import { fastest, js, native } from "../../support/backends.js";
@@ -56,15 +67,15 @@ describe.each(variants)("a model on $name", ({ kernels }) => {
       const { path, scratch } = fresh();
       const model = await readModel(path);
       const reader = await openReader(path, kernels);
-      const writer = await openWriter(join(scratch, "out"), model, kernels);
+      const writer = await openWriter([join(scratch, "out")], model, kernels);
       change(path);
       await expect(reader.sumSquares(model.tensors[1]!)).rejects.toMatchObject({ code: "file-changed" });
       await expect(writer.copyRest([])).rejects.toMatchObject({ code: expect.stringMatching(/file-changed|truncated-gguf/) });
       await writer.close();
       await reader.close();
       // Nor is it taken for what it was when its header was read.
-      await expect(openReader(path, kernels, model.stamp)).rejects.toMatchObject({ code: "file-changed" });
-      await expect(openWriter(join(scratch, "again"), model, kernels)).rejects.toMatchObject({ code: "file-changed" });
+      await expect(openReader(path, kernels, model.parts[0])).rejects.toMatchObject({ code: "file-changed" });
+      await expect(openWriter([join(scratch, "again")], model, kernels)).rejects.toMatchObject({ code: "file-changed" });
     });
   });
 
@@ -79,6 +90,27 @@ describe.each(variants)("a model on $name", ({ kernels }) => {
       await bath.close();
     }
   });
+});
+
+it("another header is another file, whatever its times say", async () => {
+  const { path, scratch } = fresh();
+  const model = await readModel(path);
+  const { atime, mtime } = statSync(path);
+  utimesSync(path, atime, mtime); // to the millisecond, so that the same can be set again
+  const read = await readModel(path);
+  const other = Buffer.from(bytes);
+  other.write("ShortTales", other.indexOf("fairytales", 0, "latin1"), "latin1");
+  writeFileSync(path, other);
+  utimesSync(path, atime, mtime);
+  const again = await readModel(path);
+  expect(again.parts[0]?.stamp).toBe(read.parts[0]?.stamp);
+  expect(again.parts[0]?.header?.sha256).not.toBe(model.parts[0]?.header?.sha256);
+  const changed = { code: "file-changed", message: expect.stringMatching(/was written to or exchanged/) };
+  await expect(openModel(read, fastest)).rejects.toMatchObject(changed);
+  await expect(openWriter([join(scratch, "out")], read, fastest)).rejects.toMatchObject(changed);
+  const live = join(scratch, "live");
+  copyFileSync(path, live);
+  await expect(openLiveModel([live], read, fastest)).rejects.toMatchObject(changed);
 });
 
 describe.each(native.slice(-1))("memory of files on $name", ({ kernels }) => {

@@ -19,14 +19,6 @@ import { LiveCopy, type ModelFile, readModel } from "../../../src/files/index.js
 import { fillDiskAt } from "../../support/full-disk.js";
 import { scratchFolder, writeGguf } from "../../support/synthetic-gguf.js";
 
-// No copies by reference, so that bytes are copied on every file system.
-vi.mock("node:fs/promises", async (original) => ({
-  ...(await original<typeof import("node:fs/promises")>()),
-  copyFile: async () => {
-    throw Object.assign(new Error("ENOTSUP"), { code: "ENOTSUP", errno: -95 });
-  },
-}));
-
 const folder = scratchFolder();
 const fresh = () => mkdtempSync(join(folder, "case-"));
 const q8 = fileURLToPath(new URL("../../../models/fairytales-3M-Q8_0.gguf", import.meta.url));
@@ -175,7 +167,8 @@ describe("live copies", () => {
       code: "truncated-gguf",
       message: expect.stringMatching(/shrinking\.gguf became shorter/),
     });
-    const gone: ModelFile = { ...model, path: join(place, "gone.gguf") };
+    const part = { path: join(place, "gone.gguf"), size: model.size };
+    const gone: ModelFile = { ...model, ...part, parts: [part] };
     await expect(LiveCopy.create(gone, { dir })).rejects.toMatchObject({
       code: "file-not-found",
       message: expect.stringMatching(/gone\.gguf/),

@@ -1,0 +1,57 @@
+// The files of a model as one: each tensor is its own file's. Knows neither files nor bytes; how a file is read and moved is mapped.ts's and
+// positioned.ts's.
+
+import type { FileWatch, TensorMove } from "../../kernels/files.js";
+import type { Step } from "../../kernels/step.js";
+import type { Tensor } from "../tensor.js";
+import type { LiveTensors, Reader, TensorToMove } from "./live-tensors.js";
+
+export class PartedReader<Part extends Reader = Reader> implements Reader {
+  /** @param parts one for each file, in their order */
+  constructor(protected readonly parts: readonly Part[]) {}
+
+  sumSquares(tensor: Tensor, watch?: FileWatch): Promise<number> {
+    return this.of(tensor).sumSquares(tensor, watch);
+  }
+
+  async close(): Promise<void> {
+    for (const part of this.parts) await part.close();
+  }
+
+  protected of(tensor: Tensor): Part {
+    return this.parts[tensor.part] as Part;
+  }
+}
+
+/** Without `prepare`: what is held ready is limited for each file, and there may be hundreds. */
+export class PartedTensors extends PartedReader<LiveTensors> implements LiveTensors {
+  /** Of a list of moves, those of each file: the same lists each time, so that what files have planned for them holds. */
+  private readonly sorted = new WeakMap<readonly TensorToMove[], readonly (readonly TensorToMove[])[]>();
+
+  perturb(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
+    return this.of(tensor).perturb(tensor, move, watch);
+  }
+
+  async step(moves: readonly TensorToMove[], tick: number, step: Step, watch?: FileWatch): Promise<number> {
+    let changed = 0;
+    for (const [i, own] of this.byPart(moves).entries())
+      if (own.length > 0) changed += await (this.parts[i] as LiveTensors).step(own, tick, step, watch);
+    return changed;
+  }
+
+  difference(tensor: Tensor): Promise<number> {
+    return this.of(tensor).difference(tensor);
+  }
+
+  restore(tensor: Tensor, watch?: FileWatch): Promise<void> {
+    return this.of(tensor).restore(tensor, watch);
+  }
+
+  private byPart(moves: readonly TensorToMove[]): readonly (readonly TensorToMove[])[] {
+    const known = this.sorted.get(moves);
+    if (known !== undefined) return known;
+    const lists = this.parts.map((_, part) => moves.filter(({ tensor }) => tensor.part === part));
+    this.sorted.set(moves, lists);
+    return lists;
+  }
+}
