@@ -27,6 +27,17 @@ export const RELEASED = [
 export const missing = (prebuilds = PREBUILDS) =>
   RELEASED.filter((target) => !existsSync(join(prebuilds, target, "brownian.node")));
 
+/** What has to be there before anything can be packed, and what makes it. */
+const NEEDED = [
+  ["node_modules/node-addon-api", "npm run setup"],
+  ["dist/esm/index.js", "npm run setup"],
+  ["build/prebuilds", "npm run prebuild-native (or, with the addon of this machine alone: npm pack)"],
+];
+
+/** What of it a checkout lacks: a line each. */
+export const lacking = (root = ROOT) =>
+  NEEDED.filter(([path]) => !existsSync(join(root, path))).map(([path, way]) => `${path} is missing: ${way}`);
+
 /** What only a checkout needs; bundles are made, so that nothing is left to take another's place in a browser. */
 const UNPUBLISHED = ["private", "browser", "scripts", "devDependencies", "overrides"];
 
@@ -71,7 +82,10 @@ function layNative() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  if (process.argv.includes("--release") && missing().length > 0) {
+  if (lacking().length > 0) {
+    console.error(`not packed:\n  ${lacking().join("\n  ")}`);
+    process.exitCode = 1;
+  } else if (process.argv.includes("--release") && missing().length > 0) {
     console.error(`not packed: build/prebuilds has no addon for ${missing().join(", ")}`);
     process.exitCode = 1;
   } else console.log(pack());
