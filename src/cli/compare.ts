@@ -9,6 +9,7 @@ import {
   compare,
   comparisonSettings,
   METHODS,
+  type MethodName,
   methodNames,
   optionsOf,
   subjectOf,
@@ -35,7 +36,7 @@ interface Options {
   readonly output: string;
   readonly text?: string;
   readonly calibration?: string;
-  readonly methods?: string[];
+  readonly methods?: MethodName[];
   readonly levels?: number[];
   readonly beyond?: number[];
   readonly prompt?: string[];
@@ -62,7 +63,7 @@ export function compareCommand({ signal }: Invocation): Command {
     .option(
       "--methods <names>",
       `which to compare with softmax, with commas (default: ${methodNames.join(",")})`,
-      (names: string) => names.split(","),
+      (names: string) => names.split(",") as MethodName[], // which the library checks
     )
     .option(
       "--levels <T,...>",

@@ -1,7 +1,7 @@
 // The flags of brownian generate.
 
 import { type Command, Option } from "commander";
-import { DYNAMICS } from "../thermostat/dynamics/index.js";
+import { DYNAMICS, type DynamicsName } from "../thermostat/dynamics/index.js";
 import { exponential, linear } from "../thermostat/schedule.js";
 import { addEngineOptions, type EngineFlags } from "./engine-options.js";
 import { addNoiseOptions, type NoiseOptions, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
@@ -16,7 +16,7 @@ export interface Options extends NoiseOptions, SamplingFlags, EngineFlags {
   readonly sigma?: number[];
   readonly weightTemperature?: number;
   readonly force?: boolean;
-  readonly dynamics: string;
+  readonly dynamics: DynamicsName;
   readonly tau?: number;
   readonly stride?: number;
   readonly anneal?: "linear" | "exponential";

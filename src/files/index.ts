@@ -10,5 +10,5 @@ export { type LiveTensors, type Reader, type TensorToMove, tensorRms } from "./l
 export { openLiveTensors, openReader } from "./live/open.js";
 export { checkOutputFolder, writeFolderWhole, writeWhole } from "./output.js";
 export type { ModelFile, Tensor } from "./tensor.js";
-export { type Watch, watchOver } from "./watch.js";
+export { WATCH, type Watch, watchOver } from "./watch.js";
 export { openWriter, type Writer } from "./writer.js";

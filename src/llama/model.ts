@@ -2,9 +2,20 @@
 // together and documented.
 
 import type { Probe, Seen } from "../engine/index.js";
+import { BrownianError, checkText, shown } from "../errors.js";
+import { checkOptions } from "../options.js";
 import type { ChatOptions, Prompt } from "./chat.js";
 import type { LoadOptions } from "./load-options.js";
-import { type Expected, follow, type ScoreOptions, score, type WindowOptions, windowLength, windows } from "./read.js";
+import {
+  checkTokens,
+  type Expected,
+  follow,
+  type ScoreOptions,
+  score,
+  type WindowOptions,
+  windowLength,
+  windows,
+} from "./read.js";
 import { Session } from "./session.js";
 import { type Uncertainty, type UncertaintyOptions, uncertainty } from "./uncertainty.js";
 import { check, complete, type GenerateOptions, type Generation, write } from "./write.js";
@@ -154,7 +165,7 @@ export class Model {
    */
   tokens(prompt: Prompt, options: ChatOptions = {}): readonly number[] {
     this.session.refuseDisposed();
-    return this.session.promptTokens(prompt, options);
+    return this.session.promptTokens(prompt, checkOptions("tokens", options, { tools: true, variables: true }));
   }
 
   /**
@@ -164,15 +175,16 @@ export class Model {
    * @example
    * const turn = [...model.tokenize("<|im_start|>user\n", { special: true }), ...model.tokenize("Hello")];
    */
-  tokenize(text: string, { special = false }: { readonly special?: boolean } = {}): number[] {
+  tokenize(text: string, options: { readonly special?: boolean } = {}): number[] {
     this.session.refuseDisposed();
-    return this.session.engine.tokensOf(text, special);
+    const { special = false } = checkOptions("tokenize", options, { special: true });
+    return this.session.engine.tokensOf(checkText("text", text), special === true);
   }
 
   /** The text of tokens, as it reads on after `preceding`. Tokens that are no text have none. */
   text(tokens: readonly number[], preceding: readonly number[] = []): string {
     this.session.refuseDisposed();
-    return this.session.engine.text(tokens, preceding);
+    return this.session.engine.text(checkTokens(tokens, this.session), checkTokens(preceding, this.session));
   }
 
   /** The Jinja by which chats are read; undefined where the model has none. */
@@ -202,4 +214,10 @@ export class Model {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
+}
+
+/** Throws a `usage` error unless this is a model that {@link loadModel} has made. */
+export function checkModel(model: unknown): void {
+  if (model instanceof Model) return;
+  throw new BrownianError("usage", `model must be one that loadModel has opened, but is ${shown(model)}.`);
 }

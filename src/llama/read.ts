@@ -1,8 +1,9 @@
 // Reading: what a model expects at every token of a text that is there already, teacher-forced, with its weights clean or moved.
 
 import type { Expectation, Kept, Seen } from "../engine/index.js";
-import { BrownianError, checkInteger, checkNumber } from "../errors.js";
-import { noiseOf } from "../thermostat/noise.js";
+import { BrownianError, checkFunction, checkInteger, checkList, checkNumber, checkText } from "../errors.js";
+import { checkOptions, type Names } from "../options.js";
+import { noiseOf, THERMOSTAT } from "../thermostat/noise.js";
 import type { Prompt } from "./chat.js";
 import type { SamplingOptions } from "./sampling.js";
 import { CLEAN, type Session } from "./session.js";
@@ -24,6 +25,16 @@ export interface ScoreOptions extends Omit<GenerateOptions, OnlyWritten | keyof 
   /** What `keep` was called with, by window: then every token's divergence from that is told (Expected.divergence). */
   readonly reference?: readonly (Kept | undefined)[] | undefined;
 }
+
+const NAMES: Names<ScoreOptions> = {
+  ...THERMOSTAT,
+  maxTokens: true,
+  signal: true,
+  ticks: true,
+  temperatures: true,
+  keep: true,
+  reference: true,
+};
 
 /** What a model expected at one token of a text. */
 export interface Expected extends Expectation {
@@ -50,11 +61,14 @@ export async function score(
   options: ScoreOptions,
   visit: (expected: Expected) => void,
 ): Promise<number> {
-  const { signal, temperatures, keep } = options;
-  for (const temperature of temperatures ?? []) checkNumber("temperatures", temperature, Number.MIN_VALUE);
+  const { signal, temperatures, keep } = checkOptions("score", options, NAMES);
+  checkFunction("visit", visit);
+  if (keep !== undefined) checkFunction("keep", keep);
+  for (const temperature of checkList("temperatures", temperatures ?? []))
+    checkNumber("temperatures", temperature, Number.MIN_VALUE);
   return session.during(async () => {
     const { bath } = session;
-    const read = typeof text === "string" ? windows(session, text, { maxTokens: options.maxTokens }) : text;
+    const read = typeof text === "string" ? windows(session, text, { maxTokens: options.maxTokens }) : tokenLists(text, session);
     const noise = noiseOf({ ...options, sigma: options.sigma ?? 0 });
     await session.alone(() => session.prepare(noise, { signal }));
     const ticking = !noise.off && options.ticks === true && noise.dynamics.moves;
@@ -76,6 +90,18 @@ export async function score(
     }
     return position;
   }, signal);
+}
+
+/** Windows as callers give them. @throws BrownianError usage */
+function tokenLists(windows: readonly (readonly number[])[], session: Session): readonly (readonly number[])[] {
+  for (const window of checkList("The text to read (where it is no text)", windows)) checkTokens(window, session);
+  return windows;
+}
+
+/** Tokens of the model's. @throws BrownianError usage */
+export function checkTokens(tokens: readonly number[], { engine }: Session): readonly number[] {
+  for (const token of checkList("A list of tokens", tokens)) checkInteger("A token", token, 0, engine.vocabulary - 1);
+  return tokens;
 }
 
 /** An expectation and its place. Logits are handed over only when they are asked for. */
@@ -110,7 +136,7 @@ class Seeing implements Expected {
 export async function follow(session: Session, prompt: Prompt, ids: readonly number[]): Promise<Seen[]> {
   return session.during(async () => {
     const { tokens } = await session.alone(() => session.prepare(CLEAN, { prompt }));
-    const all = [...tokens, ...ids];
+    const all = [...tokens, ...checkTokens(ids, session)];
     if (all.length > session.contextSize)
       throw new BrownianError(
         "usage",
@@ -133,6 +159,8 @@ export function windowLength({ engine }: Session): number {
 
 /** {@link Model.windows}. */
 export function windows(session: Session, text: string, options: WindowOptions): number[][] {
+  checkText("text", text);
+  checkOptions("windows", options, { length: true, maxTokens: true });
   const most = checkInteger("maxTokens", options.maxTokens ?? Number.MAX_SAFE_INTEGER, 1);
   const begin = session.engine.beginning === null ? [] : [session.engine.beginning];
   const all = session.engine.tokenize(text).slice(begin.length, begin.length + most);

@@ -3,6 +3,7 @@
 import type { Engine, Sampling } from "../engine/index.js";
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import { type Seed, seed64 } from "../noise/index.js";
+import type { Names } from "../options.js";
 
 /**
  * Biases by token. In a list, a text stands for each of the tokens that it is made of.
@@ -80,6 +81,35 @@ export interface SamplingOptions {
   /** Strings that end the text: what is written ends before the first of them (`Generation.stop` is "stop"). */
   readonly stop?: string | readonly string[] | undefined;
 }
+
+/** The names of {@link SamplingOptions}. */
+export const SAMPLING: Names<SamplingOptions> = {
+  temperature: true,
+  topK: true,
+  topP: true,
+  minP: true,
+  typicalP: true,
+  topNSigma: true,
+  repeatPenalty: true,
+  repeatLastN: true,
+  frequencyPenalty: true,
+  presencePenalty: true,
+  dryMultiplier: true,
+  dryBase: true,
+  dryAllowedLength: true,
+  dryPenaltyLastN: true,
+  drySequenceBreakers: true,
+  xtcProbability: true,
+  xtcThreshold: true,
+  dynatempRange: true,
+  dynatempExponent: true,
+  mirostat: true,
+  mirostatTau: true,
+  mirostatEta: true,
+  logitBias: true,
+  grammar: true,
+  stop: true,
+};
 
 /** Beside the dice: what chooses instead of them, and their seed. */
 interface Surroundings {

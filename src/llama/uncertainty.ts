@@ -3,10 +3,12 @@
 
 import type { Expectation, Sampling } from "../engine/index.js";
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
+import { checkOptions, type Names } from "../options.js";
 import { type EnsembleEntropy, ensembleEntropy } from "../sampling/uncertainty.js";
-import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
+import { type CheckedNoise, NOISE, noiseOf } from "../thermostat/noise.js";
 import type { Prompt } from "./chat.js";
-import { samplingOf, stopsOf } from "./sampling.js";
+import { checkTokens } from "./read.js";
+import { SAMPLING, samplingOf, stopsOf } from "./sampling.js";
 import type { Session } from "./session.js";
 import { StopStrings } from "./stop-strings.js";
 import { TextStream } from "./text-stream.js";
@@ -23,6 +25,16 @@ export interface UncertaintyOptions extends Omit<GenerateOptions, OnlyWritten | 
   /** Called with members that have read the text, and members in all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
+
+const NAMES: Names<UncertaintyOptions> = {
+  ...NOISE,
+  ...SAMPLING,
+  maxTokens: true,
+  signal: true,
+  members: true,
+  text: true,
+  onProgress: true,
+};
 
 /** A token of a text, and how sure an ensemble of moved weights was that it would come; entropies in nats. */
 export interface UncertainToken extends EnsembleEntropy {
@@ -54,7 +66,7 @@ const memberSeed = (seed: bigint, member: number): bigint => BigInt.asUintN(64, 
 
 /** {@link Model.uncertainty}. */
 export async function uncertainty(session: Session, prompt: Prompt, options: UncertaintyOptions): Promise<Uncertainty> {
-  const { signal, onProgress } = options;
+  const { signal, onProgress } = checkOptions("uncertainty", options, NAMES);
   const members = checkInteger("members", options.members ?? DEFAULT_ENSEMBLE.members, 1, 10_000);
   const most = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
   session.refuseDisposed();
@@ -156,7 +168,7 @@ function given(session: Session, prompt: Prompt, text: string | readonly number[
   const all =
     typeof prompt === "string" && typeof text === "string"
       ? engine.tokenize(prompt + text)
-      : [...before, ...(typeof text === "string" ? engine.tokensOf(text, false) : text)];
+      : [...before, ...(typeof text === "string" ? engine.tokensOf(text, false) : checkTokens(text, session))];
   // Where the tokenizer draws the last token of the prompt and the first of the text into one, that counts as the text's.
   let start = 0;
   while (start < before.length && before[start] === all[start]) start++;

@@ -75,6 +75,7 @@ async function openUnnamed(path: string): Promise<FileHandle | undefined> {
 
 /** What is wrong with the scratch folder names the way out. */
 function scratchError(error: unknown, folder: string, path: string): unknown {
+  if (asFileError(error, path) === error && !(error instanceof BrownianError)) return error; // none of the file system's
   const { code, path: of } = ((error instanceof BrownianError ? error.cause : error) ?? {}) as NodeJS.ErrnoException;
   if (of !== undefined && !of.startsWith(folder)) return asFileError(error, path); // the model's
   if (code === "EROFS")

@@ -1,6 +1,7 @@
 // The table of scales.
 
 import { BrownianError } from "../../errors.js";
+import type { Names } from "../../options.js";
 import { absolute } from "./absolute.js";
 import { type ImatrixOptions, imatrix } from "./imatrix.js";
 import { rms } from "./rms.js";
@@ -37,6 +38,9 @@ function scaleFiles(): [Scale, ScaleFile & { option: keyof ScaleOptions }][] {
     file === undefined ? [] : [[scale as Scale, file as ScaleFile & { option: keyof ScaleOptions }]],
   );
 }
+
+/** The names of {@link ScaleOptions}. */
+export const SCALE_OPTIONS: Names<ScaleOptions> = { imatrix: true };
 
 /** Of these options, those of scales. */
 export function scaleOptions(options: ScaleOptions): ScaleOptions {
