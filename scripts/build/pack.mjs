@@ -5,6 +5,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { npm } from "../environment.mjs";
+import { publishedManifest } from "./manifest.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const PREBUILDS = join(ROOT, "build", "prebuilds");
@@ -38,9 +39,6 @@ const NEEDED = [
 export const lacking = (root = ROOT) =>
   NEEDED.filter(([path]) => !existsSync(join(root, path))).map(([path, way]) => `${path} is missing: ${way}`);
 
-/** What only a checkout needs; bundles are made, so that nothing is left to take another's place in a browser. */
-const UNPUBLISHED = ["private", "browser", "scripts", "devDependencies", "overrides"];
-
 /** The path of dist/ is published: bundles, and declarations outside the command line. */
 function published(path) {
   const name = relative(join(ROOT, "dist"), path);
@@ -55,11 +53,10 @@ export function pack(targets = readdirSync(PREBUILDS)) {
   cpSync(join(ROOT, "dist"), join(STAGE, "dist"), { recursive: true, filter: published });
   for (const target of targets) cpSync(join(PREBUILDS, target), join(STAGE, "prebuilds", target), { recursive: true });
   layNative();
-  const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  const manifest = publishedManifest();
   for (const name of manifest.files)
     if (!existsSync(join(STAGE, name))) cpSync(join(ROOT, name), join(STAGE, name), { recursive: true });
   for (const name of ["README.md", "LICENSE"]) cpSync(join(ROOT, name), join(STAGE, name));
-  for (const name of UNPUBLISHED) delete manifest[name];
   // To import a file does nothing but define (test/house/definitions.test.ts): bundlers may leave out what is not used.
   const changed = { bin: { brownian: "dist/esm/cli.js" }, sideEffects: false };
   writeFileSync(join(STAGE, "package.json"), `${JSON.stringify({ ...manifest, ...changed }, null, 2)}\n`);

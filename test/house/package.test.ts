@@ -4,16 +4,17 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { expect, it } from "vitest";
+import { publishedManifest } from "../../scripts/build/manifest.mjs";
 import { lacking, missing, RELEASED } from "../../scripts/build/pack.mjs";
 import { TARGETS } from "../../scripts/build/prebuild.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
 
-it("has no script that a package manager runs by itself, but the one that builds a checkout", () => {
-  // npm runs `prepare` in clones and for repositories, never for tarballs.
+it("has no script that a package manager runs by itself, but those that build a checkout and pack it; what is packed has none", () => {
   const lifecycle = /^(pre|post)?(install|prepare|publish|pack)$|^(prepublishOnly|dependencies)$/;
-  expect(Object.keys(manifest.scripts).filter((name) => lifecycle.test(name))).toEqual(["prepare"]);
+  expect(Object.keys(manifest.scripts).filter((name) => lifecycle.test(name))).toEqual(["prepare", "prepack", "postpack"]);
+  expect(publishedManifest()).not.toHaveProperty("scripts");
   expect(manifest.gypfile).toBe(false);
 });
 
