@@ -1,7 +1,7 @@
 // Options that callers name: those that nobody knows are errors with the name that was most likely meant, since an option that is silently dropped is
 // another result than the one that was asked for. Rests on errors only.
 
-import { BrownianError, checkObject } from "./errors.js";
+import { BrownianError, checkFunction, checkObject, shown } from "./errors.js";
 
 /** The names of the options of `T`, all of them: a name that is missing or too many does not compile. */
 export type Names<T> = { readonly [Name in keyof T]-?: true };
@@ -14,9 +14,19 @@ export type Names<T> = { readonly [Name in keyof T]-?: true };
 export function checkOptions<T extends object>(of: string, options: T, names: Names<NoInfer<T>>): T {
   checkObject(`The options of ${of}`, options);
   // A value that is undefined says nothing.
+  const { signal, onProgress } = options as { signal?: unknown; onProgress?: unknown };
+  if (signal !== undefined) checkSignal(signal);
+  if (onProgress !== undefined) checkFunction("onProgress", onProgress);
   for (const name in options)
     if (!Object.hasOwn(names, name) && options[name] !== undefined) refuse(of, name, Object.keys(names));
   return options;
+}
+
+/** Throws a `usage` error unless this is an AbortSignal, of whichever realm. */
+export function checkSignal(signal: unknown): void {
+  const { throwIfAborted, addEventListener } = (signal ?? {}) as Partial<AbortSignal>;
+  if (typeof throwIfAborted === "function" && typeof addEventListener === "function") return;
+  throw new BrownianError("usage", `signal must be an AbortSignal, but is ${shown(signal)}.`);
 }
 
 function refuse(of: string, name: string, names: readonly string[]): never {

@@ -17,9 +17,12 @@ export function byCaller<A extends readonly unknown[], R>(f: (...args: A) => R):
   };
 }
 
+/** Whether a function of the caller's has thrown this. */
+export const isCallers = (error: unknown): boolean => error instanceof Object && callers.has(error);
+
 /** `error` as a BrownianError about `path`, when it is the file system's; anything else comes back as it is. */
 export function asFileError(error: unknown, path: string): unknown {
-  if (!(error instanceof Object) || callers.has(error)) return error;
+  if (!(error instanceof Object) || isCallers(error)) return error;
   const { code, errno, message } = error as NodeJS.ErrnoException;
   if (errno === undefined || code === undefined) return error;
   const cause = { cause: error };

@@ -77,6 +77,7 @@ export function tensor(data: Float32Array | readonly number[] | number, shape?: 
   const size = elements(wanted);
   if (size !== values.length)
     throw new BrownianError("usage", `A tensor of shape [${wanted}] has ${size} elements, but ${values.length} were given.`);
+  if (size === 0) throw new BrownianError("usage", "A tensor needs at least one element.");
   const { numpy: np } = jax();
   if (size !== 1) return np.array(values, { shape: [...wanted] });
   // The library compiles a kernel for every single number it is given, and keeps it: half a millisecond for each new rate. Of two it keeps the numbers.
@@ -155,6 +156,7 @@ export function mapTree<T extends Tree>(f: (...tensors: Tensor[]) => Tensor, tre
  * const logits = network.apply(refTree(params), tensor(new Float32Array(784), [1, 784])); // params may be used again
  */
 export function refTree<T extends Tree>(tree: T): T {
+  checkNested(tree);
   return jax().tree.ref(tree);
 }
 
@@ -165,6 +167,7 @@ export function refTree<T extends Tree>(tree: T): T {
  * disposeTree({ weight: tensor([1, 2]) });
  */
 export function disposeTree(tree: Tree): void {
+  checkNested(tree);
   jax().tree.dispose(tree);
 }
 
@@ -189,6 +192,13 @@ export function checkTree<T extends Tree>(what: string, tree: T): T {
     return isTensor(node) || isTraced(node) ? node : undefined;
   });
   return tree;
+}
+
+/** Throws a `usage` error for a tree without an end. */
+function checkNested(tree: unknown, depth = 0): void {
+  if (depth > DEEPEST) throw new BrownianError("usage", "A tree of tensors is nested too deeply, or holds itself.");
+  if (typeof tree !== "object" || tree === null || ArrayBuffer.isView(tree) || isTensor(tree) || isTraced(tree)) return;
+  for (const child of Object.values(tree)) checkNested(child, depth + 1);
 }
 
 /** Trees are no deeper: one that holds itself is not followed for ever. */

@@ -176,6 +176,7 @@ export class MovingNetwork {
    * @param inputs flat, [examples, inputs] @throws BrownianError usage for an empty set, a number of inputs that does not fit
    */
   logits(inputs: Float32Array): Float32Array {
+    checkArray("inputs", inputs, "Float32Array");
     if (inputs.length === 0) throw new BrownianError("usage", "There is nothing to predict: the set is empty.");
     const examples = inputs.length / this.inputs;
     if (!Number.isInteger(examples))

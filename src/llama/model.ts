@@ -3,7 +3,7 @@
 
 import type { Probe, Seen } from "../engine/index.js";
 import { BrownianError, checkText, shown } from "../errors.js";
-import { checkOptions } from "../options.js";
+import { checkOptions, checkSignal } from "../options.js";
 import type { ChatOptions, Prompt } from "./chat.js";
 import type { LoadOptions } from "./load-options.js";
 import {
@@ -50,7 +50,9 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
  */
 export class Model {
   /** @internal loadModel makes models */
-  constructor(private readonly session: Session) {}
+  constructor(private readonly session: Session) {
+    if (!(session instanceof Session)) throw new BrownianError("usage", "Models are made by loadModel.");
+  }
 
   /** The model file's path, as it was given to {@link loadModel}. */
   get path(): string {
@@ -201,7 +203,8 @@ export class Model {
   }
 
   /** Which tensors that can move the engine sees moving. Measured once, on first use; see {@link Probe}. */
-  probe(signal?: AbortSignal): Promise<Probe> {
+  async probe(signal?: AbortSignal): Promise<Probe> {
+    if (signal !== undefined) checkSignal(signal);
     return this.session.during(() => this.session.alone(() => this.session.probe(signal)), signal);
   }
 

@@ -4,7 +4,7 @@ import type { Expectation, Kept, Seen } from "../engine/index.js";
 import { BrownianError, checkFunction, checkInteger, checkList, checkNumber, checkText } from "../errors.js";
 import { checkOptions, type Names } from "../options.js";
 import { noiseOf, THERMOSTAT } from "../thermostat/noise.js";
-import type { Prompt } from "./chat.js";
+import { isChat, type Prompt } from "./chat.js";
 import type { SamplingOptions } from "./sampling.js";
 import { CLEAN, type Session } from "./session.js";
 import type { GenerateOptions, OnlyWritten } from "./write.js";
@@ -134,6 +134,7 @@ class Seeing implements Expected {
 
 /** {@link Model.follow}. */
 export async function follow(session: Session, prompt: Prompt, ids: readonly number[]): Promise<Seen[]> {
+  isChat(prompt); // refuses what is no prompt
   return session.during(async () => {
     const { tokens } = await session.alone(() => session.prepare(CLEAN, { prompt }));
     const all = [...tokens, ...checkTokens(ids, session)];

@@ -6,7 +6,7 @@ import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import { checkOptions, type Names } from "../options.js";
 import { type EnsembleEntropy, ensembleEntropy } from "../sampling/uncertainty.js";
 import { type CheckedNoise, NOISE, noiseOf } from "../thermostat/noise.js";
-import type { Prompt } from "./chat.js";
+import { isChat, type Prompt } from "./chat.js";
 import { checkTokens } from "./read.js";
 import { SAMPLING, samplingOf, stopsOf } from "./sampling.js";
 import type { Session } from "./session.js";
@@ -66,6 +66,7 @@ const memberSeed = (seed: bigint, member: number): bigint => BigInt.asUintN(64, 
 
 /** {@link Model.uncertainty}. */
 export async function uncertainty(session: Session, prompt: Prompt, options: UncertaintyOptions): Promise<Uncertainty> {
+  isChat(prompt); // refuses what is no prompt
   const { signal, onProgress } = checkOptions("uncertainty", options, NAMES);
   const members = checkInteger("members", options.members ?? DEFAULT_ENSEMBLE.members, 1, 10_000);
   const most = checkInteger("maxTokens", options.maxTokens ?? 100, 1);

@@ -2,13 +2,13 @@
 // give equal texts.
 
 import { NoNumbers, type Sequence } from "../engine/index.js";
-import { BrownianError, checkChoice, checkFunction, checkInteger } from "../errors.js";
+import { BrownianError, checkChoice, checkFunction, checkInteger, checkText } from "../errors.js";
 import type { Seed } from "../noise/index.js";
 import { checkOptions, type Names } from "../options.js";
 import type { DynamicsName } from "../thermostat/dynamics/index.js";
 import { NOISE, type NoiseSettings, noiseOf } from "../thermostat/noise.js";
 import type { Schedule } from "../thermostat/schedule.js";
-import type { Prompt } from "./chat.js";
+import { isChat, type Prompt } from "./chat.js";
 import { LogProbabilities, type TokenLogProbability } from "./log-probabilities.js";
 import { SAMPLING, type SamplingOptions, samplingOf, stopsOf } from "./sampling.js";
 import type { Begun, Session } from "./session.js";
@@ -138,8 +138,10 @@ const UNWRITTEN: Generation = {
 
 /** {@link Model.generate}. */
 export async function* write(session: Session, prompt: Prompt, options: GenerateOptions): AsyncGenerator<string, Generation> {
+  isChat(prompt); // refuses what is no prompt
   const { signal } = checkOptions("generate", options, GENERATE);
   const most = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
+  if (options.promptCache !== undefined) checkText("promptCache", options.promptCache);
   for (const name of ["pick", "onToken"] as const) if (options[name] !== undefined) checkFunction(name, options[name]);
   const noise = noiseOfText(options);
   const promptWeights = checkChoice("promptWeights", options.promptWeights ?? "moving", ["moving", "clean"]);

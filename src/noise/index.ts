@@ -119,7 +119,10 @@ export class Stream {
     /** The stream's own two words, made of seed and name. */
     readonly key: Key,
     private readonly kernels: Kernels,
-  ) {}
+  ) {
+    if (typeof key?.k0 !== "number" || typeof key.k1 !== "number" || typeof kernels?.bits !== "function")
+      throw new BrownianError("usage", "Streams are made by Noise.stream.");
+  }
 
   /**
    * Random 32-bit words.

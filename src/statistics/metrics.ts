@@ -171,5 +171,5 @@ export function compressionRatio(texts: readonly string[], deflate: (bytes: Uint
   checkFunction("deflate", deflate);
   const bytes = new TextEncoder().encode(texts.join("\n"));
   if (bytes.length === 0) throw new BrownianError("usage", "There is no text to be compressed.");
-  return bytes.length / deflate(bytes).length;
+  return bytes.length / checkInteger("The length of what deflate returns", deflate(bytes)?.length, 1);
 }

@@ -89,6 +89,7 @@ export class Thermostat {
     private readonly liveTensors: LiveTensors,
     private noise: CheckedNoise,
   ) {
+    if (!(copy instanceof LiveCopy)) throw new BrownianError("usage", "Thermostats are made by Thermostat.open.");
     this.measures = new Measures(liveTensors, model);
     this.ahead = new Ahead(liveTensors);
     const { chosen, skipped } = choose(model, noise);

@@ -5,7 +5,7 @@ import { chmod, type FileHandle, lstat, mkdir, open } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { environment } from "../../environment.js";
-import { BrownianError } from "../../errors.js";
+import { BrownianError, checkText, shown } from "../../errors.js";
 import type { FileWatch } from "../../kernels/files.js";
 import { copyModel } from "../copy.js";
 import { asFileError } from "../file-errors.js";
@@ -99,7 +99,8 @@ function scratchError(error: unknown, folder: string, path: string): unknown {
 
 async function scratchFolder(asked: string | undefined): Promise<string> {
   const named = asked ?? environment.scratch;
-  if (!named) return ownFolder();
+  if (named === undefined || checkText("scratch", named) === "") return ownFolder();
+  if (named.includes("\0")) throw new BrownianError("usage", `scratch must be the path of a folder, but is ${shown(named)}.`);
   const folder = resolve(named);
   try {
     // Only its last part is made: a mistyped path is not to grow into a tree.

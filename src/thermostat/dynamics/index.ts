@@ -34,7 +34,7 @@ export const dynamicsNames = Object.keys(DYNAMICS) as DynamicsName[];
 
 /** The dynamics called `name`. @throws BrownianError usage with the list of those that there are */
 export function dynamicsNamed(name: string): Dynamics {
-  if (Object.hasOwn(DYNAMICS, name)) return DYNAMICS[name as DynamicsName];
+  if (typeof name === "string" && Object.hasOwn(DYNAMICS, name)) return DYNAMICS[name as DynamicsName];
   throw new BrownianError("usage", `dynamics must be one of ${dynamicsNames.join(", ")}, but is ${shown(name)}.`);
 }
 

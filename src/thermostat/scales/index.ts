@@ -1,6 +1,6 @@
 // The table of scales.
 
-import { BrownianError } from "../../errors.js";
+import { BrownianError, shown } from "../../errors.js";
 import type { Names } from "../../options.js";
 import { absolute } from "./absolute.js";
 import { type ImatrixOptions, imatrix } from "./imatrix.js";
@@ -53,7 +53,7 @@ export function scaleFile(scale: Scale, options: ScaleOptions): string | undefin
   for (const [name, file] of scaleFiles()) {
     const given = options[file.option];
     if (name !== scale) {
-      if (given !== undefined) throw new BrownianError("usage", file.unused(given));
+      if (given !== undefined) throw new BrownianError("usage", file.unused(typeof given === "string" ? given : shown(given)));
     } else if (typeof given !== "string" || given === "") throw new BrownianError("usage", file.missing);
     else own = given;
   }
