@@ -15,6 +15,15 @@ export const withVariables = (others = {}) => ({ ...env, ...others });
 export const cCompiler = given("CC");
 export const cxxCompiler = given("CXX");
 
+/** npm_command, where npm runs this as the script `prepare`: "install", "ci", "pack" and the like. */
+export const preparingFor = given("npm_lifecycle_event") === "prepare" ? given("npm_command") : undefined;
+
+/** BROWNIAN_SETUP: setup has started the npm that started this, and does itself what npm's `prepare` would ask for. */
+export const startedBySetup = given("BROWNIAN_SETUP") !== undefined;
+
+/** What setup tells the npm that it starts. */
+export const SETUP = { BROWNIAN_SETUP: "1" };
+
 /** PRACTRAND: where PractRand's program lies, if it is not on the path. */
 export const practrand = given("PRACTRAND") ?? "RNG_test";
 

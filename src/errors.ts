@@ -59,7 +59,7 @@ export class BrownianError extends Error {
    * @param options `cause`: the error that led to this one
    */
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
-    super(visible(message), options); // names and texts of files are in it
+    super(visible(typeof message === "string" ? message : shown(message)), options); // names and texts of files are in it
     this.code = code;
   }
 }
@@ -97,6 +97,19 @@ export function checkText(what: string, value: unknown): string {
 export function checkObject<T>(what: string, value: T): T & object {
   if (typeof value !== "object" || value === null)
     throw new BrownianError("usage", `${what} must be an object, but is ${shown(value)}.`);
+  return value;
+}
+
+/** Throws a `usage` error unless `value` is a list: an array, or another object that has a length and elements. */
+export function checkList<T extends ArrayLike<unknown>>(what: string, value: T): T {
+  const length: unknown = typeof value === "object" && value !== null ? value.length : undefined;
+  if (typeof length === "number" && Number.isSafeInteger(length) && length >= 0) return value;
+  throw new BrownianError("usage", `${what} must be a list, but is ${shown(value)}.`);
+}
+
+/** Throws a `usage` error unless `value` is a function. */
+export function checkFunction<T>(what: string, value: T): T {
+  if (typeof value !== "function") throw new BrownianError("usage", `${what} must be a function, but is ${shown(value)}.`);
   return value;
 }
 

@@ -5,6 +5,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { npm } from "../environment.mjs";
+import { publishedManifest } from "./manifest.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const PREBUILDS = join(ROOT, "build", "prebuilds");
@@ -27,8 +28,16 @@ export const RELEASED = [
 export const missing = (prebuilds = PREBUILDS) =>
   RELEASED.filter((target) => !existsSync(join(prebuilds, target, "brownian.node")));
 
-/** What only a checkout needs; bundles are made, so that nothing is left to take another's place in a browser. */
-const UNPUBLISHED = ["private", "browser", "scripts", "devDependencies", "overrides"];
+/** What has to be there before anything can be packed, and what makes it. */
+const NEEDED = [
+  ["node_modules/node-addon-api", "npm run setup"],
+  ["dist/esm/index.js", "npm run setup"],
+  ["build/prebuilds", "npm run prebuild-native (or, with the addon of this machine alone: npm pack)"],
+];
+
+/** What of it a checkout lacks: a line each. */
+export const lacking = (root = ROOT) =>
+  NEEDED.filter(([path]) => !existsSync(join(root, path))).map(([path, way]) => `${path} is missing: ${way}`);
 
 /** The path of dist/ is published: bundles, and declarations outside the command line. */
 function published(path) {
@@ -44,11 +53,10 @@ export function pack(targets = readdirSync(PREBUILDS)) {
   cpSync(join(ROOT, "dist"), join(STAGE, "dist"), { recursive: true, filter: published });
   for (const target of targets) cpSync(join(PREBUILDS, target), join(STAGE, "prebuilds", target), { recursive: true });
   layNative();
-  const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  const manifest = publishedManifest();
   for (const name of manifest.files)
     if (!existsSync(join(STAGE, name))) cpSync(join(ROOT, name), join(STAGE, name), { recursive: true });
   for (const name of ["README.md", "LICENSE"]) cpSync(join(ROOT, name), join(STAGE, name));
-  for (const name of UNPUBLISHED) delete manifest[name];
   // To import a file does nothing but define (test/house/definitions.test.ts): bundlers may leave out what is not used.
   const changed = { bin: { brownian: "dist/esm/cli.js" }, sideEffects: false };
   writeFileSync(join(STAGE, "package.json"), `${JSON.stringify({ ...manifest, ...changed }, null, 2)}\n`);
@@ -71,7 +79,10 @@ function layNative() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  if (process.argv.includes("--release") && missing().length > 0) {
+  if (lacking().length > 0) {
+    console.error(`not packed:\n  ${lacking().join("\n  ")}`);
+    process.exitCode = 1;
+  } else if (process.argv.includes("--release") && missing().length > 0) {
     console.error(`not packed: build/prebuilds has no addon for ${missing().join(", ")}`);
     process.exitCode = 1;
   } else console.log(pack());

@@ -1,15 +1,18 @@
 // Brings a checkout from nothing to runnable: packages, native addon (where a compiler is), WASM, TypeScript. Each step is done only when
-// what it depends on has changed. Needs nothing but Node and npm; `npm start`, `npm test` and `npm run bench` begin with it.
+// what it depends on has changed. Needs nothing but Node and npm; `npm start`, `npm test` and `npm run bench` begin with it, and npm runs it
+// as `prepare`: after packages are installed in a clone, before one is packed, and for whoever installs the repository by its address.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cxxCompiler, gypHeaders, npm, onPath } from "../environment.mjs";
+import { cxxCompiler, gypHeaders, npm, onPath, preparingFor, SETUP, startedBySetup, withVariables } from "../environment.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const STAMPS = join(ROOT, "build", "stamps");
 const windows = process.platform === "win32";
+
+if (startedBySetup) process.exit(0); // npm, which setup started, runs this again
 
 /** Hash of files and folders (recursively) under the root, and of any other strings that matter. */
 function fingerprint(paths, ...others) {
@@ -48,11 +51,18 @@ function fail(what, result) {
   process.exit(1);
 }
 
+const hasPackages = () => existsSync(join(ROOT, "node_modules", "typescript", "package.json"));
+
 function installPackages() {
+  if (preparingFor === "install" || preparingFor === "ci") {
+    if (hasPackages()) return; // npm has just done that
+    say("packages for development were left out, so nothing is built: npm run setup does both");
+    process.exit(0);
+  }
   say("installing packages (once; about a minute)");
   // Not `npm ci`: it refuses where a registry lacks optional packages of other platforms. With the lock file the versions are the same.
   const args = ["install", "--no-audit", "--no-fund", "--loglevel=error"];
-  const result = npm(args, { cwd: ROOT, maxBuffer: 1 << 26 });
+  const result = npm(args, { cwd: ROOT, maxBuffer: 1 << 26, env: withVariables(SETUP) });
   if (result.status !== 0) fail("npm", result);
 }
 
@@ -96,6 +106,17 @@ function restoreStamps(stamps) {
   for (const [name, content] of stamps) writeFileSync(join(STAMPS, name), content);
 }
 
+/** Puts the addon of this machine where the package has its addons, for whoever packs or installs this folder as it is. */
+async function layAddon() {
+  rmSync(join(ROOT, "prebuilds"), { recursive: true, force: true });
+  const built = join(ROOT, ADDON);
+  if (!existsSync(built)) return;
+  const { hostName } = await import("../../dist/kernels/addon.js");
+  const folder = join(ROOT, "prebuilds", hostName());
+  mkdirSync(folder, { recursive: true });
+  copyFileSync(built, join(folder, "brownian.node"));
+}
+
 async function buildWasm() {
   say("compiling WebAssembly (once)");
   const build = await import("./wasm.mjs");
@@ -111,6 +132,7 @@ async function buildTypeScript() {
   await bundle();
 }
 
+const ADDON = join("build", "Release", "brownian.node");
 const machine = `${process.platform}-${process.arch}`;
 await step("packages", fingerprint(["package-lock.json"], machine), "node_modules/.package-lock.json", installPackages);
 await step("native", fingerprint(["native", "binding.gyp"], machine, missingTool(), cxxCompiler), null, buildNative);
@@ -126,3 +148,4 @@ await step(
   "dist/index.js",
   buildTypeScript,
 );
+await step("addon", fingerprint([ADDON], machine), existsSync(join(ROOT, ADDON)) ? "prebuilds" : null, layAddon);

@@ -5,12 +5,12 @@ import { access } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { Argument, Command, Option } from "commander";
 import { asFileError } from "../files/file-errors.js";
-import { calibrate } from "../llama/index.js";
+import { calibrate, defaultModel } from "../llama/index.js";
 import { percent, significant, table } from "../report/table.js";
 import { type Profile, weightSigma, weightSigmaInterval } from "../statistics/calibration.js";
 import type { Invocation } from "./command.js";
 import { given, readText, withModel } from "./inputs.js";
-import { EMBEDDED_MODEL, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
+import { parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
 import { printResult, remark } from "./print.js";
 import { profilePath, writeProfile } from "./profile.js";
 import { withSteps } from "./progress.js";
@@ -35,7 +35,7 @@ interface Options {
 export function calibrateCommand({ signal }: Invocation): Command {
   return new Command("calibrate")
     .description("measure which sigma is as surprising as which softmax temperature, for generate --weight-temperature")
-    .addArgument(new Argument("[model]", "GGUF model").default(EMBEDDED_MODEL, "the one that ships with brownian"))
+    .addArgument(new Argument("[model]", "GGUF model").default(defaultModel, "the one that ships with brownian"))
     .option("--text <file>", "what the model reads meanwhile (default: fairy tales that the embedded model has not seen)")
     .option("-o, --output <file>", "where the calibration goes (default: beside the model)")
     .option(

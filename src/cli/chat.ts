@@ -4,14 +4,15 @@ import { createInterface } from "node:readline";
 import chalk from "chalk";
 import { Command, Option } from "commander";
 import { BrownianError } from "../errors.js";
-import { loadModel } from "../llama/index.js";
+import { defaultModel, loadModel } from "../llama/index.js";
 import { DYNAMICS } from "../thermostat/dynamics/index.js";
 import { readTemplate } from "./chat-template.js";
 import type { Invocation } from "./command.js";
 import { Conversation, type Dials } from "./conversation.js";
 import { costOf } from "./cost.js";
 import { addEngineOptions, type EngineFlags, engineSettings } from "./engine-options.js";
-import { EMBEDDED_MODEL, parseNumber, parseSeed, parseWhole } from "./options.js";
+import { IDLE_TAU, idleLines } from "./idle.js";
+import { parseNumber, parseSeed, parseWhole } from "./options.js";
 import { remark } from "./print.js";
 import { withProgress } from "./progress.js";
 
@@ -36,11 +37,14 @@ export function chatCommand(invocation: Invocation): Command {
     .option("--tau <tokens>", "correlation time of the noise (default: 32)", parseNumber)
     .option("--seed <n>", "of the first answer (default: another one every time)", parseSeed)
     .option("--max-tokens <n>", "tokens of an answer at most", parseWhole, 1000);
-  return addEngineOptions(command).action((options: Options) => chat(options, invocation));
+  return addEngineOptions(command).action((options: Options, itself: Command) => {
+    for (const line of idleLines(itself, options, [IDLE_TAU])) remark(line);
+    return chat(options, invocation);
+  });
 }
 
 async function chat(options: Options, { signal, endsFine }: Invocation): Promise<void> {
-  const { model: path = EMBEDDED_MODEL, system, seed } = options;
+  const { model: path = defaultModel, system, seed } = options;
   const chatTemplate = options.chatTemplate === undefined ? undefined : await readTemplate(options.chatTemplate);
   const model = await withProgress("copying the model", (onProgress) =>
     loadModel(path, { ...engineSettings(options), signal, onProgress, chatTemplate, keepPrompts: true }),

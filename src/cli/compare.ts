@@ -9,6 +9,7 @@ import {
   compare,
   comparisonSettings,
   METHODS,
+  type MethodName,
   methodNames,
   optionsOf,
   subjectOf,
@@ -17,13 +18,14 @@ import {
 import { comparisonFigure, comparisonPage, comparisonTable } from "../compare/page/index.js";
 import { BrownianError } from "../errors.js";
 import { checkOutputFolder, writeFolderWhole } from "../files/index.js";
+import { defaultModel } from "../llama/index.js";
 import { loadPlot, renderFigure, renderPage } from "../report/page.js";
 import { table } from "../report/table.js";
 import { DYNAMICS, dynamicsNames, hasCorrelationTime } from "../thermostat/dynamics/index.js";
 import { DEFAULT_TAU } from "../thermostat/noise.js";
 import type { Invocation } from "./command.js";
 import { given, readText, withModel } from "./inputs.js";
-import { EMBEDDED_MODEL, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
+import { parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
 import { printResult, remark } from "./print.js";
 import { profilePath, readProfile } from "./profile.js";
 import { withSteps } from "./progress.js";
@@ -35,7 +37,7 @@ interface Options {
   readonly output: string;
   readonly text?: string;
   readonly calibration?: string;
-  readonly methods?: string[];
+  readonly methods?: MethodName[];
   readonly levels?: number[];
   readonly beyond?: number[];
   readonly prompt?: string[];
@@ -55,14 +57,14 @@ export function compareCommand({ signal }: Invocation): Command {
   const remembering = dynamicsNames.filter((name) => hasCorrelationTime(DYNAMICS[name]));
   return new Command("compare")
     .description("put moving weights beside softmax at equal flip rates: quality and diversity with intervals, and a report")
-    .addArgument(new Argument("[model]", "GGUF model").default(EMBEDDED_MODEL, "the one that ships with brownian"))
+    .addArgument(new Argument("[model]", "GGUF model").default(defaultModel, "the one that ships with brownian"))
     .option("-o, --output <folder>", "where the report goes", "brownian-comparison")
     .option("--text <file>", "what dials are tuned and checked on (default: fairy tales that the embedded model has not seen)")
     .option("--calibration <file>", "the model's calibration (default: beside the model)")
     .option(
       "--methods <names>",
       `which to compare with softmax, with commas (default: ${methodNames.join(",")})`,
-      (names: string) => names.split(","),
+      (names: string) => names.split(",") as MethodName[], // which the library checks
     )
     .option(
       "--levels <T,...>",

@@ -5,14 +5,14 @@ import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import type { GenerateOptions, Generation, Message, Model } from "../llama/index.js";
 import { significant } from "../report/table.js";
 import { underlined } from "../report/underline.js";
-import { DYNAMICS } from "../thermostat/dynamics/index.js";
+import { DYNAMICS, type DynamicsName } from "../thermostat/dynamics/index.js";
 import { costOf } from "./cost.js";
 
 /** The dials, as they are turned between two answers. */
 export interface Dials {
   readonly sigma: number;
   readonly temperature: number;
-  readonly dynamics: string;
+  readonly dynamics: DynamicsName;
   readonly tau?: number | undefined;
   readonly maxTokens: number;
 }
@@ -88,7 +88,7 @@ export class Conversation {
       case "temperature":
         return this.turn({ temperature: checkNumber("/temperature", asNumber(argument), 0, 1e6) });
       case "dynamics":
-        this.turn({ dynamics: argument, tau: rest[1] === undefined ? undefined : asNumber(rest[1]) });
+        this.turn({ dynamics: argument as DynamicsName, tau: rest[1] === undefined ? undefined : asNumber(rest[1]) });
         return this.ear.remark(costOf(argument));
       case "seed":
         this.seed = BigInt(checkInteger("/seed", asNumber(argument), Number.MIN_SAFE_INTEGER));

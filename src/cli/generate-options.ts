@@ -1,9 +1,10 @@
 // The flags of brownian generate.
 
 import { type Command, Option } from "commander";
-import { DYNAMICS } from "../thermostat/dynamics/index.js";
+import { DYNAMICS, type Dynamics, type DynamicsName } from "../thermostat/dynamics/index.js";
 import { exponential, linear } from "../thermostat/schedule.js";
 import { addEngineOptions, type EngineFlags } from "./engine-options.js";
+import { atRest, IDLE_TAU, type Idle } from "./idle.js";
 import { addNoiseOptions, type NoiseOptions, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
 import { addSamplingOptions, type SamplingFlags } from "./sampling-options.js";
 
@@ -16,7 +17,7 @@ export interface Options extends NoiseOptions, SamplingFlags, EngineFlags {
   readonly sigma?: number[];
   readonly weightTemperature?: number;
   readonly force?: boolean;
-  readonly dynamics: string;
+  readonly dynamics: DynamicsName;
   readonly tau?: number;
   readonly stride?: number;
   readonly anneal?: "linear" | "exponential";
@@ -101,3 +102,32 @@ function engineOptions(command: Command): Command {
     .option("--prompt-cache <file>", "keep what the engine computes of the prompt there, and go on from it the next time")
     .addOption(new Option("--gpu-layers <n>", "must be 0: weights on a GPU do not move").argParser(parseWhole).hideHelp());
 }
+
+const still = ({ sigma = [DEFAULT_SIGMA] }: Options): boolean => sigma.every((one) => one === 0);
+
+/** Those that cannot act. (Where the likeliest token is taken: see silentFlags in sampling-options.ts.) */
+export const IDLE: readonly Idle<Options>[] = [
+  {
+    names: ["dynamics", "tau", "stride", "anneal", "sigmaEnd", "recompute", "promptWeights", "scale", "rounding", "only"],
+    when: still,
+    why: "at sigma 0, where no weight moves",
+  },
+  { ...IDLE_TAU, when: (options) => !still(options) && IDLE_TAU.when(options) },
+  {
+    names: ["stride"],
+    when: (options) => !still(options) && (DYNAMICS[options.dynamics] as Dynamics).stride === undefined,
+    why: ({ dynamics }) => `with the dynamics ${dynamics}, whose weights are not visited in turns: that is langevin's`,
+  },
+  {
+    names: ["anneal", "sigmaEnd", "recompute"],
+    when: (options) => !still(options) && atRest(options),
+    why: ({ dynamics }) => `with the dynamics ${dynamics}, whose weights stay as they were drawn while a text is written`,
+  },
+  {
+    names: ["samples"],
+    when: (options) => still(options) && !options.temperature && !options.sideBySide && options.samples > 1,
+    why: "at sigma 0 and temperature 0, where all texts are the same",
+  },
+  { names: ["force"], when: ({ weightTemperature }) => weightTemperature === undefined, why: "without --weight-temperature" },
+  { names: ["chatTemplate"], when: ({ chat }) => chat === undefined, why: "without --chat" },
+];

@@ -2,7 +2,7 @@
 
 import chalk from "chalk";
 import { BrownianError } from "../errors.js";
-import type { GenerateOptions, Generation, Model, Prompt, UncertainToken } from "../llama/index.js";
+import type { GenerateOptions, Generation, Model, Prompt, UncertainToken, UncertaintyOptions } from "../llama/index.js";
 import { type Column, sideBySide } from "../report/columns.js";
 import { percent, significant } from "../report/table.js";
 import { DISAGREEMENT, underlined } from "../report/underline.js";
@@ -75,11 +75,17 @@ export const printJson: Print = async (model, prompt, runs, common) => {
   if (texts.length === 0) throw new BrownianError("aborted", "Interrupted before the first text.");
 };
 
+/** Options of a text that is written which say nothing where one is read. */
+const OF_WRITING: readonly string[] = ["dynamics", "tau", "stride", "recompute", "promptWeights", "promptCache"];
+
+const ofReading = (options: GenerateOptions): UncertaintyOptions =>
+  Object.fromEntries(Object.entries(options).filter(([name]) => !OF_WRITING.includes(name)));
+
 /** The clean model's texts, with what `members` moved ones disagree about underlined. */
 export function printUncertainty(members: number | undefined): Print {
   return async (model, prompt, runs, common) => {
     for (const { label, sigma, options } of runs) {
-      const { members: drawn, tokens } = await model.uncertainty(prompt, { ...options, sigma, members, ...common });
+      const { members: drawn, tokens } = await model.uncertainty(prompt, { ...ofReading(options), sigma, members, ...common });
       if (runs.length > 1) process.stderr.write(`${chalk.bold(label)}\n`);
       process.stdout.write(`${chalk.dim(shown(prompt))}${underlined(tokens)}\n`);
       const nats = (of: (token: UncertainToken) => number) =>
@@ -101,7 +107,7 @@ export function printUncertaintyJson(members: number | undefined): Print {
   return async (model, prompt, runs, common) => {
     const texts = [];
     for (const { label, sigma, options } of runs) {
-      const read = await model.uncertainty(prompt, { ...options, sigma, members, ...common });
+      const read = await model.uncertainty(prompt, { ...ofReading(options), sigma, members, ...common });
       const { scale, rounding, temperature = 0, seed } = options;
       const noise = { label, sigma, scale, ...scaleOptions(options), rounding };
       texts.push({ ...noise, temperature, seed: String(seed), ...read });

@@ -7,14 +7,14 @@ import { BrownianError, checkInteger } from "../errors.js";
 import { readModel } from "../files/index.js";
 import { readTextFile, textOf } from "../files/text.js";
 import { formatNamed } from "../lattice/formats.js";
-import { loadModel, type Message, type Prompt } from "../llama/index.js";
+import { defaultModel, loadModel, type Message, type Prompt } from "../llama/index.js";
 import { significant } from "../report/table.js";
 import { weightSigma } from "../sampling/index.js";
 import { noiseOf } from "../thermostat/noise.js";
 import { readTemplate } from "./chat-template.js";
 import type { Invocation } from "./command.js";
 import { engineSettings } from "./engine-options.js";
-import { addGenerateOptions, type Options } from "./generate-options.js";
+import { addGenerateOptions, IDLE, type Options } from "./generate-options.js";
 import {
   type Print,
   printJson,
@@ -24,7 +24,8 @@ import {
   printUncertaintyJson,
 } from "./generate-print.js";
 import { comparison, samples } from "./generate-runs.js";
-import { columnsRemark, EMBEDDED_MODEL, noiseSettings } from "./options.js";
+import { idleLines } from "./idle.js";
+import { columnsRemark, noiseSettings } from "./options.js";
 import { remark } from "./print.js";
 import { profilePath, readProfile } from "./profile.js";
 import { withProgress } from "./progress.js";
@@ -36,12 +37,15 @@ export function generateCommand({ signal }: Invocation): Command {
   const command = new Command("generate")
     .description("write text with moving weights (and, if asked, softmax sampling)")
     .argument("[prompt]", `the text to continue; -: from stdin (default: "${PROMPT}")`);
-  return addGenerateOptions(command).action((prompt: string | undefined, options: Options) => generate(prompt, options, signal));
+  return addGenerateOptions(command).action((prompt: string | undefined, options: Options, itself: Command) => {
+    const idle = idleLines(itself, options, IDLE);
+    return generate(prompt, options, signal, idle);
+  });
 }
 
-async function generate(text: string | undefined, asked: Options, signal: AbortSignal): Promise<void> {
+async function generate(text: string | undefined, asked: Options, signal: AbortSignal, idle: readonly string[]): Promise<void> {
   checkInteger("--samples", asked.samples, 1);
-  const path = asked.model ?? EMBEDDED_MODEL;
+  const path = asked.model ?? defaultModel;
   if (asked.model === undefined && text !== undefined && /\.gguf$/i.test(text))
     throw new BrownianError("usage", `${text} looks like a model, and is where a prompt goes: generate -m ${text} [prompt]`);
   const { weightTemperature } = asked;
@@ -63,7 +67,7 @@ async function generate(text: string | undefined, asked: Options, signal: AbortS
   try {
     if (!options.json) process.stderr.write(chalk.dim(columns));
     const silent = options.sideBySide ? undefined : silentFlags(options);
-    if (silent !== undefined && !options.json) remark(silent);
+    for (const line of silent === undefined ? idle : [...idle, silent]) remark(line);
     if (options.seed === undefined && !options.json)
       process.stderr.write(chalk.dim(`seed ${seed} (write the same again with --seed ${seed})\n`));
     await printing(options)(model, prompt, runs, { maxTokens, signal });

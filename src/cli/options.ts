@@ -1,13 +1,9 @@
 // Options that several commands share, and how their texts are read. Ranges are checked by the library, which knows them.
 
-import { fileURLToPath } from "node:url";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { Rounding } from "../laws/numbers.js";
 import type { NoiseSettings } from "../thermostat/noise.js";
 import { SCALES, type Scale, type ScaleOptions, type ScaleRule, scaleOptions } from "../thermostat/scales/index.js";
-
-/** The small language model that ships with brownian. */
-export const EMBEDDED_MODEL = fileURLToPath(new URL("../../models/fairytales-3M-Q8_0.gguf", import.meta.url));
 
 export function parseNumber(text: string): number {
   const value = Number(text);

@@ -7,6 +7,7 @@ import { visible } from "../errors.js";
 import { grouped, percent } from "../report/table.js";
 import { perturbFile } from "../thermostat/perturb-file.js";
 import type { Invocation } from "./command.js";
+import { type Idle, idleLines } from "./idle.js";
 import {
   addNoiseOptions,
   columnsRemark,
@@ -16,6 +17,7 @@ import {
   parseSeed,
   parseWhole,
 } from "./options.js";
+import { remark } from "./print.js";
 import { withProgress } from "./progress.js";
 
 interface Options extends NoiseOptions {
@@ -38,8 +40,19 @@ export function perturbCommand({ signal }: Invocation): Command {
     .addOption(new Option("--seed <n>", "equal seeds give equal files").argParser(parseSeed).default(0n, "0"))
     .option("--tick <n>", "the tick of time that the noise is drawn for", parseWhole, 0)
     .option("--json", "print one JSON document");
-  return addNoiseOptions(command).action((model: string, options: Options) => perturb(model, options, signal));
+  return addNoiseOptions(command).action((model: string, options: Options, itself: Command) => {
+    for (const line of idleLines(itself, options, IDLE)) remark(line);
+    return perturb(model, options, signal);
+  });
 }
+
+const IDLE: readonly Idle<Options>[] = [
+  {
+    names: ["scale", "rounding", "seed", "tick"],
+    when: ({ sigma }) => sigma === 0,
+    why: "at sigma 0, where no weight moves",
+  },
+];
 
 async function perturb(model: string, options: Options, signal: AbortSignal): Promise<void> {
   const { output, sigma, seed, tick } = options;

@@ -3,8 +3,8 @@
 import { basename } from "node:path";
 import { Command, Option } from "commander";
 import { environment } from "../environment.js";
-import { checkInteger } from "../errors.js";
-import { loadModel, type Model } from "../llama/index.js";
+import { BrownianError, checkInteger } from "../errors.js";
+import { defaultModel, loadModel, type Model } from "../llama/index.js";
 import { weightSigma } from "../sampling/index.js";
 import type { Defaults } from "../serve/index.js";
 import type { Profile } from "../statistics/calibration.js";
@@ -13,7 +13,8 @@ import { readTemplate } from "./chat-template.js";
 import type { Invocation } from "./command.js";
 import { costOf } from "./cost.js";
 import { addEngineOptions, type EngineFlags, engineSettings } from "./engine-options.js";
-import { EMBEDDED_MODEL, parseNumber, parseWhole } from "./options.js";
+import { type Idle, idleLines } from "./idle.js";
+import { parseNumber, parseWhole } from "./options.js";
 import { remark } from "./print.js";
 import { profilePath, readProfile } from "./profile.js";
 import { withProgress } from "./progress.js";
@@ -70,11 +71,24 @@ export function serveCommand(invocation: Invocation): Command {
     .optionsGroup("Engine:");
   return addEngineOptions(command)
     .optionsGroup("Options:")
-    .action((options: Options) => run(options, invocation));
+    .action((options: Options, itself: Command) => {
+      for (const line of idleLines(itself, options, IDLE)) remark(line);
+      return run(options, invocation);
+    });
 }
 
+const IDLE: readonly Idle<Options>[] = [
+  {
+    names: ["insecure"],
+    when: ({ apiKey = environment.apiKey }) => apiKey !== undefined,
+    why: "with a key, which everybody has to name",
+  },
+];
+
 async function run(options: Options, { signal, endsFine }: Invocation): Promise<void> {
-  const path = options.model ?? EMBEDDED_MODEL;
+  const path = options.model ?? defaultModel;
+  if (options.sigma !== undefined && options.weightTemperature !== undefined)
+    throw new BrownianError("usage", "--weight-temperature chooses sigma: leave out one of the two.");
   const parallel = checkInteger("--parallel", options.parallel, 1, 256);
   const { apiKey = environment.apiKey, port, host, insecure, queue, grace } = options;
   const cors = options.cors?.split(",").map((site) => site.trim());

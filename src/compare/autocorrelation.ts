@@ -47,12 +47,13 @@ export interface AutocorrelationOptions extends ThermostatOptions {
  * const curve = await autocorrelation("model.gguf", { sigma: 0.05, dynamics: "langevin", tau: 8, ticks: [0, 4, 8, 16] });
  */
 export async function autocorrelation(path: string, options: AutocorrelationOptions): Promise<Remembered[]> {
-  const { ticks, sigma, tau = DEFAULT_TAU, stride, signal } = options;
+  const { ticks, sigma, weights = 1e6, ...settings } = options;
+  const { tau = DEFAULT_TAU, stride, signal } = settings;
   for (const [i, tick] of ticks.entries()) checkInteger("ticks", tick, i === 0 ? 0 : (ticks[i - 1] as number) + 1);
-  const bath = await Thermostat.open(path, { ...options, scale: "rms", skipUnsupported: true, sigma: 0 });
+  const bath = await Thermostat.open(path, { ...settings, scale: "rms", skipUnsupported: true, sigma: 0 });
   try {
     const { theory } = bath.dynamics;
-    const looked = largest(bath.tensors, options.weights ?? 1e6);
+    const looked = largest(bath.tensors, weights);
     const pristine = await weightsOf(bath.liveParts, looked);
     let asked = 0;
     for (const tensor of pristine) asked += sigma ** 2 * product(tensor, tensor);

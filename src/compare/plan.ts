@@ -1,13 +1,14 @@
 // What is to be done: the settings that decide every number of a comparison, checked before minutes of work; the windows of the text that are
 // read; and how long all of it takes, roughly.
 
-import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
-import type { Model } from "../llama/model.js";
+import { BrownianError, checkChoice, checkInteger, checkList, checkNumber, checkText, shown } from "../errors.js";
+import { checkModel, type Model } from "../llama/model.js";
 import { type Seed, seed64 } from "../noise/index.js";
-import { type Profile, weightSigma } from "../statistics/calibration.js";
+import { checkOptions, type Names } from "../options.js";
+import { checkProfile, type Profile, weightSigma } from "../statistics/calibration.js";
 import { dynamicsNamed } from "../thermostat/dynamics/index.js";
 import { DEFAULT_TAU } from "../thermostat/noise.js";
-import { METHODS, methodNames, remembering, tickCost } from "./methods.js";
+import { METHODS, type MethodName, methodNames, remembering, tickCost } from "./methods.js";
 import { type ComparisonSettings, levelsOf } from "./records.js";
 
 /** What is compared, on which texts, and how long; what is left out has a default. */
@@ -15,7 +16,7 @@ export interface CompareOptions {
   /** The model's calibration: which sigma to begin with, and where moving weights break the model. */
   readonly profile: Profile;
   /** Default all. Softmax is always among them. */
-  readonly methods?: readonly string[];
+  readonly methods?: readonly MethodName[];
   /** Temperatures of softmax at whose flip rates methods are compared, up to the breaking point; default four up to there. */
   readonly levels?: readonly number[];
   /** Further temperatures for the frontier, beyond the breaking point; default 0.7 and 1 where the calibration reaches so far. */
@@ -46,6 +47,25 @@ export interface CompareOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+const NAMES: Names<CompareOptions> = {
+  profile: true,
+  methods: true,
+  levels: true,
+  beyond: true,
+  prompts: true,
+  samples: true,
+  maxTokens: true,
+  tuneTokens: true,
+  tau: true,
+  quick: true,
+  seed: true,
+  signal: true,
+  scratch: true,
+  finished: true,
+  onFinished: true,
+  onProgress: true,
+};
+
 const PROMPTS = ["Once upon a time", "The King said to his daughter"];
 const BEYOND = [0.7, 1];
 /** A first look: two levels, few texts, short ones. */
@@ -56,7 +76,13 @@ const REMEMBERED = [0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1, 1.5, 2];
 
 /** What decides the numbers of a comparison; checked. @throws BrownianError usage */
 export function comparisonSettings(model: Model, text: string, options: CompareOptions): ComparisonSettings {
-  const { profile, prompts = PROMPTS } = options;
+  const { profile, prompts = PROMPTS } = checkOptions("compare", options, NAMES);
+  checkModel(model);
+  checkText("text", text);
+  checkProfile(profile);
+  for (const name of ["methods", "levels", "beyond", "prompts"] as const)
+    if (options[name] !== undefined) checkList(name, options[name]);
+  for (const prompt of prompts) checkText("prompts", prompt);
   const asked = (options.methods ?? methodNames).map((name) => checkChoice("methods", name, methodNames));
   const methods = methodNames.filter((name) => name === "softmax" || asked.includes(name));
   const quick = options.quick ?? false;
@@ -82,8 +108,8 @@ export function comparisonSettings(model: Model, text: string, options: CompareO
       );
   }
   const tau = options.tau ?? DEFAULT_TAU;
-  if (!(tau > 0 && tau <= Number.MAX_VALUE))
-    throw new BrownianError("usage", `tau must be a number of tokens above 0, but is ${tau}.`);
+  if (!(typeof tau === "number" && tau > 0 && tau <= Number.MAX_VALUE))
+    throw new BrownianError("usage", `tau must be a number of tokens above 0, but is ${shown(tau)}.`);
   const tuneTokens = checkInteger("tuneTokens", options.tuneTokens ?? usual.tuneTokens, maxTokens);
   const tuneWindows = Math.floor(tuneTokens / maxTokens);
   if (text.trim() === "") throw new BrownianError("usage", "The text to read is empty.");

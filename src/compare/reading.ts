@@ -6,6 +6,7 @@ import type { Model } from "../llama/model.js";
 import type { Stream } from "../noise/index.js";
 import { gaussianMax } from "../sampling/gumbel.js";
 import { kl, softmax } from "../sampling/softmax.js";
+import type { DynamicsName } from "../thermostat/dynamics/index.js";
 import { METHODS, type MethodName } from "./methods.js";
 import type { Windows } from "./plan.js";
 import { at, type Reading } from "./records.js";
@@ -128,7 +129,7 @@ export async function readMoving(steps: Steps, method: MethodName, level: number
       const reference = [await clean.kept(i)];
       const moving = {
         sigma,
-        dynamics: dynamics as string,
+        dynamics: dynamics as DynamicsName,
         tau,
         seed: steps.seed(`${name} ${i}`),
         ticks: true,

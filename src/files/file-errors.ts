@@ -2,8 +2,27 @@
 
 import { BrownianError } from "../errors.js";
 
+/** What functions of the caller's have thrown: theirs, whatever it looks like. */
+const callers = new WeakSet<object>();
+
+/** A function of the caller's, whose exceptions come back to the caller as they are. */
+export function byCaller<A extends readonly unknown[], R>(f: (...args: A) => R): (...args: A) => R {
+  return (...args) => {
+    try {
+      return f(...args);
+    } catch (error) {
+      if (error instanceof Object) callers.add(error);
+      throw error;
+    }
+  };
+}
+
+/** Whether a function of the caller's has thrown this. */
+export const isCallers = (error: unknown): boolean => error instanceof Object && callers.has(error);
+
 /** `error` as a BrownianError about `path`, when it is the file system's; anything else comes back as it is. */
 export function asFileError(error: unknown, path: string): unknown {
+  if (!(error instanceof Object) || isCallers(error)) return error;
   const { code, errno, message } = error as NodeJS.ErrnoException;
   if (errno === undefined || code === undefined) return error;
   const cause = { cause: error };

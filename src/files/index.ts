@@ -11,5 +11,5 @@ export { openLiveModel, openLiveTensors, openModel, openReader } from "./live/op
 export { checkOutputFolder, writeFolderWhole, writeTogether, writeWhole } from "./output.js";
 export { outputParts } from "./part-names.js";
 export type { ModelFile, ModelPart, Tensor } from "./tensor.js";
-export { type Watch, watchOver } from "./watch.js";
+export { WATCH, type Watch, watchOver } from "./watch.js";
 export { openWriter, type Writer } from "./writer.js";

@@ -2,6 +2,7 @@
 
 import { statfs } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
+import { isCallers } from "./file-errors.js";
 
 /** What is to be written, and where. */
 export interface Needed {
@@ -25,6 +26,7 @@ export function noSpace({ folder, bytes, wayOut }: Needed, free: number, cause?:
 
 /** Whether that is what went wrong. */
 export function isFull(error: unknown): boolean {
+  if (isCallers(error)) return false;
   const { code } = error as NodeJS.ErrnoException;
   return code === "ENOSPC" || code === "EDQUOT";
 }

@@ -116,9 +116,9 @@ function isMusl(): boolean {
   return header.glibcVersionRuntime === undefined;
 }
 
-/** Where an addon may lie: what the package brings for this platform, then what `node-gyp` makes in a checkout. */
+/** Where an addon may lie: what `node-gyp` makes in a checkout, whose copy in prebuilds/ may be older; then what the package brings. */
 function addonPaths(host: string): string[] {
-  return [join(packageRoot(), "prebuilds", host, "brownian.node"), join(packageRoot(), "build", "Release", "brownian.node")];
+  return [join(packageRoot(), "build", "Release", "brownian.node"), join(packageRoot(), "prebuilds", host, "brownian.node")];
 }
 
 let addon: Addon | undefined;

@@ -7,7 +7,8 @@ import { selection } from "../kernels/select.js";
 import type { Move } from "../laws/move.js";
 import { Field, SUM_LEAF } from "../laws/numbers.js";
 import { isThere } from "../memory.js";
-import { checkedMove, type Moved, type PerturbOptions } from "./perturb.js";
+import { checkOptions, type Names } from "../options.js";
+import { checkedMove, type Moved, PERTURB, type PerturbOptions } from "./perturb.js";
 
 /** What {@link perturbAsync} is told: as `perturb`, and how it is stopped and watched. */
 export interface PerturbAsyncOptions extends PerturbOptions {
@@ -16,6 +17,8 @@ export interface PerturbAsyncOptions extends PerturbOptions {
   /** Called with weights done and weights in all. */
   readonly onProgress?: (done: number, total: number) => void;
 }
+
+const NAMES: Names<PerturbAsyncOptions> = { ...PERTURB, signal: true, onProgress: true };
 
 /** Weights a chunk: tens of milliseconds of one thread on native, a few milliseconds of JavaScript's. */
 const NATIVE_CHUNK = 256 * SUM_LEAF;
@@ -38,7 +41,7 @@ export async function perturbAsync(
   options: PerturbAsyncOptions,
   kernels: Kernels = selection().kernels,
 ): Promise<Moved> {
-  const { bytes, undo, move: checked, weights } = checkedMove(data, options);
+  const { bytes, undo, move: checked, weights } = checkedMove(data, checkOptions("perturbAsync", options, NAMES));
   const { signal, onProgress } = options;
   const move: Move = { ...checked, steps: checked.steps?.slice() ?? null };
   if (!isThere(bytes, bytes.length)) throw gone(); // reading the last options may have run code, too

@@ -7,6 +7,7 @@ import type { Move } from "../laws/move.js";
 import { Rounding } from "../laws/numbers.js";
 import { checkArray } from "../memory.js";
 import { type Seed, streamKey } from "../noise/index.js";
+import { checkOptions, type Names } from "../options.js";
 import { encodedFormat, FORMATS, type Format, formatNamed } from "./formats.js";
 
 const SCALES = ["absolute", "step"] as const;
@@ -43,6 +44,21 @@ export interface PerturbOptions {
   readonly undo?: Uint8Array;
 }
 
+/** The names of {@link PerturbOptions}. */
+export const PERTURB: Names<PerturbOptions> = {
+  type: true,
+  sigma: true,
+  scale: true,
+  seed: true,
+  name: true,
+  tick: true,
+  rounding: true,
+  step: true,
+  index: true,
+  rowLength: true,
+  undo: true,
+};
+
 /** What {@link perturb} did. */
 export interface Moved {
   /** Weights that could move. */
@@ -70,7 +86,7 @@ export interface Moved {
  * perturb(bytes, { type: "Q8_0", sigma: 1e-3, seed: 42n, name: "blk.0.attn_q.weight" });
  */
 export function perturb(data: Uint8Array, options: PerturbOptions, kernels: Kernels = selection().kernels): Moved {
-  const { bytes, undo, move, weights } = checkedMove(data, options);
+  const { bytes, undo, move, weights } = checkedMove(data, checkOptions("perturb", options, PERTURB));
   undo?.set(bytes);
   return { weights, changed: kernels.perturb(bytes, move) };
 }

@@ -4,7 +4,7 @@
 // Its arrays are owned: a function takes those it is given, and `x.ref` lends one more (docs/guides/methods.md).
 
 import type { JsTree, Array as Tensor } from "@jax-js/jax";
-import { BrownianError } from "../errors.js";
+import { BrownianError, checkFunction, checkInteger, checkList, checkObject, shown } from "../errors.js";
 
 export type { Tensor };
 
@@ -71,11 +71,13 @@ export function jax(): Jax {
  * tensor(new Float32Array(6), [2, 3]).shape; // [2, 3]
  */
 export function tensor(data: Float32Array | readonly number[] | number, shape?: readonly number[]): Tensor {
-  const values = typeof data === "number" ? Float32Array.of(data) : data instanceof Float32Array ? data : Float32Array.from(data);
+  const values =
+    typeof data === "number" ? Float32Array.of(data) : data instanceof Float32Array ? data : Float32Array.from(numbersOf(data));
   const wanted = shape ?? (typeof data === "number" ? [] : [values.length]);
   const size = elements(wanted);
   if (size !== values.length)
     throw new BrownianError("usage", `A tensor of shape [${wanted}] has ${size} elements, but ${values.length} were given.`);
+  if (size === 0) throw new BrownianError("usage", "A tensor needs at least one element.");
   const { numpy: np } = jax();
   if (size !== 1) return np.array(values, { shape: [...wanted] });
   // The library compiles a kernel for every single number it is given, and keeps it: half a millisecond for each new rate. Of two it keeps the numbers.
@@ -86,8 +88,18 @@ export function tensor(data: Float32Array | readonly number[] | number, shape?: 
     .reshape([...wanted]);
 }
 
+/** A list of numbers. @throws BrownianError usage */
+function numbersOf(data: readonly number[]): readonly number[] {
+  for (const value of Array.from(checkList("The data of a tensor (where it is no number)", data)))
+    if (typeof value !== "number")
+      throw new BrownianError("usage", `The data of a tensor must be numbers, but has ${shown(value)}.`);
+  return data;
+}
+
 /** How many elements a shape has. */
 export function elements(shape: readonly number[]): number {
+  if (!Array.isArray(shape)) throw new BrownianError("usage", `A shape must be an array of lengths, but is ${shown(shape)}.`);
+  for (const length of shape) checkInteger("A length in a shape", length, 0);
   return shape.reduce((product, length) => product * length, 1);
 }
 
@@ -98,7 +110,7 @@ export function elements(shape: readonly number[]): number {
  * values(tensor([1, 2])); // Float32Array [1, 2]
  */
 export function values(x: Tensor): Float32Array {
-  return x.dataSync() as Float32Array;
+  return checkTensor("x", x).dataSync() as Float32Array;
 }
 
 /**
@@ -109,7 +121,7 @@ export function values(x: Tensor): Float32Array {
 export function valueAndGradient<P extends Tree, R extends unknown[]>(
   loss: (params: P, ...rest: R) => Tensor,
 ): (params: P, ...rest: R) => [Tensor, P] {
-  const differentiated = jax().valueAndGrad(loss as unknown as (x: Tensor) => Tensor) as unknown;
+  const differentiated = jax().valueAndGrad(checkFunction("loss", loss) as unknown as (x: Tensor) => Tensor) as unknown;
   return differentiated as (params: P, ...rest: R) => [Tensor, P];
 }
 
@@ -129,7 +141,7 @@ export interface Disposer {
  * double(tensor([1, 2])).js(); // [2, 4]
  */
 export function compile<F extends (...args: never[]) => unknown>(f: F): F & Disposer {
-  return jax().jit(f as unknown as (x: Tensor) => Tensor) as unknown as F & { dispose(): void };
+  return jax().jit(checkFunction("f", f) as unknown as (x: Tensor) => Tensor) as unknown as F & { dispose(): void };
 }
 
 /** The same function on every tensor of trees of one structure; consumes them. */
@@ -144,6 +156,7 @@ export function mapTree<T extends Tree>(f: (...tensors: Tensor[]) => Tensor, tre
  * const logits = network.apply(refTree(params), tensor(new Float32Array(784), [1, 784])); // params may be used again
  */
 export function refTree<T extends Tree>(tree: T): T {
+  checkNested(tree);
   return jax().tree.ref(tree);
 }
 
@@ -154,6 +167,7 @@ export function refTree<T extends Tree>(tree: T): T {
  * disposeTree({ weight: tensor([1, 2]) });
  */
 export function disposeTree(tree: Tree): void {
+  checkNested(tree);
   jax().tree.dispose(tree);
 }
 
@@ -161,6 +175,34 @@ export function disposeTree(tree: Tree): void {
 export function leaves(tree: Tree): Tensor[] {
   return jax().tree.leaves<Tensor>(tree);
 }
+
+/** Throws a `usage` error unless this is a tensor. `what` names it as the caller knows it. */
+export function checkTensor(what: string, x: Tensor): Tensor {
+  if (isTensor(x) || isTraced(x)) return x;
+  throw new BrownianError("usage", `${what} must be a tensor, but is ${shown(x)}.`);
+}
+
+/** What stands for a tensor while a function is traced. */
+const isTraced = (x: unknown): boolean => typeof x === "object" && x !== null && "shape" in x && "dtype" in x;
+
+/** Throws a `usage` error unless this is a tree whose leaves are tensors. */
+export function checkTree<T extends Tree>(what: string, tree: T): T {
+  rebuild(checkObject(what, tree), (node) => {
+    if (typeof node !== "object" || node === null || ArrayBuffer.isView(node)) checkTensor(`A leaf of ${what}`, node as Tensor);
+    return isTensor(node) || isTraced(node) ? node : undefined;
+  });
+  return tree;
+}
+
+/** Throws a `usage` error for a tree without an end. */
+function checkNested(tree: unknown, depth = 0): void {
+  if (depth > DEEPEST) throw new BrownianError("usage", "A tree of tensors is nested too deeply, or holds itself.");
+  if (typeof tree !== "object" || tree === null || ArrayBuffer.isView(tree) || isTensor(tree) || isTraced(tree)) return;
+  for (const child of Object.values(tree)) checkNested(child, depth + 1);
+}
+
+/** Trees are no deeper: one that holds itself is not followed for ever. */
+const DEEPEST = 100;
 
 /** Whether this is a tensor, and not what tensors are nested in. */
 export function isTensor(node: unknown): node is Tensor {
@@ -178,7 +220,8 @@ export function rebuild(
 ): unknown {
   const replaced = replace(node, path);
   if (replaced !== undefined) return replaced;
-  const entries = Object.entries(node as object).map(
+  if (path.length > DEEPEST) throw new BrownianError("usage", "A tree of tensors is nested too deeply, or holds itself.");
+  const entries = Object.entries(checkObject("A tree of tensors, or what is in it,", node as object)).map(
     ([name, child]) => [name, rebuild(child, replace, [...path, name])] as const,
   );
   return Array.isArray(node) ? entries.map(([, child]) => child) : Object.fromEntries(entries);
@@ -186,6 +229,7 @@ export function rebuild(
 
 /** Throws a usage error unless x has this shape; null stands for any length. `what` names the tensor as the caller knows it. */
 export function checkShape(what: string, x: { readonly shape: readonly number[] }, shape: readonly (number | null)[]): void {
+  checkTensor(what, x as Tensor);
   if (x.shape.length === shape.length && shape.every((length, i) => length === null || length === x.shape[i])) return;
   const wanted = shape.map((length) => length ?? "any").join(", ");
   throw new BrownianError("usage", `${what} must have shape [${wanted}], but has [${x.shape.join(", ")}].`);

@@ -6,9 +6,22 @@
 // Three estimators of the same expectation, with gradients of falling variance: one draw of the weights for the minibatch ("weights"); that draw
 // with signs of each example's own ("flipout"; Wen, Vicol, Ba, Tran & Grosse 2018); a draw of each example's outputs ("local"; Kingma, Salimans & Welling 2015).
 
-import { BrownianError, checkChoice, checkNumber } from "../errors.js";
-import { checkShape, disposeTree, isTensor, jax, rebuild, refTree, type Tensor, type Tree, tensor, values } from "./autodiff.js";
-import { affine, checkSizes, type Layer } from "./layers.js";
+import { BrownianError, checkChoice, checkInteger, checkNumber, checkObject } from "../errors.js";
+import { checkOptions, type Names } from "../options.js";
+import {
+  checkShape,
+  checkTensor,
+  disposeTree,
+  isTensor,
+  jax,
+  rebuild,
+  refTree,
+  type Tensor,
+  type Tree,
+  tensor,
+  values,
+} from "./autodiff.js";
+import { affine, checkNetwork, checkSizes, type Layer } from "./layers.js";
 import { softmaxCrossEntropy } from "./losses.js";
 import type { Draws } from "./noise.js";
 import { checkPositive } from "./schedules.js";
@@ -65,6 +78,8 @@ export interface BayesLinearOptions {
   readonly rho?: number;
 }
 
+const LINEAR: Names<BayesLinearOptions> = { prior: true, estimator: true, rho: true };
+
 /**
  * A linear layer with a normal law over every weight and bias (Blundell et al. 2015).
  *
@@ -84,8 +99,9 @@ export interface BayesLinearOptions {
 export function bayesLinear(
   inputs: number,
   outputs: number,
-  { prior = {}, estimator, rho = -5 }: BayesLinearOptions = {},
+  options: BayesLinearOptions = {},
 ): Layer<BayesLinearParams, BayesLinearNoise> {
+  const { prior = {}, estimator, rho = -5 } = checkOptions("bayesLinear", options, LINEAR);
   checkSizes(inputs, outputs);
   checkNumber("rho", rho, -Number.MAX_VALUE);
   const law = checkPrior(prior);
@@ -136,7 +152,9 @@ export function bayesLinear(
   };
 }
 
-function checkPrior({ pi = 0.5, sigma1 = 1, sigma2 = Math.exp(-6) }: ScaleMixture): Required<ScaleMixture> {
+function checkPrior(prior: ScaleMixture): Required<ScaleMixture> {
+  const names = { pi: true, sigma1: true, sigma2: true } as const;
+  const { pi = 0.5, sigma1 = 1, sigma2 = Math.exp(-6) } = checkOptions("prior", prior, names);
   checkPositive("prior.sigma1", sigma1);
   checkPositive("prior.sigma2", sigma2);
   checkNumber("prior.pi", checkPositive("prior.pi", pi), 0, 1);
@@ -243,6 +261,8 @@ const KL_WEIGHTS = ["uniform", "geometric"] as const;
  */
 export function klWeight(kind: (typeof KL_WEIGHTS)[number], i: number, batches: number): number {
   checkChoice("klWeights", kind, KL_WEIGHTS);
+  checkInteger("batches", batches, 1);
+  checkInteger("i", i, 0, batches - 1);
   return kind === "uniform" ? 1 / batches : 2 ** -(i + 1) / (1 - 2 ** -batches);
 }
 
@@ -272,8 +292,13 @@ export interface BayesByBackpropOptions {
 export function bayesByBackprop<P extends Tree, N>(
   network: Layer<P, N>,
   dataset: Dataset,
-  { klWeights = "uniform", temperature = 1 }: BayesByBackpropOptions = {},
+  options: BayesByBackpropOptions = {},
 ): Pick<Training<P, WeighedMinibatch, N, never, never>, "loss" | "batch" | "noise" | "examples"> {
+  const { klWeights = "uniform", temperature = 1 } = checkOptions("bayesByBackprop", options, {
+    klWeights: true,
+    temperature: true,
+  });
+  checkNetwork("network", network);
   const { kl } = network;
   if (kl === undefined)
     throw new BrownianError("usage", "The network has no law over its weights: build it of bayesLinear layers.");
@@ -302,7 +327,10 @@ export function bayesByBackprop<P extends Tree, N>(
  * @example
  * const ratios = signalToNoise(params);
  */
-export function signalToNoise({ mu, rho }: Gaussian): Float64Array {
+export function signalToNoise(law: Gaussian): Float64Array {
+  const { mu, rho } = checkObject("The law", law);
+  checkTensor("mu", mu);
+  checkTensor("rho", rho);
   const [m, r] = [values(mu.ref), values(rho.ref)];
   return Float64Array.from(m, (v, i) => Math.abs(v) / Math.log1p(Math.exp(r[i] as number)));
 }

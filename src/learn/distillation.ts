@@ -2,11 +2,13 @@
 // thinks of all classes, at a temperature that lets the small probabilities be seen. The temperature is the softmax's, of teacher and
 // student alike, and is 1 again when the student is used.
 
-import { BrownianError, checkNumber } from "../errors.js";
-import type { Tensor, Tree } from "./autodiff.js";
-import type { Layer } from "./layers.js";
+import { BrownianError, checkList, checkNumber } from "../errors.js";
+import { checkOptions, type Names } from "../options.js";
+import { checkTensor, type Tensor, type Tree } from "./autodiff.js";
+import { checkNetwork, type Layer } from "./layers.js";
 import { softmaxCrossEntropy } from "./losses.js";
 import { type Predictions, probabilities } from "./metrics.js";
+import { checkPositive } from "./schedules.js";
 import { checkDataset, type Dataset, type Minibatch, minibatch, rows, type Training } from "./train.js";
 
 /** How much of the teacher the student hears, and how softly spoken. */
@@ -16,6 +18,8 @@ export interface DistillationOptions {
   /** Weight of the teacher's part in [0, 1]; default 0.9. The rest goes to the true labels. */
   readonly soft?: number;
 }
+
+const NAMES: Names<DistillationOptions> = { temperature: true, soft: true };
 
 /** A minibatch with the teacher's laws beside the labels. */
 export type DistillationBatch = Minibatch & {
@@ -42,8 +46,10 @@ export function distillationLoss(
   logits: Tensor,
   softTargets: Tensor,
   targets: Tensor,
-  { temperature = 4, soft = 0.9 }: DistillationOptions = {},
+  options: DistillationOptions = {},
 ): Tensor {
+  const { temperature = 4, soft = 0.9 } = checkOptions("distillationLoss", options, NAMES);
+  for (const x of [logits, softTargets, targets]) checkTensor("A law, or logits,", x);
   checkTemperature(temperature);
   checkNumber("soft", soft, 0, 1);
   const teacher = softmaxCrossEntropy(logits.ref.div(temperature), softTargets).mul(soft * temperature ** 2);
@@ -67,6 +73,9 @@ export function distillation<P extends Tree, N extends Tree>(
   teacherLogits: Predictions,
   options: DistillationOptions = {},
 ): Pick<Training<P, DistillationBatch, N, never, never>, "loss" | "batch" | "noise" | "examples"> {
+  checkOptions("distillation", options, NAMES);
+  checkNetwork("student", student);
+  checkList("teacherLogits", teacherLogits);
   const examples = checkDataset(dataset);
   const { classes } = dataset;
   const temperature = checkTemperature(options.temperature ?? 4);
@@ -86,6 +95,5 @@ export function distillation<P extends Tree, N extends Tree>(
 }
 
 function checkTemperature(temperature: number): number {
-  if (temperature > 0 && temperature < Infinity) return temperature;
-  throw new BrownianError("usage", `temperature must be a finite number above 0, but is ${temperature}.`);
+  return checkPositive("temperature", temperature);
 }

@@ -1,7 +1,7 @@
 // Layers as pairs of pure functions: `init` makes parameters from a key, `apply` computes with parameters and noise that it is handed. Nothing
 // here keeps state. Like every function of the autodiff library, apply takes the tensors it is given: pass `refTree(params)` to keep them.
 
-import { BrownianError, checkInteger, checkNumber } from "../errors.js";
+import { BrownianError, checkInteger, checkNumber, checkObject } from "../errors.js";
 import { checkShape, disposeTree, jax, type Tensor, type Tree } from "./autodiff.js";
 import type { Draws, Key, NoNoise } from "./noise.js";
 
@@ -131,6 +131,7 @@ export function sequential<const L extends readonly AnyLayer[]>(
   ...layers: L
 ): Layer<{ -readonly [I in keyof L]: ParamsOf<L[I]> }, { -readonly [I in keyof L]: NoiseOf<L[I]> }> {
   if (layers.length === 0) throw new BrownianError("usage", "sequential needs at least one layer.");
+  for (const layer of layers) checkNetwork("A layer", layer);
   const network: AnyLayer = {
     init: (key) => layers.map((layer, i) => layer.init(key.child(i))),
     noise: (batch) => layers.map((layer) => layer.noise(batch)) as never,
@@ -150,6 +151,16 @@ export function sequential<const L extends readonly AnyLayer[]>(
     return sum;
   };
   return { ...network, kl } as AnyLayer;
+}
+
+/** Throws a `usage` error unless this has the three functions of a layer. */
+export function checkNetwork(what: string, layer: AnyLayer): void {
+  const { init, noise, apply } = checkObject(what, layer) as Partial<AnyLayer>;
+  if ([init, noise, apply].every((one) => typeof one === "function")) return;
+  throw new BrownianError(
+    "usage",
+    `${what} must have the functions init, noise and apply, as linear() and sequential() make them.`,
+  );
 }
 
 function checkEntries(what: string, given: Tree[], layers: number): void {

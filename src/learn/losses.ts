@@ -1,8 +1,8 @@
 // Losses: scalars, means over the minibatch, to be differentiated. They take the tensors they are given.
 // What is reported about a trained network (NLL, ECE, entropy) is computed in float64 instead: metrics.ts.
 
-import { BrownianError, checkNumber } from "../errors.js";
-import { checkShape, jax, type Tensor, tensor } from "./autodiff.js";
+import { BrownianError, checkInteger, checkList, checkNumber, shown } from "../errors.js";
+import { checkShape, checkTensor, jax, type Tensor, tensor } from "./autodiff.js";
 
 /**
  * H(q, p) = -sum_c q_c ln softmax(z)_c, the mean over the minibatch, in nats.
@@ -13,7 +13,7 @@ import { checkShape, jax, type Tensor, tensor } from "./autodiff.js";
  * softmaxCrossEntropy(tensor([0, 0], [1, 2]), tensor([1, 0], [1, 2])).js(); // 0.6931
  */
 export function softmaxCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
-  checkShape("targets", targets, logits.shape);
+  checkShape("targets", targets, checkTensor("logits", logits).shape);
   return jax().nn.logSoftmax(logits).mul(targets).sum(-1).mean().neg();
 }
 
@@ -25,7 +25,7 @@ export function softmaxCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
  * squaredError(tensor([0, 3]), tensor([1, 0])).js(); // 5: the mean of 1 and 9
  */
 export function squaredError(y: Tensor, target: Tensor): Tensor {
-  checkShape("target", target, y.shape);
+  checkShape("target", target, checkTensor("y", y).shape);
   return jax().numpy.square(y.sub(target)).mean();
 }
 
@@ -36,7 +36,7 @@ export function squaredError(y: Tensor, target: Tensor): Tensor {
  * huber(tensor([0, 3]), tensor([1, 0])).js(); // 1.5: the mean of 1/2 and 3 - 1/2
  */
 export function huber(y: Tensor, target: Tensor, delta = 1): Tensor {
-  checkShape("target", target, y.shape);
+  checkShape("target", target, checkTensor("y", y).shape);
   checkNumber("delta", delta, Number.MIN_VALUE);
   const { numpy: np } = jax();
   const distance = np.abs(y.sub(target));
@@ -53,10 +53,13 @@ export function huber(y: Tensor, target: Tensor, delta = 1): Tensor {
  * oneHot([1, 0], 2).js(); // [[0, 1], [1, 0]]
  */
 export function oneHot(labels: ArrayLike<number>, classes: number): Tensor {
-  const rows = new Float32Array(labels.length * classes);
+  checkInteger("classes", classes, 1, MOST_CLASSES);
+  const rows = new Float32Array(checkList("labels", labels).length * classes);
   for (let i = 0; i < labels.length; i++) rows[i * classes + checkLabel(labels, i, classes)] = 1;
   return tensor(rows, [labels.length, classes]);
 }
+
+const MOST_CLASSES = 2 ** 24;
 
 /** Label i. @throws BrownianError usage where it is none of the classes */
 export function checkLabel(labels: ArrayLike<number>, i: number, classes: number): number {
@@ -64,6 +67,6 @@ export function checkLabel(labels: ArrayLike<number>, i: number, classes: number
   if (Number.isInteger(label) && label >= 0 && label < classes) return label;
   throw new BrownianError(
     "usage",
-    `Label ${i} is ${label}, but there are ${classes} classes, 0 to ${classes - 1}: map the labels to them, or give more outputs.`,
+    `Label ${i} is ${shown(label)}, but there are ${classes} classes, 0 to ${classes - 1}: map the labels to them, or give more outputs.`,
   );
 }

@@ -1,7 +1,7 @@
 // What is said about predicted probabilities: accuracy, calibration, likelihood, uncertainty. Plain float64, no tensors: the autodiff library's
 // logarithms are good to 1e-5 only. Predictions are laid out flat, [examples, classes].
 
-import { BrownianError, checkInteger, checkNumber } from "../errors.js";
+import { BrownianError, checkInteger, checkList, checkNumber, shown } from "../errors.js";
 import { argmax, entropy, softmax } from "../sampling/index.js";
 import { checkLabel } from "./losses.js";
 import { checkPositive } from "./schedules.js";
@@ -17,7 +17,8 @@ export type Predictions = ArrayLike<number>;
  * probabilities([2, 0, 0, 2], 2); // [0.88, 0.12, 0.12, 0.88]
  */
 export function probabilities(logits: Predictions, classes: number, temperature = 1): Float64Array {
-  if (!(temperature > 0)) throw new BrownianError("usage", `temperature must be above 0, but is ${temperature}.`);
+  checkPositive("temperature", temperature);
+  checkList("logits", logits);
   const out = new Float64Array(logits.length);
   for (let i = 0; i < count(logits, classes); i++) out.set(softmax(row(logits, i, classes), { temperature }), i * classes);
   return out;
@@ -31,18 +32,19 @@ export function probabilities(logits: Predictions, classes: number, temperature 
  * @example
  * ensemble([Float64Array.of(1, 0), Float64Array.of(0.5, 0.5)]); // [0.75, 0.25]
  */
-export function ensemble(members: readonly Predictions[], weights: readonly number[] = members.map(() => 1)): Float64Array {
-  const [first] = members;
+export function ensemble(members: readonly Predictions[], weights?: readonly number[]): Float64Array {
+  const [first] = Array.from(checkList("members", members));
   if (first === undefined) throw new BrownianError("usage", "An ensemble needs at least one member.");
-  if (weights.length !== members.length)
-    throw new BrownianError("usage", `There are ${members.length} members, but ${weights.length} weights.`);
-  const total = weights.reduce((sum, w, m) => sum + checkNumber(`weight ${m}`, w, 0), 0);
+  const shares = Array.from(checkList("weights", weights ?? new Array<number>(members.length).fill(1)));
+  if (shares.length !== members.length)
+    throw new BrownianError("usage", `There are ${members.length} members, but ${shares.length} weights.`);
+  const total = shares.reduce((sum, w, m) => sum + checkNumber(`weight ${m}`, w, 0), 0);
   checkPositive("the sum of the weights", total);
-  const out = new Float64Array(first.length);
-  members.forEach((member, m) => {
-    if (member.length !== out.length)
+  const out = new Float64Array(checkList("A member", first).length);
+  Array.from(members).forEach((member, m) => {
+    if (checkList("A member", member).length !== out.length)
       throw new BrownianError("usage", `The ensemble's members have ${out.length} and ${member.length} probabilities.`);
-    const share = (weights[m] as number) / total;
+    const share = (shares[m] as number) / total;
     for (let i = 0; i < out.length; i++) out[i] = (out[i] as number) + share * (member[i] as number);
   });
   return out;
@@ -179,6 +181,11 @@ export function predictiveEntropy(p: Predictions, classes: number): number {
  * auroc([0.9, 0.4], [0.1, 0.5]); // 0.75: three of four pairs are in order
  */
 export function auroc(positive: ArrayLike<number>, negative: ArrayLike<number>): number {
+  checkList("positive", positive);
+  checkList("negative", negative);
+  for (const scores of [positive, negative])
+    for (const score of Array.from(scores))
+      if (typeof score !== "number") throw new BrownianError("usage", `A score must be a number, but is ${shown(score)}.`);
   if (positive.length === 0 || negative.length === 0)
     throw new BrownianError("usage", "auroc compares two sets of scores, and one of them is empty.");
   const below = Float64Array.from(negative).sort();
@@ -205,6 +212,7 @@ function lowerBound(sorted: Float64Array, value: number, inclusive: boolean): nu
 /** How many examples there are. */
 function count(p: Predictions, classes: number): number {
   checkInteger("classes", classes, 1);
+  checkList("predictions", p);
   if (p.length === 0) throw new BrownianError("usage", "There are no predictions: the set is empty. Give at least one example.");
   if (p.length % classes !== 0)
     throw new BrownianError(
@@ -216,6 +224,7 @@ function count(p: Predictions, classes: number): number {
 
 function checkedCount(p: Predictions, labels: ArrayLike<number>, classes: number): number {
   const n = count(p, classes);
+  checkList("labels", labels);
   if (labels.length !== n)
     throw new BrownianError(
       "usage",

@@ -2,13 +2,15 @@
 // `perturb`. Each draw is another network near the trained one; together they are an ensemble for the price of one training. Computes
 // without the autodiff library: weights as blocks, sums in float64.
 
-import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
+import { BrownianError, checkChoice, checkInteger, checkList, checkNumber, checkObject, shown } from "../errors.js";
 import { decode } from "../lattice/decode.js";
 import { type Format, formatNamed } from "../lattice/formats.js";
 import { type Moved, type PerturbOptions, perturb } from "../lattice/perturb.js";
 import { quantizeI8, quantizeQ8_0 } from "../lattice/quantize.js";
+import { checkArray } from "../memory.js";
 import type { Seed } from "../noise/index.js";
-import { refTree, type Tree, values } from "./autodiff.js";
+import { checkOptions } from "../options.js";
+import { checkTree, refTree, type Tree, values } from "./autodiff.js";
 import type { LinearParams } from "./layers.js";
 import { ensemble, probabilities } from "./metrics.js";
 
@@ -62,7 +64,9 @@ export interface NetworkMove {
  * const layers = denseWeights(network.init(new Key(1n))); // two
  */
 export function denseWeights(params: readonly Tree[]): DenseWeights[] {
-  return params.flatMap((layer, i) => {
+  if (!Array.isArray(params)) throw new BrownianError("usage", `params must be an array of layers', but is ${shown(params)}.`);
+  return (params as readonly Tree[]).flatMap((layer, i) => {
+    checkTree(`The parameters of layer ${i}`, layer);
     if (Object.keys(layer).length === 0) return [];
     const { weight, bias } = layer as Partial<LinearParams>;
     if (Object.keys(layer).length !== 2 || weight === undefined || bias === undefined)
@@ -103,19 +107,24 @@ export class MovingNetwork {
   constructor(
     weights: readonly (DenseWeights | Int8Weights)[],
     inputs: number,
-    {
-      type = "Q8_0",
-      activation = "relu",
-    }: { readonly type?: (typeof TYPES)[number]; readonly activation?: keyof typeof ACTIVATIONS } = {},
+    options: { readonly type?: (typeof TYPES)[number]; readonly activation?: keyof typeof ACTIVATIONS } = {},
   ) {
+    const names = { type: true, activation: true } as const;
+    const { type = "Q8_0", activation = "relu" } = checkOptions("MovingNetwork", options, names);
     checkInteger("inputs", inputs, 1);
     checkChoice("type", type, TYPES);
     this.activation = ACTIVATIONS[checkChoice("activation", activation, ["relu", "tanh"])];
-    if (weights.length === 0) throw new BrownianError("usage", "A network needs at least one layer.");
+    if (Array.from(checkList("weights", weights)).length === 0)
+      throw new BrownianError("usage", "A network needs at least one layer.");
     this.inputs = inputs;
     let width = inputs;
-    this.layers = weights.map((layer, i) => {
-      const { bias } = layer;
+    this.layers = Array.from(weights, (layer, i) => {
+      const { bias } = checkObject(`Layer ${i}`, layer);
+      checkArray(`The bias of layer ${i}`, bias, "Float32Array");
+      if ("codes" in layer) {
+        checkArray(`The codes of layer ${i}`, layer.codes, "Uint8Array");
+        checkArray(`The steps of layer ${i}`, layer.steps, "Float32Array");
+      } else checkArray(`The weight of layer ${i}`, layer.weight, "Float32Array");
       const count = "codes" in layer ? layer.codes.length : layer.weight.length;
       if (bias.length === 0 || count !== width * bias.length)
         throw new BrownianError(
@@ -138,6 +147,7 @@ export class MovingNetwork {
    * below 0, an unknown scale or rounding
    */
   move(move: NetworkMove): Moved {
+    checkOptions("move", move, { sigma: true, seed: true, tick: true, scale: true, rounding: true });
     checkNumber("sigma", move.sigma, 0);
     checkChoice("scale", move.scale ?? "rms", SCALES);
     const moved = this.layers.flatMap((layer, i) => moveLayer(layer, `layers.${i}`, move));
@@ -166,6 +176,7 @@ export class MovingNetwork {
    * @param inputs flat, [examples, inputs] @throws BrownianError usage for an empty set, a number of inputs that does not fit
    */
   logits(inputs: Float32Array): Float32Array {
+    checkArray("inputs", inputs, "Float32Array");
     if (inputs.length === 0) throw new BrownianError("usage", "There is nothing to predict: the set is empty.");
     const examples = inputs.length / this.inputs;
     if (!Number.isInteger(examples))
@@ -195,8 +206,12 @@ export class MovingNetwork {
 export function movedEnsemble(
   network: MovingNetwork,
   inputs: Float32Array,
-  { members, ...move }: Omit<NetworkMove, "tick"> & { readonly members: number },
+  options: Omit<NetworkMove, "tick"> & { readonly members: number },
 ): Float64Array {
+  const names = { members: true, sigma: true, seed: true, scale: true, rounding: true } as const;
+  const { members, ...move } = checkOptions("movedEnsemble", options, names);
+  if (!(network instanceof MovingNetwork))
+    throw new BrownianError("usage", `network must be a MovingNetwork, but is ${shown(network)}.`);
   checkInteger("members", members, 1);
   try {
     return ensemble(

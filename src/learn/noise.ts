@@ -1,7 +1,7 @@
 // Noise for layers, optimizers and exploration: what a function needs is said as shapes (draws), drawn from this project's streams, and handed
 // in as tensors. So a step of training is a pure function of its arguments, and any draw can be made again.
 
-import { checkChoice } from "../errors.js";
+import { BrownianError, checkChoice, checkInteger, checkText, shown } from "../errors.js";
 import { Noise, type Seed, type Stream } from "../noise/index.js";
 import { elements, rebuild, type Tensor, type Tree, tensor } from "./autodiff.js";
 import { type Schedule, scheduled } from "./schedules.js";
@@ -26,6 +26,9 @@ export interface Draw {
 export type Draws<N> = Tree extends N ? AnyDraws : N extends Tensor ? Draw : { readonly [K in keyof N]: Draws<N[K]> };
 type AnyDraws = Draw | readonly AnyDraws[] | { readonly [name: string]: AnyDraws };
 
+/** Numbers at once. */
+const MOST = 2 ** 30;
+
 /** No noise at all. */
 export type NoNoise = Record<string, never>;
 
@@ -45,11 +48,13 @@ export class Key {
     /** The stream's name: those of all keys above it and its own, joined by dots. */
     readonly name = "",
   ) {
+    checkText("name", name);
     this.noise = seed instanceof Noise ? seed : new Noise(seed);
   }
 
   /** The key of this name below this one. */
   child(name: string | number): Key {
+    if (typeof name !== "number") checkText("name", name);
     return new Key(this.noise, this.name === "" ? String(name) : `${this.name}.${name}`);
   }
 
@@ -61,7 +66,7 @@ export class Key {
   /** `count` numbers of a law, outside of tensors. @param tick 0 to 2^32 - 1. @param index the stream's element to begin with */
   numbers(law: Law, count: number, tick = 0, index = 0): Float32Array {
     checkChoice("law", law, LAWS);
-    const out = new Float32Array(count);
+    const out = new Float32Array(checkInteger("count", count, 0, MOST));
     if (law === "normal") return this.stream.normal(out, { index, tick });
     this.stream.uniform(out, { index, tick });
     if (law === "sign") for (let i = 0; i < count; i++) out[i] = (out[i] as number) < 0.5 ? -1 : 1;
@@ -85,6 +90,7 @@ export class Key {
 
   /** 0 to n - 1 in random order (Fisher & Yates, as Durstenfeld 1964 has it). */
   permutation(n: number, tick = 0): Uint32Array {
+    checkInteger("n", n, 0, MOST);
     const u = this.stream.uniform(new Float32Array(2 * n), { tick });
     const order = Uint32Array.from({ length: n }, (_, i) => i);
     for (let i = n - 1; i > 0; i--) {
@@ -106,6 +112,7 @@ export class Key {
  * draw<{ weight: Tensor }>({ weight: { law: "normal", shape: [10, 100] } }, new Key(42n), 0).weight.shape; // [10, 100]
  */
 export function draw<N>(draws: Draws<N>, key: Key, tick = 0, first = 0): N {
+  if (!(key instanceof Key)) throw new BrownianError("usage", `key must be a Key, but is ${shown(key)}.`);
   return rebuild(draws, (node, path) =>
     isDraw(node) ? drawOne(node, path.length === 0 ? key : key.child(path.join(".")), tick, first) : undefined,
   ) as N;

@@ -5,8 +5,9 @@
 //
 // The noise is handed in, so it is the caller who says when it changes: one draw a step (DQN) or a rollout (A3C); none for evaluation.
 
-import { checkChoice, checkNumber } from "../errors.js";
-import { checkShape, jax, type Tensor } from "./autodiff.js";
+import { checkChoice, checkNumber, checkObject } from "../errors.js";
+import { checkOptions } from "../options.js";
+import { checkShape, checkTensor, jax, type Tensor } from "./autodiff.js";
 import { affine, checkSizes, type Layer } from "./layers.js";
 
 /**
@@ -76,8 +77,12 @@ export function noisyLinear(
 export function noisyLinear(
   inputs: number,
   outputs: number,
-  { noise: kind = "factorised", sigma = SIGMA[kind] }: NoisyOptions = {},
+  options: NoisyOptions = {},
 ): Layer<NoisyParams, IndependentNoise> | Layer<NoisyParams, FactorisedNoise> {
+  const { noise: kind = "factorised", sigma = SIGMA[kind] } = checkOptions<NoisyOptions>("noisyLinear", options, {
+    noise: true,
+    sigma: true,
+  });
   checkSizes(inputs, outputs);
   checkChoice("noise", kind, KINDS);
   checkNumber("sigma", sigma, 0);
@@ -133,7 +138,10 @@ export function noisyLinear(
  * const normal = (n: number) => new Key(1n).normal([n]);
  * factorisedNoise({ input: normal(100), output: normal(2) }).weight.shape; // [2, 100]
  */
-export function factorisedNoise({ input, output }: FactorisedNoise): IndependentNoise {
+export function factorisedNoise(noise: FactorisedNoise): IndependentNoise {
+  const { input, output } = checkObject("noise", noise);
+  checkTensor("noise.input", input);
+  checkTensor("noise.output", output);
   const [inputs, outputs] = [input.shape[0] as number, output.shape[0] as number];
   checkShape("noise.input", input, [null]);
   checkShape("noise.output", output, [null]);

@@ -2,6 +2,7 @@
 // dynamics: sgld.ts) is drawn outside and handed in. They take the trees they are given.
 
 import { checkNumber } from "../errors.js";
+import { checkOptions } from "../options.js";
 import { disposeTree, jax, mapTree, refTree, type Tensor, type Tree, tensor } from "./autodiff.js";
 import type { Draws, NoNoise } from "./noise.js";
 
@@ -30,7 +31,8 @@ export type SgdState = { velocity: Tree };
  * @example
  * const optimizer = sgd({ momentum: 0.9 });
  */
-export function sgd({ momentum = 0 }: { readonly momentum?: number } = {}): Optimizer<SgdState> {
+export function sgd(options: { readonly momentum?: number } = {}): Optimizer<SgdState> {
+  const { momentum = 0 } = checkOptions("sgd", options, { momentum: true });
   checkNumber("momentum", momentum, 0, 1);
   return {
     init: (params) => ({ velocity: momentum === 0 ? {} : zeros(params) }),
@@ -65,7 +67,18 @@ export type AdamState = { mean: Tree; square: Tree; decay: Tensor };
  * @example
  * const optimizer = adam();
  */
-export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = {}): Optimizer<AdamState> {
+export function adam(
+  options: { readonly beta1?: number; readonly beta2?: number; readonly epsilon?: number } = {},
+): Optimizer<AdamState> {
+  const {
+    beta1 = 0.9,
+    beta2 = 0.999,
+    epsilon = 1e-8,
+  } = checkOptions("adam", options, {
+    beta1: true,
+    beta2: true,
+    epsilon: true,
+  });
   checkNumber("beta1", beta1, 0, 1);
   checkNumber("beta2", beta2, 0, 1);
   checkNumber("epsilon", epsilon, 0);

@@ -2,9 +2,10 @@
 // parameters, drawn once an episode, its sigma steered so that the moved policy stays at a chosen distance from the still one *in actions*.
 // Distances are computed in float64 outside of autodiff.
 
-import { BrownianError, checkInteger, checkNumber } from "../errors.js";
+import { BrownianError, checkInteger, checkList, checkNumber, shown } from "../errors.js";
+import { checkOptions } from "../options.js";
 import { logSoftmax } from "../sampling/index.js";
-import { mapTree, type Tensor, type Tree, tensor } from "./autodiff.js";
+import { checkTensor, checkTree, mapTree, rebuild, type Tensor, type Tree, tensor } from "./autodiff.js";
 import type { Draws } from "./noise.js";
 
 /**
@@ -19,8 +20,9 @@ import type { Draws } from "./noise.js";
 export function adaptSigma(
   sigma: number,
   distance: number,
-  { target, alpha = 1.01 }: { readonly target: number; readonly alpha?: number },
+  options: { readonly target: number; readonly alpha?: number },
 ): number {
+  const { target, alpha = 1.01 } = checkOptions("adaptSigma", options, { target: true, alpha: true });
   above("sigma", sigma, 0);
   above("target", target, 0);
   above("alpha", alpha, 1);
@@ -92,12 +94,7 @@ export function epsilonDistance(epsilon: number, actions: number): number {
  * const z = draw<typeof params>(draws, key, episode);
  */
 export function parameterNoise<P extends Tree>(params: P): Draws<P> {
-  const draws = (tree: Tree): unknown => {
-    if (isTensor(tree)) return { law: "normal", shape: tree.shape };
-    const children = Object.entries(tree).map(([name, child]) => [name, draws(child as Tree)] as const);
-    return Array.isArray(tree) ? children.map(([, child]) => child) : Object.fromEntries(children);
-  };
-  return draws(params) as Draws<P>;
+  return rebuild(params, (node) => (isTensor(node) ? { law: "normal", shape: node.shape } : undefined)) as Draws<P>;
 }
 
 /**
@@ -111,13 +108,18 @@ export function parameterNoise<P extends Tree>(params: P): Draws<P> {
  * const moved = moveParameters(refTree(params), 0.05, z);
  */
 export function moveParameters<P extends Tree>(params: P, sigma: number | Tensor, noise: P): P {
-  const scale = typeof sigma === "number" ? tensor(checkNumber("sigma", sigma, 0)) : sigma;
+  checkTree("params", params);
+  checkTree("noise", noise);
+  const scale =
+    typeof sigma === "number" ? tensor(checkNumber("sigma", sigma, 0)) : checkTensor("sigma (where it is no number)", sigma);
   const moved = mapTree((p, z) => p.add(z.mul(scale.ref)), params as Tree, noise as Tree);
   scale.dispose();
   return moved as P;
 }
 
 function checkPair(still: ArrayLike<number>, moved: ArrayLike<number>): number {
+  checkList("still", still);
+  checkList("moved", moved);
   if (still.length === 0) throw new BrownianError("usage", "There is nothing to measure a distance on: give at least one state.");
   if (still.length !== moved.length)
     throw new BrownianError(
@@ -126,16 +128,16 @@ function checkPair(still: ArrayLike<number>, moved: ArrayLike<number>): number {
     );
   for (let i = 0; i < still.length; i++) {
     if (Number.isFinite(still[i]) && Number.isFinite(moved[i])) continue;
-    throw new BrownianError("usage", `Value ${i} is ${still[i]} still and ${moved[i]} moved: both must be finite.`);
+    throw new BrownianError("usage", `Value ${i} is ${shown(still[i])} still and ${shown(moved[i])} moved: both must be finite.`);
   }
   return still.length;
 }
 
 function above(what: string, value: number, least: number): void {
-  if (!(value > least && value < Infinity))
-    throw new BrownianError("usage", `${what} must be a finite number above ${least}, but is ${value}.`);
+  if (!(typeof value === "number" && value > least && value < Infinity))
+    throw new BrownianError("usage", `${what} must be a finite number above ${least}, but is ${shown(value)}.`);
 }
 
-function isTensor(tree: Tree): tree is Tensor {
-  return Array.isArray((tree as Tensor).shape);
+function isTensor(tree: unknown): tree is Tensor {
+  return Array.isArray((tree as Tensor | null | undefined)?.shape);
 }

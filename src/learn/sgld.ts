@@ -6,7 +6,8 @@
 // Invariant: for rates that fall to 0 the law of theta is e^(-U / T), up to a constant. At a fixed rate it is off by a term of the order of the rate: for
 // U = k theta^2 / 2 the variance is T / (k (1 - rate k / 4)) instead of T / k, which tests use.
 
-import { checkNumber } from "../errors.js";
+import { checkFunction, checkNumber } from "../errors.js";
+import { checkOptions } from "../options.js";
 import { checkShape, disposeTree, isTensor, jax, leaves, mapTree, rebuild, refTree, type Tree } from "./autodiff.js";
 import type { Layer } from "./layers.js";
 import { softmaxCrossEntropy } from "./losses.js";
@@ -39,7 +40,8 @@ export type Kicks = { kicks: Tree };
  * const U = posterior(network, dataset, { priorSigma: 1 });
  * await train({ ...U, optimizer: sgld(), rate: 1e-6, key: new Key(1n), params, steps: 5000, onStep: (step, _loss, params) => keep(refTree(params)) });
  */
-export function sgld({ temperature = 1 }: SgldOptions = {}): Optimizer<NoState, Kicks> {
+export function sgld(options: SgldOptions = {}): Optimizer<NoState, Kicks> {
+  const { temperature = 1 } = checkOptions("sgld", options, { temperature: true });
   const scale = kickScale(temperature);
   return {
     init: () => ({}),
@@ -85,15 +87,11 @@ export type PreconditionedState = { square: Tree };
  * @example
  * await train({ ...U, optimizer: preconditionedSgld({ examples: 60_000 }), rate: 1e-8, key: new Key(1n), params, steps: 5000 });
  */
-export function preconditionedSgld({
-  examples,
-  temperature = 1,
-  alpha = 0.99,
-  lambda = 1e-5,
-}: SgldOptions & { readonly examples: number; readonly alpha?: number; readonly lambda?: number }): Optimizer<
-  PreconditionedState,
-  Kicks
-> {
+export function preconditionedSgld(
+  options: SgldOptions & { readonly examples: number; readonly alpha?: number; readonly lambda?: number },
+): Optimizer<PreconditionedState, Kicks> {
+  const names = { temperature: true, examples: true, alpha: true, lambda: true } as const;
+  const { examples, temperature = 1, alpha = 0.99, lambda = 1e-5 } = checkOptions("preconditionedSgld", options, names);
   checkPositive("examples", examples);
   checkNumber("alpha", alpha, 0, 1 - Number.EPSILON);
   checkPositive("lambda", lambda);
@@ -128,6 +126,7 @@ export function preconditionedSgld({
 /** sqrt(T), the noise's part that does not depend on the rate. */
 function kickScale(temperature: Schedule): Schedule {
   if (typeof temperature === "number") return Math.sqrt(checkPositive("temperature", temperature));
+  checkFunction("temperature (where it is no number)", temperature);
   return (step) => Math.sqrt(checkPositive(`temperature at step ${step}`, temperature(step)));
 }
 
@@ -147,8 +146,9 @@ function kicks(params: Tree, scale: Schedule): Draws<Kicks> {
 export function posterior<P extends Tree, N>(
   network: Layer<P, N>,
   dataset: Dataset,
-  { priorSigma = 1 }: { readonly priorSigma?: number } = {},
+  options: { readonly priorSigma?: number } = {},
 ): Pick<Training<P, Minibatch, N, never, never>, "loss" | "batch" | "noise" | "examples"> {
+  const { priorSigma = 1 } = checkOptions("posterior", options, { priorSigma: true });
   checkPositive("priorSigma", priorSigma);
   const examples = checkDataset(dataset);
   return {

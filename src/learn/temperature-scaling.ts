@@ -5,7 +5,7 @@
 //   L(beta) = 1/n sum_i [ln sum_j e^(beta z_ij) - beta z_iy],   beta = 1/T
 //   L'      = 1/n sum_i [E_i - z_iy],   L'' = 1/n sum_i Var_i,  mean and variance of z_i under softmax(beta z_i)
 
-import { BrownianError, checkInteger } from "../errors.js";
+import { BrownianError, checkInteger, checkList } from "../errors.js";
 import { checkLabel } from "./losses.js";
 import type { Predictions } from "./metrics.js";
 
@@ -146,6 +146,8 @@ function meanNll({ logits, labels, classes }: Rows, beta: number): number {
 
 function checkRows(logits: Predictions, labels: ArrayLike<number>, classes: number): void {
   checkInteger("classes", classes, 2);
+  checkList("labels", labels);
+  checkList("logits", logits);
   if (labels.length === 0)
     throw new BrownianError(
       "usage",

@@ -1,7 +1,9 @@
 // Training and prediction: the loop around one jitted step. Minibatches and noise are made outside, from streams, and handed in, so that
 // a run is a function of its seed.
 
-import { BrownianError, checkInteger, checkNumber } from "../errors.js";
+import { BrownianError, checkFunction, checkInteger, checkList, checkNumber, checkObject, shown } from "../errors.js";
+import { checkArray } from "../memory.js";
+import { checkOptions, type Names } from "../options.js";
 import {
   compile,
   disposeTree,
@@ -14,9 +16,9 @@ import {
   valueAndGradient,
   values,
 } from "./autodiff.js";
-import type { AnyLayer, Layer } from "./layers.js";
+import { type AnyLayer, checkNetwork, type Layer } from "./layers.js";
 import { checkLabel, oneHot, softmaxCrossEntropy } from "./losses.js";
-import { type Draws, draw, type Key } from "./noise.js";
+import { type Draws, draw, Key } from "./noise.js";
 import { adam, type Optimizer } from "./optimizers.js";
 import { type Schedule, scheduled } from "./schedules.js";
 
@@ -75,6 +77,21 @@ export interface Trained<P extends Tree> {
   readonly losses: Float64Array;
 }
 
+const NAMES: Names<Training<Tree, Tree, unknown, Tree, unknown>> = {
+  params: true,
+  loss: true,
+  examples: true,
+  batch: true,
+  noise: true,
+  batchSize: true,
+  steps: true,
+  optimizer: true,
+  rate: true,
+  key: true,
+  onStep: true,
+  signal: true,
+};
+
 /** The loop lets others run this often. */
 const BREATH_MS = 50;
 
@@ -91,7 +108,9 @@ export async function train<P extends Tree, B extends Tree, N, S extends Tree, M
   training: Training<P, B, N, S, M>,
 ): Promise<Trained<P>> {
   await init();
-  const { examples, steps, key, rate = 1e-3, signal } = training;
+  const { examples, steps, key, rate = 1e-3, signal } = checkOptions("train", training, NAMES as Names<typeof training>);
+  if (!(key instanceof Key)) throw new BrownianError("usage", `key must be a Key, but is ${shown(key)}.`);
+  for (const name of ["loss", "batch"] as const) checkFunction(name, training[name]);
   if (examples === 0) throw new BrownianError("usage", "There is nothing to learn from: the set is empty.");
   checkInteger("examples", examples, 1);
   const batchSize = checkInteger("batchSize", training.batchSize ?? Math.min(64, examples), 1, examples);
@@ -163,6 +182,7 @@ export function classification<P extends Tree, N>(
   network: Layer<P, N>,
   dataset: Dataset,
 ): Pick<Training<P, Minibatch, N, never, never>, "loss" | "batch" | "noise" | "examples"> {
+  checkNetwork("network", network);
   return {
     examples: checkDataset(dataset),
     batch: (indices) => minibatch(dataset, indices),
@@ -171,8 +191,17 @@ export function classification<P extends Tree, N>(
   };
 }
 
+/** That a set has what sets have; its numbers are not looked at. @throws BrownianError usage */
+function checkParts(dataset: Dataset): Dataset {
+  const { inputs, labels } = checkObject("dataset", dataset);
+  checkArray("inputs", inputs, "Float32Array");
+  checkList("labels", labels);
+  return dataset;
+}
+
 /** How many examples a set has. @throws BrownianError usage where it is empty, its parts do not fit together, or a label is out of range */
-export function checkDataset({ inputs, labels, features, classes }: Dataset): number {
+export function checkDataset(dataset: Dataset): number {
+  const { inputs, labels, features, classes } = checkParts(dataset);
   checkInteger("features", features, 1);
   checkInteger("classes", classes, 1);
   if (labels.length === 0) throw new BrownianError("usage", "The set is empty: give at least one example.");
@@ -191,6 +220,8 @@ export function checkDataset({ inputs, labels, features, classes }: Dataset): nu
  * const { x, y } = minibatch(dataset, [0, 1, 2]); // of 784 features and 10 classes: [3, 784] and [3, 10]
  */
 export function minibatch(dataset: Dataset, indices: ArrayLike<number>): Minibatch {
+  const examples = checkParts(dataset).labels.length;
+  for (const i of Array.from(checkList("indices", indices))) checkInteger("An index", i, 0, examples - 1);
   const { features, classes } = dataset;
   const labels = Array.from(indices, (i) => dataset.labels[i] as number);
   return { x: rows(dataset.inputs, features, indices), y: oneHot(labels, classes) };
@@ -241,8 +272,12 @@ export function predict<P extends Tree, N>(
   params: P,
   inputs: Float32Array,
   features: number,
-  { key, tick = 0, batchSize = 500 }: { readonly key?: Key; readonly tick?: number; readonly batchSize?: number } = {},
+  options: { readonly key?: Key; readonly tick?: number; readonly batchSize?: number } = {},
 ): Float32Array {
+  const names = { key: true, tick: true, batchSize: true } as const;
+  const { key, tick = 0, batchSize = 500 } = checkOptions("predict", options, names);
+  checkNetwork("network", network);
+  checkArray("inputs", inputs, "Float32Array");
   checkInteger("features", features, 1);
   checkInteger("batchSize", batchSize, 1);
   checkNumber("tick", tick, 0);

@@ -4,8 +4,9 @@
 //   loss(w + sigma_t eps),   eps standard normals, new at every step;  to second order loss(w) + sigma_t^2 / 2 tr H(w)
 
 import { checkChoice } from "../errors.js";
+import { checkOptions, type Names } from "../options.js";
 import { checkShape, disposeTree, isTensor, jax, mapTree, rebuild, type Tensor, type Tree } from "./autodiff.js";
-import type { Layer } from "./layers.js";
+import { checkNetwork, type Layer } from "./layers.js";
 import { Key } from "./noise.js";
 import { type Schedule, scheduled } from "./schedules.js";
 
@@ -20,6 +21,8 @@ export interface WeightNoiseOptions {
   /** Whether biases (tensors of one axis) are moved as well. Default no: models keep them apart in full precision. */
   readonly biases?: boolean;
 }
+
+const NAMES: Names<WeightNoiseOptions> = { sigma: true, scale: true, biases: true };
 
 /**
  * The noise of a layer made by {@link weightNoise}.
@@ -42,10 +45,12 @@ export type WeightNoise<P, N> = { kicks: P; inner: N };
  */
 export function weightNoise<P extends Tree, N extends Tree>(
   layer: Layer<P, N>,
-  { sigma, scale = "rms", biases = false }: WeightNoiseOptions,
+  options: WeightNoiseOptions,
 ): Layer<P, WeightNoise<P, N>> {
+  const { sigma, scale = "rms", biases = false } = checkOptions("weightNoise", options, NAMES);
+  checkNetwork("layer", layer);
   checkChoice("scale", scale, SCALES);
-  if (typeof sigma === "number") scheduled("sigma", sigma, 0);
+  if (typeof sigma !== "function") scheduled("sigma", sigma, 0);
   const checked: Schedule = (step) => scheduled("sigma", sigma, step);
   const shapes = kickShapes(layer, biases, checked);
   return {

@@ -4,12 +4,13 @@
 
 import { createHash } from "node:crypto";
 import type { Kept } from "../engine/index.js";
-import { BrownianError, checkInteger, checkNumber } from "../errors.js";
+import { BrownianError, checkInteger, checkList, checkNumber, checkText } from "../errors.js";
 import { identity } from "../files/identity.js";
 import { type Seed, seed64 } from "../noise/index.js";
+import { checkOptions, type Names } from "../options.js";
 import { breakingPoint, type NoisePoint, type Profile, weightSigma, weightSigmaInterval } from "../statistics/calibration.js";
 import { average, meanInterval, type Smoothed, smooth } from "../statistics/rates.js";
-import type { Model } from "./model.js";
+import { checkModel, type Model } from "./model.js";
 
 /** How {@link calibrate} measures: how much of the text, at which sigmas, how surely. */
 export interface CalibrateOptions {
@@ -51,6 +52,17 @@ const MOST_KEPT = 2 ** 25;
 /** 2^64 over the golden ratio: seeds that far apart are those of different draws. */
 const SEED_STEP = 0x9e3779b97f4a7c15n;
 
+const NAMES: Names<CalibrateOptions> = {
+  maxTokens: true,
+  draws: true,
+  precision: true,
+  sigmas: true,
+  seed: true,
+  breakingNats: true,
+  signal: true,
+  onProgress: true,
+};
+
 /**
  * Measures the profile of a model on a text: how often moved weights, and softmax sampling, pick another token than the clean model's likeliest.
  * Flip rates are shares of the tokens read, 0 to 1; KL and NLL nats a token. Every window of the text is read with draws of its own. The same seed
@@ -62,6 +74,10 @@ const SEED_STEP = 0x9e3779b97f4a7c15n;
  * weightSigma(profile, 0.3); // the sigma that is as surprising as softmax at T = 0.3
  */
 export async function calibrate(model: Model, text: string, options: CalibrateOptions = {}): Promise<Profile> {
+  checkModel(model);
+  checkText("text", text);
+  checkOptions("calibrate", options, NAMES);
+  if (options.sigmas !== undefined) checkList("sigmas", options.sigmas);
   const most = checkInteger("draws", options.draws ?? 12, FEWEST_DRAWS, 1000);
   const precision = checkNumber("precision", options.precision ?? 0.1, 0);
   const nats = checkNumber("breakingNats", options.breakingNats ?? 0.25, 0);

@@ -2,7 +2,7 @@
 // Text of a message never becomes one of the tokens that say who speaks.
 
 import type { Engine } from "../engine/index.js";
-import { BrownianError } from "../errors.js";
+import { BrownianError, shown } from "../errors.js";
 
 /** A call of a function that a model asked for, as OpenAI's protocol writes it. */
 export interface ToolCall {
@@ -204,12 +204,9 @@ export class ChatTemplate {
 function checkMessages(messages: readonly Message[]): void {
   for (const { role, content } of messages) {
     if (!ROLES.includes(role))
-      throw new BrownianError(
-        "usage",
-        `The role of a message must be one of ${ROLES.join(", ")}, but is ${JSON.stringify(role)}.`,
-      );
+      throw new BrownianError("usage", `The role of a message must be one of ${ROLES.join(", ")}, but is ${shown(role)}.`);
     if (typeof content !== "string")
-      throw new BrownianError("usage", `The content of a message must be a text, but is ${JSON.stringify(content)}.`);
+      throw new BrownianError("usage", `The content of a message must be a text, but is ${shown(content)}.`);
   }
 }
 

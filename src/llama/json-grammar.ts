@@ -1,7 +1,7 @@
 // From a JSON schema to a grammar in llama.cpp's GBNF whose texts are JSON that fits it. What a grammar cannot say is refused by name: an answer
 // that only seems to fit would be worse than none.
 
-import { BrownianError } from "../errors.js";
+import { BrownianError, shown } from "../errors.js";
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -102,7 +102,7 @@ class Grammar {
   private expression(schema: unknown, at: string): string {
     if (schema === true) return "value";
     if (typeof schema !== "object" || schema === null || Array.isArray(schema))
-      throw new BrownianError("usage", `${at} must be a JSON schema, an object, but is ${JSON.stringify(schema)}.`);
+      throw new BrownianError("usage", `${at} must be a JSON schema, an object, but is ${shown(schema)}.`);
     const { $ref, const: constant, enum: choices, anyOf, oneOf, allOf, type, ...others } = schema as Schema;
     const rest = Object.keys(others).filter((key) => !REMARKS.includes(key));
     const alone = (expression: string): string => {

@@ -3,7 +3,8 @@
 import { type EngineKind, type EngineName, type EngineOptions, mostThreads } from "../engine/index.js";
 import { environment } from "../environment.js";
 import { BrownianError, checkChoice, checkInteger } from "../errors.js";
-import type { Watch } from "../files/index.js";
+import { WATCH, type Watch } from "../files/index.js";
+import type { Names } from "../options.js";
 
 /** How `loadModel` opens a model: the engine, its context and threads, and where the live copy lies. */
 export interface LoadOptions extends Watch {
@@ -37,6 +38,21 @@ export interface LoadOptions extends Watch {
    */
   readonly repack?: Repack | undefined;
 }
+
+/** The names of {@link LoadOptions}. */
+export const LOAD: Names<LoadOptions> = {
+  ...WATCH,
+  threads: true,
+  threadsPrompt: true,
+  parallel: true,
+  keepPrompts: true,
+  contextSize: true,
+  scratch: true,
+  chatTemplate: true,
+  gpuLayers: true,
+  engine: true,
+  repack: true,
+};
 
 /** As many sequences as llama.cpp has in one context. */
 const MOST_PARALLEL = 256;

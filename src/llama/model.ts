@@ -2,7 +2,8 @@
 // together and documented.
 
 import type { Probe, Seen } from "../engine/index.js";
-import { checkText } from "../errors.js";
+import { BrownianError, checkText, shown } from "../errors.js";
+import { checkOptions, checkSignal } from "../options.js";
 import type { ChatOptions, Prompt } from "./chat.js";
 import type { LoadOptions } from "./load-options.js";
 import {
@@ -49,7 +50,9 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
  */
 export class Model {
   /** @internal loadModel makes models */
-  constructor(private readonly session: Session) {}
+  constructor(private readonly session: Session) {
+    if (!(session instanceof Session)) throw new BrownianError("usage", "Models are made by loadModel.");
+  }
 
   /** The model file's path, as it was given to {@link loadModel}. */
   get path(): string {
@@ -164,7 +167,7 @@ export class Model {
    */
   tokens(prompt: Prompt, options: ChatOptions = {}): readonly number[] {
     this.session.refuseDisposed();
-    return this.session.promptTokens(prompt, options);
+    return this.session.promptTokens(prompt, checkOptions("tokens", options, { tools: true, variables: true }));
   }
 
   /**
@@ -174,9 +177,10 @@ export class Model {
    * @example
    * const turn = [...model.tokenize("<|im_start|>user\n", { special: true }), ...model.tokenize("Hello")];
    */
-  tokenize(text: string, { special = false }: { readonly special?: boolean } = {}): number[] {
+  tokenize(text: string, options: { readonly special?: boolean } = {}): number[] {
     this.session.refuseDisposed();
-    return this.session.engine.tokensOf(checkText("text", text), special);
+    const { special = false } = checkOptions("tokenize", options, { special: true });
+    return this.session.engine.tokensOf(checkText("text", text), special === true);
   }
 
   /**
@@ -203,7 +207,8 @@ export class Model {
   }
 
   /** Which tensors that can move the engine sees moving. Measured once, on first use; see {@link Probe}. */
-  probe(signal?: AbortSignal): Promise<Probe> {
+  async probe(signal?: AbortSignal): Promise<Probe> {
+    if (signal !== undefined) checkSignal(signal);
     return this.session.during(() => this.session.alone(() => this.session.probe(signal)), signal);
   }
 
@@ -216,4 +221,10 @@ export class Model {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
+}
+
+/** Throws a `usage` error unless this is a model that {@link loadModel} has made. */
+export function checkModel(model: unknown): void {
+  if (model instanceof Model) return;
+  throw new BrownianError("usage", `model must be one that loadModel has opened, but is ${shown(model)}.`);
 }

@@ -1,9 +1,10 @@
 // Reading: what a model expects at every token of a text that is there already, teacher-forced, with its weights clean or moved.
 
 import type { Expectation, Kept, Seen } from "../engine/index.js";
-import { BrownianError, checkInteger, checkNumber, shown } from "../errors.js";
-import { noiseOf } from "../thermostat/noise.js";
-import type { Prompt } from "./chat.js";
+import { BrownianError, checkFunction, checkInteger, checkList, checkNumber, checkText } from "../errors.js";
+import { checkOptions, type Names } from "../options.js";
+import { noiseOf, THERMOSTAT } from "../thermostat/noise.js";
+import { isChat, type Prompt } from "./chat.js";
 import type { SamplingOptions } from "./sampling.js";
 import { CLEAN, type Session } from "./session.js";
 import type { GenerateOptions, OnlyWritten } from "./write.js";
@@ -24,6 +25,16 @@ export interface ScoreOptions extends Omit<GenerateOptions, OnlyWritten | keyof 
   /** What `keep` was called with, by window: then every token's divergence from that is told (Expected.divergence). */
   readonly reference?: readonly (Kept | undefined)[] | undefined;
 }
+
+const NAMES: Names<ScoreOptions> = {
+  ...THERMOSTAT,
+  maxTokens: true,
+  signal: true,
+  ticks: true,
+  temperatures: true,
+  keep: true,
+  reference: true,
+};
 
 /** What a model expected at one token of a text. */
 export interface Expected extends Expectation {
@@ -50,8 +61,11 @@ export async function score(
   options: ScoreOptions,
   visit: (expected: Expected) => void,
 ): Promise<number> {
-  const { signal, temperatures, keep } = options;
-  for (const temperature of temperatures ?? []) checkNumber("temperatures", temperature, Number.MIN_VALUE);
+  const { signal, temperatures, keep } = checkOptions("score", options, NAMES);
+  checkFunction("visit", visit);
+  if (keep !== undefined) checkFunction("keep", keep);
+  for (const temperature of checkList("temperatures", temperatures ?? []))
+    checkNumber("temperatures", temperature, Number.MIN_VALUE);
   return session.during(async () => {
     const { bath } = session;
     const read =
@@ -111,6 +125,7 @@ class Seeing implements Expected {
 
 /** {@link Model.follow}. */
 export async function follow(session: Session, prompt: Prompt, ids: readonly number[]): Promise<Seen[]> {
+  isChat(prompt); // refuses what is no prompt
   return session.during(async () => {
     const { tokens } = await session.alone(() => session.prepare(CLEAN, { prompt }));
     const all = [...tokens, ...checkTokens(session, "A token to follow", ids)];
@@ -129,15 +144,11 @@ export async function follow(session: Session, prompt: Prompt, ids: readonly num
   });
 }
 
-function checkList<T>(what: string, list: readonly T[]): readonly T[] {
-  if (Array.isArray(list) || ArrayBuffer.isView(list)) return list;
-  throw new BrownianError("usage", `${what} must be a list, but is ${shown(list)}.`);
-}
-
 /** Tokens of the vocabulary. @throws BrownianError usage */
 export function checkTokens({ engine }: Session, what: string, tokens: readonly number[]): readonly number[] {
-  for (const token of checkList(`${what}: the tokens`, tokens)) checkInteger(what, token, 0, engine.vocabulary - 1);
-  return tokens;
+  const all = Array.from(checkList(`${what}: the tokens`, tokens));
+  for (const token of all) checkInteger(what, token, 0, engine.vocabulary - 1);
+  return all;
 }
 
 /** {@link Model.windowLength}. */
@@ -147,6 +158,8 @@ export function windowLength({ engine }: Session): number {
 
 /** {@link Model.windows}. */
 export function windows(session: Session, text: string, options: WindowOptions): number[][] {
+  checkText("text", text);
+  checkOptions("windows", options, { length: true, maxTokens: true });
   const most = checkInteger("maxTokens", options.maxTokens ?? Number.MAX_SAFE_INTEGER, 1);
   const begin = session.engine.beginning === null ? [] : [session.engine.beginning];
   const all = session.engine.tokenize(text).slice(begin.length, begin.length + most);

@@ -1,8 +1,9 @@
 // The dice at the output as users ask for them, checked: with the names, meanings and defaults of llama.cpp's own programs.
 
 import type { Engine, Sampling } from "../engine/index.js";
-import { BrownianError, checkInteger, checkNumber } from "../errors.js";
+import { BrownianError, checkInteger, checkNumber, checkObject, shown } from "../errors.js";
 import { type Seed, seed64 } from "../noise/index.js";
+import type { Names } from "../options.js";
 
 /**
  * Biases by token. In a list, a text stands for each of the tokens that it is made of.
@@ -80,6 +81,35 @@ export interface SamplingOptions {
   /** Strings that end the text: what is written ends before the first of them (`Generation.stop` is "stop"). */
   readonly stop?: string | readonly string[] | undefined;
 }
+
+/** The names of {@link SamplingOptions}. */
+export const SAMPLING: Names<SamplingOptions> = {
+  temperature: true,
+  topK: true,
+  topP: true,
+  minP: true,
+  typicalP: true,
+  topNSigma: true,
+  repeatPenalty: true,
+  repeatLastN: true,
+  frequencyPenalty: true,
+  presencePenalty: true,
+  dryMultiplier: true,
+  dryBase: true,
+  dryAllowedLength: true,
+  dryPenaltyLastN: true,
+  drySequenceBreakers: true,
+  xtcProbability: true,
+  xtcThreshold: true,
+  dynatempRange: true,
+  dynatempExponent: true,
+  mirostat: true,
+  mirostatTau: true,
+  mirostatEta: true,
+  logitBias: true,
+  grammar: true,
+  stop: true,
+};
 
 /** Beside the dice: what chooses instead of them, and their seed. */
 interface Surroundings {
@@ -222,12 +252,12 @@ function biases(given: LogitBias | undefined, engine: Vocabulary): Sampling["log
   const byToken = new Map<number, number>();
   const entries: readonly (readonly [unknown, unknown])[] = Array.isArray(given)
     ? given
-    : Object.entries(given).map(([token, bias]) => [token === "" ? Number.NaN : Number(token), bias]);
+    : Object.entries(checkObject("logitBias", given)).map(([token, bias]) => [token === "" ? Number.NaN : Number(token), bias]);
   for (const entry of entries) {
     if (!Array.isArray(entry) || entry.length !== 2)
       throw new BrownianError("usage", "logitBias must be a list of [token or text, bias], or an object of biases by token.");
     const [of, bias] = entry as [unknown, unknown];
-    if (bias !== -Infinity) checkNumber(`logitBias of ${JSON.stringify(of)}`, bias, -1e6, 1e6);
+    if (bias !== -Infinity) checkNumber(`logitBias of ${shown(of)}`, bias, -1e6, 1e6);
     for (const token of tokensOf(of, engine)) byToken.set(token, bias as number);
   }
   return byToken.size === 0 ? undefined : [...byToken];

@@ -14,10 +14,11 @@ import {
 } from "../engine/index.js";
 import { BrownianError, checkInteger } from "../errors.js";
 import type { Tensor } from "../files/index.js";
+import { checkOptions } from "../options.js";
 import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
 import { Thermostat } from "../thermostat/thermostat.js";
 import { type ChatOptions, ChatTemplate, isChat, type Prompt } from "./chat.js";
-import { checkEngine, checkRepack, type LoadOptions, type Repack, type SessionOptions } from "./load-options.js";
+import { checkEngine, checkRepack, LOAD, type LoadOptions, type Repack, type SessionOptions } from "./load-options.js";
 import { cachedBy, keepCached, takeCached } from "./prompt-cache.js";
 import { Turns } from "./turns.js";
 
@@ -52,7 +53,7 @@ const WAY_OUT =
 
 export class Session {
   static async open(path: string, options: LoadOptions): Promise<Session> {
-    const kind = engineNamed(options.engine);
+    const kind = engineNamed(checkOptions("loadModel", options, LOAD).engine);
     const engineOptions = checkEngine(kind, options);
     const { scratch, signal, onProgress } = options;
     const bath = await Thermostat.open(path, { sigma: 0, skipUnsupported: true, scratch, signal, onProgress });

@@ -3,10 +3,12 @@
 
 import type { Expectation, Sampling } from "../engine/index.js";
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
+import { checkOptions, type Names } from "../options.js";
 import { type EnsembleEntropy, ensembleEntropy } from "../sampling/uncertainty.js";
-import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
-import type { Prompt } from "./chat.js";
-import { samplingOf, stopsOf } from "./sampling.js";
+import { type CheckedNoise, NOISE, noiseOf } from "../thermostat/noise.js";
+import { isChat, type Prompt } from "./chat.js";
+import { checkTokens } from "./read.js";
+import { SAMPLING, samplingOf, stopsOf } from "./sampling.js";
 import type { Session } from "./session.js";
 import { StopStrings } from "./stop-strings.js";
 import { TextStream } from "./text-stream.js";
@@ -24,11 +26,24 @@ export interface UncertaintyOptions extends Omit<GenerateOptions, OnlyWritten | 
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
+const NAMES: Names<UncertaintyOptions> = {
+  ...NOISE,
+  ...SAMPLING,
+  maxTokens: true,
+  signal: true,
+  members: true,
+  text: true,
+  onProgress: true,
+};
+
 /** A token of a text, and how sure an ensemble of moved weights was that it would come; entropies in nats. */
 export interface UncertainToken extends EnsembleEntropy {
   /** Its number in the vocabulary. */
   readonly token: number;
-  /** As it reads on; empty for a part of a character, whose last token has it. */
+  /**
+   * As it reads on; empty for a part of a character, whose last token has it. Where nothing comes before a text, not even a token that begins
+   * texts, nothing was expected of its first token: the second has its letters, too.
+   */
   readonly text: string;
   /** Of this token, by the mean prediction, 0 to 1. */
   readonly probability: number;
@@ -54,7 +69,8 @@ const memberSeed = (seed: bigint, member: number): bigint => BigInt.asUintN(64, 
 
 /** {@link Model.uncertainty}. */
 export async function uncertainty(session: Session, prompt: Prompt, options: UncertaintyOptions): Promise<Uncertainty> {
-  const { signal, onProgress } = options;
+  isChat(prompt); // refuses what is no prompt
+  const { signal, onProgress } = checkOptions("uncertainty", options, NAMES);
   const members = checkInteger("members", options.members ?? DEFAULT_ENSEMBLE.members, 1, 10_000);
   const most = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
   session.refuseDisposed();
@@ -62,7 +78,12 @@ export async function uncertainty(session: Session, prompt: Prompt, options: Unc
   const sigma = checkNumber("sigma", options.sigma ?? DEFAULT_ENSEMBLE.sigma, 0);
   const noise = noiseOf({ ...options, sigma, dynamics: "quenched" });
   return session.during(async () => {
-    const { tokens, start, length } = await session.alone(async () => {
+    const {
+      tokens,
+      start,
+      unexpected = 0,
+      length,
+    } = await session.alone(async () => {
       const clean = noise.with({ sigma: 0 });
       const { text } = options;
       if (text === undefined) {
@@ -85,10 +106,12 @@ export async function uncertainty(session: Session, prompt: Prompt, options: Unc
       beliefs.push(...(await believed(session, part, noise, different, onMember, signal)));
     }
     return session.alone(async () => {
-      const stream = new TextStream(session.engine, tokens.slice(0, start));
-      const read = tokens
-        .slice(start)
-        .map((token, i): UncertainToken => ({ token, text: stream.push(token), ...(beliefs[i] as Belief) }));
+      const stream = new TextStream(session.engine, tokens.slice(0, start - unexpected));
+      const first = tokens.slice(start - unexpected, start).map((token) => stream.push(token));
+      const read = tokens.slice(start).map((token, i): UncertainToken => {
+        const own = stream.push(token);
+        return { token, text: i === 0 ? first.join("") + own : own, ...(beliefs[i] as Belief) };
+      });
       const last = read.at(-1);
       if (last !== undefined) read[read.length - 1] = { ...last, text: last.text + stream.flush() };
       const text = read.map((token) => token.text).join("");
@@ -139,6 +162,8 @@ async function believed(
 interface ToRead {
   readonly tokens: readonly number[];
   readonly start: number;
+  /** Tokens before that are the text's, too: its first one where nothing comes before it, not even a token that begins texts. */
+  readonly unexpected?: number;
   /** Where a stop string cut it: what is left of the text's letters. */
   readonly length?: number;
 }
@@ -154,13 +179,14 @@ function given(session: Session, prompt: Prompt, text: string | readonly number[
   const { engine, contextSize } = session;
   const before = typeof prompt === "string" ? engine.tokenize(prompt) : session.promptTokens(prompt);
   const all =
-    typeof prompt === "string" && typeof text === "string"
+    typeof prompt === "string" && typeof text === "string" && prompt !== ""
       ? engine.tokenize(prompt + text)
-      : [...before, ...(typeof text === "string" ? engine.tokensOf(text, false) : text)];
+      : [...before, ...(typeof text === "string" ? engine.tokensOf(text, false) : checkTokens(session, "A token of the text", text))];
   // Where the tokenizer draws the last token of the prompt and the first of the text into one, that counts as the text's.
   let start = 0;
   while (start < before.length && before[start] === all[start]) start++;
-  start = Math.max(start, 1);
+  const unexpected = start === 0 ? 1 : 0;
+  start += unexpected;
   const tokens = all.slice(0, start + most);
   if (tokens.length <= start) throw new BrownianError("usage", "The text has no token to be expected: give a longer one.");
   if (tokens.length > contextSize)
@@ -168,7 +194,7 @@ function given(session: Session, prompt: Prompt, text: string | readonly number[
       "usage",
       `Prompt and text have ${tokens.length} tokens, but the context holds ${contextSize}: shorten them, or read fewer (maxTokens).`,
     );
-  return { tokens, start };
+  return { tokens, start, unexpected };
 }
 
 /** The prompt, and what the weights that are loaded write after it. */

@@ -2,13 +2,15 @@
 // give equal texts.
 
 import { NoNumbers, type Sequence } from "../engine/index.js";
-import { BrownianError, checkChoice, checkInteger } from "../errors.js";
+import { BrownianError, checkChoice, checkFunction, checkInteger, checkText } from "../errors.js";
 import type { Seed } from "../noise/index.js";
-import { type NoiseSettings, noiseOf } from "../thermostat/noise.js";
+import { checkOptions, type Names } from "../options.js";
+import type { DynamicsName } from "../thermostat/dynamics/index.js";
+import { NOISE, type NoiseSettings, noiseOf } from "../thermostat/noise.js";
 import type { Schedule } from "../thermostat/schedule.js";
-import type { Prompt } from "./chat.js";
+import { isChat, type Prompt } from "./chat.js";
 import { LogProbabilities, type TokenLogProbability } from "./log-probabilities.js";
-import { type SamplingOptions, samplingOf, stopsOf } from "./sampling.js";
+import { SAMPLING, type SamplingOptions, samplingOf, stopsOf } from "./sampling.js";
 import type { Begun, Session } from "./session.js";
 import { StopStrings } from "./stop-strings.js";
 import { TextStream } from "./text-stream.js";
@@ -18,7 +20,7 @@ export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingO
   /** Noise on the weights in units of `scale`; default 0. A number, or a function of the token that is written (annealing). */
   readonly sigma?: number | Schedule | undefined;
   /** How the noise evolves over tokens, by name (DYNAMICS); default "quenched": drawn once a text. */
-  readonly dynamics?: string | undefined;
+  readonly dynamics?: DynamicsName | undefined;
   /** Correlation time in tokens; default 32. */
   readonly tau?: number | undefined;
   /** Of `langevin`: tokens from one visit of a weight to the next; default tau/2, from 1 to 64. 1 moves every weight at every token. */
@@ -63,6 +65,26 @@ export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingO
   /** Ends the text between two tokens; what is written by then is kept (`stop: "aborted"`). */
   readonly signal?: AbortSignal | undefined;
 }
+
+/** The names of {@link GenerateOptions}. */
+export const GENERATE: Names<GenerateOptions> = {
+  ...NOISE,
+  ...SAMPLING,
+  dynamics: true,
+  tau: true,
+  stride: true,
+  recompute: true,
+  promptCache: true,
+  promptWeights: true,
+  pick: true,
+  logprobs: true,
+  onToken: true,
+  endless: true,
+  noiseSeed: true,
+  maxTokens: true,
+  countChanges: true,
+  signal: true,
+};
 
 /** Options of texts that are written which say nothing where texts are read. */
 export type OnlyWritten =
@@ -116,8 +138,11 @@ const UNWRITTEN: Generation = {
 
 /** {@link Model.generate}. */
 export async function* write(session: Session, prompt: Prompt, options: GenerateOptions): AsyncGenerator<string, Generation> {
-  const { signal } = options;
+  isChat(prompt); // refuses what is no prompt
+  const { signal } = checkOptions("generate", options, GENERATE);
   const most = checkInteger("maxTokens", options.maxTokens ?? 100, 1);
+  if (options.promptCache !== undefined) checkText("promptCache", options.promptCache);
+  for (const name of ["pick", "onToken"] as const) if (options[name] !== undefined) checkFunction(name, options[name]);
   const noise = noiseOfText(options);
   const promptWeights = checkChoice("promptWeights", options.promptWeights ?? "moving", ["moving", "clean"]);
   const beginning = { prompt, promptWeights, signal };
@@ -234,6 +259,7 @@ const noiseOfText = (options: GenerateOptions) =>
 /** {@link Model.check}. */
 export function check(session: Session, options: GenerateOptions): void {
   session.refuseDisposed();
+  checkOptions("check", options, GENERATE);
   checkInteger("maxTokens", options.maxTokens ?? 1, 1);
   noiseOfText(options);
   samplingOf(options, session.engine);

@@ -1,13 +1,14 @@
 // From a seed to noise: seed -> key of a named stream -> elements of the stream. Pure: nothing is stored, so the noise of any
 // weight at any tick can be made again at any time, in any order, on any backend.
 
-import { checkInteger, checkObject, checkText } from "../errors.js";
+import { BrownianError, checkInteger, checkText, shown } from "../errors.js";
 import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
 import type { Key, Position } from "../laws/move.js";
 import { Purpose } from "../laws/numbers.js";
 import { fillBlocks } from "../laws/philox.js";
 import { checkArray } from "../memory.js";
+import { checkOptions, type Names } from "../options.js";
 
 const MASK_64 = (1n << 64n) - 1n;
 const MASK_32 = (1n << 32n) - 1n;
@@ -64,6 +65,8 @@ export interface At {
   readonly tick?: number;
 }
 
+const AT: Names<At> = { index: true, tick: true };
+
 /**
  * The noise of one seed: a family of independent streams, one a name.
  *
@@ -116,7 +119,10 @@ export class Stream {
     /** The stream's own two words, made of seed and name. */
     readonly key: Key,
     private readonly kernels: Kernels,
-  ) {}
+  ) {
+    if (typeof key?.k0 !== "number" || typeof key.k1 !== "number" || typeof kernels?.bits !== "function")
+      throw new BrownianError("usage", "Streams are made by Noise.stream.");
+  }
 
   /**
    * Random 32-bit words.
@@ -161,9 +167,16 @@ export class Stream {
   }
 }
 
+/** Throws a `usage` error unless this is a stream of noise, or what has its methods (another copy's, say). */
+export function checkStream(stream: Stream): void {
+  const methods = ["bits", "uniform", "normal"] as const;
+  if (typeof stream === "object" && stream !== null && methods.every((name) => typeof stream[name] === "function")) return;
+  throw new BrownianError("usage", `stream must be a stream of noise, as Noise.stream makes it, but is ${shown(stream)}.`);
+}
+
 /** Element `index` of tick `tick`, as kernels want it. @throws BrownianError usage for what is no such number */
 export function position(at: At, purpose: number): Position {
-  const { index = 0, tick = 0 } = checkObject("at", at);
+  const { index = 0, tick = 0 } = checkOptions("A place in a stream", at, AT);
   checkInteger("index", index, 0);
   checkInteger("tick", tick, 0, TWO_32 - 1);
   const block = Math.floor(index / 4);

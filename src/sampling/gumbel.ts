@@ -2,9 +2,9 @@
 //   softmax at T:      argmax_i (z_i + T g_i), g_i independent standard Gumbel numbers
 //   moving weights:    argmax_i (z_i + e_i),   e_i Gaussian and correlated: what the moved weights make of them
 
-import { BrownianError } from "../errors.js";
+import { checkNumber } from "../errors.js";
 import { checkArray } from "../memory.js";
-import type { At, Stream } from "../noise/index.js";
+import { type At, checkStream, type Stream } from "../noise/index.js";
 import { argmax, type Heat, inverseTemperature, type Logits } from "./softmax.js";
 
 /** Words of 32 bits make uniforms (w + 1/2) / 2^32, which are never 0 nor 1: Gumbel numbers from -3.1 to 22.9. */
@@ -21,6 +21,7 @@ const TWO_M32 = 2 ** -32;
  */
 export function gumbel(out: Float64Array, stream: Stream, at: At = {}): Float64Array {
   checkArray("out", out, "Float64Array");
+  checkStream(stream);
   const words = stream.bits(new Uint32Array(out.length), at);
   for (let i = 0; i < out.length; i++) out[i] = -Math.log(-Math.log(((words[i] as number) + 0.5) * TWO_M32));
   return out;
@@ -36,6 +37,7 @@ export function gumbel(out: Float64Array, stream: Stream, at: At = {}): Float64A
  */
 export function gumbelMax(logits: Logits, stream: Stream, at: At = {}, heat: Heat = {}): number {
   const beta = inverseTemperature(heat);
+  checkStream(stream);
   if (beta === Infinity) return argmax(logits);
   argmax(logits); // refuses what cannot be chosen from
   const noise = gumbel(new Float64Array(logits.length), stream, at);
@@ -56,8 +58,8 @@ export function gumbelMax(logits: Logits, stream: Stream, at: At = {}, heat: Hea
  * const token = gaussianMax([2, 1, 0], new Noise(1n).stream("dice"), { tick: 7 }, 0.5);
  */
 export function gaussianMax(logits: Logits, stream: Stream, at: At = {}, sigma = 1): number {
-  if (!(sigma >= 0 && sigma < Infinity))
-    throw new BrownianError("usage", `sigma must be a finite number, at least 0, but is ${sigma}.`);
+  checkNumber("sigma", sigma, 0);
+  checkStream(stream);
   argmax(logits);
   const noise = stream.normal(new Float32Array(logits.length), at);
   return argmax(Float64Array.from(noise, (e, i) => (logits[i] as number) + sigma * e));

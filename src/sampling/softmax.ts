@@ -5,7 +5,8 @@
 // With energies E_i = -z_i this is Boltzmann's law p_i ~ e^(-E_i / kT). All usual ways to write the same parameter: the temperature T, the inverse
 // temperature beta = 1 / (k T), a base b = e^beta with p_i ~ b^(z_i).
 
-import { BrownianError } from "../errors.js";
+import { BrownianError, checkList, shown } from "../errors.js";
+import { checkOptions, type Names } from "../options.js";
 
 /** Logits of any kind: numbers, of which -Infinity means impossible. */
 export type Logits = ArrayLike<number>;
@@ -22,6 +23,8 @@ export type Heat =
   | { readonly beta: number; readonly temperature?: never; readonly k?: never; readonly base?: never }
   | { readonly base: number; readonly temperature?: never; readonly k?: never; readonly beta?: never };
 
+const HEAT: Names<Heat> = { temperature: true, k: true, beta: true, base: true };
+
 /**
  * The inverse temperature beta of a heat: 1 / (k T), itself, or ln b. T = 0 gives Infinity (the argmax), T = Infinity gives 0 (uniform).
  * @throws BrownianError usage for a temperature or beta below 0, k not above 0, a base below 1, or two ways at once
@@ -30,13 +33,14 @@ export type Heat =
  * inverseTemperature({ temperature: 0.5 }); // 2
  */
 export function inverseTemperature(heat: Heat = {}): number {
-  const { temperature, k, beta, base } = heat;
+  const { temperature, k, beta, base } = checkOptions<Heat>("A heat", heat, HEAT);
   if ([temperature ?? k, beta, base].filter((given) => given !== undefined).length > 1)
     throw new BrownianError("usage", "Give one of temperature (with k), beta and base: they are ways to say the same.");
   if (beta !== undefined) return atLeast("beta", beta, 0);
   if (base !== undefined) return Math.log(atLeast("base", base, 1));
   const unit = k ?? 1;
-  if (!(unit > 0 && unit < Infinity)) throw new BrownianError("usage", `k must be a finite number above 0, but is ${unit}.`);
+  if (!(typeof unit === "number" && unit > 0 && unit < Infinity))
+    throw new BrownianError("usage", `k must be a finite number above 0, but is ${shown(unit)}.`);
   return 1 / (unit * atLeast("temperature", temperature ?? 1, 0));
 }
 
@@ -84,6 +88,7 @@ export function softmax(logits: Logits, heat: Heat = {}): Float64Array {
  * entropy([0.5, 0.5]); // 0.693
  */
 export function entropy(probabilities: ArrayLike<number>): number {
+  checkList("probabilities", probabilities);
   let sum = 0;
   for (let i = 0; i < probabilities.length; i++) {
     const p = probability(probabilities, i);
@@ -138,10 +143,12 @@ export function argmax(logits: Logits): number {
 }
 
 function largest(logits: Logits): number {
+  checkList("logits", logits);
   let max = -Infinity;
   for (let i = 0; i < logits.length; i++) {
     const z = logits[i] as number;
-    if (!(z < Infinity)) throw new BrownianError("usage", `Logit ${i} is ${z}: a model that computes no numbers, or not logits.`);
+    if (!(typeof z === "number" && z < Infinity))
+      throw new BrownianError("usage", `Logit ${i} is ${shown(z)}: a model that computes no numbers, or not logits.`);
     if (z > max) max = z;
   }
   if (max === -Infinity) throw new BrownianError("usage", "No logit is above -Infinity: there is nothing to choose from.");
@@ -149,17 +156,22 @@ function largest(logits: Logits): number {
 }
 
 function atLeast(what: string, value: number, least: number): number {
-  if (value >= least) return value;
-  throw new BrownianError("usage", `${what} must be a number, at least ${least}, but is ${value}.`);
+  if (typeof value === "number" && value >= least) return value;
+  throw new BrownianError("usage", `${what} must be a number, at least ${least}, but is ${shown(value)}.`);
 }
 
 function probability(of: ArrayLike<number>, i: number): number {
   const p = of[i] as number;
-  if (p >= 0 && p <= 1 + 1e-9) return p;
-  throw new BrownianError("usage", `Probability ${i} is ${p}, which is none: hand over the result of softmax, not logits.`);
+  if (typeof p === "number" && p >= 0 && p <= 1 + 1e-9) return p;
+  throw new BrownianError(
+    "usage",
+    `Probability ${i} is ${shown(p)}, which is none: hand over the result of softmax, not logits.`,
+  );
 }
 
 function sameLength(p: ArrayLike<number>, q: ArrayLike<number>): void {
+  checkList("p", p);
+  checkList("q", q);
   if (p.length !== q.length)
     throw new BrownianError("usage", `The two laws are over ${p.length} and ${q.length} outcomes: they must be the same ones.`);
 }

@@ -3,7 +3,7 @@
 //
 //   H(mean p) = mean H(p) + I,   I = mean KL(p || mean p) >= 0
 
-import { BrownianError } from "../errors.js";
+import { BrownianError, checkInteger, checkList } from "../errors.js";
 import { entropy } from "./softmax.js";
 
 /** The uncertainty of an ensemble about one outcome, in nats. */
@@ -15,6 +15,9 @@ export interface EnsembleEntropy {
   /** The mutual information of outcome and weights, total - expected: what the members disagree about. 0 where they agree. */
   readonly information: number;
 }
+
+/** Of an ensemble's law: 2^31 of them take 16 GiB. */
+const MOST_OUTCOMES = 2 ** 31 - 1;
 
 /**
  * The mean of predictions that come one after the other.
@@ -31,12 +34,13 @@ export class Ensemble {
 
   /** @param size how many outcomes there are */
   constructor(size: number) {
-    this.sum = new Float64Array(size);
+    this.sum = new Float64Array(checkInteger("size", size, 1, MOST_OUTCOMES));
   }
 
   /** @throws BrownianError usage for what is no law over these outcomes */
   add(probabilities: ArrayLike<number>): void {
     const { sum } = this;
+    checkList("probabilities", probabilities);
     if (probabilities.length !== sum.length)
       throw new BrownianError("usage", `The members' laws are over ${sum.length} and ${probabilities.length} outcomes.`);
     this.entropies += entropy(probabilities);

@@ -3,6 +3,7 @@
 import { randomInt } from "node:crypto";
 import type { GenerateOptions, Prompt } from "../llama/index.js";
 import { jsonGrammar } from "../llama/index.js";
+import type { DynamicsName } from "../thermostat/dynamics/index.js";
 import { ApiError } from "./errors.js";
 import { type CommonBody, DICE } from "./fields.js";
 import type { Ask } from "./writer.js";
@@ -12,7 +13,7 @@ export interface Defaults {
   /** Noise on the weights; default 0. */
   readonly sigma?: number | undefined;
   readonly weightTemperature?: number | undefined;
-  readonly dynamics?: string | undefined;
+  readonly dynamics?: DynamicsName | undefined;
   readonly tau?: number | undefined;
   /** Of softmax; default 1, as OpenAI's, where the weights are at rest, and 0 where they move: one source of variety at a time. */
   readonly temperature?: number | undefined;
@@ -59,7 +60,7 @@ export function asksOf(body: CommonBody, wish: Wish, defaults: Defaults): Ask[] 
     ...penalties(body),
     temperature,
     sigma,
-    dynamics: body.dynamics ?? defaults.dynamics,
+    dynamics: (body.dynamics as DynamicsName | undefined) ?? defaults.dynamics, // others are refused by the library
     tau: body.tau ?? defaults.tau,
     logitBias: body.logit_bias as Record<number, number> | undefined,
     grammar: grammarOf(body.grammar, wish.format),

@@ -2,8 +2,8 @@
 // field that is silently dropped is a text of another kind than the one that was asked for.
 
 import * as z from "zod";
+import { nearest } from "../options.js";
 import { ApiError } from "./errors.js";
-import { nearest } from "./nearest.js";
 
 const text = z.string();
 const number = z.number();

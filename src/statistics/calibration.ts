@@ -1,7 +1,7 @@
 // What sigma means: weight noise is put beside softmax sampling by how often each picks another token than the clean model's likeliest, given
 // the same text so far (the flip rate). Pure functions over a profile that src/llama/calibrate.ts measures.
 
-import { BrownianError } from "../errors.js";
+import { BrownianError, checkNumber, checkObject, shown } from "../errors.js";
 import { interpolate, interpolatePowers, monotone } from "./curves.js";
 
 /** What was measured at one sigma. Rates are per token of this text; intervals are 95 %, over draws of the weights (Student's t). */
@@ -95,12 +95,13 @@ export interface Profile {
  * softmaxFlipRate(profile, 0.3); // 0.209: about one token in five is not the likeliest
  */
 export function softmaxFlipRate(profile: Profile, temperature: number): number {
+  checkProfile(profile);
   const points = profile.softmax;
   const [first, last] = [points[0] as SoftmaxPoint, points[points.length - 1] as SoftmaxPoint];
-  if (!(temperature >= 0 && temperature <= last.temperature))
+  if (!(typeof temperature === "number" && temperature >= 0 && temperature <= last.temperature))
     throw new BrownianError(
       "usage",
-      `The weights' temperature must be a number from 0 to ${last.temperature}, but is ${temperature}.`,
+      `The weights' temperature must be a number from 0 to ${last.temperature}, but is ${shown(temperature)}.`,
     );
   if (temperature <= first.temperature) return (first.flipRate * temperature) / first.temperature;
   return interpolate(
@@ -146,7 +147,8 @@ export function weightSigma(profile: Profile, temperature: number, force = false
  * noiseFlipRate(profile, weightSigma(profile, 0.3)) - softmaxFlipRate(profile, 0.3); // 0, within rounding
  */
 export function noiseFlipRate(profile: Profile, sigma: number): number {
-  return interpolatePowers(sigmasOf(profile), ratesOf(profile), sigma);
+  checkProfile(profile);
+  return interpolatePowers(sigmasOf(profile), ratesOf(profile), checkNumber("sigma", sigma, 0));
 }
 
 /**
@@ -190,3 +192,19 @@ const sigmasOf = (profile: Profile): number[] => profile.noise.map((p) => p.sigm
 const ratesOf = (profile: Profile): number[] => monotone(profile.noise.map((p) => p.smoothed));
 
 const round = (x: number) => Number(x.toPrecision(3));
+
+/** What is computed with, of the points of a calibration. */
+const NUMBERS = { noise: ["sigma", "smoothed", "error"], softmax: ["temperature", "flipRate"] } as const;
+
+/** Throws a `usage` error unless `profile` has points with the numbers that the map is made of. */
+export function checkProfile(profile: Profile): void {
+  checkObject("profile, a calibration,", profile);
+  const good = (["noise", "softmax"] as const).every((name) => {
+    const points: readonly unknown[] = Array.isArray(profile[name]) ? profile[name] : [];
+    const has = (point: unknown) =>
+      NUMBERS[name].every((number) => Number.isFinite((point as Record<string, unknown> | null | undefined)?.[number]));
+    return points.length > 0 && points.every(has);
+  });
+  if (good && Number.isFinite(profile.breaking?.sigma) && Number.isFinite(profile.breaking.temperature)) return;
+  throw new BrownianError("usage", "profile is no calibration: give what calibrate() returned, or the JSON of its file.");
+}

@@ -1,7 +1,7 @@
 // What is said about texts: how much of them is new, how alike they are, how often they repeat themselves. Pure functions of tokens (any
 // numbers; words would do as well). Sets of texts are compared only with sets of as many texts of the same length.
 
-import { BrownianError } from "../errors.js";
+import { BrownianError, checkFunction, checkInteger, checkText, shown } from "../errors.js";
 
 /** A text as tokens. */
 export type Tokens = readonly number[];
@@ -15,6 +15,18 @@ export interface Counted {
     readonly different: number;
     readonly texts: readonly { readonly grams: Uint32Array; readonly counts: Uint32Array }[];
   }[];
+}
+
+/** Of n-grams: longer ones are whole texts. */
+const MOST_ORDER = 1000;
+
+function checkTexts(texts: readonly Tokens[]): void {
+  for (const text of checkArrayOf("texts", texts)) checkArrayOf("A text", text);
+}
+
+function checkArrayOf<T>(what: string, list: readonly T[]): readonly T[] {
+  if (Array.isArray(list)) return list;
+  throw new BrownianError("usage", `${what} must be an array, but is ${shown(list)}.`);
 }
 
 /** Counts the 1- to `order`-grams of texts. */
@@ -44,6 +56,8 @@ export function counted(texts: readonly Tokens[], order = 4): Counted {
  * distinct([[1, 2, 1], [1, 2, 3]], 2); // (1 2), (2 1), (2 3) of four: 0.75
  */
 export function distinct(texts: readonly Tokens[], n: number): number {
+  checkTexts(texts);
+  checkInteger("n", n, 1, MOST_ORDER);
   return distinctOf(counted(texts, n), n, texts.keys());
 }
 
@@ -88,6 +102,8 @@ const UNMATCHED = 0.1;
  * selfBleu([[1, 2, 3, 4, 5], [1, 2, 3, 4, 5]]); // 1
  */
 export function selfBleu(texts: readonly Tokens[], order = 4): number {
+  checkTexts(texts);
+  checkInteger("order", order, 1, MOST_ORDER);
   return selfBleuOf(counted(texts, order), [...texts.keys()]);
 }
 
@@ -151,7 +167,9 @@ function brevity(i: number, texts: readonly number[], lengths: readonly number[]
  * compressionRatio(["the king", "the king"], (bytes) => deflateSync(bytes, { level: 9 }));
  */
 export function compressionRatio(texts: readonly string[], deflate: (bytes: Uint8Array) => Uint8Array): number {
+  for (const text of checkArrayOf("texts", texts)) checkText("A text", text);
+  checkFunction("deflate", deflate);
   const bytes = new TextEncoder().encode(texts.join("\n"));
   if (bytes.length === 0) throw new BrownianError("usage", "There is no text to be compressed.");
-  return bytes.length / deflate(bytes).length;
+  return bytes.length / checkInteger("The length of what deflate returns", deflate(bytes)?.length, 1);
 }

@@ -1,12 +1,22 @@
 // The noise on the weights as one value: how strong, on which tensors, how it is put on the grid and how it evolves.
 // Options are checked here, once, where they enter; from then on the value travels whole. It never changes.
 
-import { BrownianError, checkChoice, checkInteger } from "../errors.js";
+import { BrownianError, checkChoice, checkInteger, checkObject, shown } from "../errors.js";
 import type { ModelFile } from "../files/index.js";
 import { MOST_STRIDE, Rounding } from "../laws/numbers.js";
 import { type Seed, seed64 } from "../noise/index.js";
-import { type Dynamics, dynamicsNamed } from "./dynamics/index.js";
-import { SCALES, type Scale, type ScaleOptions, type ScaleRule, type SigmaOf, scaleFile, scaleOptions } from "./scales/index.js";
+import type { Names } from "../options.js";
+import { type Dynamics, type DynamicsName, dynamicsNamed } from "./dynamics/index.js";
+import {
+  SCALE_OPTIONS,
+  SCALES,
+  type Scale,
+  type ScaleOptions,
+  type ScaleRule,
+  type SigmaOf,
+  scaleFile,
+  scaleOptions,
+} from "./scales/index.js";
 import { type Schedule, sigmaAt } from "./schedule.js";
 
 /** The noise on the weights of a model: how strong, relative to what, from which seed, and on which tensors. */
@@ -34,7 +44,7 @@ export interface ThermostatSettings extends Omit<NoiseSettings, "sigma"> {
   /** Standard deviation of the noise on a weight, in units of `scale`, at least 0: a number, or a function of the tick. */
   readonly sigma: number | Schedule;
   /** How the noise evolves over ticks; default "quenched". */
-  readonly dynamics?: string | undefined;
+  readonly dynamics?: DynamicsName | undefined;
   /** Correlation time in ticks, above 0; default 32. */
   readonly tau?: number | undefined;
   /**
@@ -44,6 +54,20 @@ export interface ThermostatSettings extends Omit<NoiseSettings, "sigma"> {
    */
   readonly stride?: number | undefined;
 }
+
+/** The names of {@link NoiseSettings}. */
+export const NOISE: Names<NoiseSettings> = {
+  ...SCALE_OPTIONS,
+  sigma: true,
+  scale: true,
+  rounding: true,
+  seed: true,
+  only: true,
+  skipUnsupported: true,
+};
+
+/** The names of {@link ThermostatSettings}. */
+export const THERMOSTAT: Names<ThermostatSettings> = { ...NOISE, dynamics: true, tau: true, stride: true };
 
 /** Correlation time in ticks, unless told otherwise. */
 export const DEFAULT_TAU = 32;
@@ -79,9 +103,9 @@ export class CheckedNoise {
 
   /** @internal settings are given as they are; noiseOf makes these */
   constructor(options: ThermostatSettings) {
-    const { only, tau = DEFAULT_TAU } = options;
+    const { only, tau = DEFAULT_TAU } = checkObject("The settings of the noise", options);
     if (!(typeof tau === "number" && tau > 0 && tau <= Number.MAX_VALUE))
-      throw new BrownianError("usage", `tau must be a number of ticks above 0, but is ${String(tau)}.`);
+      throw new BrownianError("usage", `tau must be a number of ticks above 0, but is ${shown(tau)}.`);
     if (only !== undefined && (!Array.isArray(only) || only.length === 0))
       throw new BrownianError("usage", "only must be a list of at least one glob; leave it out to move every tensor.");
     this.scale = checkChoice("scale", options.scale ?? "rms", Object.keys(SCALES) as Scale[]);
@@ -131,7 +155,7 @@ export class CheckedNoise {
 
   /** This noise but for what is given. @throws BrownianError usage */
   with(changes: Partial<ThermostatSettings>): CheckedNoise {
-    return new CheckedNoise({ ...this, ...this.files, dynamics: this.dynamics.name, ...changes });
+    return new CheckedNoise({ ...this, ...this.files, dynamics: this.dynamics.name as DynamicsName, ...changes });
   }
 
   private get rule(): ScaleRule {

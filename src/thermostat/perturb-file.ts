@@ -1,15 +1,18 @@
 // A moved copy of a model file, once: what `brownian perturb` does.
 
-import { openWriter, outputParts, readModel, type Skipped, type Watch, watchOver, writeTogether } from "../files/index.js";
+import { openWriter, outputParts, readModel, type Skipped, WATCH, type Watch, watchOver, writeTogether } from "../files/index.js";
 import { selection } from "../kernels/select.js";
+import { checkOptions, type Names } from "../options.js";
 import { choose, drawTensors, Measures, type TensorDrawn } from "./draw.js";
-import { type NoiseSettings, noiseOf } from "./noise.js";
+import { NOISE, type NoiseSettings, noiseOf } from "./noise.js";
 
 /** What {@link perturbFile} is told: the noise, which draw of it, and how the work is stopped and watched. */
 export interface PerturbFileOptions extends NoiseSettings, Watch {
   /** Which of the independent draws of the seed, 0 (the default) to 2^32 - 1. */
   readonly tick?: number | undefined;
 }
+
+const NAMES: Names<PerturbFileOptions> = { ...NOISE, ...WATCH, tick: true };
 
 /** What {@link perturbFile} did. */
 export interface FilePerturbed {
@@ -34,7 +37,7 @@ export interface FilePerturbed {
  * const { weights, changed } = await perturbFile("model.gguf", "moved.gguf", { sigma: 0.05, seed: 7n });
  */
 export async function perturbFile(input: string, output: string, options: PerturbFileOptions): Promise<FilePerturbed> {
-  const noise = noiseOf(options);
+  const noise = noiseOf(checkOptions("perturbFile", options, NAMES));
   const model = await readModel(input);
   const { chosen, skipped } = choose(model, noise);
   await noise.open(model); // before the work of a copy

@@ -1,6 +1,6 @@
 // Sigma as a function of time: annealing and whatever else the user writes.
 
-import { BrownianError, checkInteger, checkNumber } from "../errors.js";
+import { BrownianError, checkInteger, checkNumber, shown } from "../errors.js";
 
 /** Sigma at a tick, 0, 1, 2, ...; at least 0. */
 export type Schedule = (tick: number) => number;
@@ -12,7 +12,7 @@ export function sigmaAt(sigma: number | Schedule, tick: number): number {
   if (typeof value === "number" && value >= 0 && value <= Number.MAX_VALUE) return value;
   throw new BrownianError(
     "usage",
-    `sigma(${tick}) must be a finite number, at least 0, but is ${String(value)}: mend the schedule.`,
+    `sigma(${tick}) must be a finite number, at least 0, but is ${shown(value)}: mend the schedule.`,
   );
 }
 

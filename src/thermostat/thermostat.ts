@@ -11,6 +11,7 @@ import {
   readModel,
   type Skipped,
   type Tensor,
+  WATCH,
   type Watch,
   watchOver,
 } from "../files/index.js";
@@ -18,16 +19,19 @@ import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
 import type { Step } from "../kernels/step.js";
 import { collisionThreshold } from "../lattice/collide.js";
+import { checkOptions, type Names } from "../options.js";
 import { Ahead, type Stepping } from "./ahead.js";
 import { choose, Measures, type PlannedMove, planMove } from "./draw.js";
 import type { Bath, Drawn, Dynamics } from "./dynamics/index.js";
-import { CheckedNoise, noiseOf, type ThermostatSettings } from "./noise.js";
+import { CheckedNoise, noiseOf, THERMOSTAT, type ThermostatSettings } from "./noise.js";
 
 /** What {@link Thermostat.open} is told: the noise and its dynamics, where the live copy lies, and how the copying is stopped and watched. */
 export interface ThermostatOptions extends ThermostatSettings, Watch {
   /** Folder of the live copy; default: BROWNIAN_SCRATCH, or a folder of our own in the system's temporary directory. */
   readonly scratch?: string | undefined;
 }
+
+const NAMES: Names<ThermostatOptions> = { ...THERMOSTAT, ...WATCH, scratch: true };
 
 /**
  * Opens a model file, makes its live copy and moves it.
@@ -43,16 +47,17 @@ export class Thermostat {
    * @throws BrownianError for anything wrong with the file, the settings or the disk; no copy is left then.
    */
   static async open(path: string, options: ThermostatOptions, kernels: Kernels = selection().kernels): Promise<Thermostat> {
-    const noise = noiseOf(options);
+    const noise = noiseOf(checkOptions("Thermostat.open", options, NAMES));
+    const { scratch, signal, onProgress } = options;
     const model = await readModel(path);
     choose(model, noise); // before the work of a copy, as what the scale's file says
     await noise.open(model);
-    const copy = await LiveCopy.create(model, { dir: options.scratch, ...watchOver(model.size, options) });
+    const copy = await LiveCopy.create(model, { dir: scratch, ...watchOver(model.size, { signal, onProgress }) });
     let liveTensors: LiveTensors | undefined;
     try {
       liveTensors = await openLiveModel(copy.parts, model, kernels);
       const bath = new Thermostat(model, copy, liveTensors, noise);
-      if (noise.at(0) > 0) await bath.start(options);
+      if (noise.at(0) > 0) await bath.start({ signal, onProgress });
       return bath;
     } catch (error) {
       await liveTensors?.close();
@@ -84,6 +89,7 @@ export class Thermostat {
     private readonly liveTensors: LiveTensors,
     private noise: CheckedNoise,
   ) {
+    if (!(copy instanceof LiveCopy)) throw new BrownianError("usage", "Thermostats are made by Thermostat.open.");
     this.measures = new Measures(liveTensors, model);
     this.ahead = new Ahead(liveTensors);
     const { chosen, skipped } = choose(model, noise);
@@ -123,7 +129,7 @@ export class Thermostat {
 
   /** Sets the parameters for the draws and ticks that follow; nothing is written. Settings not given stay. */
   configure(settings: CheckedNoise | Partial<ThermostatSettings>): void {
-    const noise = settings instanceof CheckedNoise ? settings : this.noise.with(settings);
+    const noise = settings instanceof CheckedNoise ? settings : this.noise.with(checkOptions("configure", settings, THERMOSTAT));
     const { chosen, skipped } = choose(this.model, noise);
     this.noise = noise;
     this.chosen = chosen;
@@ -137,7 +143,7 @@ export class Thermostat {
    */
   draw(tick = 0, watch: Watch = {}): Promise<Drawn> {
     checkInteger("tick", tick, 0, 2 ** 32 - 1);
-    return this.drawAt(tick, watch, false);
+    return this.drawAt(tick, checkOptions("draw", watch, WATCH), false);
   }
 
   /** @param another whether the next tick is likely to be another draw */
@@ -170,12 +176,13 @@ export class Thermostat {
 
   /** Takes the bath to tick 0, by its dynamics. */
   async start(watch: Watch = {}): Promise<void> {
-    await this.noise.dynamics.start(this.bath(watch));
+    await this.noise.dynamics.start(this.bath(checkOptions("start", watch, WATCH)));
     this.now = 0;
   }
 
   /** One step of time, by the dynamics. After an aborted one, start anew or restore. */
   async tick(watch: Watch = {}): Promise<Drawn> {
+    checkOptions("tick", watch, WATCH);
     const next = this.now + 1;
     const drawn = await this.noise.dynamics.step(this.bath(watch), next, this.noise.tau, this.noise.visits);
     this.now = next;
@@ -253,7 +260,8 @@ export class Thermostat {
   }
 
   /** live := pristine, byte for byte. The next draw or tick starts from there. Where it is aborted, some tensors are left as they were: do it again. */
-  restore({ signal }: Pick<Watch, "signal"> = {}): Promise<void> {
+  restore(watch: Pick<Watch, "signal"> = {}): Promise<void> {
+    const { signal } = checkOptions("restore", watch, { signal: true });
     return this.exclusively(async () => {
       await this.ahead.drop();
       for (const tensor of [...this.moved]) {

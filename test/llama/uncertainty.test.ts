@@ -1,5 +1,7 @@
 // How sure an ensemble is: exact identities and closed cases of the entropies, and what a real model's members say.
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeTransformer } from "../../scripts/check/small-models.mjs";
 import { type Expected, loadModel, type Model } from "../../src/llama/index.js";
 import { Ensemble, entropy, kl, softmax } from "../../src/sampling/index.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
@@ -142,4 +144,27 @@ describe("the embedded model", () => {
     await expect(stopped).rejects.toThrow(/abort/);
     expect((await model.complete(PROMPT, { maxTokens: 3 })).tokens).toBe(3); // and goes on as before
   });
+});
+
+it("of a model that begins texts with no token of its own has the whole text", async () => {
+  const path = join(scratchFolder(), "no-beginning.gguf");
+  await writeTransformer(path, { change: (metadata) => [...metadata, ["tokenizer.ggml.add_bos_token", "bool", false]] });
+  const model = await loadModel(path, { threads: 1 });
+  try {
+    // With no prompt; with one whose token is another one within the whole text, so that nothing comes before the first.
+    for (const [prompt, text] of [
+      ["", "once upon a time"],
+      ["t", "he time"],
+      ["on", "ce upon a time"],
+    ] as const) {
+      const read = await model.uncertainty(prompt, { text, members: 1, sigma: 0 });
+      const joined = read.tokens.map((token) => token.text).join("");
+      expect(read.text).toBe(joined);
+      expect((prompt + text).endsWith(joined.trimStart())).toBe(true);
+      expect(joined.endsWith(text)).toBe(true);
+      expect(read.tokens.every((token) => token.probability > 0 && token.total > 0)).toBe(true);
+    }
+  } finally {
+    await model.dispose();
+  }
 });

@@ -3,7 +3,7 @@
 
 import { open, stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { BrownianError } from "../../errors.js";
+import { BrownianError, checkText, shown } from "../../errors.js";
 import { asFileError } from "../file-errors.js";
 import { stampOf } from "../stamp.js";
 import type { ModelFile } from "../tensor.js";
@@ -74,6 +74,8 @@ function each(what: "name" | "begins"): string {
 }
 
 async function find(path: string): Promise<FoundFile> {
+  if (checkText("The path of a model", path) === "" || path.includes("\0"))
+    throw new BrownianError("usage", `${shown(path)} is no path of a model.`);
   const full = resolve(path);
   try {
     const info = await stat(full, { bigint: true });

@@ -5,7 +5,7 @@ import { chmod, type FileHandle, lstat, mkdir, open, rm, symlink } from "node:fs
 import { tmpdir, userInfo } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { environment } from "../../environment.js";
-import { BrownianError } from "../../errors.js";
+import { BrownianError, checkText, shown } from "../../errors.js";
 import type { FileWatch } from "../../kernels/files.js";
 import { copyModel } from "../copy.js";
 import { asFileError } from "../file-errors.js";
@@ -109,6 +109,7 @@ async function openUnnamed(path: string): Promise<FileHandle | undefined> {
 
 /** What is wrong with the scratch folder names the way out. */
 function scratchError(error: unknown, folder: string, path: string): unknown {
+  if (asFileError(error, path) === error && !(error instanceof BrownianError)) return error; // none of the file system's
   const { code, path: of } = ((error instanceof BrownianError ? error.cause : error) ?? {}) as NodeJS.ErrnoException;
   if (of !== undefined && !of.startsWith(folder)) return asFileError(error, path); // the model's
   if (code === "EROFS")
@@ -132,7 +133,8 @@ function scratchError(error: unknown, folder: string, path: string): unknown {
 
 async function scratchFolder(asked: string | undefined): Promise<string> {
   const named = asked ?? environment.scratch;
-  if (!named) return ownFolder();
+  if (named === undefined || checkText("scratch", named) === "") return ownFolder();
+  if (named.includes("\0")) throw new BrownianError("usage", `scratch must be the path of a folder, but is ${shown(named)}.`);
   const folder = resolve(named);
   try {
     // Only its last part is made: a mistyped path is not to grow into a tree.

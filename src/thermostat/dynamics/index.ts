@@ -1,6 +1,6 @@
 // The table of dynamics: one line each. Whoever lists dynamics, in help, in reports or in tests, lists these.
 
-import { BrownianError } from "../../errors.js";
+import { BrownianError, shown } from "../../errors.js";
 import { andersen } from "./andersen.js";
 import type { Dynamics } from "./dynamics.js";
 import { langevin } from "./langevin.js";
@@ -34,8 +34,13 @@ export const dynamicsNames = Object.keys(DYNAMICS) as DynamicsName[];
 
 /** The dynamics called `name`. @throws BrownianError usage with the list of those that there are */
 export function dynamicsNamed(name: string): Dynamics {
-  if (Object.hasOwn(DYNAMICS, name)) return DYNAMICS[name as DynamicsName];
-  throw new BrownianError("usage", `dynamics must be one of ${dynamicsNames.join(", ")}, but is "${name}".`);
+  if (typeof name === "string" && Object.hasOwn(DYNAMICS, name)) return DYNAMICS[name as DynamicsName];
+  throw new BrownianError("usage", `dynamics must be one of ${dynamicsNames.join(", ")}, but is ${shown(name)}.`);
+}
+
+/** Whether tau matters to this dynamics at all. */
+export function dependsOnTau({ theory }: Dynamics): boolean {
+  return theory.correlation(1, 1, 1) !== theory.correlation(1, 2, 1) || theory.variance(1, 1) !== theory.variance(1, 2);
 }
 
 /** Whether tau sets this dynamics' memory: how long it correlates. */

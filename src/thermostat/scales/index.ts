@@ -1,6 +1,7 @@
 // The table of scales.
 
-import { BrownianError } from "../../errors.js";
+import { BrownianError, shown } from "../../errors.js";
+import type { Names } from "../../options.js";
 import { absolute } from "./absolute.js";
 import { type ImatrixOptions, imatrix } from "./imatrix.js";
 import { rms } from "./rms.js";
@@ -38,6 +39,9 @@ function scaleFiles(): [Scale, ScaleFile & { option: keyof ScaleOptions }][] {
   );
 }
 
+/** The names of {@link ScaleOptions}. */
+export const SCALE_OPTIONS: Names<ScaleOptions> = { imatrix: true };
+
 /** Of these options, those of scales. */
 export function scaleOptions(options: ScaleOptions): ScaleOptions {
   return Object.fromEntries(scaleFiles().map(([, { option }]) => [option, options[option]]));
@@ -49,7 +53,7 @@ export function scaleFile(scale: Scale, options: ScaleOptions): string | undefin
   for (const [name, file] of scaleFiles()) {
     const given = options[file.option];
     if (name !== scale) {
-      if (given !== undefined) throw new BrownianError("usage", file.unused(given));
+      if (given !== undefined) throw new BrownianError("usage", file.unused(typeof given === "string" ? given : shown(given)));
     } else if (typeof given !== "string" || given === "") throw new BrownianError("usage", file.missing);
     else own = given;
   }
