@@ -20,9 +20,10 @@ import { absoluteSigma, clamp, limitOf, ulp } from "./floats.js";
 import { halfOf, widen } from "./halves.js";
 import type { Kicks } from "./kicks.js";
 import { codeOfLevel, kickLevel, levelBelow, levelOfCode, levelsOf, scaleOfTable } from "./levels.js";
+import { meanSquaresOf } from "./mean-squares.js";
 import type { Move } from "./move.js";
 import { MAX_S, scaleInSteps } from "./moves.js";
-import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD, Field, Kind, Levels } from "./numbers.js";
+import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD, Field, Kind, Levels, Rounding } from "./numbers.js";
 import { kicksOf, perturb } from "./perturb.js";
 import { pullOf } from "./pulls.js";
 import { eachRun } from "./runs.js";
@@ -41,6 +42,7 @@ const FARTHEST = 2 ** 22;
 export const relaxation: Evolution = {
   name: "relax",
   parameters: (keep, format): Decay => decayOf(Math.min(Math.fround(keep), BELOW_ONE), format[Field.levels] as number),
+  stationary: (_keep, format, byColumn) => meanSquaresOf(format, byColumn ? "column" : Rounding.matched),
   step(live, pristine, move, decay, work) {
     const { format } = move;
     const even = format[Field.kind] === Kind.lattice && format[Field.levels] === Levels.uniform && move.columns === undefined;
