@@ -13,7 +13,7 @@ namespace {
 /// The most that a weight counts: 2^23 of them are still exact in JavaScript.
 constexpr double kMostShares = 1099511627776.0;
 
-/// Weights that are counted into one table: a table of its own costs as much as some thousand weights.
+/// Weights that are counted into one table, far below 2^32: a table costs as much as some thousand weights.
 constexpr uint64_t kCounted = 64 * kGrain;
 
 size_t classes_of(const int32_t* format) {
@@ -22,16 +22,20 @@ size_t classes_of(const int32_t* format) {
 }
 
 /// Pages that nobody writes to are never there: of thousands of rows a tensor has a hundred.
+template <class Count>
 class Table {
  public:
-  explicit Table(size_t classes) : counts_(static_cast<uint64_t*>(calloc(size_t(kCensusSteps) * classes, sizeof(uint64_t)))), classes_(classes) {
+  explicit Table(size_t classes) : counts_(static_cast<Count*>(calloc(size_t(kCensusSteps) * classes, sizeof(Count)))), classes_(classes) {
     if (counts_ == nullptr) throw std::bad_alloc();
   }
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
   ~Table() { free(counts_); }
 
-  CensusTable table() { return {counts_, seen_, classes_}; }
+  CensusTable table() {
+    if constexpr (sizeof(Count) == 4) return {counts_, nullptr, seen_, classes_};
+    else return {nullptr, counts_, seen_, classes_};
+  }
 
   void add_to(CensusRows& rows) const {
     for (uint32_t row = 0; row < uint32_t(kCensusSteps); row++) {
@@ -43,7 +47,7 @@ class Table {
   }
 
  private:
-  uint64_t* counts_;
+  Count* counts_;
   bool seen_[kCensusSteps] = {};
   size_t classes_;
 };
@@ -89,14 +93,22 @@ CensusRows census_range(Workers workers, const uint8_t* data, uint64_t bytes, co
   if (grain > kCounted) grain = kCounted;
   CensusRows rows;
   std::mutex adding;
-  in_parallel(weights, grain, workers.threads, [&](uint64_t begin, uint64_t end) {
-    Table counts(question.classes);
+  const auto count = [&](auto& counts, uint64_t begin, uint64_t end) {
     CensusTable table = counts.table();
     const size_t length = size_t((end - begin) / block_weights * block_bytes);
     workers.target->take_census(table, data + begin / block_weights * block_bytes, length, format, question.by_column ? &columns : nullptr,
                                 index + begin);
     const std::lock_guard<std::mutex> lock(adding);
     counts.add_to(rows);
+  };
+  in_parallel(weights, grain, workers.threads, [&](uint64_t begin, uint64_t end) {
+    if (question.by_column) {
+      Table<uint64_t> shares(question.classes);
+      count(shares, begin, end);
+    } else {
+      Table<uint32_t> counts(question.classes);
+      count(counts, begin, end);
+    }
   });
   return rows;
 }

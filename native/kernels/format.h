@@ -134,9 +134,11 @@ struct LogitQuestion {
   const float* reference;  // or null
 };
 
-/// Counts of a census (src/laws/census.ts): a row of `classes` for every step, and which rows there is something in.
+/// Counts of a census (src/laws/census.ts), of up to 2^32 weights: a row of `classes` for every step, and which rows there is something in. Or
+/// shares instead, where there are columns.
 struct CensusTable {
-  uint64_t* counts;
+  uint32_t* counts;
+  uint64_t* shares;
   bool* seen;
   size_t classes;
 };

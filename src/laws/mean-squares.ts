@@ -19,7 +19,7 @@ const SHIFT = 19;
 
 /** Mean squares by class as a function of the variance: made where they are asked for, and kept. */
 export class MeanSquares {
-  private readonly rows = new Map<number, Float64Array>();
+  private readonly rows: (Float64Array | undefined)[] = [];
 
   /** @param shift how coarse the grid of variances is */
   constructor(
@@ -28,12 +28,12 @@ export class MeanSquares {
   ) {}
 
   /** Sum of counts[from + c] times the mean square of class c, for all classes. */
-  sum(v: number, counts: ArrayLike<number>, from: number): number {
-    const row = bitsOf(Math.min(v, MAX_S * MAX_S)) >>> this.shift;
+  sum(variance: number, counts: Float32Array, from: number): number {
+    const v = Math.min(variance, MAX_S * MAX_S);
+    const row = bitsOf(v) >>> this.shift;
     const low = floatOf(row << this.shift);
-    const a = this.row(row);
-    const b = this.row(row + 1);
-    const weight = Math.min(1, (Math.min(v, MAX_S * MAX_S) - low) / (floatOf((row + 1) << this.shift) - low));
+    const a = this.rows[row] ?? this.row(row);
+    const b = this.rows[row + 1] ?? this.row(row + 1);
     let lower = 0;
     let upper = 0;
     for (let c = 0; c < a.length; c++) {
@@ -41,15 +41,13 @@ export class MeanSquares {
       lower += count * (a[c] as number);
       upper += count * (b[c] as number);
     }
-    return lower + (upper - lower) * weight;
+    return lower + ((upper - lower) * (v - low)) / (floatOf((row + 1) << this.shift) - low);
   }
 
   private row(row: number): Float64Array {
-    let squares = this.rows.get(row);
-    if (squares === undefined) {
-      squares = this.at(floatOf(row << this.shift));
-      this.rows.set(row, squares);
-    }
+    while (this.rows.length <= row) this.rows.push(undefined);
+    const squares = this.at(floatOf(row << this.shift));
+    this.rows[row] = squares;
     return squares;
   }
 }
@@ -64,17 +62,17 @@ export function meanSquaresOf(format: EncodedFormat, law: Law): MeanSquares {
   let squares = known.get(name);
   if (squares === undefined) {
     squares = new MeanSquares(
-      levels === Levels.uniform ? (v) => evenSquares(tailsOf(law, v), classes) : (v) => tableSquares(levels, law, v),
+      levels === Levels.uniform ? (v) => evenSquares(tailsOf(law, v, classes)) : (v) => tableSquares(levels, law, v),
     );
     known.set(name, squares);
   }
   return squares;
 }
 
-/** E[min(|k|, d)^2] = sum over j <= d of (2 j - 1) P(|k| >= j), for d = 0 ... classes - 1. */
-export function evenSquares(tails: Tails, classes: number): Float64Array {
-  const squares = new Float64Array(classes);
-  for (let d = 1; d < classes; d++) squares[d] = (squares[d - 1] as number) + (2 * d - 1) * (tails[d] as number);
+/** E[min(|k|, d)^2] = sum over j <= d of (2 j - 1) P(|k| >= j), for every d that tails are given of. */
+function evenSquares(tails: Tails): Float64Array {
+  const squares = new Float64Array(tails.length);
+  for (let d = 1; d < tails.length; d++) squares[d] = (squares[d - 1] as number) + (2 * d - 1) * (tails[d] as number);
   return squares;
 }
 

@@ -33,7 +33,9 @@ const MOST_VARIANCE = 2 ** 30;
 
 /** What noise gives one tensor. */
 export class TensorDose {
-  private readonly rows: readonly { readonly step: number; readonly counts: ArrayLike<number>; readonly from: number }[];
+  /** By step: where the counts of its codes begin. */
+  private readonly rows: readonly { readonly step: number; readonly from: number }[];
+  private readonly counts: Float32Array;
   private readonly weights: number;
   /** A power of two near the largest step: variances are in its square. */
   private readonly unit: number;
@@ -41,33 +43,36 @@ export class TensorDose {
 
   /** @param inSteps sigma is in steps: those of all codes are one, and codes without a step do not count */
   constructor(
-    census: ArrayLike<number>,
+    census: Float32Array,
     format: EncodedFormat,
     private readonly squares: MeanSquares,
     inSteps: boolean,
   ) {
     const classes = classesOf(format);
-    // Sigma in steps of a table is in units of the mean distance of its values.
-    const all = { step: 1 / gapOf(format), counts: new Float64Array(classes), from: 0 };
-    const rows: { step: number; counts: ArrayLike<number>; from: number }[] = [];
+    const rows: { step: number; from: number }[] = [];
+    const all = new Float64Array(classes);
     let weights = 0;
     for (let at = 0; at < census.length; at += 1 + classes) {
       const moves = census[at] !== 0;
-      if (moves) rows.push({ step: stepOfRow(census[at] as number), counts: census, from: at + 1 });
+      if (moves) rows.push({ step: stepOfRow(census[at] as number), from: at + 1 });
       for (let c = 0; c < classes; c++) {
         const count = census[at + 1 + c] as number;
         if (moves || !inSteps) weights += count;
-        if (moves) all.counts[c] = (all.counts[c] as number) + count;
+        if (moves) all[c] = (all[c] as number) + count;
       }
     }
-    this.rows = inSteps ? [all] : rows;
+    // Sigma in steps of a table is in units of the mean distance of its values.
+    this.rows = inSteps ? [{ step: 1 / gapOf(format), from: 0 }] : rows;
+    this.counts = inSteps ? Float32Array.from(all) : census;
     this.weights = weights;
     this.unit = floatOf(bitsOf(this.rows.at(-1)?.step ?? 1) & 0x7f800000) || 1;
   }
 
   /** The dose where `asked` > 0 is the standard deviation asked for; the law's is a float32. */
   dose(asked: number): Dose {
-    return this.of(asked, Math.fround(asked * this.factor(asked)));
+    const { factor, enough } = this.factor(asked);
+    const law = Math.fround(asked * factor);
+    return enough ? { asked, law, given: asked } : this.of(asked, law);
   }
 
   /** What this sigma gives where it is taken as it is. */
@@ -76,18 +81,19 @@ export class TensorDose {
   }
 
   /** What the dose's law is of what was asked for. */
-  private factor(asked: number): number {
+  private factor(asked: number): { factor: number; enough: boolean } {
     const wanted = square(asked / this.unit);
     if (wanted < LEAST_VARIANCE) return this.factor(Math.sqrt(2 * LEAST_VARIANCE) * this.unit);
-    if (wanted > MOST_VARIANCE) return 1;
+    if (wanted > MOST_VARIANCE) return { factor: 1, enough: false };
     let node = bitsOf(wanted) >>> SHIFT;
     const most = bitsOf(wanted * MOST * MOST) >>> SHIFT;
     while (node < most && this.atNode(node + 1) < wanted) node++;
     while (node > 0 && this.atNode(node) > wanted) node--;
     const [low, high] = [this.atNode(node), this.atNode(node + 1)];
-    if (high < wanted) return high > 0 ? MOST : 1;
+    if (high < wanted) return { factor: high > 0 ? MOST : 1, enough: false };
     const from = nodeAt(node);
-    return Math.sqrt((from + ((wanted - low) / (high - low)) * (nodeAt(node + 1) - from)) / wanted);
+    const variance = from + ((wanted - low) / (high - low)) * (nodeAt(node + 1) - from);
+    return { factor: Math.sqrt(variance / wanted), enough: true };
   }
 
   private atNode(node: number): number {
@@ -102,9 +108,9 @@ export class TensorDose {
   /** The mean square that a law of this variance gives; both in units of the largest step's square. */
   private given(variance: number): number {
     let all = 0;
-    for (const { step, counts, from } of this.rows) {
+    for (const { step, from } of this.rows) {
       const own = square(step / this.unit);
-      all += own * this.squares.sum(variance / own, counts, from);
+      all += own * this.squares.sum(variance / own, this.counts, from);
     }
     return this.weights > 0 ? all / this.weights : 0;
   }

@@ -66,7 +66,7 @@ export class Measures {
     const of = `${tensor.name} ${columns === undefined ? "" : this.numberOf(columns)}`;
     return this.once(`dose ${of} ${law} ${inSteps}`, async () => {
       // Half the memory: models have hundreds of tensors, and a dose needs no whole numbers.
-      const count = async () => Float32Array.from(await this.reader.census(tensor, columns && censusColumns(columns)));
+      const count = async () => new Float32Array(await this.reader.census(tensor, columns && censusColumns(columns)));
       const census = await this.once(`census ${of}`, count);
       return new TensorDose(census, format, squares, inSteps);
     });
