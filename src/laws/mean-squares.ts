@@ -17,23 +17,35 @@ export type SquaresAt = (v: number) => Float64Array;
 /** Between variances with so many bits fewer than a float32 has, mean squares are straight lines. */
 const SHIFT = 19;
 
+/** A little below a jump. */
+const BELOW_ONE = 1 - 2 ** -16;
+
 /** Mean squares by class as a function of the variance: made where they are asked for, and kept. */
 export class MeanSquares {
   private readonly rows: (Float64Array | undefined)[] = [];
+  private readonly edges = new Map<number, Float64Array>();
 
-  /** @param shift how coarse the grid of variances is */
+  /**
+   * @param shift how coarse the grid of variances is
+   * @param jumps variances at which another law begins
+   */
   constructor(
     private readonly at: SquaresAt,
     private readonly shift = SHIFT,
+    private readonly jumps: readonly number[] = [],
   ) {}
 
   /** Sum of counts[from + c] times the mean square of class c, for all classes. */
   sum(variance: number, counts: Float32Array, from: number): number {
     const v = Math.min(variance, MAX_S * MAX_S);
     const row = bitsOf(v) >>> this.shift;
-    const low = floatOf(row << this.shift);
-    const a = this.rows[row] ?? this.row(row);
-    const b = this.rows[row + 1] ?? this.row(row + 1);
+    let low = floatOf(row << this.shift);
+    let high = floatOf((row + 1) << this.shift);
+    const jump = this.jumps.find((at) => low < at && at <= high);
+    const a = jump !== undefined && v >= jump ? this.edge(jump, 1) : (this.rows[row] ?? this.row(row));
+    const b = jump !== undefined && v < jump ? this.edge(jump, BELOW_ONE) : (this.rows[row + 1] ?? this.row(row + 1));
+    if (jump !== undefined && v >= jump) low = jump;
+    else if (jump !== undefined) high = jump;
     let lower = 0;
     let upper = 0;
     for (let c = 0; c < a.length; c++) {
@@ -41,7 +53,18 @@ export class MeanSquares {
       lower += count * (a[c] as number);
       upper += count * (b[c] as number);
     }
-    return lower + ((upper - lower) * (v - low)) / (floatOf((row + 1) << this.shift) - low);
+    return high > low ? lower + ((upper - lower) * (v - low)) / (high - low) : upper;
+  }
+
+  /** Those on one side of a jump. */
+  private edge(jump: number, side: number): Float64Array {
+    const v = jump * side;
+    let squares = this.edges.get(v);
+    if (squares === undefined) {
+      squares = this.at(v);
+      this.edges.set(v, squares);
+    }
+    return squares;
   }
 
   private row(row: number): Float64Array {
