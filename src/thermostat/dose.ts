@@ -23,6 +23,9 @@ export interface Dose {
   readonly given: number;
 }
 
+/** Whether what is given is not what was asked for: by more than a hundredth in the variance. */
+export const givesOther = ({ asked, given }: Dose): boolean => Math.abs(square(given) - square(asked)) > square(asked) / 100;
+
 /** The law's sigma is at most so many times what was asked for: of a tensor with nearly all codes at the rails, the others would be anywhere. */
 const MOST = 4;
 /** Between variances with so many bits fewer than a float32 has, what is given is a straight line. */

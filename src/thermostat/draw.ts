@@ -15,11 +15,11 @@ import {
 import type { Step } from "../kernels/step.js";
 import { encodedFormat } from "../lattice/formats.js";
 import { makeMove, supportedFormat } from "../lattice/perturb.js";
-import { streamKey } from "../noise/index.js";
 import { censusColumns } from "../laws/census.js";
 import { type MeanSquares, meanSquaresOf } from "../laws/mean-squares.js";
 import type { Columns } from "../laws/move.js";
 import { Field, Kind, Rounding } from "../laws/numbers.js";
+import { streamKey } from "../noise/index.js";
 import { type Dose, TensorDose } from "./dose.js";
 import type { CheckedNoise } from "./noise.js";
 import type { SigmaOf, TensorSigma } from "./scales/index.js";
@@ -140,10 +140,17 @@ export async function planMove(
 const DRAW: Step = { verb: "draw" };
 
 /** The dose of a step's move. Only `matched` has one: what `nearest` and `stochastic` make of a sigma is theirs. */
-async function doseOf(tensor: Tensor, own: TensorSigma, rounding: Rounding, measures: Measures, step: Step): Promise<Dose> {
+export async function doseOf(
+  tensor: Tensor,
+  own: TensorSigma,
+  rounding: Rounding,
+  measures: Measures,
+  step: Step = DRAW,
+): Promise<Dose> {
   const { sigma, columns } = own;
   const format = encodedFormat(supportedFormat(tensor.type, `tensor ${tensor.name}: `));
-  if (sigma === 0 || tensor.weights === 0 || format[Field.kind] !== Kind.lattice) return { asked: sigma, law: sigma, given: sigma };
+  if (sigma === 0 || tensor.weights === 0 || format[Field.kind] !== Kind.lattice)
+    return { asked: sigma, law: sigma, given: sigma };
   const byColumn = columns !== undefined;
   if (step.verb === "evolve") {
     const { law, strength } = step;

@@ -159,7 +159,8 @@ export class Thermostat {
       this.free = false;
       this.last = { weights: this.weights, changed };
       // Rare moves take less time than what is made ahead of them to write.
-      if (another && changed > this.weights * RARE) this.ahead.goOn(tick, stepping, this.weights, (next) => this.plan(next, DRAW));
+      if (another && changed > this.weights * RARE)
+        this.ahead.goOn(tick, stepping, this.weights, (next) => this.plan(next, DRAW));
       return this.last;
     });
   }
