@@ -40,7 +40,7 @@ for (const model of MODELS) {
     const inFile = (bytes) => (tensor) => bytes.subarray(tensor.offset, tensor.offset + tensor.bytes);
     const draw = meanSquare(drawn, pristine, inFile(live()));
     const plain = meanSquare(drawn, pristine, ({ type, name }, bytes, { asked }) => {
-      const own = bytes.slice();
+      const own = new Uint8Array(bytes); // slice() of a Buffer would be no copy
       perturb(own, { type, name, sigma: asked, seed: 5n });
       return own;
     });
