@@ -23,7 +23,7 @@
     {
       "target_name": "brownian",
       "sources": [
-        "native/addon.cc", "native/arguments.cc", "native/buffers.cc", "native/collisions.cc", "native/diffusion.cc", "native/dispatch.cc", "native/draws.cc",
+        "native/addon.cc", "native/arguments.cc", "native/buffers.cc", "native/census.cc", "native/collisions.cc", "native/diffusion.cc", "native/dispatch.cc", "native/draws.cc",
         "native/formats.cc",
         "native/law_table.cc", "native/mapped_file.cc", "native/mapped_file_object.cc", "native/plan.cc", "native/ranges.cc",
         "native/visits.cc",

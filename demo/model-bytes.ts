@@ -5,6 +5,9 @@ import { GGML_TYPES } from "../src/files/containers/ggml-types.js";
 import { BrownianError, perturb } from "../src/index.web.js";
 import { selection } from "../src/kernels/select.js";
 import { encodedFormat, formatNamed } from "../src/lattice/formats.js";
+import { meanSquaresOf } from "../src/laws/mean-squares.js";
+import { Rounding } from "../src/laws/numbers.js";
+import { TensorDose } from "../src/thermostat/dose.js";
 
 export interface MovableTensor {
   readonly name: string;
@@ -13,6 +16,8 @@ export interface MovableTensor {
   readonly offset: number;
   readonly bytes: number;
   readonly rms: number;
+  /** What noise gives it; undefined where floats have no rails. */
+  readonly dose: TensorDose | undefined;
 }
 
 export interface Moved {
@@ -47,15 +52,14 @@ export class ModelBytes {
       const length = (weights / type.weights) * type.bytes;
       if (offset + length > bytes.length)
         throw new BrownianError("truncated-gguf", `${name} ends before its tensor ${info.name}: load it again.`);
-      const squares = selection().kernels.sumSquares(
-        bytes.subarray(offset, offset + length),
-        encodedFormat(format),
-        null,
-        1,
-        0,
-        0,
-      );
-      return { name: info.name, type: type.name, weights, offset, bytes: length, rms: Math.sqrt(squares / weights) };
+      const { kernels } = selection();
+      const encoded = encodedFormat(format);
+      const own = bytes.subarray(offset, offset + length);
+      const rms = Math.sqrt(kernels.sumSquares(own, encoded, null, 1, 0, 0) / weights);
+      const squares = meanSquaresOf(encoded, Rounding.matched);
+      const dose =
+        format.lattice && new TensorDose(new Float32Array(kernels.census(own, encoded, undefined, 0)), encoded, squares, false);
+      return { name: info.name, type: type.name, weights, offset, bytes: length, rms, dose };
     });
     return new ModelBytes(bytes, tensors, metadata["tokenizer.ggml.tokens"] as string[]);
   }
@@ -69,8 +73,11 @@ export class ModelBytes {
   moved(sigma: number, seed: number, tick: number): Moved {
     const bytes = this.pristine.slice();
     let changed = 0;
-    for (const { name, type, offset, bytes: length, rms } of this.tensors)
-      changed += perturb(bytes.subarray(offset, offset + length), { type, name, seed, tick, sigma: sigma * rms }).changed;
+    for (const { name, type, offset, bytes: length, rms, dose } of this.tensors) {
+      const asked = Math.fround(sigma * rms);
+      const law = asked > 0 ? (dose?.dose(asked).law ?? asked) : 0;
+      changed += perturb(bytes.subarray(offset, offset + length), { type, name, seed, tick, sigma: law }).changed;
+    }
     return { bytes, changed };
   }
 

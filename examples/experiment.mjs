@@ -37,12 +37,22 @@ export function format(cell, digits = 4) {
   return Number.isNaN(half) ? mean.toPrecision(digits) : `${mean.toFixed(decimals)} ± ${half.toFixed(decimals)}`;
 }
 
-/** An experiment as a Markdown section. @param {Experiment} experiment */
-export function markdown({ title, paper, claim, columns, rows, seeds, reproduced, verdict }) {
+/**
+ * Whether the claim held, in words; at the size of the tests nothing is decided.
+ * @param {Experiment} experiment
+ * @param {"small" | "full"} size
+ */
+export function verdictOf({ reproduced, verdict }, size) {
+  if (size === "small") return "Too small to decide anything.";
+  return `${reproduced ? "Reproduced" : "**Not reproduced**"}: ${verdict}`;
+}
+
+/** An experiment as a Markdown section. @param {Experiment} experiment @param {"small" | "full"} size */
+export function markdown(experiment, size = "full") {
+  const { title, paper, claim, columns, rows, seeds } = experiment;
   const line = (cells) => `| ${cells.join(" | ")} |`;
   const table = [columns, columns.map(() => "---"), ...rows.map((row) => row.map((cell) => format(cell)))].map(line).join("\n");
-  const held = reproduced ? "Reproduced" : "**Not reproduced**";
-  return `## ${title}\n\n${paper}. ${claim}\n\n${table}\n\nSeeds ${seeds.join(", ")}; ± 95 % (Student's t). ${held}: ${verdict}\n`;
+  return `## ${title}\n\n${paper}. ${claim}\n\n${table}\n\nSeeds ${seeds.join(", ")}; ± 95 % (Student's t). ${verdictOf(experiment, size)}\n`;
 }
 
 /** Runs the example when its file is what Node was started with: progress on stderr, the section on stdout. */
@@ -56,6 +66,6 @@ export async function main(url, run) {
     if (tty) process.stderr.write(`\r\x1b[K${(100 * share).toFixed(0).padStart(3)} % ${what}`);
   });
   if (tty) process.stderr.write("\r\x1b[K");
-  process.stdout.write(markdown(experiment));
+  process.stdout.write(markdown(experiment, size));
   process.stderr.write(`${((performance.now() - began) / 1000).toFixed(1)} s\n`);
 }

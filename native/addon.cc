@@ -3,6 +3,7 @@
 
 #include "arguments.h"
 #include "buffers.h"
+#include "census.h"
 #include "dispatch.h"
 #include "engine/model_object.h"
 #include "law_table.h"
@@ -40,6 +41,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("targets", Napi::Function::New<targets>(env, "targets"));
   exports.Set("setLaw", Napi::Function::New<set_tables>(env, "setLaw"));
   export_buffers(env, exports);
+  export_census(env, exports);
   export_mapped_file(env, exports);
   engine::define(env, exports);
   return exports;

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "arguments.h"
+#include "census.h"
 #include "collisions.h"
 #include "diffusion.h"
 #include "draws.h"
@@ -43,6 +44,7 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
   Napi::Value perturb(const Napi::CallbackInfo& info);
   Napi::Value copy_from(const Napi::CallbackInfo& info);
   Napi::Value sum_squares(const Napi::CallbackInfo& info);
+  Napi::Value census(const Napi::CallbackInfo& info);
   Napi::Value difference(const Napi::CallbackInfo& info);
   Napi::Value index_steps(const Napi::CallbackInfo& info);
   Napi::Value redraw(const Napi::CallbackInfo& info);
@@ -207,6 +209,20 @@ Napi::Value MappedFile::sum_squares(const Napi::CallbackInfo& info) {
   });
 }
 
+/// (offset, length, format, columns or null): of a whole tensor.
+Napi::Value MappedFile::census(const Napi::CallbackInfo& info) {
+  const Shared file = open(info.Env());
+  const Range range = range_at(info, 0, *file);
+  const auto question = std::make_shared<CensusQuestion>(info, 2);
+  question->check(range.given, range.length, 0);
+  const auto rows = std::make_shared<CensusRows>();
+  const auto work = [=, workers = workers_] {
+    *rows = census_range(workers, file->data() + range.offset, range.length, *question, 0);
+    return sound(0, file);
+  };
+  return Job::start(info.Env(), work, [=](Napi::Env env) { return census_array(env, *rows, question->classes); });
+}
+
 /// (offset, length, format, source): how many codes differ.
 Napi::Value MappedFile::difference(const Napi::CallbackInfo& info) {
   const Shared file = open(info.Env());
@@ -366,6 +382,7 @@ void export_mapped_file(Napi::Env env, Napi::Object exports) {
   method("perturb", Napi::Function::New<call<&MappedFile::perturb>>(env, "perturb"));
   method("copyFrom", Napi::Function::New<call<&MappedFile::copy_from>>(env, "copyFrom"));
   method("sumSquares", Napi::Function::New<call<&MappedFile::sum_squares>>(env, "sumSquares"));
+  method("census", Napi::Function::New<call<&MappedFile::census>>(env, "census"));
   method("difference", Napi::Function::New<call<&MappedFile::difference>>(env, "difference"));
   method("indexSteps", Napi::Function::New<call<&MappedFile::index_steps>>(env, "indexSteps"));
   method("redraw", Napi::Function::New<call<&MappedFile::redraw>>(env, "redraw"));

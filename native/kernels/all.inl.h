@@ -2,6 +2,7 @@
 // which the including target has defined (targets/*.h), with BROWNIAN_TARGET, its namespace, and BROWNIAN_VECTORS, 0 where there is but one
 // lane. A target is a source file of its own, compiled with flags of its own, in which each of these texts stands once.
 #pragma once
+#include "census.inl.h"
 #include "difference.inl.h"
 #include "evolutions.inl.h"
 #include "format.h"
@@ -25,6 +26,7 @@ constexpr Target target(const char* name) {
           difference,
           read_logits,
           add_probabilities,
+          take_census,
           kEvolutions,
           sizeof(kEvolutions) / sizeof(*kEvolutions)};
 }

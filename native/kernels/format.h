@@ -134,6 +134,22 @@ struct LogitQuestion {
   const float* reference;  // or null
 };
 
+/// Counts of a census (src/laws/census.ts), of up to 2^32 weights: a row of `classes` for every step, and which rows there is something in. Or
+/// shares instead, where there are columns.
+struct CensusTable {
+  uint32_t* counts;
+  uint64_t* shares;
+  bool* seen;
+  size_t classes;
+};
+
+/// Of each column 1 / factor, and what a weight of it counts.
+struct CensusColumns {
+  const float* inverse;
+  const uint64_t* shares;
+  uint64_t width, matrix;
+};
+
 /// What an instruction set offers: the kernels of src/kernels/contract.ts, compiled for it.
 struct Target {
   const char* name;
@@ -150,6 +166,8 @@ struct Target {
   int32_t (*read_logits)(const float* logits, size_t n, const LogitQuestion& asked, double* out);
   /// sums += e^(l - m) / w, of every token; m and w as read_logits says them.
   void (*add_probabilities)(const float* logits, size_t n, const double* row, float* sums);
+  /// Adds the weights of whole blocks that have their steps to a census, the first being weight `index` of the tensor; columns or null.
+  void (*take_census)(CensusTable& table, const uint8_t* data, size_t bytes, const int32_t* format, const CensusColumns* columns, uint64_t index);
   const Evolution* evolutions;
   size_t evolution_count;
 };

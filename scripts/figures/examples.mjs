@@ -10,10 +10,11 @@ import { parseArgs } from "node:util";
 import { Presets, SingleBar } from "cli-progress";
 import { writeWhole } from "../../dist/files/index.js";
 import { loadPlot, renderPage, series } from "../../dist/report/page.js";
-import { format, markdown } from "../../examples/experiment.mjs";
+import { format, markdown, verdictOf } from "../../examples/experiment.mjs";
 import { EXPERIMENTS } from "../../examples/index.mjs";
 
 const { only, quick, output } = options();
+const size = quick ? "small" : "full";
 const chosen = only.length === 0 ? EXPERIMENTS : EXPERIMENTS.filter(({ name }) => only.includes(name));
 await loadPlot(); // refuses before the work, not after it
 
@@ -32,14 +33,11 @@ for (const { name, seconds, load } of chosen) {
   const cpu = process.cpuUsage();
   try {
     const { run } = await load();
-    const experiment = await run(quick ? "small" : "full", (share, what) =>
-      bar.update(before + share * seconds, { what: `${name}: ${what}` }),
-    );
+    const experiment = await run(size, (share, what) => bar.update(before + share * seconds, { what: `${name}: ${what}` }));
     const { user, system } = process.cpuUsage(cpu);
     const took = `${seconds1((performance.now() - started) / 1e3)} s, of which the processor worked ${seconds1((user + system) / 1e6)} s`;
-    if (quick) process.stdout.write("(Reduced size, too small to decide anything.)\n\n");
     process.stdout.write(
-      `${markdown(experiment)}\n\`npm run examples -- --only ${name}${quick ? " --quick" : ""}\`: ${took}.\n\n`,
+      `${markdown(experiment, size)}\n\`npm run examples -- --only ${name}${quick ? " --quick" : ""}\`: ${took}.\n\n`,
     );
     sections.push(section(experiment, took));
   } catch (error) {
@@ -88,13 +86,13 @@ function seconds1(seconds) {
   return seconds.toFixed(1);
 }
 
-function section({ title, paper, claim, columns, rows, seeds, reproduced, verdict, plots = [] }, took) {
-  const held = reproduced ? "**Reproduced**" : "**Not reproduced**";
+function section(experiment, took) {
+  const { title, paper, claim, columns, rows, seeds, plots = [] } = experiment;
   return {
     heading: title,
     parts: [
       { kind: "paragraph", text: `${paper}. ${claim}` },
-      { kind: "paragraph", text: `${held}: ${verdict}` },
+      { kind: "paragraph", text: verdictOf(experiment, size) },
       {
         kind: "table",
         head: columns,

@@ -11,7 +11,7 @@ import { here } from "./hosts.mjs";
 import { tryManagers } from "./managers.mjs";
 import { tryNpm } from "./npm.mjs";
 import { tryRuntimes } from "./runtimes.mjs";
-import { bin, demand, note, ROOT, rows, run } from "./trial.mjs";
+import { bin, demand, NotHere, note, ROOT, rows, run } from "./trial.mjs";
 import { tryTypeScript } from "./typescript.mjs";
 
 const quick = process.argv.includes("--quick");
@@ -21,10 +21,22 @@ for (const target of targets) {
   if (quick && existsSync(join(prebuilds, target, "brownian.node"))) continue;
   let built;
   await note(`prebuild ${target}`, () => {
-    built = prebuild(target, TARGETS[target] === undefined);
+    if (quick) throw new NotHere("there is none, and --quick compiles nothing");
+    built = compiled(target);
     return `built here, needs ${built.needs}`;
   });
   if (built !== undefined) await note(`prebuild ${target}, every kernel`, () => triedOrNot(target));
+}
+
+/** The prebuild of a target. A compiler that this machine lacks is no failure of the package's. */
+function compiled(target) {
+  try {
+    return prebuild(target, TARGETS[target] === undefined);
+  } catch (error) {
+    if (/ENOENT|: (command )?not found|make: .*: No such file or directory/.test(error.message))
+      throw new NotHere(`no compiler for it here (${error.message.trim().split("\n")[0]})`);
+    throw error;
+  }
 }
 
 const tarball = pack();

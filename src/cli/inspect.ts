@@ -18,6 +18,7 @@ import { decode, stepsOf } from "../lattice/decode.js";
 import { type Format, formatNamed } from "../lattice/formats.js";
 import { moveProbability } from "../lattice/move-probability.js";
 import { bytes, grouped, percent, significant, table } from "../report/table.js";
+import { doseOf, Measures } from "../thermostat/draw.js";
 import type { Invocation } from "./command.js";
 import { parseNumber } from "./options.js";
 import { withProgress } from "./progress.js";
@@ -36,7 +37,10 @@ interface Line {
   /** Null for types that cannot move. */
   readonly rms: number | null;
   readonly medianStep: number | null;
-  /** Share of the weights that a `matched` draw at this sigma (in RMS) moves, away from the rails. */
+  /** Standard deviation of a draw's moves at this sigma, in weight units: asked for, and given. Null where nothing can move. */
+  readonly asked: number | null;
+  readonly given: number | null;
+  /** Share of the weights that such a draw moves, away from the rails. */
   readonly expectedMoves: number | null;
   /** Why it has no such numbers, where that is not its type. */
   readonly note?: string | undefined;
@@ -70,11 +74,12 @@ async function inspect(path: string, { sigma, json }: Options, signal: AbortSign
     line.shape.join(" x "),
     cell(line.rms, significant),
     cell(line.medianStep, significant),
+    cell(line.given, (given) => significant(line.rms === 0 ? 0 : given / (line.rms as number))),
     line.note === undefined ? cell(line.expectedMoves, percent) : visible(line.note),
   ]);
   const weights = lines.reduce((sum, line) => sum + (line.note?.startsWith("the scale of") ? 0 : line.weights), 0);
-  const head = ["tensor", "type", "shape", "RMS", "median step", `moves at σ = ${significant(sigma)} RMS`];
-  process.stdout.write(`${table([head, ...rows], [3, 4, 5])}\n\n`);
+  const head = ["tensor", "type", "shape", "RMS", "median step", "σ given", `moves at σ = ${significant(sigma)} RMS`];
+  process.stdout.write(`${table([head, ...rows], [3, 4, 5, 6])}\n\n`);
   process.stdout.write(
     `${visible(model.architecture)}, ${grouped(weights)} weights in ${lines.length} tensors, ${bytes(model.size)}${
       model.parts.length === 1 ? "" : ` in ${model.parts.length} files`
@@ -92,6 +97,7 @@ async function measure(
   const file = await TensorBytes.open(model.parts.map((part) => part.path));
   const total = model.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const names = namesOf(model);
+  const measures = new Measures(reader, model);
   const lines: Line[] = [];
   let done = 0;
   try {
@@ -102,6 +108,8 @@ async function measure(
       const none = notWeights(tensor, names);
       const movable = none === undefined && format !== undefined && format.lattice?.step !== "external" && weights > 0;
       const rms = movable ? await finiteRms(reader, tensor) : null;
+      const dose =
+        rms === null ? null : await doseOf(tensor, { sigma: Math.fround(sigma * rms), inSteps: false }, "matched", measures);
       const broken = movable && rms === null ? await notFinite(file, tensor, format) : undefined;
       const steps = movable ? await sampleSteps(file, tensor, format) : null;
       lines.push({
@@ -112,10 +120,10 @@ async function measure(
         bytes: tensor.bytes,
         rms,
         medianStep: steps === null ? null : median(steps),
+        asked: dose?.asked ?? null,
+        given: dose?.given ?? null,
         expectedMoves:
-          steps === null || rms === null
-            ? null
-            : mean(steps.map((step) => (step > 0 ? moveProbability((sigma * rms) / step) : 0))),
+          steps === null || dose === null ? null : mean(steps.map((step) => (step > 0 ? moveProbability(dose.law / step) : 0))),
         note: none ?? broken,
       });
       done += tensor.bytes;

@@ -5,6 +5,7 @@ import chalk from "chalk";
 import { Command, Option } from "commander";
 import { visible } from "../errors.js";
 import { grouped, percent } from "../report/table.js";
+import { givesOther } from "../thermostat/dose.js";
 import { perturbFile } from "../thermostat/perturb-file.js";
 import type { Invocation } from "./command.js";
 import { type Idle, idleLines } from "./idle.js";
@@ -61,11 +62,13 @@ async function perturb(model: string, options: Options, signal: AbortSignal): Pr
   );
   const skipped = done.skipped.map(({ tensor, reason }) => ({ name: tensor.name, type: tensor.type, reason }));
   if (options.json) {
-    const tensors = done.tensors.map(({ tensor, sigma: own, changed }) => ({
+    const tensors = done.tensors.map(({ tensor, sigma: own, dose, changed }) => ({
       name: tensor.name,
       type: tensor.type,
       weights: tensor.weights,
       sigma: own.sigma,
+      given: dose.given,
+      law: dose.law,
       unit: own.inSteps ? "step" : "absolute",
       byColumn: own.columns !== undefined,
       changed,
@@ -82,6 +85,10 @@ async function perturb(model: string, options: Options, signal: AbortSignal): Pr
   );
   const byColumn = new Map(done.tensors.map(({ tensor, sigma: own }) => [tensor.name, own.columns !== undefined]));
   process.stderr.write(chalk.dim(columnsRemark(options.scale, byColumn)));
+  for (const { tensor, dose } of done.tensors.filter(({ dose }) => givesOther(dose))) {
+    const given = percent(dose.given / dose.asked);
+    process.stderr.write(chalk.dim(visible(`${tensor.name} (${tensor.type}) gets ${given} of the sigma asked for\n`)));
+  }
   for (const { name, type, reason } of skipped)
     process.stderr.write(chalk.dim(visible(`left alone: ${name} (${type}): ${reason}\n`)));
 }

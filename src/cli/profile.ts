@@ -27,6 +27,11 @@ export async function readProfile(path: string, model: string): Promise<Profile>
     );
   });
   const profile = parsed(text);
+  if (profile === "older")
+    throw new BrownianError(
+      "usage",
+      `${path} is of an earlier version, whose sigma was another dose: make it anew with brownian calibrate ${model}.`,
+    );
   if (profile === undefined)
     throw new BrownianError("usage", `${path} is no calibration that this version reads: make it anew with brownian calibrate.`);
   const { file, bytes, sha256 } = profile.model;
@@ -41,17 +46,23 @@ export async function readProfile(path: string, model: string): Promise<Profile>
   return profile;
 }
 
+/** Of the calibrations that are read, and what their sigma is. */
+const VERSION = 3;
+const DOSE = "tensor";
+
 /** The profile, if the text is one of this version, with numbers where it needs them. */
-function parsed(text: string): Profile | undefined {
+function parsed(text: string): Profile | "older" | undefined {
   try {
     const profile = JSON.parse(text) as Profile;
-    const { format, version, model, noise, softmax, breaking } = profile;
+    const { format, version, settings, model, noise, softmax, breaking } = profile;
     const numbers = [
       ...noise.flatMap((point) => [point.sigma, point.flipRate, point.smoothed, point.error]),
       ...softmax.flatMap((point) => [point.temperature, point.flipRate]),
       ...[breaking.sigma, breaking.temperature, model.bytes],
     ];
-    const known = format === "brownian-calibration" && version === 2;
+    if (format !== "brownian-calibration") return undefined;
+    if ([1, 2].includes(version)) return "older";
+    const known = version === VERSION && settings.dose === DOSE;
     return known && noise.length > 1 && softmax.length > 1 && numbers.every(Number.isFinite) ? profile : undefined;
   } catch {
     return undefined; // no JSON, or of another shape

@@ -7,6 +7,7 @@ import { BrownianError } from "../errors.js";
 import { chunks } from "../kernels/chunks.js";
 import type { Kernels } from "../kernels/contract.js";
 import type { FileWatch, TensorMove, TensorRange } from "../kernels/files.js";
+import type { Census, CensusColumns } from "../laws/census.js";
 import { openNew } from "./copy.js";
 import { asFileError } from "./file-errors.js";
 import { formatOf, type LiveTensors, type Reader } from "./live/live-tensors.js";
@@ -22,7 +23,7 @@ const UNDER_WAY = 3;
 const LEAVES = { threads: 64, eventLoop: 4 } as const;
 const COPIED = 4 << 20;
 
-export interface Writer extends Pick<LiveTensors, "sumSquares" | "perturb" | "restore" | "close"> {
+export interface Writer extends Pick<LiveTensors, "sumSquares" | "census" | "perturb" | "restore" | "close"> {
   /** Copies all bytes of the model but those of these tensors. */
   copyRest(tensors: readonly Tensor[], watch?: FileWatch): Promise<void>;
 }
@@ -82,6 +83,10 @@ class PartedWriter implements Writer {
     return this.of(tensor).sumSquares(tensor, watch);
   }
 
+  census(tensor: Tensor, columns?: CensusColumns, watch?: FileWatch): Promise<Census> {
+    return this.of(tensor).census(tensor, columns, watch);
+  }
+
   perturb(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
     return this.of(tensor).perturb(tensor, move, watch);
   }
@@ -118,6 +123,10 @@ class StreamingWriter implements Writer {
 
   sumSquares(tensor: Tensor, watch?: FileWatch): Promise<number> {
     return this.reader.sumSquares(tensor, watch);
+  }
+
+  census(tensor: Tensor, columns?: CensusColumns, watch?: FileWatch): Promise<Census> {
+    return this.reader.census(tensor, columns, watch);
   }
 
   async perturb(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {

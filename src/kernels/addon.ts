@@ -4,6 +4,7 @@ import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { alias } from "../laws/alias.js";
+import type { Census, CensusColumns } from "../laws/census.js";
 import type { LogitQuestion } from "../laws/logits.js";
 import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
 import { FORMAT_FIELDS } from "../laws/numbers.js";
@@ -42,6 +43,7 @@ export interface AddonFile {
   perturb(offset: number, length: number, source: AddonFile | null, move: MoveRecord): Promise<number>;
   copyFrom(source: AddonFile, offset: number, length: number): Promise<number>;
   sumSquares(offset: number, length: number, format: EncodedFormat): Promise<number>;
+  census(offset: number, length: number, format: EncodedFormat, columns: CensusColumns | null): Promise<Census>;
   difference(offset: number, length: number, format: EncodedFormat, source: AddonFile): Promise<number>;
   indexSteps(offset: number, length: number, format: EncodedFormat): Promise<StepIndex>;
   redraw(offset: number, length: number, source: AddonFile, index: StepIndex, move: MoveRecord): Promise<number>;
@@ -73,6 +75,7 @@ export interface Addon {
     move: MoveRecord,
   ): number;
   sumSquares(target: number, data: Uint8Array, format: EncodedFormat, rows: Rows | null, index: number, total: number): number;
+  census(target: number, data: Uint8Array, index: number, format: EncodedFormat, columns: CensusColumns | null): Census;
   difference(target: number, a: Uint8Array, b: Uint8Array, format: EncodedFormat): number;
   readLogits(target: number, logits: Float32Array, question: LogitQuestion, out: Float64Array): number;
   readonly MappedFile: new (target: number, threads: number, path: string, writable: boolean) => AddonFile;

@@ -1,6 +1,7 @@
 // What a backend is: the calls that native, WASM and JS each answer with the same bits. The facade (noise/, lattice/) checks arguments;
 // a kernel may rely on them. Nothing here knows tensors' names or what sigma is relative to; what there is for files is in files.ts.
 
+import type { Census, CensusColumns } from "../laws/census.js";
 import type { Evolution } from "../laws/evolution.js";
 import type { LogitQuestion } from "../laws/logits.js";
 import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
@@ -45,6 +46,12 @@ export interface Kernels {
     index: number,
     total: number,
   ): number;
+
+  /**
+   * How many codes of whole blocks have which step and which distance to the rails (laws/census.ts). Of lattices that have their own steps;
+   * `index` is the number of the first weight, whose column matters where there are columns.
+   */
+  census(data: Uint8Array, format: EncodedFormat, columns: CensusColumns | undefined, index: number): Census;
 
   /** How many codes (or floats) of two runs of whole blocks differ. */
   difference(a: Uint8Array, b: Uint8Array, format: EncodedFormat): number;

@@ -2,6 +2,7 @@
 // Work runs on threads outside the event loop; the bytes do not depend on how many. What makes it quick (indices, journals, plans, work
 // made ahead) is the backend's own: nothing here names it, and no caller has to keep it.
 
+import type { Census, CensusColumns } from "../laws/census.js";
 import type { EncodedFormat } from "../laws/move.js";
 import type { Step, TensorMove } from "./step.js";
 
@@ -44,6 +45,8 @@ export interface MappedFile {
   readonly size: number;
   /** `Kernels.sumSquares` of a whole tensor. */
   sumSquares(tensor: TensorRange, format: EncodedFormat): Promise<number>;
+  /** `Kernels.census` of a whole tensor. */
+  census(tensor: TensorRange, format: EncodedFormat, columns: CensusColumns | undefined): Promise<Census>;
   /** Unmaps. Further calls throw. */
   close(): void;
 }

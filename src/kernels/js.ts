@@ -1,6 +1,7 @@
 // The backend that runs anywhere: the laws (src/laws/) put together, in plain JavaScript. They are the specification: native
 // and WASM give its bits.
 
+import { takeCensus } from "../laws/census.js";
 import { difference } from "../laws/difference.js";
 import { readLogits } from "../laws/logits.js";
 import { bits, normal, uniform } from "../laws/noise.js";
@@ -27,6 +28,7 @@ export const jsKernels: Kernels = {
   evolve: (live, pristine, move, law, strength) => law.step(live, pristine, move, law.parameters(strength, move.format), work()),
   sumSquares: (data, format, steps, rowLength, index, total) =>
     sumSquares(data, { format, steps, rowLength }, index, total, work().live),
+  census: (data, format, columns, index) => takeCensus(data, format, columns, index, work().live),
   difference: (a, b, format) => difference(a, b, format, work()),
   readLogits: (logits, question, out) => readLogits(logits, question, out),
 };

@@ -1,6 +1,7 @@
 // Files in memory, by the addon. A live file remembers what it did last to each tensor, so that the next call costs what it changes and not
 // what the tensor weighs: an index of steps and a journal of moves (docs/theory/moves.md), plans of collisions.
 
+import type { Census, CensusColumns } from "../laws/census.js";
 import type { EncodedFormat } from "../laws/move.js";
 import { Field, Kind, Levels, StepKind } from "../laws/numbers.js";
 import {
@@ -43,6 +44,10 @@ class NativeFile implements MappedFile {
   sumSquares({ offset, bytes }: TensorRange, format: EncodedFormat): Promise<number> {
     // One call: the order of summation runs over the whole tensor.
     return this.file.sumSquares(offset, bytes, format);
+  }
+
+  census({ offset, bytes }: TensorRange, format: EncodedFormat, columns: CensusColumns | undefined): Promise<Census> {
+    return this.file.census(offset, bytes, format, columns ?? null);
   }
 
   close(): void {

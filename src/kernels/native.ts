@@ -35,6 +35,7 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
       withLaw(native).evolve(target, law.name, live, pristine, law.parameters(strength, move.format), moveRecord(move)),
     sumSquares: (data, format, steps, rowLength, index, total) =>
       native.sumSquares(target, data, format, steps === null ? null : { steps, rowLength }, index, total),
+    census: (data, format, columns, index) => native.census(target, data, index, format, columns ?? null),
     difference: (a, b, format) => native.difference(target, a, b, format),
     readLogits: (logits, question, out) => native.readLogits(target, logits, question, out),
     files: nativeFiles(native, { target, threads }),

@@ -1,6 +1,7 @@
 // The WebAssembly backend: two modules from one core (assembly/), with SIMD and without, their bytes inlined. Touches no file
 // and nothing that only Node has.
 
+import { type Census, type CensusColumns, takeCensus } from "../laws/census.js";
 import { difference } from "../laws/difference.js";
 import type { Evolution } from "../laws/evolution.js";
 import { type LogitQuestion, readLogits } from "../laws/logits.js";
@@ -87,6 +88,10 @@ class WasmKernels implements Kernels {
     if (kernel === undefined) return law.step(live, pristine, move, parameters, this.workspace());
     this.stage.parameters.set(parameters);
     return this.moveLeaves(kernel, live, move, pristine);
+  }
+
+  census(data: Uint8Array, format: EncodedFormat, columns: CensusColumns | undefined, index: number): Census {
+    return takeCensus(data, format, columns, index, this.workspace().live);
   }
 
   difference(a: Uint8Array, b: Uint8Array, format: EncodedFormat): number {

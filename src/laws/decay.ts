@@ -2,7 +2,7 @@
 // beta (docs/theory/langevin.md). Only + - * / and square roots, in float64, rounded to float32 at the end: the same numbers
 // everywhere.
 
-import { floatOf } from "./float-bits.js";
+import { bitsOf, floatOf } from "./float-bits.js";
 import { levelsOf } from "./levels.js";
 import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD, Levels } from "./numbers.js";
 
@@ -46,6 +46,12 @@ function beta(places: readonly Place[], loss: number, square: number): number {
     if (place.square > square) most = Math.max(most, (place.added - loss * square) / (place.square - square));
   }
   return most;
+}
+
+/** The beta of a row for noise of `square` = s^2, a float32. */
+export function betaAt(decay: Decay, row: number, square: number): number {
+  const i = Math.max(0, Math.min(DECAY_COLUMNS - 1, (bitsOf(square) >>> 20) - DECAY_FIRST));
+  return decay[DECAY_HEAD + row * DECAY_COLUMNS + i] as number;
 }
 
 /** The s^2 that an entry serves. */

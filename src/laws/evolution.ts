@@ -2,6 +2,7 @@
 // Each is one file beside this one, its step in plain JavaScript being the specification. A backend may have a kernel of it
 // under the same name (assembly/core.ts, native/kernels/), which gives the same bytes; one that has none takes the step.
 
+import type { MeanSquares } from "./mean-squares.js";
 import type { EncodedFormat, Move } from "./move.js";
 import type { Workspace } from "./workspace.js";
 
@@ -10,6 +11,10 @@ export interface Evolution {
   readonly name: string;
   /** What kernels need of the one number that it goes by, for codes of this format: float32, the same on every backend. */
   parameters(strength: number, format: EncodedFormat): Float32Array;
+  /**
+   * The mean squares of codes of this format that the evolution comes to (docs/theory/dose.md), where sigma goes by column or not.
+   */
+  stationary(strength: number, format: EncodedFormat, byColumn: boolean): MeanSquares;
   /**
    * One step of whole blocks of one tensor: `live` goes on, `pristine` is where it began. Returns how many codes of `live`
    * changed. The noise is that of `move`: its key, its tick, its sigma.

@@ -114,6 +114,13 @@ export const MOST_STRIDE = 65536;
 /** Weights in one partial sum of `sumSquares`: the order of summation is fixed by it. */
 export const SUM_LEAF = 65536;
 
+/**
+ * A census (census.ts) counts weights by the step that they move on, rounded to four bits of mantissa: the upper bits of the float32, so many less.
+ */
+export const CENSUS_SHIFT = 19;
+/** As many steps there are, 0 and infinity among them. */
+export const CENSUS_STEPS = (0xff << (23 - CENSUS_SHIFT)) + 1;
+
 /** Where `sumSquares` cuts rows with external steps, in weights of a leaf: part of the order of summation. */
 export const SUM_CUT = 4096;
 

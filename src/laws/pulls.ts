@@ -19,10 +19,19 @@ const DITHER = 1 / 4;
 export type Pull = "light" | "heavy" | "middle";
 
 /** How a run with noise of s steps is pulled. */
-export function pullOf(s: number, decay: Decay): Pull {
-  const square = f(s * s);
+export const pullOf = (s: number, decay: Decay): Pull => pullOfSquare(f(s * s), decay);
+
+/** The variances s^2 at which another pull begins. */
+export const pullChanges = (decay: Decay): number[] => [LIGHT, HEAVY / (decay[1] as number)];
+
+export function pullOfSquare(square: number, decay: Decay): Pull {
   if (square < LIGHT) return "light";
   return f((decay[1] as number) * square) >= HEAVY ? "heavy" : "middle";
+}
+
+/** The variance of the kick that is the same for all of a run with variance `square`. */
+export function kickVariance(pull: "light" | "heavy", square: number, decay: Decay): number {
+  return pull === "light" ? (1 - (decay[0] as number)) * square : (decay[1] as number) * square - DITHER;
 }
 
 /** The standard deviation of the kick that is the same for all of a run; 0 where it is not. */

@@ -11,21 +11,21 @@
 // On even grids there are two more ways, cheaper ones, for light and for heavy noise (pulls.ts).
 
 import { pack, unpack } from "./codes.js";
-import { type Decay, decayOf } from "./decay.js";
+import { betaAt, type Decay, decayOf } from "./decay.js";
 import { difference } from "./difference.js";
 import type { Draws } from "./draws.js";
 import type { Evolution } from "./evolution.js";
-import { bitsOf } from "./float-bits.js";
 import { absoluteSigma, clamp, limitOf, ulp } from "./floats.js";
 import { halfOf, widen } from "./halves.js";
 import type { Kicks } from "./kicks.js";
 import { codeOfLevel, kickLevel, levelBelow, levelOfCode, levelsOf, scaleOfTable } from "./levels.js";
-import type { Move } from "./move.js";
+import type { EncodedFormat, Move } from "./move.js";
 import { MAX_S, scaleInSteps } from "./moves.js";
-import { DECAY_COLUMNS, DECAY_FIRST, DECAY_HEAD, Field, Kind, Levels } from "./numbers.js";
+import { Field, Kind, Levels } from "./numbers.js";
 import { kicksOf, perturb } from "./perturb.js";
 import { pullOf } from "./pulls.js";
 import { eachRun } from "./runs.js";
+import { stationarySquares } from "./stationary.js";
 import type { Weights, Workspace } from "./workspace.js";
 
 const f = Math.fround;
@@ -37,10 +37,15 @@ const BELOW_ONE = 1 - 2 ** -24;
 /** Displacements of half floats are cut here, in steps: whole numbers near it are exact. */
 const FARTHEST = 2 ** 22;
 
+function parameters(keep: number, format: EncodedFormat): Decay {
+  return decayOf(Math.min(Math.fround(keep), BELOW_ONE), format[Field.levels] as number);
+}
+
 /** Goes by `keep` = a, 0 <= a < 1 (a float32: what is nearer to 1 becomes the largest below). Moves are `matched`. */
 export const relaxation: Evolution = {
   name: "relax",
-  parameters: (keep, format): Decay => decayOf(Math.min(Math.fround(keep), BELOW_ONE), format[Field.levels] as number),
+  parameters,
+  stationary: (keep, format, byColumn) => stationarySquares(parameters(keep, format), format, byColumn),
   step(live, pristine, move, decay, work) {
     const { format } = move;
     const even = format[Field.kind] === Kind.lattice && format[Field.levels] === Levels.uniform && move.columns === undefined;
@@ -111,10 +116,9 @@ class Relaxing {
   private setKick(row: number, s: number): void {
     if (s === this.s && row === this.row) return;
     const square = f(s * s);
-    const i = Math.max(0, Math.min(DECAY_COLUMNS - 1, (bitsOf(square) >>> 20) - DECAY_FIRST));
     this.row = row;
     this.s = s;
-    this.beta = this.decay[DECAY_HEAD + row * DECAY_COLUMNS + i] as number;
+    this.beta = betaAt(this.decay, row, square);
     this.alpha = f(f(this.loss * square) - f(this.beta * square));
   }
 

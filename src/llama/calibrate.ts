@@ -103,11 +103,11 @@ export async function calibrate(model: Model, text: string, options: CalibrateOp
     for (const level of next) readings[level]?.push(await reader.readText(sigmas, level, (readings[level] as Reading[]).length));
   }
 
-  const settings = { scale: "rms", rounding: "matched", dynamics: "quenched", seed: String(reader.seed) };
+  const settings = { scale: "rms", rounding: "matched", dose: "tensor", dynamics: "quenched", seed: String(reader.seed) };
   const { noise, ...rest } = map();
   return {
     format: "brownian-calibration",
-    version: 2,
+    version: 3,
     model: await identity(model.path),
     text: { sha256: createHash("sha256").update(text).digest("hex"), tokens: reader.clean.tokens },
     settings: { ...settings, draws: Math.max(...noise.map((point) => point.draws)) },

@@ -181,7 +181,10 @@ function given(session: Session, prompt: Prompt, text: string | readonly number[
   const all =
     typeof prompt === "string" && typeof text === "string" && prompt !== ""
       ? engine.tokenize(prompt + text)
-      : [...before, ...(typeof text === "string" ? engine.tokensOf(text, false) : checkTokens(session, "A token of the text", text))];
+      : [
+          ...before,
+          ...(typeof text === "string" ? engine.tokensOf(text, false) : checkTokens(session, "A token of the text", text)),
+        ];
   // Where the tokenizer draws the last token of the prompt and the first of the text into one, that counts as the text's.
   let start = 0;
   while (start < before.length && before[start] === all[start]) start++;

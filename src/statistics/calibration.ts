@@ -39,7 +39,7 @@ export interface Profile {
   /** What the file is, for whoever finds it. */
   readonly format: "brownian-calibration";
   /** Of the file's layout. */
-  readonly version: 2;
+  readonly version: 3;
   /** Which model was measured. */
   readonly model: {
     /** Name of its file. */
@@ -62,6 +62,8 @@ export interface Profile {
     readonly scale: string;
     /** How moves were put on the grid of codes. */
     readonly rounding: string;
+    /** Of what sigma is the standard deviation: "tensor", of all weights of a tensor together. */
+    readonly dose: string;
     /** A name in `DYNAMICS`. */
     readonly dynamics: string;
     /** Decimal. */

@@ -12,8 +12,15 @@ import {
   type TensorMove,
   tensorRms,
 } from "../files/index.js";
+import type { Step } from "../kernels/step.js";
+import { encodedFormat } from "../lattice/formats.js";
 import { makeMove, supportedFormat } from "../lattice/perturb.js";
+import { censusColumns } from "../laws/census.js";
+import { type MeanSquares, meanSquaresOf } from "../laws/mean-squares.js";
+import type { Columns } from "../laws/move.js";
+import { Field, Kind, Rounding } from "../laws/numbers.js";
 import { streamKey } from "../noise/index.js";
+import { type Dose, TensorDose } from "./dose.js";
 import type { CheckedNoise } from "./noise.js";
 import type { SigmaOf, TensorSigma } from "./scales/index.js";
 
@@ -21,8 +28,10 @@ import type { SigmaOf, TensorSigma } from "./scales/index.js";
 export interface TensorDrawn {
   /** The tensor that it was. */
   readonly tensor: Tensor;
-  /** Standard deviation of its noise, in weight units or in steps. */
+  /** Standard deviation of its noise that was asked for, in weight units or in steps. */
   readonly sigma: TensorSigma;
+  /** That again, sigma of the law that it moved by, and what that gives its weights on average. */
+  readonly dose: Dose;
   /** Codes (or floats) that differ from the pristine model's. */
   readonly changed: number;
 }
@@ -33,8 +42,10 @@ export interface TensorDrawn {
  */
 export class Measures {
   private readonly known = new Map<string, Promise<unknown>>();
+  private readonly numbers = new WeakMap<Columns, number>();
+  private numbered = 0;
   constructor(
-    private readonly reader: Pick<Reader, "sumSquares">,
+    private readonly reader: Pick<Reader, "sumSquares" | "census">,
     private readonly model: ModelFile,
   ) {}
 
@@ -45,6 +56,26 @@ export class Measures {
   /** How sigma becomes a tensor's, by the noise's scale. */
   sigmaOf(noise: CheckedNoise): Promise<SigmaOf> {
     return this.once(`scale ${noise.scale} ${noise.file}`, () => noise.open(this.model));
+  }
+
+  /**
+   * What noise gives a tensor whose moves have these mean squares, called `law`. The one look at all its codes that it takes is the first time's.
+   */
+  async dose(tensor: Tensor, { inSteps, columns }: TensorSigma, law: string, squares: MeanSquares): Promise<TensorDose> {
+    const format = encodedFormat(supportedFormat(tensor.type, `tensor ${tensor.name}: `));
+    const of = `${tensor.name} ${columns === undefined ? "" : this.numberOf(columns)}`;
+    return this.once(`dose ${of} ${law} ${inSteps}`, async () => {
+      // Half the memory: models have hundreds of tensors, and a dose needs no whole numbers.
+      const count = async () => new Float32Array(await this.reader.census(tensor, columns && censusColumns(columns)));
+      const census = await this.once(`census ${of}`, count);
+      return new TensorDose(census, format, squares, inSteps);
+    });
+  }
+
+  private numberOf(columns: Columns): number {
+    const number = this.numbers.get(columns) ?? this.numbered++;
+    this.numbers.set(columns, number);
+    return number;
   }
 
   private once<T>(what: string, measure: () => Promise<T>): Promise<T> {
@@ -65,12 +96,15 @@ export function choose(model: ModelFile, noise: CheckedNoise): { chosen: readonl
 /** How a tensor is to move; its sigma may be 0. */
 export interface PlannedMove {
   readonly tensor: Tensor;
+  /** As asked for. */
   readonly sigma: TensorSigma;
+  readonly dose: Dose;
   readonly move: TensorMove;
 }
 
 /**
- * The move of a tensor at a tick at which the noise's sigma is `given`, in units of its scale.
+ * The move of a tensor at a tick at which the noise's sigma is `given`, in units of its scale, for what is done with it at that tick: the
+ * dose depends on that.
  * @throws BrownianError usage where that is beyond float32
  */
 export async function planMove(
@@ -79,6 +113,7 @@ export async function planMove(
   given: number,
   tick: number,
   measures: Measures,
+  step: Step = DRAW,
 ): Promise<PlannedMove> {
   const sigmaOf = await measures.sigmaOf(noise);
   const exact = await sigmaOf(given, { tensor, rms: () => measures.rms(tensor) });
@@ -88,8 +123,10 @@ export async function planMove(
       "usage",
       `sigma ${given} (${noise.scale}) is beyond float32 on tensor ${tensor.name}: take a smaller one.`,
     );
+  const dose = await doseOf(tensor, sigma, noise.rounding, measures, step);
   const move = makeMove(supportedFormat(tensor.type, `tensor ${tensor.name}: `), {
     ...sigma,
+    sigma: dose.law,
     key: streamKey(noise.seed, tensor.name),
     tick,
     rounding: noise.rounding,
@@ -97,7 +134,36 @@ export async function planMove(
     steps: null,
     rowLength: 1,
   });
-  return { tensor, sigma, move };
+  return { tensor, sigma, dose, move };
+}
+
+const DRAW: Step = { verb: "draw" };
+
+/** The dose of a step's move. Only `matched` has one: what `nearest` and `stochastic` make of a sigma is theirs. */
+export async function doseOf(
+  tensor: Tensor,
+  own: TensorSigma,
+  rounding: Rounding,
+  measures: Measures,
+  step: Step = DRAW,
+): Promise<Dose> {
+  const { sigma, columns } = own;
+  const format = encodedFormat(supportedFormat(tensor.type, `tensor ${tensor.name}: `));
+  if (sigma === 0 || tensor.weights === 0 || format[Field.kind] !== Kind.lattice)
+    return { asked: sigma, law: sigma, given: sigma };
+  const byColumn = columns !== undefined;
+  if (step.verb === "evolve") {
+    const { law, strength } = step;
+    const squares = law.stationary(strength, format, byColumn);
+    return (await measures.dose(tensor, own, `${law.name} ${strength}`, squares)).dose(sigma);
+  }
+  const squares = meanSquaresOf(format, byColumn ? "column" : Rounding[rounding]);
+  const known = await measures.dose(tensor, own, rounding, squares);
+  if (rounding !== "matched") return known.of(sigma);
+  // Of free motion the kicks have the dose, as long as codes are where they began.
+  const factor = step.verb === "diffuse" ? step.factor : 1;
+  const { law, given } = known.dose(sigma * factor);
+  return factor === 1 ? { asked: sigma, law, given } : { asked: sigma, law: Math.fround(law / factor), given: given / factor };
 }
 
 /** live := pristine + noise(seed, tick) for every given tensor; yields each as it is done. */
@@ -111,12 +177,12 @@ export async function* drawTensors(
 ): AsyncGenerator<TensorDrawn> {
   for (const tensor of tensors) {
     watch.signal?.throwIfAborted();
-    const { sigma, move } = await planMove(tensor, noise, noise.at(tick), tick, measures);
+    const { sigma, dose, move } = await planMove(tensor, noise, noise.at(tick), tick, measures);
     if (sigma.sigma === 0) {
       await liveTensors.restore(tensor, watch);
-      yield { tensor, sigma, changed: 0 };
+      yield { tensor, sigma, dose, changed: 0 };
     } else {
-      yield { tensor, sigma, changed: await liveTensors.perturb(tensor, move, watch) };
+      yield { tensor, sigma, dose, changed: await liveTensors.perturb(tensor, move, watch) };
     }
   }
 }

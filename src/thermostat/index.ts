@@ -2,6 +2,7 @@
 
 export type { ModelFile, Skipped, Tensor, Watch } from "../files/index.js";
 export type { Columns } from "../laws/move.js";
+export type { Dose } from "./dose.js";
 export type { TensorDrawn } from "./draw.js";
 export { type Cost, type Drawn, DYNAMICS, type Dynamics, type DynamicsName, type Theory } from "./dynamics/index.js";
 export type { CheckedNoise, NoiseSettings, ThermostatSettings } from "./noise.js";

@@ -17,10 +17,11 @@ import {
 } from "../files/index.js";
 import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
-import type { Step } from "../kernels/step.js";
+import { type Step, sameStep } from "../kernels/step.js";
 import { collisionThreshold } from "../lattice/collide.js";
 import { checkOptions, type Names } from "../options.js";
 import { Ahead, type Stepping } from "./ahead.js";
+import type { Dose } from "./dose.js";
 import { choose, Measures, type PlannedMove, planMove } from "./draw.js";
 import type { Bath, Drawn, Dynamics } from "./dynamics/index.js";
 import { CheckedNoise, noiseOf, THERMOSTAT, type ThermostatSettings } from "./noise.js";
@@ -75,7 +76,7 @@ export class Thermostat {
   /** The live weights are no draw: how many differ has to be counted. */
   private free = false;
   private readonly ahead: Ahead;
-  private planned: { noise: CheckedNoise; sigma: number; moves: readonly PlannedMove[] } | undefined;
+  private planned: { noise: CheckedNoise; sigma: number; step: Step; moves: readonly PlannedMove[] } | undefined;
   private chosen: readonly Tensor[];
   private leftAlone: readonly Skipped[];
   private closed = false;
@@ -150,7 +151,7 @@ export class Thermostat {
   private drawAt(tick: number, watch: Watch, another: boolean): Promise<Drawn> {
     return this.exclusively(async () => {
       this.now = tick;
-      const stepping: Stepping = { step: { verb: "draw" }, noise: this.noise };
+      const stepping: Stepping = { step: DRAW, noise: this.noise };
       const prepared = await this.ahead.take(tick, stepping);
       for (const tensor of [...this.moved]) {
         if (this.chosen.includes(tensor)) continue;
@@ -158,7 +159,7 @@ export class Thermostat {
         this.moved.delete(tensor);
       }
       for (const tensor of this.chosen) this.moved.add(tensor);
-      const moves = await this.plan(tick);
+      const moves = await this.plan(tick, DRAW);
       const over = watchOver(this.bytes, watch);
       const drawn = async ({ tensor, move }: PlannedMove) => {
         if (move.sigma > 0) return this.liveTensors.perturb(tensor, { ...move, tick }, over);
@@ -169,7 +170,8 @@ export class Thermostat {
       this.free = false;
       this.last = { weights: this.weights, changed };
       // Rare moves take less time than what is made ahead of them to write.
-      if (another && changed > this.weights * RARE) this.ahead.goOn(tick, stepping, this.weights, (next) => this.plan(next));
+      if (another && changed > this.weights * RARE)
+        this.ahead.goOn(tick, stepping, this.weights, (next) => this.plan(next, DRAW));
       return this.last;
     });
   }
@@ -187,6 +189,17 @@ export class Thermostat {
     const drawn = await this.noise.dynamics.step(this.bath(watch), next, this.noise.tau, this.noise.visits);
     this.now = next;
     return drawn;
+  }
+
+  /**
+   * The doses of the tensors that move, at the tick that the weights are at: what was asked for, and what they get. Of draws; after a tick, of
+   * what its dynamics does.
+   */
+  doses(): Promise<readonly { readonly tensor: Tensor; readonly dose: Dose }[]> {
+    return this.exclusively(async () => {
+      const step = this.planned?.noise === this.noise ? this.planned.step : DRAW;
+      return (await this.plan(this.now, step)).map(({ tensor, dose }) => ({ tensor, dose }));
+    });
   }
 
   /** How many there are to move. */
@@ -227,20 +240,20 @@ export class Thermostat {
 
   /** A step of all tensors; the next ones are made ready then, while somebody looks at the weights. */
   private along(tick: number, step: Step, watch: Watch): Promise<Drawn> {
-    return this.step(tick, async (moves) => {
+    return this.step(tick, step, async (moves) => {
       const stepping = { step, noise: this.noise };
       const over = watchOver(this.bytes, watch);
       const prepared = await this.ahead.take(tick, stepping);
       const changed = await (prepared === undefined ? this.liveTensors.step(moves, tick, step, over) : prepared.write(over));
-      this.ahead.goOn(tick, stepping, this.weights, (next) => this.plan(next));
+      this.ahead.goOn(tick, stepping, this.weights, (next) => this.plan(next, step));
       return changed;
     });
   }
 
   /** Changes the live weights, which `work` counts, by the moves of this tick. */
-  private step(tick: number, work: (moves: readonly PlannedMove[]) => Promise<number>): Promise<Drawn> {
+  private step(tick: number, step: Step, work: (moves: readonly PlannedMove[]) => Promise<number>): Promise<Drawn> {
     return this.exclusively(async () => {
-      const moves = await this.plan(tick);
+      const moves = await this.plan(tick, step);
       for (const tensor of this.chosen) this.moved.add(tensor);
       this.free = true;
       this.last = { weights: this.weights, changed: await work(moves) };
@@ -249,12 +262,12 @@ export class Thermostat {
   }
 
   /** The moves of a tick, but for the tick. Made anew only when sigma or the noise changed: ticks are to take no time. */
-  private async plan(tick: number): Promise<readonly PlannedMove[]> {
+  private async plan(tick: number, step: Step): Promise<readonly PlannedMove[]> {
     const { noise } = this;
     const sigma = noise.at(tick);
-    if (this.planned?.noise !== noise || this.planned.sigma !== sigma) {
-      const moves = await Promise.all(this.chosen.map((tensor) => planMove(tensor, noise, sigma, tick, this.measures)));
-      this.planned = { noise, sigma, moves };
+    if (this.planned?.noise !== noise || this.planned.sigma !== sigma || !sameStep(this.planned.step, step)) {
+      const moves = await Promise.all(this.chosen.map((tensor) => planMove(tensor, noise, sigma, tick, this.measures, step)));
+      this.planned = { noise, sigma, step, moves };
     }
     return this.planned.moves;
   }
@@ -297,6 +310,8 @@ export class Thermostat {
     return result;
   }
 }
+
+const DRAW: Step = { verb: "draw" };
 
 /** Below this share of changed codes moves are rare: a draw undoes the last one and finds new ones without a look at the rest. */
 const RARE = 1 / 64;

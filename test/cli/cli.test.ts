@@ -228,8 +228,8 @@ describe("brownian inspect and info", () => {
     expect(share).toBeLessThan(expected.expectedMoves + error);
     expect(share).toBeGreaterThan(expected.expectedMoves * (1 - 2 / 32) - error);
     const text = (await run("inspect", q4)).out;
-    expect(text).toMatch(/token_embd\.weight +Q6_K +256 x 2048 +[\d.]+ +[\d.]+ +[\d.]+ %/);
-    expect((await run("inspect", types)).out).toMatch(/blk\.0\.IQ3_S\.weight +IQ3_S +512 x 8 +- +- +-/);
+    expect(text).toMatch(/token_embd\.weight +Q6_K +256 x 2048 +[\d.]+ +[\d.]+ +0\.05 +[\d.]+ %/);
+    expect((await run("inspect", types)).out).toMatch(/blk\.0\.IQ3_S\.weight +IQ3_S +512 x 8 +- +- +- +-/);
     expect(text).toMatch(/llama, 2,885,888 weights in 38 tensors, 1\.81 MB/);
   });
 

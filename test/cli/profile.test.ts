@@ -27,7 +27,21 @@ describe("profiles on disk", () => {
       code: "usage",
       message: expect.stringMatching(/of another model \(fairytales-3M-Q8_0\.gguf/),
     });
-    for (const broken of ["", "{}", JSON.stringify({ ...own, version: 1 }), JSON.stringify({ ...own, noise: [] })]) {
+    for (const version of [1, 2]) {
+      writeFileSync(profilePath(path), JSON.stringify({ ...own, version }));
+      await expect(readProfile(profilePath(path), path)).rejects.toMatchObject({
+        code: "usage",
+        message: expect.stringMatching(/earlier version, whose sigma was another dose: .*brownian calibrate .*m\.gguf/),
+      });
+    }
+    const otherDose = { ...own, settings: { ...own.settings, dose: "weight" } };
+    for (const broken of [
+      "",
+      "{}",
+      JSON.stringify({ ...own, version: 4 }),
+      JSON.stringify(otherDose),
+      JSON.stringify({ ...own, noise: [] }),
+    ]) {
       writeFileSync(profilePath(path), broken);
       await expect(readProfile(profilePath(path), path)).rejects.toMatchObject({
         message: expect.stringMatching(/no calibration/),

@@ -35,6 +35,8 @@ async function small(run: (size: string, progress: (share: number) => void) => P
       if (typeof cell === "object") expect(Number.isFinite(cell.mean) && cell.half >= 0 && cell.n === 2).toBe(true);
   }
   expect(markdown(experiment)).toContain(experiment.reproduced ? "Reproduced:" : "**Not reproduced**:");
+  expect(markdown(experiment, "small")).not.toMatch(/reproduced(\*\*)?:/i);
+  expect(markdown(experiment, "small")).toContain("Too small to decide anything.");
   return (row: number, column: string): number => {
     const cell = experiment.rows[row]?.[experiment.columns.indexOf(column)];
     return typeof cell === "object" ? cell.mean : Number(cell);

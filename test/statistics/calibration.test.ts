@@ -15,10 +15,10 @@ const point = (sigma: number, flipRate: number) => ({
 });
 const profile: Profile = {
   format: "brownian-calibration",
-  version: 2,
+  version: 3,
   model: { file: "m.gguf", bytes: 1, sha256: "" },
   text: { sha256: "", tokens: 100 },
-  settings: { scale: "rms", rounding: "matched", dynamics: "quenched", seed: "0", draws: 1 },
+  settings: { scale: "rms", rounding: "matched", dose: "tensor", dynamics: "quenched", seed: "0", draws: 1 },
   nll: 3,
   noise: [point(0.05, 0.1), point(0.1, 0.2), point(0.2, 0.4)],
   softmax: [

@@ -250,6 +250,24 @@ const KINDS = {
   format: { right: () => format, accepts: () => false, wrong: wrongFormats },
   rows: { right: () => null, accepts: () => true, wrong: () => [] },
   index: { right: () => 0, accepts: (x) => Number.isInteger(x) && x >= 0 && x < 2 ** 53, wrong: () => [] },
+  blockIndex: {
+    right: () => 64,
+    accepts: (x) => Number.isInteger(x) && x >= 0 && x < 2 ** 52 && x % format[1] === 0,
+    wrong: () => [1, 2 ** 53 - 1],
+  },
+  columns: {
+    right: () => ({ inverse: new Float32Array(64).fill(1), shares: new Float64Array(64).fill(1024), width: 64, matrix: 2 ** 40 }),
+    accepts: (x) => x === null,
+    wrong: () =>
+      [
+        ...[{ width: 0 }, { matrix: 0 }, { matrix: 96 }, { width: 7, matrix: 7 }, { width: 2 ** 50, matrix: 2 ** 50 }],
+        ...[{ inverse: new Float32Array(0), shares: new Float64Array(0) }, { inverse: new Float64Array(64) }, { shares: [1] }],
+        ...[new Float64Array(64).fill(-1), new Float64Array(64).fill(Number.NaN), new Float64Array(63)].map((shares) => ({
+          shares,
+        })),
+        { inverse: detached(Float32Array, 64) },
+      ].map((change) => ({ ...KINDS.columns.right(), ...change })),
+  },
   total: { right: () => 0, accepts: (x) => typeof x === "number", wrong: () => [] },
   path: { right: () => paths[0], accepts: () => false, wrong: () => [join(folder, "none"), folder, "a\0b", "x".repeat(1e5)] },
   writable: { right: () => true, accepts: (x) => typeof x === "boolean", wrong: () => [] },
@@ -324,11 +342,13 @@ const FUNCTIONS = {
   perturbAsync: { call: addon.perturbAsync, kinds: ["target", "threads", "data", "move"] },
   evolve: { call: addon.evolve, kinds: ["target", "evolution", "both", "both", "parameters", "move"] },
   sumSquares: { call: addon.sumSquares, kinds: ["target", "data", "format", "rows", "index", "total"] },
+  census: { call: addon.census, kinds: ["target", "data", "blockIndex", "format", "columns"] },
   difference: { call: addon.difference, kinds: ["target", "both", "both", "format"] },
   MappedFile: { call: (...args) => new addon.MappedFile(...args).close(), kinds: ["target", "threads", "path", "writable"] },
   "file.perturb": { call: method("perturb"), kinds: ["offset", "length", "maybe", "move"] },
   "file.copyFrom": { call: method("copyFrom"), kinds: ["source", "offset", "copied"] },
   "file.sumSquares": { call: method("sumSquares"), kinds: ["offset", "length", "format"] },
+  "file.census": { call: method("census"), kinds: ["offset", "length", "format", "columns"] },
   "file.difference": { call: method("difference"), kinds: ["offset", "length", "format", "source"] },
   "file.indexSteps": { call: method("indexSteps"), kinds: ["offset", "length", "format"] },
   "file.redraw": { call: method("redraw"), kinds: ["offset", "length", "source", "stepIndex", "move"] },

@@ -5,6 +5,7 @@ import type { FileWatch, Prepared, TensorMove } from "../../kernels/files.js";
 import type { Step } from "../../kernels/step.js";
 import { encodedFormat } from "../../lattice/formats.js";
 import { supportedFormat } from "../../lattice/perturb.js";
+import type { Census, CensusColumns } from "../../laws/census.js";
 import type { EncodedFormat } from "../../laws/move.js";
 import type { Tensor } from "../tensor.js";
 
@@ -17,6 +18,8 @@ export interface TensorToMove {
 export interface Reader {
   /** Sum of the squares of the (pristine) weights: `Kernels.sumSquares`. */
   sumSquares(tensor: Tensor, watch?: FileWatch): Promise<number>;
+  /** How many of its (pristine) codes have which step and which distance to the rails: `Kernels.census`. */
+  census(tensor: Tensor, columns?: CensusColumns, watch?: FileWatch): Promise<Census>;
   close(): Promise<void>;
 }
 

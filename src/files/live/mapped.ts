@@ -4,6 +4,7 @@
 import { BrownianError } from "../../errors.js";
 import type { FileWatch, LiveFile, MappedFile, Prepared, TensorMove } from "../../kernels/files.js";
 import type { Step } from "../../kernels/step.js";
+import type { Census, CensusColumns } from "../../laws/census.js";
 import type { Watched } from "../stamp.js";
 import type { Tensor } from "../tensor.js";
 import { becameShorter, formatOf, type LiveTensors, type Reader, type TensorToMove } from "./live-tensors.js";
@@ -21,6 +22,13 @@ export class MappedReader implements Reader {
     const sum = await this.unchanged([tensor], () => this.pristine.sumSquares(tensor, formatOf(tensor)));
     watch?.onBytes?.(tensor.bytes);
     return sum;
+  }
+
+  async census(tensor: Tensor, columns?: CensusColumns, watch?: FileWatch): Promise<Census> {
+    watch?.signal?.throwIfAborted();
+    const census = await this.unchanged([tensor], () => this.pristine.census(tensor, formatOf(tensor), columns));
+    watch?.onBytes?.(tensor.bytes);
+    return census;
   }
 
   async close(): Promise<void> {

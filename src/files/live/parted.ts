@@ -3,6 +3,7 @@
 
 import type { FileWatch, TensorMove } from "../../kernels/files.js";
 import type { Step } from "../../kernels/step.js";
+import type { Census, CensusColumns } from "../../laws/census.js";
 import type { Tensor } from "../tensor.js";
 import type { LiveTensors, Reader, TensorToMove } from "./live-tensors.js";
 
@@ -12,6 +13,10 @@ export class PartedReader<Part extends Reader = Reader> implements Reader {
 
   sumSquares(tensor: Tensor, watch?: FileWatch): Promise<number> {
     return this.of(tensor).sumSquares(tensor, watch);
+  }
+
+  census(tensor: Tensor, columns?: CensusColumns, watch?: FileWatch): Promise<Census> {
+    return this.of(tensor).census(tensor, columns, watch);
   }
 
   async close(): Promise<void> {

@@ -7,12 +7,16 @@ import type { Kernels } from "../../kernels/contract.js";
 import type { FileWatch, TensorMove } from "../../kernels/files.js";
 import { moveIn, type Step, strideOf } from "../../kernels/step.js";
 import { collide } from "../../lattice/collide.js";
+import { addCensuses, type Census, type CensusColumns } from "../../laws/census.js";
 import { type Stretch, visited } from "../../laws/visits.js";
 import { asFileError } from "../file-errors.js";
 import type { Watched } from "../stamp.js";
 import type { Tensor } from "../tensor.js";
 import { readFully, writeFully } from "../transfer.js";
 import { becameShorter, formatOf, type LiveTensors, type Reader, type TensorToMove } from "./live-tensors.js";
+
+/** Censuses of chunks that wait to be added up: memory does not grow with the tensor. */
+const MOST_PARTS = 64;
 
 export class PositionedReader implements Reader {
   /** Leaves a chunk: a millisecond to a few of the event loop's time. */
@@ -32,6 +36,16 @@ export class PositionedReader implements Reader {
       total = this.kernels.sumSquares(data, format, null, 1, index, total);
     });
     return total;
+  }
+
+  async census(tensor: Tensor, columns?: CensusColumns, watch?: FileWatch): Promise<Census> {
+    const format = formatOf(tensor);
+    const parts: Census[] = [];
+    await this.each(tensor, watch, async (data, { index }) => {
+      parts.push(this.kernels.census(data, format, columns, index));
+      if (parts.length === MOST_PARTS) parts.push(addCensuses(parts.splice(0), format));
+    });
+    return addCensuses(parts, format);
   }
 
   async close(): Promise<void> {
