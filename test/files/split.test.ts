@@ -10,6 +10,7 @@ import { LiveCopy, readModel } from "../../src/files/index.js";
 import { loadModel } from "../../src/llama/index.js";
 import { DYNAMICS, perturbFile, Thermostat } from "../../src/thermostat/index.js";
 import { fastest, js } from "../support/backends.js";
+import { interrupted } from "../support/processes.js";
 import { splitModel } from "../support/split-gguf.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
@@ -126,6 +127,24 @@ describe("a model in three files", () => {
       if (++copied === 2) stop.abort();
     };
     await expect(LiveCopy.create(await readModel(first), { dir, signal: stop.signal, onBytes })).rejects.toThrow();
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  const waiting = `
+    const copy = await LiveCopy.create(await readModel(process.argv[1]), { dir: process.argv[2] });
+    console.log(copy.path);
+    await new Promise((resolve) => setTimeout(resolve, 60_000));`;
+
+  it("leaves links and no weights after a kill, which the next process removes; after other signals nothing", async () => {
+    const dir = fresh();
+    await interrupted(waiting, [first, dir], "SIGTERM");
+    expect(readdirSync(dir)).toEqual([]);
+    await interrupted(waiting, [first, dir], "SIGKILL");
+    const [left, ...others] = readdirSync(dir) as [string, ...string[]];
+    expect(others).toEqual([]);
+    const types = readdirSync(join(dir, left), { withFileTypes: true });
+    if (process.platform === "linux") expect(types.map((one) => one.isSymbolicLink())).toEqual([true, true, true]);
+    await (await LiveCopy.create(await readModel(first), { dir })).dispose();
     expect(readdirSync(dir)).toEqual([]);
   });
 
