@@ -168,6 +168,23 @@ describe("a model in three files", () => {
   });
 });
 
+it.skipIf(llamaC.whyNot() !== undefined)("what was computed of a prompt is of all its files", async () => {
+  const dir = fresh();
+  const own = await splitModel(q8, dir, "m", { tensors: [20] });
+  const cache = join(dir, "prompt");
+  const text = async (options: object) => {
+    await using model = await loadModel(own[0] as string, { threads: 1, engine: "llama-c", scratch: dir });
+    return (await model.complete("Once upon a time there was a king", { maxTokens: 8, ...options })).text;
+  };
+  const before = await text({ promptCache: cache });
+  expect(existsSync(cache)).toBe(true);
+  const { files } = await perturbFile(own[0] as string, join(dir, "other.gguf"), { sigma: 0.3, seed: 1n });
+  copyFileSync(files[1] as string, own[1] as string);
+  const after = await text({});
+  expect(after).not.toBe(before);
+  expect(await text({ promptCache: cache })).toBe(after);
+});
+
 describe("what is no whole model", () => {
   type Refused = [what: string, bend: (paths: string[]) => Promise<string> | string, code: string, says: RegExp];
   /** What is to be read once that was done. */
