@@ -11,6 +11,7 @@ import { firstLook } from "../../dist/engine/first-look.js";
 import { BrownianError } from "../../dist/errors.js";
 import { chooseTensors, readModel } from "../../dist/files/index.js";
 import { perturbFile } from "../../dist/thermostat/index.js";
+import { withVariables } from "../environment.mjs";
 import { dice, fieldsOf, LARGE, mutated } from "./mutations.mjs";
 
 const { values } = parseArgs({
@@ -101,18 +102,16 @@ async function inProcess() {
 }
 
 /** Told by a command when it ends: what it took. */
+const report = join(folder, "report");
 const REPORT = `data:text/javascript,${encodeURIComponent(`
   import { writeFileSync } from "node:fs";
-  process.on("exit", () => writeFileSync(process.env.REPORT, JSON.stringify(process.resourceUsage())));`)}`;
-const report = join(folder, "report");
-const env = {
-  ...process.env,
+  process.on("exit", () => writeFileSync(${JSON.stringify(report)}, JSON.stringify(process.resourceUsage())));`)}`;
+const env = withVariables({
   NO_COLOR: "1",
-  REPORT: report,
   BROWNIAN_SCRATCH: join(folder, "scratch"),
   BROWNIAN_CACHE: join(folder, "cache"),
   BROWNIAN_THREADS: "1",
-};
+});
 
 /** What a command on the file said, how it ended, and what it took. */
 function run(args) {

@@ -23,6 +23,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { perturbFile } from "../../dist/thermostat/index.js";
+import { withVariables } from "../environment.mjs";
 import { dice } from "./mutations.mjs";
 
 const { values } = parseArgs({
@@ -38,13 +39,12 @@ const [model, other, scratch, outputs] = ["model.gguf", "other.gguf", "scratch",
 const moved = join(outputs, "moved.gguf");
 mkdirSync(scratch);
 mkdirSync(outputs);
-const env = {
-  ...process.env,
+const env = withVariables({
   NO_COLOR: "1",
   BROWNIAN_SCRATCH: scratch,
   BROWNIAN_CACHE: place("cache"),
   BROWNIAN_THREADS: "1",
-};
+});
 
 const thermostat = (work) => `
   const { Thermostat } = await import(${JSON.stringify(new URL("../../dist/index.js", import.meta.url).href)});

@@ -1,11 +1,11 @@
 // Whether a file is still what it was when it was opened. Others may write over it, cut it short, or put another in its place; what is computed of
 // it then would be of two files. An open file stays itself when its name goes to another one: that does no harm.
 
-import { createHash } from "node:crypto";
 import { type BigIntStats, fstatSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
 import { asFileError } from "./file-errors.js";
+import { sha256 } from "./sha256.js";
 import type { FileMark } from "./tensor.js";
 
 /** Which file it is, how long, and when it was last written to. */
@@ -16,7 +16,7 @@ export function stampOf({ dev, ino, size, mtimeNs }: BigIntStats): string {
 /** Whether an open file begins with the header that was read of a model. A header that is not known is any. */
 export async function hasHeader(handle: FileHandle, { header }: FileMark): Promise<boolean> {
   if (header === undefined) return true;
-  const hash = createHash("sha256");
+  const hash = await sha256();
   if (header.bytes > 0)
     for await (const chunk of handle.createReadStream({ start: 0, end: header.bytes - 1, autoClose: false }))
       hash.update(chunk as Buffer);

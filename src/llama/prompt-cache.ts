@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { open, stat, writeFile } from "node:fs/promises";
 import type { EngineKind, Sequence } from "../engine/index.js";
-import { writeWhole } from "../files/index.js";
+import { writeTogether } from "../files/index.js";
 import { readFully } from "../files/transfer.js";
 
 const FORMAT = "brownian-prompt-cache";
@@ -20,11 +20,12 @@ export interface CachedBy {
   readonly how: readonly unknown[];
 }
 
-/** What a state of this model's file would be of. */
-export async function cachedBy(path: string, kind: EngineKind, how: readonly unknown[]): Promise<CachedBy> {
-  const { size, mtimeNs } = await stat(path, { bigint: true });
+/** What a state of the model in these files would be of. */
+export async function cachedBy(files: readonly string[], kind: EngineKind, how: readonly unknown[]): Promise<CachedBy> {
+  const found = await Promise.all(files.map((path) => stat(path, { bigint: true })));
   const { name, llamaCpp } = await kind.describe();
-  return { model: { bytes: Number(size), modified: String(mtimeNs) }, engine: `${name} ${llamaCpp}`, how };
+  const bytes = found.reduce((sum, { size }) => sum + Number(size), 0);
+  return { model: { bytes, modified: found.map(({ mtimeNs }) => mtimeNs).join(" ") }, engine: `${name} ${llamaCpp}`, how };
 }
 
 interface Head extends CachedBy {
@@ -50,15 +51,15 @@ export async function takeCached(path: string, by: CachedBy, sequence: Sequence,
   return sequence.keep(tokens);
 }
 
-/** Keeps what the sequence has computed. @throws BrownianError file-access, no-space, output-exists (a path that is the model) */
-export async function keepCached(path: string, by: CachedBy, sequence: Sequence, model: string): Promise<void> {
+/** Keeps what the sequence has computed. @throws BrownianError file-access, no-space, output-exists (a path that is one of the model's files) */
+export async function keepCached(path: string, by: CachedBy, sequence: Sequence, files: readonly string[]): Promise<void> {
   const tokens = [...sequence.tokens];
   const state = await sequence.save();
   if (state === undefined) return;
   const sha256 = createHash("sha256").update(state).digest("hex");
   const head: Head = { format: FORMAT, version: VERSION, ...by, tokens, sha256 };
-  await writeWhole(path, model, (partial) =>
-    writeFile(partial, Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), state])),
+  await writeTogether([path], files, ([partial]) =>
+    writeFile(partial as string, Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), state])),
   );
 }
 

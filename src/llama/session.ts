@@ -291,10 +291,11 @@ export class Session {
   async promptCache(path: string, weights: string | undefined, sequence: Sequence) {
     if (!this.kind.ownsContext)
       throw new BrownianError("usage", "promptCache needs the engine llama-c: brownian info says why it does not run here.");
-    const by = await cachedBy(this.path, this.kind, [weights, this.repacked, this.contextSize]);
+    const files = this.bath.model.parts.map((part) => part.path);
+    const by = await cachedBy(files, this.kind, [weights, this.repacked, this.contextSize]);
     return {
       take: (tokens: readonly number[]) => takeCached(path, by, sequence, tokens),
-      keep: () => keepCached(path, by, sequence, this.path),
+      keep: () => keepCached(path, by, sequence, files),
     };
   }
 

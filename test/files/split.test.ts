@@ -10,6 +10,7 @@ import { LiveCopy, readModel } from "../../src/files/index.js";
 import { loadModel } from "../../src/llama/index.js";
 import { DYNAMICS, perturbFile, Thermostat } from "../../src/thermostat/index.js";
 import { fastest, js } from "../support/backends.js";
+import { interrupted } from "../support/processes.js";
 import { splitModel } from "../support/split-gguf.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
@@ -129,6 +130,24 @@ describe("a model in three files", () => {
     expect(readdirSync(dir)).toEqual([]);
   });
 
+  const waiting = `
+    const copy = await LiveCopy.create(await readModel(process.argv[1]), { dir: process.argv[2] });
+    console.log(copy.path);
+    await new Promise((resolve) => setTimeout(resolve, 60_000));`;
+
+  it("leaves links and no weights after a kill, which the next process removes; after other signals nothing", async () => {
+    const dir = fresh();
+    await interrupted(waiting, [first, dir], "SIGTERM");
+    expect(readdirSync(dir)).toEqual([]);
+    await interrupted(waiting, [first, dir], "SIGKILL");
+    const [left, ...others] = readdirSync(dir) as [string, ...string[]];
+    expect(others).toEqual([]);
+    const types = readdirSync(join(dir, left), { withFileTypes: true });
+    if (process.platform === "linux") expect(types.map((one) => one.isSymbolicLink())).toEqual([true, true, true]);
+    await (await LiveCopy.create(await readModel(first), { dir })).dispose();
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
   const engines = ["llama-c", "node-llama-cpp"] as const;
   const runs = engines.filter((name) => (name === "llama-c" ? llamaC.whyNot() : engineNamed(name).whyNot()) === undefined);
   for (const name of engines.filter((each) => !runs.includes(each))) console.warn(`SKIPPED models in several files with ${name}`);
@@ -147,6 +166,23 @@ describe("a model in three files", () => {
     expect(texts[1]).toEqual(texts[0]);
     expect(readdirSync(scratch)).toEqual([]);
   });
+});
+
+it.skipIf(llamaC.whyNot() !== undefined)("what was computed of a prompt is of all its files", async () => {
+  const dir = fresh();
+  const own = await splitModel(q8, dir, "m", { tensors: [20] });
+  const cache = join(dir, "prompt");
+  const text = async (options: object) => {
+    await using model = await loadModel(own[0] as string, { threads: 1, engine: "llama-c", scratch: dir });
+    return (await model.complete("Once upon a time there was a king", { maxTokens: 8, ...options })).text;
+  };
+  const before = await text({ promptCache: cache });
+  expect(existsSync(cache)).toBe(true);
+  const { files } = await perturbFile(own[0] as string, join(dir, "other.gguf"), { sigma: 0.3, seed: 1n });
+  copyFileSync(files[1] as string, own[1] as string);
+  const after = await text({});
+  expect(after).not.toBe(before);
+  expect(await text({ promptCache: cache })).toBe(after);
 });
 
 describe("what is no whole model", () => {

@@ -43,15 +43,15 @@ export interface Container {
    */
   read(file: FoundFile): Promise<Contents>;
   /**
-   * Where the further files of a model lie whose first one this is, in their order; none where it is all there is.
+   * Where the further files of a model lie whose first one this is, in their order; none where it is all there is. Not there: always none.
    * @throws BrownianError usage where it is not the first one, or is not called like one
    */
-  others(first: ReadFile): readonly string[];
+  others?(first: ReadFile): readonly string[];
   /**
    * Whether these files are all the parts of one model, in their order.
    * @throws BrownianError corrupt-gguf
    */
-  checkParts(parts: readonly ReadFile[]): void;
+  checkParts?(parts: readonly ReadFile[]): void;
 }
 
 /** What to do about a file that is not what its container says. */

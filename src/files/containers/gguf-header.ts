@@ -2,12 +2,12 @@
 // nowhere else. Time and memory grow with the header's bytes: they are walked once, and long lists (vocabularies) are made only when somebody looks
 // at them. Says of a header only what is so: cut short, contradictory, or larger than was allowed.
 
-import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { setImmediate as turn } from "node:timers/promises";
 import { environment } from "../../environment.js";
 import { BrownianError } from "../../errors.js";
 import { asFileError } from "../file-errors.js";
+import { sha256 } from "../sha256.js";
 import { readFully } from "../transfer.js";
 import { DOWNLOAD_AGAIN, type FoundFile } from "./container.js";
 
@@ -284,7 +284,7 @@ export async function readHeader(found: FoundFile, most = environment.maxHeader)
 const HASHED = 2 ** 24;
 
 async function hashOf(bytes: Uint8Array): Promise<string> {
-  const hash = createHash("sha256");
+  const hash = await sha256();
   for (let at = 0; at < bytes.length; at += HASHED) {
     if (at > 0) await turn();
     hash.update(bytes.subarray(at, at + HASHED));

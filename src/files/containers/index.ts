@@ -29,7 +29,7 @@ export async function readModel(path: string): Promise<ModelFile> {
   const container = containerOf(file);
   const first = { file, contents: await readPart(container, file) };
   const parts = [first];
-  for (const other of container.others(first)) {
+  for (const other of container.others?.(first) ?? []) {
     const further = await find(other).catch((error) => {
       throw incomplete(error, path);
     });
@@ -37,7 +37,7 @@ export async function readModel(path: string): Promise<ModelFile> {
       throw new BrownianError("corrupt-gguf", `${other} is no ${container.name} file as the first part, ${path}, is.`);
     parts.push({ file: further, contents: await readPart(container, further) });
   }
-  container.checkParts(parts);
+  container.checkParts?.(parts);
   return {
     path: file.full,
     size: parts.reduce((sum, { file: { size } }) => sum + size, 0),
