@@ -3,7 +3,7 @@
 import { writeFile } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
 import { identity } from "../files/identity.js";
-import { readModel, writeWhole } from "../files/index.js";
+import { readModel, writeTogether } from "../files/index.js";
 import { readTextFile } from "../files/text.js";
 import type { Profile } from "../statistics/calibration.js";
 
@@ -14,7 +14,8 @@ export function profilePath(model: string): string {
 
 /** Writes the profile of the model file `model`, whole or not at all. */
 export async function writeProfile(profile: Profile, path: string, model: string): Promise<void> {
-  await writeWhole(path, model, (partial) => writeFile(partial, `${JSON.stringify(profile, null, 2)}\n`));
+  const files = (await readModel(model)).parts.map((part) => part.path); // none of which it may be written over
+  await writeTogether([path], files, ([partial]) => writeFile(partial as string, `${JSON.stringify(profile, null, 2)}\n`));
 }
 
 /** The profile at `path`, of this model. @throws BrownianError usage where there is none, it is none, or it is another model's */

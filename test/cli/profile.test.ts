@@ -4,12 +4,23 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { profilePath, readProfile, writeProfile } from "../../src/cli/profile.js";
 import type { Profile } from "../../src/statistics/calibration.js";
+import { splitModel } from "../support/split-gguf.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
 const folder = scratchFolder();
 const MODEL = "models/fairytales-3M-Q8_0.gguf";
 
 describe("profiles on disk", () => {
+  it("are written over none of the model's files", async () => {
+    const parts = await splitModel(MODEL, folder, "split", { tensors: [5, 5] });
+    const own = JSON.parse(readFileSync(profilePath(MODEL), "utf8")) as Profile;
+    for (const part of parts) {
+      const before = readFileSync(part);
+      await expect(writeProfile(own, part, parts[0] as string)).rejects.toMatchObject({ code: "output-exists" });
+      expect(readFileSync(part).equals(before)).toBe(true);
+    }
+  });
+
   it("lie beside the model, and are of it alone", async () => {
     const path = join(folder, "m.gguf");
     copyFileSync(MODEL, path);
