@@ -50,6 +50,7 @@ async function perturb(model: string, options: Options, signal: AbortSignal): Pr
       type: tensor.type,
       weights: tensor.weights,
       sigma: own.sigma,
+      asked: dose.asked,
       given: dose.given,
       law: dose.law,
       unit: own.inSteps ? "step" : "absolute",
