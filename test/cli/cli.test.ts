@@ -162,6 +162,12 @@ describe("brownian perturb", () => {
     for (const [i, { asked, given }] of tensors.entries()) expect({ asked, given }).toMatchObject(pick(json.tensors[i]));
   });
 
+  it("says which tensors cannot have the sigma that was asked for", async () => {
+    const { code, err } = await run("perturb", types, "-o", join(folder, "far.gguf"), "-s", "3", "--skip-unsupported");
+    expect(code).toBe(0);
+    expect(err).toMatch(/14 of 18 tensors get another sigma than was asked for: blk\.0\.Q2_K\.weight \(2\d\.\d %\), .*, \.\.\./);
+  });
+
   const out = join(folder, "refused.gguf");
   const cases: [string, () => string[], number, RegExp][] = [
     ["no sigma", () => [q8, "-o", out], 2, /required option '-s, --sigma/],
