@@ -81,6 +81,7 @@ function moveCase(format, r, given = {}) {
     run: (k) => {
       const out = bytes.slice();
       const numbers = [k.perturb(out, move), k.sumSquares(bytes, move.format, move.steps, rowLength, index, 0)];
+      if (format.lattice !== undefined && !external) numbers.push(...k.census(bytes, move.format, undefined, index));
       if (move.rounding !== Rounding.matched) return { out, numbers };
       const relaxed = out.slice();
       numbers.push(k.evolve(relaxed, bytes, { ...move, tick: (move.tick + 1) >>> 0 }, relaxation, keep));

@@ -6,6 +6,7 @@ import { Command, Option } from "commander";
 import { visible } from "../errors.js";
 import { grouped, percent } from "../report/table.js";
 import { givesOther } from "../thermostat/dose.js";
+import type { TensorDrawn } from "../thermostat/draw.js";
 import { perturbFile } from "../thermostat/perturb-file.js";
 import type { Invocation } from "./command.js";
 import { type Idle, idleLines } from "./idle.js";
@@ -67,6 +68,7 @@ async function perturb(model: string, options: Options, signal: AbortSignal): Pr
       type: tensor.type,
       weights: tensor.weights,
       sigma: own.sigma,
+      asked: dose.asked,
       given: dose.given,
       law: dose.law,
       unit: own.inSteps ? "step" : "absolute",
@@ -85,10 +87,20 @@ async function perturb(model: string, options: Options, signal: AbortSignal): Pr
   );
   const byColumn = new Map(done.tensors.map(({ tensor, sigma: own }) => [tensor.name, own.columns !== undefined]));
   process.stderr.write(chalk.dim(columnsRemark(options.scale, byColumn)));
-  for (const { tensor, dose } of done.tensors.filter(({ dose }) => givesOther(dose))) {
-    const given = percent(dose.given / dose.asked);
-    process.stderr.write(chalk.dim(visible(`${tensor.name} (${tensor.type}) gets ${given} of the sigma asked for\n`)));
-  }
+  process.stderr.write(chalk.dim(doseRemark(done.tensors)));
   for (const { name, type, reason } of skipped)
     process.stderr.write(chalk.dim(visible(`left alone: ${name} (${type}): ${reason}\n`)));
+}
+
+/** Tensors that a remark names, at most. */
+const NAMED = 4;
+
+/** Which tensors get another sigma than was asked for; those that get the least, or the most, first. */
+function doseRemark(tensors: readonly TensorDrawn[]): string {
+  const distance = ({ dose }: TensorDrawn) => Math.abs(dose.given / dose.asked - 1);
+  const others = tensors.filter(({ dose }) => givesOther(dose)).sort((a, b) => distance(b) - distance(a));
+  if (others.length === 0) return "";
+  const some = others.slice(0, NAMED).map(({ tensor, dose }) => `${visible(tensor.name)} (${percent(dose.given / dose.asked)})`);
+  const more = others.length > NAMED ? ", ..." : "";
+  return `${others.length} of ${tensors.length} tensors get another sigma than was asked for: ${some.join(", ")}${more}\n`;
 }

@@ -141,17 +141,31 @@ describe("brownian generate", () => {
   });
 });
 
+const pick = ({ asked, given }: { asked: number; given: number }) => ({ asked, given });
+
 describe("brownian perturb", () => {
   it("writes a moved copy and says how much moved", async () => {
     const out = join(folder, "moved.gguf");
     const before = hash(q8);
     const { code, out: text } = await run("perturb", q8, "-o", out, "--sigma", "0.05", "--seed", "7");
     expect(code).toBe(0);
-    expect(text).toMatch(/moved\.gguf: 2,379,612 of 2,885,888 weights moved \(82\.5 %\)/);
+    expect(text).toMatch(/moved\.gguf: 2,387,265 of 2,885,888 weights moved \(82\.7 %\)/);
     expect(hash(q8)).toBe(before);
     const json = JSON.parse((await run("perturb", q8, "-o", out, "--sigma", "0.05", "--seed", "7", "--json")).out);
-    expect(json).toMatchObject({ changed: 2379612, weights: 2885888, skipped: [] });
+    expect(json).toMatchObject({ changed: 2387265, weights: 2885888, skipped: [] });
     expect(json.tensors).toHaveLength(38);
+    for (const { asked, given, law, type } of json.tensors) {
+      expect(given).toBe(asked);
+      expect(law / asked).toBeGreaterThanOrEqual(type === "F32" ? 1 : 1.005);
+    }
+    const { tensors } = JSON.parse((await run("inspect", q8, "--sigma", "0.05", "--json")).out);
+    for (const [i, { asked, given }] of tensors.entries()) expect({ asked, given }).toMatchObject(pick(json.tensors[i]));
+  });
+
+  it("says which tensors cannot have the sigma that was asked for", async () => {
+    const { code, err } = await run("perturb", types, "-o", join(folder, "far.gguf"), "-s", "3", "--skip-unsupported");
+    expect(code).toBe(0);
+    expect(err).toMatch(/14 of 18 tensors get another sigma than was asked for: blk\.0\.Q2_K\.weight \(2\d\.\d %\), .*, \.\.\./);
   });
 
   const out = join(folder, "refused.gguf");
