@@ -3,10 +3,10 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { Command } from "commander";
-import { backend } from "../kernels/backend.js";
-import { nativeTargets, threadCount } from "../kernels/native.js";
 import { installLine } from "../engine/install.js";
 import { packagesForGpus } from "../engine/llama-c/library.js";
+import { backend } from "../kernels/backend.js";
+import { nativeTargets, threadCount } from "../kernels/native.js";
 import { describeEngine } from "../llama/index.js";
 import { table } from "../report/table.js";
 import type { Invocation } from "./command.js";

@@ -18,6 +18,7 @@ import {
 } from "./options.js";
 import { remark } from "./print.js";
 import { withProgress } from "./progress.js";
+import { wordsText } from "./words.js";
 
 interface Options extends NoiseOptions {
   readonly output: string;
@@ -30,6 +31,7 @@ interface Options extends NoiseOptions {
 export function perturbCommand({ signal }: Invocation): Command {
   const command = new Command("perturb")
     .description("write a copy of a model whose weights have moved; the model itself is only read")
+    .addHelpText("after", () => wordsText("sigma", "RMS", "tick", "rails"))
     .argument("<model>", "GGUF model")
     .requiredOption("-o, --output <file>", "where the moved copy goes; it appears whole or not at all")
     .requiredOption("-s, --sigma <number>", "noise on the weights, in units of --scale", parseNumber)

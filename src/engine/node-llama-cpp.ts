@@ -8,9 +8,9 @@ import { selection } from "../kernels/select.js";
 import { LogitColumn } from "../laws/numbers.js";
 import { contextSizeOf } from "./context.js";
 import { type Asked, type Expectation, type Kept, NoNumbers, Reading } from "./expectation.js";
+import { installLine } from "./install.js";
 import type { Along, Engine, EngineKind, Filters, Sampling, Sequence } from "./interface.js";
 import { Remembered } from "./node-llama-cpp-chooser.js";
-import { installLine } from "./install.js";
 import { engineThreads } from "./threads.js";
 
 type EngineModule = typeof import("node-llama-cpp");

@@ -4,8 +4,8 @@
 import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { engineAddon, type LibraryPaths } from "./addon.js";
 import { installLine, PACKAGES } from "../install.js";
+import { engineAddon, type LibraryPaths } from "./addon.js";
 import { type Layout, RELEASES, type Release } from "./releases.js";
 
 export interface Library {
@@ -37,9 +37,7 @@ export function installedLibrary(): Library {
     const paths = { base: path(file(names.base)), ggml: path(file(names.ggml)), llama: join(bins, llama), backends: bins };
     return checkedLibrary(paths, names.llama.exec(llama)?.[1] ?? "");
   }
-  throw new Error(
-    `the libraries of node-llama-cpp for this platform are not installed: ${installLine()}`,
-  );
+  throw new Error(`the libraries of node-llama-cpp for this platform are not installed: ${installLine()}`);
 }
 
 /** Where npm packages that node-llama-cpp depends on may lie. */
