@@ -60,21 +60,17 @@ describe("headers of the addon", () => {
     for (const header of all) expect(readFileSync(join(NATIVE, header), "utf8"), header).toContain("#pragma once\n");
   });
 
-  it.skipIf(reason !== null).each(kernels)("%s compiles after the vectors of a target, alone", { timeout: 60_000 }, (header) => {
+  it.skipIf(reason !== null).each(kernels)("%s compiles after the vectors of a target, alone", (header) => {
     expect(compile(["targets/scalar.h", header])).toBe("");
   });
 
-  it.skipIf(reason !== null).each(Object.entries(FLAGS))(
-    "the vectors of %s compile alone",
-    { timeout: 60_000 },
-    (target, flags) => {
-      expect(compile([`targets/${target}.h`], flags)).toBe("");
-    },
-  );
+  it.skipIf(reason !== null).each(Object.entries(FLAGS))("the vectors of %s compile alone", (target, flags) => {
+    expect(compile([`targets/${target}.h`], flags)).toBe("");
+  });
 
   const napi = existsSync(join(NODE_HEADERS, "node_api.h"));
   const plain = others.filter((name) => napi || !readFileSync(join(NATIVE, name), "utf8").includes("napi"));
-  it.skipIf(reason !== null).each(plain)("%s compiles alone", { timeout: 60_000 }, (header) => {
+  it.skipIf(reason !== null).each(plain)("%s compiles alone", (header) => {
     expect(compile([header])).toBe("");
   });
 });

@@ -34,7 +34,7 @@ const mean = (cell: unknown) => (cell as Interval).mean;
 const rowOf = (experiment: Experiment, name: RegExp) => experiment.rows.find(([first]) => name.test(String(first)))!;
 
 // Seconds each on a free core; the limit is for machines that have none.
-describe("experiments, reduced", { timeout: 180_000 }, () => {
+describe("experiments, reduced", () => {
   it("temperature scaling makes a network honest and changes no answer", async () => {
     const experiment = await small(temperatureScaling.run);
     const [before, after] = [rowOf(experiment, /before/), rowOf(experiment, /after/)];
@@ -105,7 +105,7 @@ describe("what experiments count with", () => {
   });
 });
 
-describe("the table of experiments", { timeout: 180_000 }, () => {
+describe("the table of experiments", () => {
   it("has names that are files", async () => {
     for (const { name, seconds, load } of EXPERIMENTS) {
       expect(name).toMatch(/^[a-z-]+$/);
