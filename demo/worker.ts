@@ -115,7 +115,7 @@ async function request(address: string): Promise<Coming> {
     throw new BrownianError("file-not-found", `${name} is missing here (HTTP status ${response.status}): build the page again.`);
   // A compressed answer's length is not that of what comes out of it.
   const said = response.headers.get("content-encoding") === null ? Number(response.headers.get("content-length")) : 0;
-  return { response, length: said > 0 ? said : 0 };
+  return { response, length: Number.isNaN(said) ? 0 : said };
 }
 
 /** The bytes of the files, which say how far they are as they come. */

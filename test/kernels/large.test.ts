@@ -181,8 +181,6 @@ function readAt(path: string, tensor: Tensor): Buffer {
 const around = (weights: number, bytes: number) => [0, 2 ** 31 / bytes - RUN, weights - 2 * RUN];
 
 describe.runIf(LARGE).each(chosen)("3 GiB on $name", ({ kernels }) => {
-  const seconds = 240_000;
-
   it.each([
     { type: "I8", bytes: 1, sigma: 1, step: 1 },
     { type: "I8", bytes: 1, sigma: 0.01, step: 1 },
