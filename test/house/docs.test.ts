@@ -164,7 +164,7 @@ describe("README.md: every example runs as it stands, outside of a clone", () =>
   it.each(blocks.map((block, i) => [block.split("\n", 1)[0]!, block, i] as const))("%s", (_, block, i) => {
     const file = join(folder, `readme-${i}.mjs`);
     // What was changed is said, so that an example whose codes cannot move is none.
-    const told = block.includes("{ changed }") ? "\nif (!(changed > 1000)) throw new Error("only " + changed + " moved");" : "";
+    const told = block.includes("{ changed }") ? '\nif (!(changed > 1000)) throw new Error("only " + changed + " moved");' : "";
     writeFileSync(file, `${block}${told}`);
     const { status, stdout, stderr } = spawnSync(process.execPath, [file], { cwd: folder, encoding: "utf8" });
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
