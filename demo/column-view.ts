@@ -21,6 +21,7 @@ export class ColumnView {
   private run = 0;
   private weights = 0;
   private live = true;
+  private opened = false;
   private moved: (FromColumn & { kind: "moved" }) | undefined;
   private drawSeconds: number[] = [];
   private writing = "";
@@ -35,7 +36,7 @@ export class ColumnView {
     this.given = this.text.querySelector(".given") as HTMLElement;
     this.written = this.text.querySelector(".written") as HTMLElement;
     this.note = byId(`${name}-note`);
-    this.note.textContent = "Fetching the model and its engine …";
+    this.note.textContent = loading(0, 0);
     this.worker = new Worker(new URL("worker.js", import.meta.url), { type: "module", name });
     this.worker.onmessage = ({ data }: MessageEvent<FromColumn>) => this.hear(data);
     this.worker.onerror = ({ message }) =>
@@ -54,6 +55,9 @@ export class ColumnView {
     this.events.failed("");
     this.chart.clear(this.name);
     this.drawSeconds = [];
+    // What was said of the last run is not true of this one.
+    if (this.opened) this.note.textContent = "Writing …";
+    this.moved = undefined;
     this.given.textContent = settings.prompt;
     this.text.setAttribute("aria-busy", "true");
     this.text.classList.add("stale");
@@ -67,10 +71,14 @@ export class ColumnView {
   private hear(message: FromColumn): void {
     if ("run" in message && message.run !== this.run) return; // of an earlier run
     switch (message.kind) {
+      case "fetching":
+        this.note.textContent = loading(message.bytes, message.total);
+        break;
       case "opened":
         this.weights = message.weights;
         this.live = message.live;
-        this.note.textContent = "";
+        this.opened = true;
+        this.note.textContent = "Writing …";
         this.events.opened(message.weights, message.sample);
         break;
       case "law":
@@ -79,6 +87,7 @@ export class ColumnView {
       case "draw":
         this.chart.add(this.name, message.token);
         this.drawSeconds.push(message.seconds);
+        if (this.drawSeconds.length > 1) this.note.textContent = `Draw ${this.drawSeconds.length} of ${DRAWS} …`;
         break;
       case "moved":
         this.moved = message;
@@ -130,6 +139,14 @@ export class ColumnView {
     code.textContent = sha256.slice(0, 12);
     this.note.append(", to the bytes ", code, ".");
   }
+}
+
+/** How far the model and its engine are fetched. @param total 0 where nobody knows */
+function loading(bytes: number, total: number): string {
+  const megabytes = (n: number) => (n / 1e6).toFixed(1);
+  if (total === 0) return "Fetching the model and its engine …";
+  if (bytes >= total) return "Starting the engine …";
+  return `Fetching the model and its engine: ${megabytes(bytes)} of ${megabytes(total)} MB (${Math.floor((100 * bytes) / total)} %)`;
 }
 
 const share = (part: number, whole: number) => `${((100 * part) / whole).toFixed(part === 0 ? 0 : 1)} %`;

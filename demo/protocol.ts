@@ -31,6 +31,8 @@ export interface Likely {
 }
 
 export type FromColumn =
+  /** How much of the files is there, and how large they are in all; 0 where that is not known yet. */
+  | { readonly kind: "fetching"; readonly bytes: number; readonly total: number }
   /** `live`: the engine sees moved bytes in place. */
   | { readonly kind: "opened"; readonly weights: number; readonly sample: Sample; readonly live: boolean }
   /** The clean model's next tokens at this temperature, likeliest first. */

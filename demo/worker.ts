@@ -99,15 +99,43 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** A file of the page; `method` HEAD asks whether it is there. */
-async function fetched(address: string, method = "GET"): Promise<Uint8Array<ArrayBuffer>> {
+/** A file of the page, while it comes. */
+interface Coming {
+  readonly response: Response;
+  /** 0 where the server does not say. */
+  readonly length: number;
+}
+
+async function request(address: string): Promise<Coming> {
   const name = address.split("/").pop();
-  const response = await fetch(address, { method }).catch((cause) => {
+  const response = await fetch(address).catch((cause) => {
     throw new BrownianError("file-access", `${name} could not be fetched: is the server still there?`, { cause });
   });
   if (!response.ok)
     throw new BrownianError("file-not-found", `${name} is missing here (HTTP status ${response.status}): build the page again.`);
-  return new Uint8Array(await response.arrayBuffer());
+  // A compressed answer's length is not that of what comes out of it.
+  const said = response.headers.get("content-encoding") === null ? Number(response.headers.get("content-length")) : 0;
+  return { response, length: Number.isNaN(said) ? 0 : said };
+}
+
+/** The bytes of the files, which say how far they are as they come. */
+async function fetched(...addresses: readonly string[]): Promise<Uint8Array<ArrayBuffer>[]> {
+  const coming = await Promise.all(addresses.map(request));
+  const known = coming.every(({ length }) => length > 0);
+  const total = known ? coming.reduce((sum, { length }) => sum + length, 0) : 0;
+  let bytes = 0;
+  const read = async ({ response }: Coming): Promise<Uint8Array<ArrayBuffer>> => {
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    for (const reader = (response.body as ReadableStream<Uint8Array<ArrayBuffer>>).getReader(); ; ) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      parts.push(value);
+      bytes += value.length;
+      post({ kind: "fetching", bytes, total });
+    }
+    return new Uint8Array(await new Blob(parts).arrayBuffer());
+  };
+  return Promise.all(coming.map(read));
 }
 
 /**
@@ -131,9 +159,11 @@ let underWay: { readonly abort: AbortController; readonly ended: Promise<void> }
 
 async function open(message: ToColumn & { kind: "open" }): Promise<{ column: Column; start: Run }> {
   await init();
-  await fetched(message.engine, "HEAD");
-  const model = await ModelBytes.read(await fetched(message.model), message.model);
-  const options = { wasm: message.engine, reload: message.reload, barred: barredTokens(model.vocabulary) };
+  const [file, program] = (await fetched(message.model, message.engine)) as [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>];
+  const model = await ModelBytes.read(file, message.model);
+  // The engine fetches its program by address: it is to have the one that is here already.
+  const wasm = URL.createObjectURL(new Blob([program], { type: "application/wasm" }));
+  const options = { wasm, reload: message.reload, barred: barredTokens(model.vocabulary) };
   const engine = await Engine.load(model.pristine, options);
   post({ kind: "opened", weights: model.weights, sample: sampleOf(model), live: engine.live });
   return { column: { model, engine }, start: RUNS[message.column] };

@@ -14,6 +14,7 @@ import { parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
 import { printResult, remark } from "./print.js";
 import { profilePath, writeProfile } from "./profile.js";
 import { withSteps } from "./progress.js";
+import { wordsText } from "./words.js";
 
 /** The temperatures whose sigmas are printed. */
 const SHOWN = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1];
@@ -35,6 +36,7 @@ interface Options {
 export function calibrateCommand({ signal }: Invocation): Command {
   return new Command("calibrate")
     .description("measure which sigma is as surprising as which softmax temperature, for generate --weight-temperature")
+    .addHelpText("after", () => wordsText("sigma", "RMS"))
     .addArgument(new Argument("[model]", "GGUF model").default(defaultModel, "the one that ships with brownian"))
     .option("--text <file>", "what the model reads meanwhile (default: fairy tales that the embedded model has not seen)")
     .option("-o, --output <file>", "where the calibration goes (default: beside the model)")

@@ -15,6 +15,7 @@ import { IDLE_TAU, idleLines } from "./idle.js";
 import { parseNumber, parseSeed, parseWhole } from "./options.js";
 import { remark } from "./print.js";
 import { withProgress } from "./progress.js";
+import { wordsText } from "./words.js";
 
 interface Options extends Dials, EngineFlags {
   readonly model?: string;
@@ -26,6 +27,7 @@ interface Options extends Dials, EngineFlags {
 export function chatCommand(invocation: Invocation): Command {
   const command = new Command("chat")
     .description("talk with a model whose weights move; /help lists what can be turned meanwhile")
+    .addHelpText("after", () => wordsText("sigma", "dynamics", "tau"))
     .option("-m, --model <file>", "GGUF model with a chat template (the one that ships with brownian has none)")
     .option("--system <text>", "how it is to answer")
     .option("--chat-template <file>", "Jinja in the place of the model's own chat template")

@@ -29,6 +29,7 @@ import { parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
 import { printResult, remark } from "./print.js";
 import { profilePath, readProfile } from "./profile.js";
 import { withSteps } from "./progress.js";
+import { wordsText } from "./words.js";
 
 /** What the folder holds. */
 const FILES = ["report.html", "results.json", "frontier.svg"];
@@ -57,6 +58,7 @@ export function compareCommand({ signal }: Invocation): Command {
   const remembering = dynamicsNames.filter((name) => hasCorrelationTime(DYNAMICS[name]));
   return new Command("compare")
     .description("put moving weights beside softmax at equal flip rates: quality and diversity with intervals, and a report")
+    .addHelpText("after", () => wordsText("sigma", "dynamics", "tau"))
     .addArgument(new Argument("[model]", "GGUF model").default(defaultModel, "the one that ships with brownian"))
     .option("-o, --output <folder>", "where the report goes", "brownian-comparison")
     .option("--text <file>", "what dials are tuned and checked on (default: fairy tales that the embedded model has not seen)")

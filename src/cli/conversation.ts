@@ -4,7 +4,7 @@ import { randomInt } from "node:crypto";
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import type { GenerateOptions, Generation, Message, Model } from "../llama/index.js";
 import { significant } from "../report/table.js";
-import { underlined } from "../report/underline.js";
+import { legend, underlined } from "../report/underline.js";
 import { DYNAMICS, type DynamicsName } from "../thermostat/dynamics/index.js";
 import { costOf } from "./cost.js";
 
@@ -181,7 +181,7 @@ export class Conversation {
     const mean = (of: (token: (typeof tokens)[number]) => number) =>
       significant(tokens.reduce((sum, token) => sum + of(token), 0) / Math.max(1, tokens.length));
     this.ear.remark(
-      `${members} draws at σ = ${significant(sigma)}: ${mean(({ total }) => total)} nats a token, of which ${mean(({ information }) => information)} are disagreement (underlined where it is most)`,
+      `${members} draws at σ = ${significant(sigma)}: ${mean(({ total }) => total)} nats a token, of which ${mean(({ information }) => information)} are disagreement. ${legend()}`,
     );
   }
 }

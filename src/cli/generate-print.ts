@@ -5,7 +5,7 @@ import { BrownianError } from "../errors.js";
 import type { GenerateOptions, Generation, Model, Prompt, UncertainToken, UncertaintyOptions } from "../llama/index.js";
 import { type Column, sideBySide } from "../report/columns.js";
 import { percent, significant } from "../report/table.js";
-import { DISAGREEMENT, underlined } from "../report/underline.js";
+import { legend, underlined } from "../report/underline.js";
 import { scaleOptions } from "../thermostat/scales/index.js";
 import type { Run } from "./generate-runs.js";
 import { written } from "./print.js";
@@ -94,10 +94,10 @@ export function printUncertainty(members: number | undefined): Print {
       process.stderr.write(
         chalk.dim(
           `${drawn} weight draws. Mean uncertainty ${nats((t) => t.total)} nats a token, of which ${nats((t) => t.information)} comes from the weights` +
-            `${most ? ` (most at "${most.text.trim()}": ${significant(most.information)})` : ""}. ` +
-            `Underlined: tokens with more than ${DISAGREEMENT.more} times the mean disagreement.\n`,
+            `${most ? ` (most at "${most.text.trim()}": ${significant(most.information)})` : ""}.\n`,
         ),
       );
+      process.stderr.write(`${chalk.dim(legend())}\n`);
     }
   };
 }

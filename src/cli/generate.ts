@@ -30,12 +30,14 @@ import { remark } from "./print.js";
 import { profilePath, readProfile } from "./profile.js";
 import { withProgress } from "./progress.js";
 import { silentFlags, withGrammar } from "./sampling-options.js";
+import { wordsText } from "./words.js";
 
 const PROMPT = "Once upon a time";
 
 export function generateCommand({ signal }: Invocation): Command {
   const command = new Command("generate")
     .description("write text with moving weights (and, if asked, softmax sampling)")
+    .addHelpText("after", () => wordsText("sigma", "RMS", "dynamics", "tau", "tick"))
     .argument("[prompt]", `the text to continue; -: from stdin (default: "${PROMPT}")`);
   return addGenerateOptions(command).action((prompt: string | undefined, options: Options, itself: Command) => {
     const idle = idleLines(itself, options, IDLE);

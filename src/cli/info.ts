@@ -3,6 +3,8 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { Command } from "commander";
+import { installLine } from "../engine/install.js";
+import { packagesForGpus } from "../engine/llama-c/library.js";
 import { backend } from "../kernels/backend.js";
 import { nativeTargets, threadCount } from "../kernels/native.js";
 import { describeEngine } from "../llama/index.js";
@@ -55,8 +57,13 @@ async function gather() {
     for (const { name, reason } of found.rejected) advice.push(`the engine ${name} is not used: ${reason}`);
   } catch (error) {
     engine = (error as Error).message;
-    advice.push("generate needs the engine; perturb, inspect and the library do not");
+    advice.push(`generate, chat, serve, calibrate and compare need the engine, perturb and inspect do not: ${installLine()}`);
   }
+  const unused = packagesForGpus();
+  if (unused.length > 0)
+    advice.push(
+      `${unused.join(", ")} of @node-llama-cpp are for GPUs, on which weights do not move; without them: npm uninstall node-llama-cpp, then ${installLine()}`,
+    );
   return {
     version,
     node: process.version,

@@ -22,6 +22,7 @@ import { doseOf, Measures } from "../thermostat/draw.js";
 import type { Invocation } from "./command.js";
 import { parseNumber } from "./options.js";
 import { withProgress } from "./progress.js";
+import { wordsText } from "./words.js";
 
 interface Options {
   readonly sigma: number;
@@ -52,6 +53,7 @@ const SAMPLED_BLOCKS = 4096;
 export function inspectCommand({ signal }: Invocation): Command {
   return new Command("inspect")
     .description("show a model's tensors: type, shape, RMS, median step, and the moves to expect for a sigma")
+    .addHelpText("after", () => wordsText("sigma", "RMS", "rails"))
     .argument("<model>", "GGUF model")
     .option("-s, --sigma <number>", "noise in units of each tensor's RMS", parseNumber, 0.05)
     .option("--json", "print one JSON document")

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import chalk from "chalk";
 import { Command, CommanderError } from "commander";
 import { BrownianError, visible } from "../errors.js";
+import { asDenied } from "../files/file-errors.js";
 import { buildNativeCommand } from "./build-native.js";
 import { calibrateCommand } from "./calibrate.js";
 import { chatCommand } from "./chat.js";
@@ -70,7 +71,8 @@ async function main(): Promise<number> {
   try {
     await program().parseAsync();
     return interrupted.signal.aborted && !fine ? 130 : 0;
-  } catch (error) {
+  } catch (thrown) {
+    const error = asDenied(thrown) ?? thrown;
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // Commander has said what is wrong
     if (interrupted.signal.aborted) return 130;
     const known = error instanceof BrownianError;

@@ -21,6 +21,7 @@ import {
 } from "./options.js";
 import { remark } from "./print.js";
 import { withProgress } from "./progress.js";
+import { wordsText } from "./words.js";
 
 interface Options extends NoiseOptions {
   readonly output: string;
@@ -33,6 +34,7 @@ interface Options extends NoiseOptions {
 export function perturbCommand({ signal }: Invocation): Command {
   const command = new Command("perturb")
     .description("write a copy of a model whose weights have moved; the model itself is only read")
+    .addHelpText("after", () => wordsText("sigma", "RMS", "tick", "rails"))
     .argument("<model>", "GGUF model")
     .requiredOption(
       "-o, --output <file>",

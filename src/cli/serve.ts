@@ -18,6 +18,7 @@ import { parseNumber, parseWhole } from "./options.js";
 import { remark } from "./print.js";
 import { profilePath, readProfile } from "./profile.js";
 import { withProgress } from "./progress.js";
+import { wordsText } from "./words.js";
 
 interface Options extends Omit<Defaults, "weightTemperature">, EngineFlags {
   readonly model?: string;
@@ -38,6 +39,7 @@ interface Options extends Omit<Defaults, "weightTemperature">, EngineFlags {
 export function serveCommand(invocation: Invocation): Command {
   const command = new Command("serve")
     .description("serve a model to every program that speaks OpenAI's protocol (docs/guides/serving.md)")
+    .addHelpText("after", () => wordsText("sigma", "dynamics", "tau"))
     .optionsGroup("Server:")
     .option("-m, --model <file>", "GGUF model (default: the one that ships with brownian)")
     .option("--alias <name>", "the model's name for clients (default: the file's)")

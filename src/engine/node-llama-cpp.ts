@@ -8,6 +8,7 @@ import { selection } from "../kernels/select.js";
 import { LogitColumn } from "../laws/numbers.js";
 import { contextSizeOf } from "./context.js";
 import { type Asked, type Expectation, type Kept, NoNumbers, Reading } from "./expectation.js";
+import { installLine } from "./install.js";
 import type { Along, Engine, EngineKind, Filters, Sampling, Sequence } from "./interface.js";
 import { Remembered } from "./node-llama-cpp-chooser.js";
 import { engineThreads } from "./threads.js";
@@ -20,23 +21,34 @@ async function importEngine(): Promise<EngineModule> {
   } catch (error) {
     throw new BrownianError(
       "engine-missing",
-      `Writing text needs the engine node-llama-cpp, which is not installed or does not load here: npm install node-llama-cpp. (${(error as Error).message.split("\n")[0]})`,
+      `Writing text needs the engine node-llama-cpp, which is not installed or does not load here: ${installLine()}. (${(error as Error).message.split("\n")[0]})`,
       { cause: error },
     );
   }
 }
-
-/** What to type for an engine without its libraries. */
-const LIBRARIES = "npm install node-llama-cpp --include=optional (its libraries are optional packages of npm)";
 
 let llama: Promise<Llama> | undefined;
 /** What llama.cpp said while it loaded the last model: its errors say no more than "Failed to load model". */
 let complaints: string[] = [];
 const MOST_COMPLAINTS = 8;
 
+/**
+ * It tries its library in a child process, and where it may not start one, waits for ever.
+ * @throws BrownianError engine-missing
+ */
+function refuseWithoutChildren(): void {
+  if (process.permission?.has("child") !== false) return;
+  throw new BrownianError(
+    "engine-missing",
+    "Node's permission model keeps the engine out: llama.cpp by its C API needs native addons, and node-llama-cpp child processes as well. " +
+      "Type: node --permission --allow-addons (and --allow-child-process, so that a new model is tried in another process first).",
+  );
+}
+
 /** One engine a process; CPU only, since weights on a GPU are copies that no write reaches. */
 function sharedLlama(): Promise<Llama> {
   llama ??= (async () => {
+    refuseWithoutChildren();
     const engine = await importEngine();
     try {
       const started = await engine.getLlama({
@@ -55,11 +67,10 @@ function sharedLlama(): Promise<Llama> {
       const { name, message } = error as Error;
       // It says no more than its own name where its package of this platform was left out, or could not be tried in a child process.
       if (name === "NoBinaryFoundError" || message === "NoBinaryFoundError") {
-        const why =
-          process.permission?.has("child") === false
-            ? "Node's permission model forbids it the child process that it tries its library in: node --allow-child-process"
-            : `it has no library for ${process.platform}-${process.arch}: ${LIBRARIES}`;
-        throw new BrownianError("engine-missing", `node-llama-cpp is installed, but ${why}.`, { cause: error });
+        const why = `it has no library for ${process.platform}-${process.arch}`;
+        throw new BrownianError("engine-missing", `node-llama-cpp is installed, but ${why}: ${installLine()}.`, {
+          cause: error,
+        });
       }
       throw new BrownianError("engine-failed", `node-llama-cpp does not start: ${message}`, { cause: error });
     }

@@ -20,9 +20,32 @@ export function byCaller<A extends readonly unknown[], R>(f: (...args: A) => R):
 /** Whether a function of the caller's has thrown this. */
 export const isCallers = (error: unknown): boolean => error instanceof Object && callers.has(error);
 
+/** What to type for each right that Node's permission model may have withheld. */
+const RIGHTS: Readonly<Record<string, string>> = {
+  FileSystemRead: "--allow-fs-read=PATH",
+  FileSystemWrite: "--allow-fs-write=PATH",
+  ChildProcess: "--allow-child-process",
+  WorkerThreads: "--allow-worker",
+};
+
+/** Node's permission model refused (`node --permission`): the error says which flag allows it; undefined for another error. */
+export function asDenied(error: unknown): BrownianError | undefined {
+  const { code, permission = "", resource = "" } = (error ?? {}) as { code?: string; permission?: string; resource?: string };
+  if (code !== "ERR_ACCESS_DENIED" || isCallers(error)) return undefined;
+  const flag = (RIGHTS[permission] ?? "").replace("PATH", resource || "PATH");
+  const what = [permission, resource].filter((part) => part !== "").join(" of ");
+  return new BrownianError(
+    "file-access",
+    `Node's permission model does not allow this process ${what || "that"}${flag && `: node --permission ${flag} allows it`}.`,
+    { cause: error },
+  );
+}
+
 /** `error` as a BrownianError about `path`, when it is the file system's; anything else comes back as it is. */
 export function asFileError(error: unknown, path: string): unknown {
   if (!(error instanceof Object) || isCallers(error)) return error;
+  const denied = asDenied(error);
+  if (denied !== undefined) return denied;
   const { code, errno, message } = error as NodeJS.ErrnoException;
   if (errno === undefined || code === undefined) return error;
   const cause = { cause: error };

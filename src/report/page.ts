@@ -179,7 +179,7 @@ function tableHtml({ head, rows, right = [], caption }: Table): string {
   const cells = (tag: "td" | "th", row: readonly string[]) =>
     row.map((cell, c) => `<${tag}${tag === "th" ? ' scope="col"' : ""}${align(c)}>${inline(cell)}</${tag}>`).join("");
   const label = caption === undefined ? "" : `<caption>${inline(caption)}</caption>`;
-  return `<div class="table" tabindex="0"><table>${label}<thead><tr>${cells("th", head)}</tr></thead><tbody>
+  return `<div class="table" tabindex="0" role="region" aria-label="A table, which scrolls sideways where it is wide"><table>${label}<thead><tr>${cells("th", head)}</tr></thead><tbody>
 ${rows.map((row) => `<tr>${cells("td", row)}</tr>`).join("\n")}
 </tbody></table></div>`;
 }

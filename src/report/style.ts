@@ -21,9 +21,9 @@ export function series(number: number): string {
 export const colours = (which: 0 | 1) => SERIES.map((pair, i) => `--series-${i}: ${pair[which]};`).join(" ");
 
 export const STYLE = `
-:root { --ground: #fcfcfa; --raised: #ffffff; --ink: #1f2328; --dim: #656d76; --line: #d8dadf; ${colours(0)} }
+:root { --ground: #fcfcfa; --raised: #ffffff; --ink: #1f2328; --dim: #656d76; --line: #d8dadf; --shade: #00000038; ${colours(0)} }
 @media (prefers-color-scheme: dark) {
-  :root { --ground: #14171c; --raised: #1b1f26; --ink: #e4e7eb; --dim: #98a1ac; --line: #343a44; ${colours(1)} }
+  :root { --ground: #14171c; --raised: #1b1f26; --ink: #e4e7eb; --dim: #98a1ac; --line: #343a44; --shade: #000000b0; ${colours(1)} }
 }
 * { box-sizing: border-box; }
 html { font-size: clamp(15px, 0.45vw + 12px, 21px); -webkit-text-size-adjust: 100%; }
@@ -52,7 +52,12 @@ caption { caption-side: bottom; padding-top: 0.6rem; }
 .facts div { background: var(--raised); border: 1px solid var(--line); border-radius: 10px; padding: 0.9rem 1.1rem; }
 .facts dd { margin: 0; font-size: 1.65rem; font-weight: 650; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; line-height: 1.2; }
 .facts dt { color: var(--dim); font-size: 0.9rem; line-height: 1.4; margin-top: 0.25rem; }
-.table { overflow-x: auto; margin: 1rem 0 1.4rem; }
+/* A shadow at each end that hides more columns, and a bar that stays: shadows lie still, and covers that scroll along hide them at the ends. */
+.table { overflow-x: scroll; margin: 1rem 0 1.4rem; padding-bottom: 0.3rem; scrollbar-width: thin; scrollbar-color: var(--dim) var(--line); background: linear-gradient(to right, var(--ground) 40%, transparent) left / 3rem 100% local, linear-gradient(to left, var(--ground) 40%, transparent) right / 3rem 100% local, linear-gradient(to right, var(--shade), transparent) left / 1rem 100% scroll, linear-gradient(to left, var(--shade), transparent) right / 1rem 100% scroll; background-repeat: no-repeat; }
+.table:focus-visible { outline: 2px solid var(--series-1); }
+.table::-webkit-scrollbar { height: 0.6rem; }
+.table::-webkit-scrollbar-track { background: var(--line); border-radius: 1rem; }
+.table::-webkit-scrollbar-thumb { background: var(--dim); border-radius: 1rem; }
 table { border-collapse: collapse; font-size: 0.92rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 0.38rem 1.3rem 0.38rem 0; white-space: nowrap; vertical-align: top; }
 th { color: var(--dim); font-weight: 600; border-bottom: 2px solid var(--line); }

@@ -22,3 +22,13 @@ export function underlined(tokens: readonly Token[]): string {
     })
     .join("");
 }
+
+/** What the underlining means, for those who see it and for those who do not. */
+export function legend(): string {
+  const { more, much } = DISAGREEMENT;
+  if (chalk.level === 0)
+    return "Nothing is underlined here, since this output has no colours (FORCE_COLOR=1 lets it); --json has the numbers.";
+  const less = chalk.underline("underlined");
+  const most = chalk.yellow.underline("yellow");
+  return `Legend: ${less}: members disagree about the token ${more} times as much as on average or more; ${most}: ${much} times; plain: less.`;
+}

@@ -274,10 +274,10 @@ describe("brownian inspect and info", () => {
     );
     const env = { NODE_OPTIONS: `--import ${loader}` };
     const generate = await start(["generate"], { env }).ended;
-    expect(generate.err).toMatch(/not installed.*npm install node-llama-cpp/);
+    expect(generate.err).toMatch(/not installed.*npm install .*node-llama-cpp@/);
     expect(generate.code).toBe(1);
     const info = await start(["info"], { env }).ended;
     expect(info.code).toBe(0);
-    expect(info.out).toMatch(/engine +.*npm install node-llama-cpp/);
+    expect(info.out).toMatch(/engine +.*npm install .*node-llama-cpp@/);
   });
 });

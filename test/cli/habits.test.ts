@@ -178,3 +178,30 @@ describe("the environment", () => {
     expect((await run(["inspect", path, "--max-header", "2"])).code).toBe(0);
   });
 });
+
+describe("Node's permission model", () => {
+  const flag = process.allowedNodeEnvironmentFlags.has("--permission") ? "--permission" : "--experimental-permission";
+  const text = ["generate", "-s", "0", "--max-tokens", "2", "--seed", "1"];
+  const under = async (...flags: string[]) => {
+    const child = spawn(process.execPath, ["--no-warnings", flag, ...flags, main, ...text], {
+      env: { ...process.env, NO_COLOR: "1", BROWNIAN_SCRATCH: folder },
+    });
+    let err = "";
+    child.stderr.on("data", (chunk) => (err += chunk));
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    return { code, err };
+  };
+
+  it("that forbids to write says what allows it", async () => {
+    const { code, err } = await under("--allow-fs-read=*");
+    expect([code, err]).toEqual([
+      1,
+      expect.stringMatching(/error: Node's permission model .*FileSystemWrite.*--allow-fs-write=/),
+    ]);
+  });
+
+  it("that forbids addons and children says so, and does not wait", async () => {
+    const { code, err } = await under("--allow-fs-read=*", "--allow-fs-write=*");
+    expect([code, err]).toEqual([1, expect.stringMatching(/permission model keeps the engine out.*--allow-addons/)]);
+  });
+});

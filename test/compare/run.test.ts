@@ -57,7 +57,7 @@ describe("a comparison on the embedded model", () => {
     expect(new Set(texts).size).toBeGreaterThan(1);
     const other = await compare(model, text, { ...small, seed: 4n, methods: ["softmax"] });
     expect(numbers(other.texts)).not.toBe(numbers(whole.texts.filter((one) => one.method === "softmax")));
-  }, 60_000);
+  });
 
   it.each([
     [{ levels: [0.9] }, /breaking this model/],

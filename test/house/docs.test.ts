@@ -1,9 +1,21 @@
 // The pages keep to 120 columns, name only what is there, and their words are defined where the glossary says. The examples of the README run
 // (those of docs/guides/methods.md: test/learn/docs.test.ts).
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
+import { ENGINE_VERSION, installLine } from "../../src/engine/install.js";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const WIDTH = 120;
@@ -140,18 +152,28 @@ describe("the glossary", () => {
   });
 });
 
-it("README.md: every example runs", () => {
+describe("README.md: every example runs as it stands, outside of a clone", () => {
   const blocks = [...read("README.md").matchAll(/^```js\n(.*?)^```/gms)].map((match) => match[1]!);
-  expect(blocks.length).toBe(2);
-  const lines = (block: string, imports: boolean) => block.split("\n").filter((line) => line.startsWith("import ") === imports);
-  const imports = blocks.flatMap((block) => lines(block, true));
-  const program = [...imports, ...blocks.map((block) => `{\n${lines(block, false).join("\n")}\n}`)].join("\n");
-  // In a file of this package, since the engine starts processes with the arguments of ours.
-  mkdirSync(join(ROOT, "build"), { recursive: true });
-  const file = join(ROOT, "build", `readme-${process.pid}.mjs`);
-  writeFileSync(file, program);
-  const { status, stdout, stderr } = spawnSync(process.execPath, [file], { cwd: ROOT, encoding: "utf8" });
-  rmSync(file);
-  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  expect(stdout.length).toBeGreaterThan(100);
+  const folder = mkdtempSync(join(tmpdir(), "brownian-readme-"));
+  mkdirSync(join(folder, "node_modules"));
+  symlinkSync(ROOT, join(folder, "node_modules", "brownian"), "junction");
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("there are two", () => expect(blocks.length).toBe(2));
+
+  it.each(blocks.map((block, i) => [block.split("\n", 1)[0]!, block, i] as const))("%s", (_, block, i) => {
+    const file = join(folder, `readme-${i}.mjs`);
+    // What was changed is said, so that an example whose codes cannot move is none.
+    const told = block.includes("{ changed }") ? '\nif (!(changed > 1000)) throw new Error("only " + changed + " moved");' : "";
+    writeFileSync(file, `${block}${told}`);
+    const { status, stdout, stderr } = spawnSync(process.execPath, [file], { cwd: folder, encoding: "utf8" });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    if (block.includes("process.stdout")) expect(stdout.length).toBeGreaterThan(100);
+  });
+});
+
+it("the README names the release of the engine that is known", () => {
+  const { devDependencies } = JSON.parse(read("package.json"));
+  expect(ENGINE_VERSION).toBe(devDependencies["node-llama-cpp"]);
+  expect(read("README.md")).toContain(installLine("linux", "x64"));
 });

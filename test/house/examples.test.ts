@@ -159,7 +159,7 @@ describe("examples", () => {
     const { stdout } = spawnSync(process.execPath, [tsc, "-p", scratch, "--pretty", "false"], { encoding: "utf8" });
     const told = stdout.replace(/^.*example-(\d+)\.ts/gm, (_, i) => (examples[Number(i)] as Example).title);
     expect(told).toBe("");
-  }, 60_000);
+  });
 
   /** Rooms of pure functions and bytes in memory. */
   const rooms = /^src\/(errors|noise|lattice|kernels|sampling|statistics|thermostat|learn|index)/;

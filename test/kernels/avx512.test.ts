@@ -19,11 +19,11 @@ let run: ReturnType<typeof prepare> | undefined;
 beforeAll(() => {
   if (unavailable === null) run = prepare();
   else console.warn(`SKIPPED AVX-512 by emulation: ${unavailable}`);
-}, 240_000);
+});
 
 describe("AVX-512 by emulation", () => {
   // Every kernel, format and rounding, and all sizes of noise: gridCases in scripts/check/cases.mjs.
-  it("has the bytes of plain JavaScript", { timeout: 120_000 }, ({ skip }) => {
+  it("has the bytes of plain JavaScript", ({ skip }) => {
     if (run === undefined) return skip(unavailable ?? "it was not built");
     const script = fileURLToPath(new URL("../../scripts/check/hashes.mjs", import.meta.url));
     const expected = spawnSync(process.execPath, [script, "js", "scalar", RANDOM], { encoding: "utf8" });

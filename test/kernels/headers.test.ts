@@ -70,7 +70,7 @@ describe("headers of the addon", () => {
     for (const header of all) expect(readFileSync(join(NATIVE, header), "utf8"), header).toContain("#pragma once\n");
   });
 
-  describe.skipIf(reason !== null)("compile alone:", { timeout: 60_000 }, () => {
+  describe.skipIf(reason !== null)("compile alone:", () => {
     const napi = existsSync(join(NODE_HEADERS, "node_api.h"));
     const reaches = (header: string): boolean =>
       /<napi.h>|<node_api.h>/.test(readFileSync(join(NATIVE, header), "utf8")) || included(header).some(reaches);
@@ -84,7 +84,7 @@ describe("headers of the addon", () => {
         // Where a compiler takes no such file, it reads the text each time.
         spawnSync(COMPILER, [...OPTIONS, "-x", "c++-header", text, "-o", `${text}.gch`]);
       }
-    }, 60_000);
+    });
     it.each(kernels)("%s, after the vectors of a target", (header) => expect(compile(include(header), "kernels")).toBe(""));
     it.each(Object.entries(FLAGS))("the vectors of %s", (target, flags) => {
       expect(compile(include(`targets/${target}.h`), undefined, flags)).toBe("");

@@ -116,7 +116,7 @@ const ARMED = Uint8Array.from({ length: WINDOW * 18 }, (_, i) => [0, i % 36 < 18
 const Q4_0 = { type: "Q4_0", sigma: 0.05 / 16, seed: 42n, name: "w" } as const;
 
 describe.each(chosen)("5.7 billion Q4_0 weights in one call on $name", ({ kernels }) => {
-  it("move as each part does alone", { timeout: 240_000 }, async () => {
+  it("move as each part does alone", async () => {
     const data = threeGigabytes(BLOCKS * 18);
     if (data === undefined) return;
     const part = (block: number) => data.subarray(block * 18, (block + WINDOW) * 18);
@@ -144,7 +144,7 @@ describe("a file of more than 2^32 bytes", () => {
   const filler = { name: "filler", type: "F32", shape: [2 ** 28 + 2 ** 25] };
   const behind = { name: "w", type: "Q4_0", shape: [32, WINDOW], data: ARMED };
 
-  it.each(chosen)("its last tensor moves as it does in memory, on $name", { timeout: 240_000 }, async ({ name, kernels }) => {
+  it.each(chosen)("its last tensor moves as it does in memory, on $name", async ({ name, kernels }) => {
     const [pristine, live] = ["pristine", "live"].map((what) => join(folder, `${what}-${name}.gguf`)) as [string, string];
     for (const path of [pristine, live]) writeGguf(path, [vast, filler, behind]);
     expect(statSync(pristine).size).toBeGreaterThan(2 ** 32);
@@ -181,15 +181,13 @@ function readAt(path: string, tensor: Tensor): Buffer {
 const around = (weights: number, bytes: number) => [0, 2 ** 31 / bytes - RUN, weights - 2 * RUN];
 
 describe.runIf(LARGE).each(chosen)("3 GiB on $name", ({ kernels }) => {
-  const seconds = 240_000;
-
   it.each([
     { type: "I8", bytes: 1, sigma: 1, step: 1 },
     { type: "I8", bytes: 1, sigma: 0.01, step: 1 },
     { type: "I8", bytes: 1, sigma: 0.7, step: Float32Array.of(1, 8, 0) },
     { type: "F32", bytes: 4, sigma: 1 },
     { type: "BF16", bytes: 2, sigma: 2 ** -130 },
-  ])("$type, sigma $sigma", { timeout: seconds }, ({ bytes, ...options }) => {
+  ])("$type, sigma $sigma", ({ bytes, ...options }) => {
     const data = threeGigabytes();
     if (data === undefined) return;
     const weights = data.length / bytes;
@@ -204,7 +202,7 @@ describe.runIf(LARGE).each(chosen)("3 GiB on $name", ({ kernels }) => {
     }
   });
 
-  it("sums of squares", { timeout: seconds }, () => {
+  it("sums of squares", () => {
     const data = threeGigabytes(BLOCKS * 18);
     if (data === undefined) return;
     const format = encodedFormat(FORMATS.find((f) => f.name === "Q4_0") as (typeof FORMATS)[number]);
@@ -220,7 +218,7 @@ describe.runIf(LARGE).each(chosen)("3 GiB on $name", ({ kernels }) => {
     expect(kernels.sumSquares(data, format, null, 1, 0, 0)).toBe(expected);
   });
 
-  it.each(["bits", "uniform", "normal"] as const)("%s", { timeout: seconds }, (draw) => {
+  it.each(["bits", "uniform", "normal"] as const)("%s", (draw) => {
     const data = threeGigabytes();
     if (data === undefined) return;
     const make = (buffer: ArrayBufferLike) => (draw === "bits" ? new Uint32Array(buffer) : new Float32Array(buffer)) as never;

@@ -36,11 +36,11 @@ beforeAll(() => {
     }
   }
   if (unavailable !== null) console.warn(`SKIPPED NEON on another machine: ${unavailable}`);
-}, 240_000);
+});
 
 describe("AArch64", () => {
   // Every kernel, format and rounding, and all sizes of noise: gridCases in scripts/check/cases.mjs.
-  it.for(["neon", "scalar"])("%s has the bytes of plain JavaScript", { timeout: 120_000 }, (isa, { skip }) => {
+  it.for(["neon", "scalar"])("%s has the bytes of plain JavaScript", (isa, { skip }) => {
     if (run === undefined) return skip(reason());
     const arm64 = run;
     const script = fileURLToPath(new URL("../../scripts/check/hashes.mjs", import.meta.url));

@@ -37,7 +37,7 @@ const rowOf = (experiment: Experiment, name: RegExp) => experiment.rows.find(([f
 /** The longest of them run in `npm run trial:examples` only (vitest's mode "examples"). */
 const long = it.skipIf(import.meta.env.MODE !== "examples");
 
-describe("experiments, reduced", { timeout: 180_000 }, () => {
+describe("experiments, reduced", () => {
   it("temperature scaling makes a network honest and changes no answer", async () => {
     const experiment = await small(temperatureScaling.run);
     const [before, after] = [rowOf(experiment, /before/), rowOf(experiment, /after/)];
@@ -108,7 +108,7 @@ describe("what experiments count with", () => {
   });
 });
 
-describe("the table of experiments", { timeout: 180_000 }, () => {
+describe("the table of experiments", () => {
   it("has names that are files", async () => {
     for (const { name, seconds, load } of EXPERIMENTS) {
       expect(name).toMatch(/^[a-z-]+$/);

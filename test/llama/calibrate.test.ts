@@ -13,7 +13,7 @@ describe("on the embedded model", () => {
   let model: Model;
   beforeAll(async () => {
     model = await loadModel(MODEL, { threads: 1, scratch: folder });
-  }, 60_000);
+  });
   afterAll(() => model.dispose());
 
   it("a text is read as the engine writes: the greedy text is what was expected", async () => {
@@ -47,7 +47,7 @@ describe("on the embedded model", () => {
     const [fresh] = (await calibrate(model, text, { ...options, sigmas: [sigma, 1], seed: 99n })).noise;
     const target = softmaxFlipRate(measured, 0.3);
     expect(Math.abs((fresh?.flipRate ?? 0) - target)).toBeLessThan(3 * 2 * Math.sqrt((target * (1 - target)) / 510));
-  }, 60_000);
+  });
 
   it("refuses what cannot be measured, and stops when told to", async () => {
     for (const options of [

@@ -73,7 +73,7 @@ describe("the embedded model", () => {
   let model: Model;
   beforeAll(async () => {
     model = await loadModel("models/fairytales-3M-Q8_0.gguf", { threads: 1, scratch });
-  }, 60_000);
+  });
   afterAll(() => model.dispose());
 
   it("says of its own greedy text what members with these seeds predict, teacher-forced", async () => {

@@ -47,7 +47,7 @@ const MAIN = `
     console.log(JSON.stringify(texts));
   })();`;
 
-it.each(["andersen", "langevin"])("%s, terminated amid a text", { timeout: 120_000 }, async (dynamics) => {
+it.each(["andersen", "langevin"])("%s, terminated amid a text", async (dynamics) => {
   const scratch = join(folder, dynamics);
   mkdirSync(scratch);
   const data = JSON.stringify({ llama, model: q8, scratch, dynamics });

@@ -1,7 +1,7 @@
 // Where a text is underlined: what its members disagree about more than elsewhere.
 import chalk from "chalk";
 import { afterAll, describe, expect, it } from "vitest";
-import { underlined } from "../../src/report/underline.js";
+import { legend, underlined } from "../../src/report/underline.js";
 
 const level = chalk.level;
 afterAll(() => {
@@ -28,4 +28,16 @@ describe("a text", () => {
     expect(underlined(tokens.map(({ text }) => ({ text, information: 0 })))).toBe(" Once upon a\ntime,");
     expect(underlined([])).toBe("");
   });
+});
+
+it("has a legend, with colours and without", () => {
+  const { level } = chalk;
+  try {
+    chalk.level = 1;
+    expect(legend()).toMatch(/^Legend: .*underlined.*1\.5 times.*yellow.*2\.5 times/);
+    chalk.level = 0;
+    expect(legend()).toMatch(/^Nothing is underlined here, .*FORCE_COLOR=1.*--json/);
+  } finally {
+    chalk.level = level;
+  }
 });

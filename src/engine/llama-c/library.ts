@@ -4,6 +4,7 @@
 import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { installLine, PACKAGES } from "../install.js";
 import { engineAddon, type LibraryPaths } from "./addon.js";
 import { type Layout, RELEASES, type Release } from "./releases.js";
 
@@ -14,17 +15,6 @@ export interface Library {
   readonly release: Release;
 }
 
-/** Folders of the platform's package: those for processors alone come first, since weights on a GPU are copies that no write reaches. */
-const FOLDERS: Readonly<Record<string, readonly string[]>> = {
-  "linux-x64": ["linux-x64"],
-  "linux-arm64": ["linux-arm64"],
-  "linux-arm": ["linux-armv7l"],
-  "darwin-arm64": ["mac-arm64-metal"],
-  "darwin-x64": ["mac-x64"],
-  "win32-x64": ["win-x64"],
-  "win32-arm64": ["win-arm64"],
-};
-
 const NAMES: Readonly<Record<string, { readonly llama: RegExp; readonly ggml: RegExp; readonly base: RegExp }>> = {
   linux: { llama: /^libllama\.(v[\d.]+)\.so$/, ggml: /^libggml\.v[\d.]+\.so$/, base: /^libggml-base\.so$/ },
   darwin: { llama: /^libllama\.(v[\d.]+)\.dylib$/, ggml: /^libggml\.v[\d.]+\.dylib$/, base: /^libggml-base\.dylib$/ },
@@ -33,25 +23,21 @@ const NAMES: Readonly<Record<string, { readonly llama: RegExp; readonly ggml: Re
 
 /** The library of the installed node-llama-cpp. @throws Error with the reason why there is none that can be used */
 export function installedLibrary(): Library {
-  const folders = FOLDERS[`${process.platform}-${process.arch}`] ?? [];
+  const folder = PACKAGES[`${process.platform}-${process.arch}`];
   const names = NAMES[process.platform];
-  if (names === undefined || folders.length === 0)
+  if (names === undefined || folder === undefined)
     throw new Error(`the engine has no libraries for ${process.platform}-${process.arch}`);
   for (const nodeModules of packageFolders()) {
-    for (const folder of folders) {
-      const bins = join(nodeModules, "@node-llama-cpp", folder, "bins", folder);
-      const files = filesOf(bins);
-      const file = (pattern: RegExp) => files.find((name) => pattern.test(name));
-      const llama = file(names.llama);
-      if (llama === undefined) continue;
-      const path = (name: string | undefined) => (name === undefined ? "" : join(bins, name));
-      const paths = { base: path(file(names.base)), ggml: path(file(names.ggml)), llama: join(bins, llama), backends: bins };
-      return checkedLibrary(paths, names.llama.exec(llama)?.[1] ?? "");
-    }
+    const bins = join(nodeModules, "@node-llama-cpp", folder, "bins", folder);
+    const files = filesOf(bins);
+    const file = (pattern: RegExp) => files.find((name) => pattern.test(name));
+    const llama = file(names.llama);
+    if (llama === undefined) continue;
+    const path = (name: string | undefined) => (name === undefined ? "" : join(bins, name));
+    const paths = { base: path(file(names.base)), ggml: path(file(names.ggml)), llama: join(bins, llama), backends: bins };
+    return checkedLibrary(paths, names.llama.exec(llama)?.[1] ?? "");
   }
-  throw new Error(
-    "the libraries of node-llama-cpp for this platform are not installed: npm install node-llama-cpp --include=optional",
-  );
+  throw new Error(`the libraries of node-llama-cpp for this platform are not installed: ${installLine()}`);
 }
 
 /** Where npm packages that node-llama-cpp depends on may lie. */
@@ -61,9 +47,21 @@ function packageFolders(): readonly string[] {
     const package_ = createRequire(here.resolve("node-llama-cpp"));
     return package_.resolve.paths("@node-llama-cpp/x") ?? [];
   } catch (error) {
-    throw new Error(`node-llama-cpp is not installed: npm install node-llama-cpp (${(error as Error).message.split("\n")[0]})`, {
+    throw new Error(`node-llama-cpp is not installed: ${installLine()} (${(error as Error).message.split("\n")[0]})`, {
       cause: error,
     });
+  }
+}
+
+/** Packages of node-llama-cpp with libraries for GPUs that are installed here, by name: of no use where weights move. */
+export function packagesForGpus(): readonly string[] {
+  try {
+    const all = packageFolders().flatMap((folder) => filesOf(join(folder, "@node-llama-cpp")).map((name) => ({ folder, name })));
+    // Some put an empty package in the place of these (overrides).
+    const full = all.filter(({ folder, name }) => filesOf(join(folder, "@node-llama-cpp", name, "bins")).length > 0);
+    return [...new Set(full.map(({ name }) => name))].filter((name) => /cuda|vulkan/.test(name));
+  } catch {
+    return [];
   }
 }
 

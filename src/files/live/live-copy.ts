@@ -8,7 +8,7 @@ import { environment } from "../../environment.js";
 import { BrownianError, checkText, shown } from "../../errors.js";
 import type { FileWatch } from "../../kernels/files.js";
 import { copyModel } from "../copy.js";
-import { asFileError } from "../file-errors.js";
+import { asDenied, asFileError } from "../file-errors.js";
 import { claim, discard, FOLDER, own, sweep } from "../owned.js";
 import { checkRoom } from "../room.js";
 import type { ModelFile } from "../tensor.js";
@@ -110,6 +110,7 @@ async function openUnnamed(path: string): Promise<FileHandle | undefined> {
 /** What is wrong with the scratch folder names the way out. */
 function scratchError(error: unknown, folder: string, path: string): unknown {
   if (asFileError(error, path) === error && !(error instanceof BrownianError)) return error; // none of the file system's
+  if (asDenied(error) !== undefined) return asDenied(error);
   const { code, path: of } = ((error instanceof BrownianError ? error.cause : error) ?? {}) as NodeJS.ErrnoException;
   if (of !== undefined && !of.startsWith(folder)) return asFileError(error, path); // the model's
   if (code === "EROFS")

@@ -86,7 +86,7 @@ describe("on a live file of a million weights", () => {
     // k of variance s^2 and kurtosis below 4: five standard errors.
     expect(Math.abs(mean)).toBeLessThan((5 * S) / Math.sqrt(WEIGHTS));
     expect(Math.abs(variance / S ** 2 - 1)).toBeLessThan(5 * Math.sqrt(3 / WEIGHTS));
-  }, 30_000);
+  });
 
   it("wiener spreads as sigma^2 t / tau from nothing", async () => {
     const bath = await open("wiener", 16);
