@@ -22,6 +22,8 @@ export interface TensorInfo {
 
 export interface Header {
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** The same as it lies there: kind and value of every key. */
+  readonly entries: readonly { readonly key: string; readonly bytes: Buffer }[];
   readonly tensors: readonly TensorInfo[];
   /** Bytes: the data begins at the next multiple of the alignment. */
   readonly bytes: number;
@@ -250,12 +252,14 @@ export async function readHeader(found: FoundFile, most = environment.maxHeader)
     const tensorCount = await cursor.count();
     const keys = await cursor.count();
     const metadata: Record<string, unknown> = {};
+    const entries: { key: string; bytes: Buffer }[] = [];
     for (let i = 0; i < keys; i++) {
       const key = await cursor.text();
       const kind = await cursor.word();
       const from = cursor.at;
       await cursor.skip(kind, key);
       define(metadata, key, kind, cursor.bytes.subarray(from, cursor.at), width);
+      entries.push({ key, bytes: cursor.bytes.subarray(from - 4, cursor.at) });
       await cursor.step();
     }
     const tensors: TensorInfo[] = [];
@@ -271,7 +275,7 @@ export async function readHeader(found: FoundFile, most = environment.maxHeader)
       for (let d = 0; d < dimensions; d++) shape.push(width === 4 ? BigInt(await cursor.word()) : await cursor.long());
       tensors.push({ name, shape, type: await cursor.word(), offset: await cursor.long() });
     }
-    return { metadata, tensors, bytes: cursor.at };
+    return { metadata, entries, tensors, bytes: cursor.at };
   } finally {
     await file.close();
   }

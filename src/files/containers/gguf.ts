@@ -29,7 +29,7 @@ export const gguf: Container = {
     if (parts > 1) {
       throw new BrownianError(
         "usage",
-        `${path} is one of ${parts} parts of a split model: merge them first (llama-gguf-split --merge).`,
+        `${path} is one of ${parts} parts of a split model: give the first one to resolveModel or -m, under the name it was made with (...-00001-of-0000N.gguf).`,
       );
     }
     const alignment = alignmentOf(path, metadata);
