@@ -2,7 +2,7 @@
 // what it depends on has changed. Needs nothing but Node and npm; `npm start`, `npm test` and `npm run bench` begin with it.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cxxCompiler, gypHeaders, npm, onPath } from "../environment.mjs";
@@ -107,6 +107,8 @@ async function buildTypeScript() {
   rmSync(join(ROOT, "dist"), { recursive: true, force: true });
   const result = run(process.execPath, [join(ROOT, "node_modules", "typescript", "bin", "tsc")]);
   if (result.status !== 0) fail("TypeScript", result);
+  // The server's page is read as it lies.
+  cpSync(join(ROOT, "src/serve/page"), join(ROOT, "dist/serve/page"), { recursive: true });
   const { bundle } = await import("./bundle.mjs");
   await bundle();
 }
