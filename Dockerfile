@@ -13,7 +13,7 @@ COPY --from=build /src/dist dist
 COPY --from=build /src/build/Release/*.node build/Release/
 COPY --from=build /src/models models
 RUN mkdir -p /scratch && chown node:node /scratch
-USER node
+USER 1000:1000
 VOLUME /scratch
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=3s --start-period=60s \

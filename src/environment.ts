@@ -29,6 +29,12 @@ export interface Environment {
    * @throws BrownianError `usage` when it is no number above 0
    */
   readonly maxHeader: number;
+  /** HF_ENDPOINT: who is asked for what hf: names; a mirror, say. */
+  readonly huggingFace: string | undefined;
+  /** HF_TOKEN: the key to what is not for everybody there. */
+  readonly huggingFaceToken: string | undefined;
+  /** OLLAMA_MODELS: the folder of Ollama's models. */
+  readonly ollamaModels: string | undefined;
   /** CXX: the C++ compiler, with its flags, if any. */
   readonly compiler: string | undefined;
   /** npm_execpath: npm's own program, where npm started this one. */
@@ -49,6 +55,9 @@ type Name =
   | "BROWNIAN_MAX_HEADER"
   | "XDG_CACHE_HOME"
   | "LOCALAPPDATA"
+  | "HF_ENDPOINT"
+  | "HF_TOKEN"
+  | "OLLAMA_MODELS"
   | "CXX"
   | "npm_execpath";
 
@@ -92,6 +101,15 @@ export const environment: Environment = {
     const size = Number(wanted);
     if (size > 0 && size < Number.POSITIVE_INFINITY) return size * MIB;
     throw new BrownianError("usage", `BROWNIAN_MAX_HEADER must be a number of MiB above 0, but is "${wanted}".`);
+  },
+  get huggingFace() {
+    return variable("HF_ENDPOINT");
+  },
+  get huggingFaceToken() {
+    return variable("HF_TOKEN");
+  },
+  get ollamaModels() {
+    return variable("OLLAMA_MODELS");
   },
   get compiler() {
     return variable("CXX");

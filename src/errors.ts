@@ -16,6 +16,7 @@ export type ErrorCode =
   | "no-such-tensor"
   | "output-exists" // output equals input
   | "no-space"
+  | "download-failed" // a server refused, broke off, or sent something else than was asked for
   | "backend-unavailable"
   | "package-missing" // an optional package is not installed
   | "engine-missing"

@@ -17,3 +17,4 @@ export {
   type SampleText,
 } from "./compare/index.js";
 export * from "./llama/index.js";
+export { type DownloadOptions, resolveModel } from "./models/index.js";

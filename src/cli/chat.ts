@@ -15,6 +15,7 @@ import { IDLE_TAU, idleLines } from "./idle.js";
 import { parseNumber, parseSeed, parseWhole } from "./options.js";
 import { remark } from "./print.js";
 import { withProgress } from "./progress.js";
+import { schemaGrammar } from "./sampling-options.js";
 import { wordsText } from "./words.js";
 
 interface Options extends Dials, EngineFlags {
@@ -22,6 +23,7 @@ interface Options extends Dials, EngineFlags {
   readonly system?: string;
   readonly chatTemplate?: string;
   readonly seed?: bigint;
+  readonly jsonSchema?: string;
 }
 
 export function chatCommand(invocation: Invocation): Command {
@@ -38,7 +40,8 @@ export function chatCommand(invocation: Invocation): Command {
     )
     .option("--tau <tokens>", "correlation time of the noise (default: 32)", parseNumber)
     .option("--seed <n>", "of the first answer (default: another one every time)", parseSeed)
-    .option("--max-tokens <n>", "tokens of an answer at most", parseWhole, 1000);
+    .option("--max-tokens <n>", "tokens of an answer at most", parseWhole, 1000)
+    .option("--json-schema <file>", "every answer is JSON that fits this schema");
   return addEngineOptions(command).action((options: Options, itself: Command) => {
     for (const line of idleLines(itself, options, [IDLE_TAU])) remark(line);
     return chat(options, invocation);
@@ -48,12 +51,13 @@ export function chatCommand(invocation: Invocation): Command {
 async function chat(options: Options, { signal, endsFine }: Invocation): Promise<void> {
   const { model: path = defaultModel, system, seed } = options;
   const chatTemplate = options.chatTemplate === undefined ? undefined : await readTemplate(options.chatTemplate);
+  const grammar = options.jsonSchema === undefined ? undefined : await schemaGrammar(options.jsonSchema);
   const model = await withProgress("copying the model", (onProgress) =>
     loadModel(path, { ...engineSettings(options), signal, onProgress, chatTemplate, keepPrompts: true }),
   );
   try {
     const ear = { piece: (text: string) => void process.stdout.write(text), remark };
-    const conversation = new Conversation(model, options, system, seed, ear);
+    const conversation = new Conversation(model, { ...options, grammar }, system, seed, ear);
     remark(`${path}; /help lists commands. ${costOf(options.dynamics)}`);
     await talk(conversation, signal);
     if (!signal.aborted) endsFine?.();

@@ -15,6 +15,8 @@ export interface Dials {
   readonly dynamics: DynamicsName;
   readonly tau?: number | undefined;
   readonly maxTokens: number;
+  /** In GBNF, that every answer keeps to. */
+  readonly grammar?: string | undefined;
 }
 
 /** Where a conversation is heard. */
@@ -186,8 +188,8 @@ export class Conversation {
   }
 }
 
-function optionsOf({ sigma, temperature, dynamics, tau, maxTokens }: Dials, seed: bigint): GenerateOptions {
-  return { sigma, temperature, dynamics, tau, maxTokens, seed };
+function optionsOf({ sigma, temperature, dynamics, tau, maxTokens, grammar }: Dials, seed: bigint): GenerateOptions {
+  return { sigma, temperature, dynamics, tau, maxTokens, grammar, seed };
 }
 
 function asNumber(text: string): number {

@@ -15,6 +15,7 @@ import { compareCommand } from "./compare.js";
 import { generateCommand } from "./generate.js";
 import { infoCommand } from "./info.js";
 import { inspectCommand } from "./inspect.js";
+import { findModel, modelsCommand } from "./models.js";
 import { perturbCommand } from "./perturb.js";
 import { serveCommand } from "./serve.js";
 
@@ -46,24 +47,26 @@ function program(): Command {
     calibrateCommand,
     compareCommand,
     inspectCommand,
+    modelsCommand,
     infoCommand,
     buildNativeCommand,
   ];
-  for (const command of commands) root.addCommand(withMaxHeader(command(invocation)).copyInheritedSettings(root));
+  for (const command of commands) root.addCommand(withModelNames(command(invocation), invocation).copyInheritedSettings(root));
   return root;
 }
 
 /** Commands that read no model. */
-const WITHOUT_MODEL: readonly string[] = ["info", "build-native"];
+const WITHOUT_MODEL: readonly string[] = ["info", "models", "build-native"];
 
-/** The limit goes to all that reads a header, child processes too. */
-function withMaxHeader(command: Command): Command {
+/** Models go by all their names; the limit goes to all that reads a header, child processes too. */
+function withModelNames(command: Command, invocation: Invocation): Command {
   if (WITHOUT_MODEL.includes(command.name())) return command;
   return command
     .option("--max-header <MiB>", "how large the header of a model may be (default: 1024)")
-    .hook("preAction", (_, action) => {
+    .hook("preAction", async (_, action) => {
       const { maxHeader } = action.opts<{ maxHeader?: string }>();
       if (maxHeader !== undefined) process.env.BROWNIAN_MAX_HEADER = maxHeader;
+      await findModel(action, invocation);
     });
 }
 

@@ -3,7 +3,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { BrownianError } from "../errors.js";
 import { readTextFile } from "../files/text.js";
-import type { SamplingOptions } from "../llama/index.js";
+import { jsonGrammar, type SamplingOptions } from "../llama/index.js";
 import { withoutEffect } from "../llama/sampling.js";
 import { parseNumber, parseWhole } from "./options.js";
 
@@ -12,6 +12,7 @@ export interface SamplingFlags extends Omit<SamplingOptions, "logitBias" | "dryS
   readonly drySequenceBreaker?: string[];
   readonly stop?: string[];
   readonly grammarFile?: string;
+  readonly jsonSchema?: string;
 }
 
 type Name = Exclude<keyof SamplingOptions, "drySequenceBreakers">;
@@ -80,6 +81,7 @@ export function addSamplingOptions(command: Command): Command {
     .option("--logit-bias <token=bias>", "add to a token's logit (text=bias: to each of its tokens'); -inf: never", collectBias)
     .option("--grammar <gbnf>", "a grammar that the text keeps to, in llama.cpp's GBNF")
     .option("--grammar-file <file>", "the same, in a file")
+    .option("--json-schema <file>", "write JSON that fits this schema; as a grammar, so within what one can keep to")
     .option("--stop <text>", "end the text before this; may be given several times", collect);
 }
 
@@ -90,12 +92,25 @@ export function samplingSettings(flags: SamplingFlags, { greedy = false } = {}):
   return flags.drySequenceBreaker === undefined ? settings : { ...settings, drySequenceBreakers: flags.drySequenceBreaker };
 }
 
-/** With the grammar of --grammar-file. @throws BrownianError usage, file-not-found */
+/** With the grammar of --grammar-file or --json-schema. @throws BrownianError usage, file-not-found */
 export async function withGrammar<Flags extends SamplingFlags>(flags: Flags): Promise<Flags> {
-  const { grammar, grammarFile } = flags;
-  if (grammarFile === undefined) return flags;
-  if (grammar !== undefined) throw new BrownianError("usage", "Give --grammar or --grammar-file, not both.");
-  return { ...flags, grammar: await readTextFile(grammarFile) };
+  const { grammar, grammarFile, jsonSchema } = flags;
+  if ([grammar, grammarFile, jsonSchema].filter((given) => given !== undefined).length > 1)
+    throw new BrownianError("usage", "Give one of --grammar, --grammar-file and --json-schema: a text keeps to one grammar.");
+  if (grammarFile !== undefined) return { ...flags, grammar: await readTextFile(grammarFile) };
+  return jsonSchema === undefined ? flags : { ...flags, grammar: await schemaGrammar(jsonSchema) };
+}
+
+/** The grammar of the JSON schema in a file. @throws BrownianError usage, file-not-found */
+export async function schemaGrammar(path: string): Promise<string> {
+  const text = await readTextFile(path);
+  let schema: unknown;
+  try {
+    schema = JSON.parse(text);
+  } catch (error) {
+    throw new BrownianError("usage", `${path} is no JSON: ${(error as Error).message}.`, { cause: error });
+  }
+  return jsonGrammar(schema);
 }
 
 /** A line on flags that do nothing; undefined where there are none. */

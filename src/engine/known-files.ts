@@ -2,25 +2,17 @@
 // folder that cannot be used, or that another user owns, is the same as none: never an error.
 
 import { lstat, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import { environment } from "../environment.js";
+import { cacheFolder } from "../files/cache-folder.js";
 
 const FOLDER = "first-loads";
 /** So many files are remembered; then all are forgotten, which costs one child each. */
 const MOST = 1000;
 
-/** BROWNIAN_CACHE, else a folder of ours where the platform keeps such. */
-function ownFolder(): string {
-  if (environment.cache !== undefined) return resolve(environment.cache);
-  const { caches } = environment;
-  if (caches !== undefined && isAbsolute(caches)) return join(caches, "brownian");
-  return join(homedir(), process.platform === "darwin" ? join("Library", "Caches") : ".cache", "brownian");
-}
-
 /** The folder, of ours and private. @throws where it is not */
 async function folder(): Promise<string> {
-  const own = ownFolder();
+  const own = cacheFolder();
   // Of a folder that was named only the last part is made: a mistyped path is not to grow into a tree.
   if (environment.cache === undefined) await mkdir(dirname(own), { recursive: true, mode: 0o700 });
   const path = join(own, FOLDER);

@@ -90,10 +90,19 @@ function isOurs(path: string, there: BigIntStats): boolean {
   return there.isDirectory() === path.endsWith(FOLDER) && (which === undefined || which === whichOf(there));
 }
 
+/** Who we are, as a name says it: "<host>.<pid>.<start>". */
+export const thisProcess = (): string => `${host()}.${process.pid}.${startOf(process.pid)}`;
+
+/** Whether the process that named itself so has ended for certain: it was on this machine, and is there no more. */
+export function hasEnded(owner: string): boolean {
+  const [, itsHost, pid, start] = /^([A-Za-z0-9-]+)\.(\d+)\.(\d+)$/.exec(owner) ?? [];
+  return itsHost === host() && !isAlive(Number(pid), Number(start));
+}
+
 /** A path in `folder` for a file (or folder) of ours: ".<label>.<host>.<pid>.<start>.<random><ending>". It is removed at exit until {@link release}d. */
 export async function claim(folder: string, label: string, ending: string): Promise<string> {
   await watchForExit();
-  const owner = `${host()}.${process.pid}.${startOf(process.pid)}.${Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex")}`;
+  const owner = `${thisProcess()}.${Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex")}`;
   const path = join(folder, `.${shortened(label)}.${owner}${ending}`);
   held.set(path, undefined);
   return path;

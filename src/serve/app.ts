@@ -9,6 +9,7 @@ import { completions } from "./completions.js";
 import type { Desk, ServeContext } from "./desk.js";
 import { ApiError, asApiError } from "./errors.js";
 import { keyGuard, localGuard } from "./guard.js";
+import { pageFiles } from "./page.js";
 import { responses } from "./responses.js";
 
 export interface Doors {
@@ -62,6 +63,9 @@ const ROUTES: readonly (readonly [method: "GET" | "POST", path: string, route: R
   ["POST", "/v1/responses", responses],
 ];
 
+/** What the page consists of; open, since it asks for the key itself. */
+const PAGE: typeof ROUTES = [...pageFiles()].map(([path, file]) => ["GET", path, file, "open"]);
+
 const SURFACE = ROUTES.map(([method, path]) => `${method} ${path}`).join(", ");
 
 /** The server as a function from requests to responses. */
@@ -83,12 +87,12 @@ export function createApp(desk: Desk, doors: Doors): Hono<{ Bindings: HttpBindin
       });
     },
   });
-  for (const [method, path, route, open] of ROUTES) {
+  for (const [method, path, route, open] of [...ROUTES, ...PAGE]) {
     const guards = [...(keyed && open === undefined ? [keyed] : []), ...(method === "POST" ? [limit] : [])];
     app.on([method], [path], ...guards, (c) => route(c, desk));
   }
   app.all("*", (c) => {
-    const allowed = ROUTES.filter(([, path]) => path === c.req.path).map(([method]) => method);
+    const allowed = [...ROUTES, ...PAGE].filter(([, path]) => path === c.req.path).map(([method]) => method);
     if (allowed.length > 0)
       throw new ApiError(405, `${c.req.path} takes ${allowed.join(", ")}.`, {
         code: "method_not_allowed",

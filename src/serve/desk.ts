@@ -1,5 +1,6 @@
 // What all routes have in common: a request is checked, takes its places, is written, and leaves; whoever goes away frees his place at once.
 
+import { setImmediate } from "node:timers/promises";
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { Defaults } from "./ask.js";
@@ -57,6 +58,17 @@ export function checkModel(desk: Desk, model: string | undefined): void {
   });
 }
 
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * Waits for a turn of the event loop of one's own: templates and tokenizers take milliseconds, and of many requests that arrive at once no two are to
+ * be read without looking up between them.
+ */
+function turn(): Promise<unknown> {
+  last = last.then(() => setImmediate());
+  return last;
+}
+
 /** A request on its way: its tasks, and what ends them. */
 export class Job {
   private readonly end = new AbortController();
@@ -72,13 +84,17 @@ export class Job {
   /** Checks what is asked, and takes places. @throws ApiError, BrownianError */
   static async begin(c: ServeContext, desk: Desk, asks: readonly Ask[]): Promise<Job> {
     const tasks: Task[] = [];
-    for (const ask of asks) tasks.push(await desk.writer.check(ask));
+    for (const ask of asks) {
+      await turn();
+      tasks.push(await desk.writer.check(ask));
+    }
     if (desk.closing.aborted) throw new ApiError(503, "The server is closing: try another.", { code: "closed" });
     const job = new Job(desk, tasks, desk.places.enter(tasks.length));
     const outgoing = c.env?.outgoing;
     outgoing?.once("close", () => {
       if (!outgoing.writableFinished) job.breakOff();
     });
+    if (outgoing?.destroyed) job.breakOff(); // while it was checked
     return job;
   }
 

@@ -1,6 +1,7 @@
 // A server that speaks what clients of language models speak (OpenAI's protocol), in front of a model whose weights move. It listens on this machine
 // alone unless it is told a key, or that it may go without.
 
+import { setMaxListeners } from "node:events";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
@@ -83,6 +84,7 @@ export function checkServe(options: ServeOptions) {
 export async function serve(writer: Writer, options: ServeOptions = {}): Promise<Serving> {
   const { host, port, apiKey, insecure, grace, queue, largestBody } = checkServe(options);
   const closing = new AbortController();
+  setMaxListeners(0, closing.signal); // every text under way listens
   const desk: Desk = {
     writer,
     places: new Places(writer.parallel, queue),

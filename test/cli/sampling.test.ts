@@ -33,6 +33,22 @@ interface Written {
 const json = async (...args: string[]) => (JSON.parse((await run(...args, "--json")).out) as { texts: [Written] }).texts[0];
 
 describe.skipIf(why !== undefined)("brownian generate", () => {
+  it("keeps to a JSON schema", async () => {
+    const schema = join(folder, "schema.json");
+    const asked = { type: "object", properties: { king: { enum: ["Arthur", "Lear"] } }, required: ["king"] };
+    writeFileSync(schema, JSON.stringify(asked));
+    const { text } = await json("--json-schema", schema, "--max-tokens", "40");
+    expect(["Arthur", "Lear"]).toContain((JSON.parse(text) as { king: string }).king);
+    writeFileSync(schema, "{");
+    const [broken, two] = await Promise.all([
+      run("--json-schema", schema),
+      run("--json-schema", schema, "--grammar", 'root ::= "a"'),
+    ]);
+    expect([broken.code, two.code]).toEqual([2, 2]);
+    expect(broken.err).toMatch(/schema.json is no JSON/);
+    expect(two.err).toMatch(/one of --grammar/);
+  });
+
   it("stops where it is told to, and --json has token ids and the reason", async () => {
     const whole = await json("--max-tokens", "12");
     expect(whole).toMatchObject({ tokens: 12, stop: "length", text: expect.stringMatching(/^ there was a great many/) });
