@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import chalk from "chalk";
 import { Command, CommanderError } from "commander";
 import { BrownianError, visible } from "../errors.js";
+import { adapterCommand } from "./adapter.js";
 import { buildNativeCommand } from "./build-native.js";
 import { calibrateCommand } from "./calibrate.js";
 import { chatCommand } from "./chat.js";
@@ -42,6 +43,7 @@ function program(): Command {
     chatCommand,
     serveCommand,
     perturbCommand,
+    adapterCommand,
     calibrateCommand,
     compareCommand,
     inspectCommand,
