@@ -13,7 +13,7 @@ import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
 import { Noise } from "../noise/index.js";
 import { Measures } from "../thermostat/draw.js";
-import type { CheckedNoise } from "../thermostat/noise.js";
+import { type CheckedNoise, MOST_MEMBER } from "../thermostat/noise.js";
 import { chooseMatrices } from "./matrices.js";
 
 /** A matrix that members move. */
@@ -38,22 +38,13 @@ export interface Pair {
   readonly b: Float32Array;
 }
 
-/** The largest that llama.cpp and vLLM are used with, and far more than noise needs. */
-export const MOST_RANK = 1024;
-const MOST_MEMBER = 2 ** 32 - 1;
-
 export class Members {
   /**
-   * The members of a model by this noise, of which scale, seed and tensors count: sigma is given with each draw.
+   * The members of a model by this noise, of which scale, seed, rank and tensors count: sigma is given with each draw.
    * @throws BrownianError usage (rank larger than a matrix, scale step), unsupported-type and the like, as {@link chooseMatrices}
    */
-  static async open(
-    model: ModelFile,
-    noise: CheckedNoise,
-    rank: number,
-    kernels: Kernels = selection().kernels,
-  ): Promise<Members> {
-    checkInteger("rank", rank, 1, MOST_RANK);
+  static async open(model: ModelFile, noise: CheckedNoise, kernels: Kernels = selection().kernels): Promise<Members> {
+    const rank = noise.carrier?.rank ?? 1;
     if (noise.scale === "step")
       throw new BrownianError(
         "usage",
@@ -90,6 +81,16 @@ export class Members {
     readonly skipped: readonly Skipped[],
     private readonly kernels: Kernels,
   ) {}
+
+  /** The same of another seed. */
+  ofSeed(seed: bigint): Members {
+    return new Members(this.model, seed, this.rank, this.matrices, this.skipped, this.kernels);
+  }
+
+  /** Weights of all matrices. */
+  get weights(): number {
+    return this.matrices.reduce((sum, { tensor }) => sum + tensor.weights, 0);
+  }
 
   /** How many numbers a member has. */
   get numbers(): number {

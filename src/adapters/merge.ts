@@ -45,9 +45,9 @@ const AT_ONCE = 1 << 20;
  */
 export async function mergeMember(input: string, output: string, options: MergeOptions): Promise<Merged> {
   const { member = 0, sigma, signal } = options;
-  const noise = noiseOf({ ...options, rounding: "matched" });
+  const noise = noiseOf({ ...options, carrier: "adapter" });
   const model = await readModel(input);
-  const members = await Members.open(model, noise, options.rank ?? 1);
+  const members = await Members.open(model, noise);
   const moved = new Set(members.matrices.map(({ tensor }) => tensor));
   const metadata = await metadataOf(model);
   const types = model.tensors.map((tensor) => ({
@@ -82,7 +82,7 @@ export async function mergeMember(input: string, output: string, options: MergeO
     } finally {
       await source.close();
     }
-    const weights = members.matrices.reduce((sum, { tensor }) => sum + tensor.weights, 0);
+    const weights = members.weights;
     return { matrices: members.matrices.length, weights, bytes: layout.size };
   });
 }

@@ -112,9 +112,9 @@ export async function writeAdapters(input: string, output: string, options: Writ
   const count = checkInteger("members", options.members ?? 16, 1, 100_000);
   const sigmas = levelsOf(options.sigma);
   const names = formatsOf(options.format ?? "gguf");
-  const noise = noiseOf({ ...options, sigma: Math.max(...sigmas), rounding: "matched" });
+  const noise = noiseOf({ ...options, sigma: Math.max(...sigmas), carrier: "adapter" });
   const model = await readModel(input);
-  const members = await Members.open(model, noise, options.rank ?? 1);
+  const members = await Members.open(model, noise);
   for (const name of names) (ADAPTER_FORMATS[name] as AdapterFormat).check(members);
   const planned = names.flatMap((name) => planOf(members, name, { count, sigmas, antithetic }));
   const sizes = planned.map(({ files }) => files.reduce((sum, file) => sum + file.bytes, 0));
@@ -126,7 +126,7 @@ export async function writeAdapters(input: string, output: string, options: Writ
     bytes,
     bytesEach: sizes.reduce((most, n) => Math.max(most, n), 0),
     matrices: members.matrices.length,
-    weights: members.matrices.reduce((sum, { tensor }) => sum + tensor.weights, 0),
+    weights: members.weights,
     skipped: members.skipped,
   });
   const manifest: AdapterManifest = {
@@ -198,6 +198,12 @@ function servingOf(name: AdapterFormatName, model: ModelFile, planned: readonly 
   if (ADAPTER_FORMATS[name].scaled)
     return `llama-server -m ${basename(model.path)} --lora-init-without-apply --lora ${paths.join(",")}; in a request: "lora": [{"id": 0, "scale": 1}]`;
   return `vLLM: --enable-lora --max-lora-rank RANK, VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, POST /v1/load_lora_adapter {"lora_name": "${paths[0]}", "lora_path": "/.../${paths[0]}"}; in a request: "model": "${paths[0]}"`;
+}
+
+/** The GGUF adapter of a member. */
+export function adapterFile(members: Members, member: number, sigma: number): AdapterFile {
+  const [file] = ADAPTER_FORMATS.gguf.files(members, { member, sigma, name: `m${member}` }) as [AdapterFile];
+  return file;
 }
 
 /** Writes a file of a member to a path where there is none. */

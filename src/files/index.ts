@@ -9,6 +9,7 @@ export { LiveCopy, type LiveCopyOptions } from "./live/live-copy.js";
 export { type LiveTensors, type Reader, type TensorToMove, tensorRms } from "./live/live-tensors.js";
 export { openLiveTensors, openReader } from "./live/open.js";
 export { checkOutputFolder, writeFolderWhole, writeWhole } from "./output.js";
+export { withScratchFile } from "./scratch.js";
 export type { ModelFile, Tensor } from "./tensor.js";
 export { type Watch, watchOver } from "./watch.js";
 export { openWriter, type Writer } from "./writer.js";

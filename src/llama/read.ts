@@ -53,7 +53,6 @@ export async function score(
   const { signal, temperatures, keep } = options;
   for (const temperature of temperatures ?? []) checkNumber("temperatures", temperature, Number.MIN_VALUE);
   return session.during(async () => {
-    const { bath } = session;
     const read = typeof text === "string" ? windows(session, text, { maxTokens: options.maxTokens }) : text;
     const noise = noiseOf({ ...options, sigma: options.sigma ?? 0 });
     await session.alone(() => session.prepare(noise, { signal }));
@@ -61,14 +60,14 @@ export async function score(
     let position = 0;
     for (const [number, window] of read.entries()) {
       signal?.throwIfAborted();
-      if (ticking && number > 0) await session.alone(() => bath.start({ signal }));
+      if (ticking && number > 0) await session.alone(() => session.start(signal));
       const asked = { temperatures, reference: options.reference?.[number], keep: keep !== undefined };
       const kept = await session.alone(() =>
         session.engine.score(
           window,
           asked,
           (i, expectation) => visit(new Seeing(expectation, position++, number, window[i + 1] as number)),
-          ticking ? () => bath.tick() : undefined,
+          ticking ? () => session.tick() : undefined,
           signal,
         ),
       );

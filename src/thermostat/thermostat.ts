@@ -44,6 +44,7 @@ export class Thermostat {
    */
   static async open(path: string, options: ThermostatOptions, kernels: Kernels = selection().kernels): Promise<Thermostat> {
     const noise = noiseOf(options);
+    refuseCarrier(noise);
     const model = await readModel(path);
     choose(model, noise); // before the work of a copy, as what the scale's file says
     await noise.open(model);
@@ -119,6 +120,7 @@ export class Thermostat {
   /** Sets the parameters for the draws and ticks that follow; nothing is written. Settings not given stay. */
   configure(settings: CheckedNoise | Partial<ThermostatSettings>): void {
     const noise = settings instanceof CheckedNoise ? settings : this.noise.with(settings);
+    refuseCarrier(noise);
     const { chosen, skipped } = choose(this.model, noise);
     this.noise = noise;
     this.chosen = chosen;
@@ -283,6 +285,12 @@ export class Thermostat {
     this.turn = result;
     return result;
   }
+}
+
+/** A thermostat moves codes. @throws BrownianError usage */
+function refuseCarrier({ carrier }: CheckedNoise): void {
+  if (carrier !== undefined)
+    throw new BrownianError("usage", "A thermostat moves the live copy: the carrier adapter is for engines (brownian/llama).");
 }
 
 /** Below this share of changed codes moves are rare: a draw undoes the last one and finds new ones without a look at the rest. */

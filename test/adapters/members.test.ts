@@ -10,7 +10,7 @@ const FILE = "models/fairytales-3M-Q8_0.gguf";
 const folder = scratchFolder();
 
 const open = async (rank = 1, settings: object = {}, kernels = fastest) =>
-  Members.open(await readModel(FILE), noiseOf({ sigma: 1, seed: 7n, ...settings }), rank, kernels);
+  Members.open(await readModel(FILE), noiseOf({ carrier: "adapter", rank, sigma: 1, seed: 7n, ...settings }), kernels);
 
 const drawn = (members: Members, member: number, sigma = 0.1): Map<string, Pair> =>
   new Map([...members.draw(member, sigma)].map((pair) => [pair.matrix.tensor.name, pair]));
@@ -127,13 +127,13 @@ describe("refused by name is", () => {
     ];
     writeGguf(path, tensors);
     const model = await readModel(path);
-    const refused = Members.open(model, noiseOf({ sigma: 1 }), 1);
+    const refused = Members.open(model, noiseOf({ sigma: 1 }));
     await expect(refused).rejects.toMatchObject({ code: "unsupported-type" });
     await expect(refused).rejects.toThrow(/ffn_up_exps\.weight \(3-D, as of experts\) and 1 more cannot be moved by an adapter/);
-    const left = await Members.open(model, noiseOf({ sigma: 1, skipUnsupported: true }), 1);
+    const left = await Members.open(model, noiseOf({ sigma: 1, skipUnsupported: true }));
     expect(left.matrices.map(({ tensor }) => tensor.name)).toEqual(["blk.0.attn_q.weight"]);
     expect(left.skipped).toHaveLength(3);
-    const named = await Members.open(model, noiseOf({ sigma: 1, only: ["output.weight"] }), 1);
+    const named = await Members.open(model, noiseOf({ sigma: 1, only: ["output.weight"] }));
     expect(named.matrices.map(({ tensor }) => tensor.name)).toEqual(["output.weight"]);
   });
 
