@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { Rounding } from "../laws/numbers.js";
-import type { NoiseSettings } from "../thermostat/noise.js";
+import { CARRIERS, type CarrierName, type NoiseSettings } from "../thermostat/noise.js";
 import { SCALES, type Scale, type ScaleOptions, type ScaleRule, scaleOptions } from "../thermostat/scales/index.js";
 
 /** The small language model that ships with brownian. */
@@ -67,6 +67,25 @@ export function addNoiseOptions(command: Command): Command {
         .default("matched"),
     ),
   );
+}
+
+/** What brings the noise to the engine. */
+export interface CarrierFlags {
+  readonly carrier?: CarrierName;
+  readonly rank?: number;
+}
+
+export function addCarrierOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--carrier <carrier>",
+        "what brings the noise to the engine: moves in a copy, or low-rank noise beside the weights",
+      )
+        .choices(CARRIERS)
+        .default("live"),
+    )
+    .option("--rank <r>", "with --carrier adapter: of the noise on each matrix (default: 1)", parseWhole);
 }
 
 /** What the library is told of these settings. */

@@ -74,7 +74,8 @@ export const MOST_RANK = 1024;
 /** Members of a seed. */
 export const MOST_MEMBER = 2 ** 32 - 1;
 const MOST_SUBSPACE = 64;
-const CARRIERS: readonly CarrierName[] = ["live", "adapter"];
+/** What brings the noise to the engine. */
+export const CARRIERS: readonly CarrierName[] = ["live", "adapter"];
 /** Dynamics that adapters have. */
 const OF_ADAPTERS: readonly string[] = ["quenched", "langevin"];
 
