@@ -1,13 +1,15 @@
-// What the room gives to others: draws of the weights as low-rank adapters.
+// What the room gives to others: draws of the weights as low-rank adapters, in files and on servers.
 
-export { ADAPTER_FORMATS, type AdapterFormatName } from "./formats/index.js";
-export { type Merged, type MergeOptions, mergeMember } from "./merge.js";
 export {
-  type AdapterManifest,
-  type AdapterPlan,
-  formatsOf,
-  MANIFEST,
-  type ManifestMember,
-  type WriteAdaptersOptions,
-  writeAdapters,
-} from "./write.js";
+  type AgreedToken,
+  askEnsemble,
+  type EnsembleAnswers,
+  type EnsembleOptions,
+  type MemberAnswer,
+  type Vote,
+} from "./ensemble.js";
+export { ADAPTER_FORMATS, type AdapterFormatName } from "./formats/index.js";
+export { type AdapterManifest, type ManifestMember, readManifest } from "./manifest.js";
+export { type Merged, type MergeOptions, mergeMember } from "./merge.js";
+export { PROTOCOLS, type ProtocolName, type ServedMessage } from "./servers/index.js";
+export { type AdapterPlan, type WriteAdaptersOptions, writeAdapters } from "./write.js";

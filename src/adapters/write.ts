@@ -4,7 +4,7 @@
 import { type FileHandle, mkdir, open, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
-import { type FileIdentity, identity } from "../files/identity.js";
+import { identity } from "../files/identity.js";
 import {
   checkOutputFolder,
   type ModelFile,
@@ -18,6 +18,7 @@ import { checkRoom } from "../files/room.js";
 import { writeFully } from "../files/transfer.js";
 import { type NoiseSettings, noiseOf } from "../thermostat/noise.js";
 import { ADAPTER_FORMATS, type AdapterFile, type AdapterFormat, type AdapterFormatName } from "./formats/index.js";
+import { type AdapterManifest, MANIFEST, type ManifestMember } from "./manifest.js";
 import { Members } from "./members.js";
 
 /** Which members are written, and for which engines. */
@@ -54,37 +55,6 @@ export interface AdapterPlan {
   readonly skipped: readonly Skipped[];
 }
 
-/** A file (or folder) of a member, as the manifest has it. */
-export interface ManifestMember {
-  /** Below the manifest's folder. */
-  readonly path: string;
-  readonly format: AdapterFormatName;
-  readonly member: number;
-  /** What scale 1 gives; below 0: the mirror image. */
-  readonly sigma: number;
-}
-
-/** What a folder of members is. */
-export interface AdapterManifest {
-  readonly format: "brownian-adapters";
-  readonly version: 1;
-  /** The model that they are of. */
-  readonly model: FileIdentity & { readonly architecture: string };
-  readonly law: string;
-  readonly seed: string;
-  readonly rank: number;
-  readonly scale: string;
-  readonly sigma: readonly number[];
-  readonly antithetic: boolean;
-  readonly members: readonly ManifestMember[];
-  /** Of each matrix: the standard deviation that sigma 1 is, in weight units. */
-  readonly tensors: readonly { readonly name: string; readonly shape: readonly number[]; readonly unit: number }[];
-  /** How engines load them. */
-  readonly serve: Readonly<Record<string, string>>;
-}
-
-/** The manifest's name in its folder. */
-export const MANIFEST = "manifest.json";
 const LAW =
   "E = sigma unit / sqrt(rank) B A; A, B: normals of streams NAME.lora_a, NAME.lora_b at tick = member (brownian, adapters)";
 /** Parts that are written at once: many are a few hundred bytes. */

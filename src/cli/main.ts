@@ -12,6 +12,7 @@ import { calibrateCommand } from "./calibrate.js";
 import { chatCommand } from "./chat.js";
 import type { Invocation } from "./command.js";
 import { compareCommand } from "./compare.js";
+import { ensembleCommand } from "./ensemble.js";
 import { generateCommand } from "./generate.js";
 import { infoCommand } from "./info.js";
 import { inspectCommand } from "./inspect.js";
@@ -44,6 +45,7 @@ function program(): Command {
     serveCommand,
     perturbCommand,
     adapterCommand,
+    ensembleCommand,
     calibrateCommand,
     compareCommand,
     inspectCommand,
