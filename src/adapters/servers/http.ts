@@ -33,6 +33,8 @@ export interface ServerOptions {
 const LARGEST = 64 * 2 ** 20;
 const SHOWN = 200;
 const TOO_MANY = 429;
+/** What an answer of another shape counts as: a fault of the server's. */
+export const STRANGE = 502;
 
 export class Server {
   /** Without a slash at the end. */
@@ -77,7 +79,7 @@ export class Server {
     } catch (cause) {
       // vLLM says in words that it has loaded something.
       if (!response.headers.get("content-type")?.includes("json")) return text;
-      throw new ServerError(`${this.url}${path} answers what is no JSON: ${shown(text)}`, response.status, undefined, cause);
+      throw new ServerError(`${this.url}${path} answers what is no JSON: ${shown(text)}`, STRANGE, undefined, cause);
     }
   }
 

@@ -1,7 +1,7 @@
 // What all these servers have in common: OpenAI's chat completions and completions, with logprobs. Answers are not trusted to be of the right shape.
 
 import type { Server } from "./http.js";
-import { ServerError } from "./http.js";
+import { ServerError, STRANGE } from "./http.js";
 import type { Answered, Asked, ServedToken } from "./protocol.js";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -23,7 +23,7 @@ export async function askOpenAi(server: Server, asked: Asked, more: object, sign
   const [choice] = listOf((answer as Json | null)?.choices) as readonly Json[];
   const text = chat ? ((choice?.message as Json | undefined)?.content ?? "") : choice?.text;
   if (choice === undefined || typeof text !== "string")
-    throw new ServerError(`${server.url}${path} answers in another shape than OpenAI's: it has no choices with a text.`, 502);
+    throw new ServerError(`${server.url}${path} answers in another shape than OpenAI's: it has no choices with a text.`, STRANGE);
   return { text, tokens: tokensOf(choice.logprobs), end: String(choice.finish_reason ?? "stop") };
 }
 

@@ -2,7 +2,7 @@
 // as adapter_id of a text. https://huggingface.co/docs/text-generation-inference/conceptual/lora
 
 import { BrownianError } from "../../errors.js";
-import { type Server, ServerError } from "./http.js";
+import { type Server, ServerError, STRANGE } from "./http.js";
 import { askOpenAi } from "./openai.js";
 import type { Answered, Asked, Protocol, ServedFile } from "./protocol.js";
 
@@ -60,7 +60,7 @@ async function generate(server: Server, asked: Asked, adapter: string | undefine
   };
   const answer = (await server.post("/generate", { inputs: prompt, parameters }, signal)) as Json | null;
   if (typeof answer?.generated_text !== "string")
-    throw new ServerError(`${server.url}/generate answers in another shape than TGI's: it has no generated_text.`, 502);
+    throw new ServerError(`${server.url}/generate answers in another shape than TGI's: it has no generated_text.`, STRANGE);
   const details = (answer.details ?? {}) as Json;
   const tokens = Array.isArray(details.tokens) ? (details.tokens as readonly Json[]) : [];
   const whole = tokens.every(({ text, logprob }) => typeof text === "string" && typeof logprob === "number");

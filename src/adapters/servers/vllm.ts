@@ -2,7 +2,7 @@
 // ones share a batch. https://docs.vllm.ai/en/latest/features/lora.html
 
 import { BrownianError } from "../../errors.js";
-import { type Server, ServerError } from "./http.js";
+import { type Server, ServerError, STRANGE } from "./http.js";
 import { askOpenAi, modelsOf } from "./openai.js";
 import type { Protocol } from "./protocol.js";
 
@@ -16,7 +16,7 @@ async function baseOf(server: Server, signal: AbortSignal | undefined): Promise<
   let base = bases.get(server);
   if (base === undefined) {
     const found = (await modelsOf(server, signal)).find(({ parent }) => parent === null || parent === undefined)?.id;
-    if (typeof found !== "string") throw new ServerError(`${server.url} names no model (/v1/models).`, 502);
+    if (typeof found !== "string") throw new ServerError(`${server.url} names no model (/v1/models).`, STRANGE);
     base = found;
     bases.set(server, base);
   }
