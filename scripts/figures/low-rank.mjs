@@ -18,7 +18,9 @@ const sigmas = (values.sigmas ?? "0.05,0.1").split(",").map(Number);
 const ranks = (values.ranks ?? "1,4,16,64").split(",").map(Number);
 const [path = at("models/fairytales-3M-Q8_0.gguf")] = positionals;
 /** The matrices of blocks, which members move too. */
-const ONLY = ["blk.*.attn_[qkv].weight", "blk.*.attn_output.weight", "blk.*.ffn_*[!m].weight"];
+const ONLY = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"].map(
+  (part) => `blk.*.${part}.weight`,
+);
 
 const model = await loadModel(path, { threads: 1, repack: "off" });
 const text = readFileSync(at("models/fairytales-heldout.txt"), "utf8");

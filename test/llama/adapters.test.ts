@@ -1,5 +1,5 @@
 // Noise that the engine adds by itself: the members that `brownian adapter` writes, exchanged without a reload, and a mixture of them over time.
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mergeMember, writeAdapters } from "../../src/adapters/index.js";
@@ -115,13 +115,17 @@ describe.skipIf(why !== undefined)("the carrier adapter", () => {
 
 describe("the mixture of members", () => {
   /** An engine that remembers the scales that it was given. */
-  async function scalesOf(noise: CheckedNoise, ticks: number): Promise<number[][]> {
-    const seen: number[][] = [];
+  let seen: number[][] = [];
+  let carried: Carried;
+  beforeAll(async () => {
     const engine = {
       loadAdapter: async () => ({ free: () => undefined }),
       adapt: async (_: unknown, scales: readonly number[]) => void seen.push([...scales]),
     };
-    const carried = new Carried(await readModel(Q8), () => engine as never, scratch);
+    carried = new Carried(await readModel(Q8), () => engine as never, scratch);
+  });
+  async function scalesOf(noise: CheckedNoise, ticks: number): Promise<number[][]> {
+    seen = [];
     await carried.start(noise);
     for (let t = 0; t < ticks; t++) await carried.tick();
     return seen;
@@ -178,5 +182,39 @@ describe("the mixture of members", () => {
     const noise = noiseOf({ carrier: "adapter", sigma: 0.1, only: ["blk.0.attn_k.weight"] });
     expect(await scalesOf(noise, 3)).toEqual([[0.1]]);
     expect((await Members.open(await readModel(Q8), noise)).weights).toBe(256 * 128);
+  });
+});
+
+describe.skipIf(why !== undefined)("flips of members, of every rank", () => {
+  it("are those of full-rank moves of the same tensors", async () => {
+    const model = await loadModel(Q8, { threads: 1, scratch, engine: "llama-c", repack: "off" });
+    const windows = model.windows(readFileSync("models/fairytales-heldout.txt", "utf8"), { length: 128, maxTokens: 384 });
+    const likeliest: number[] = [];
+    await model.score(windows, {}, (expected) => likeliest.push(expected.likeliest));
+    const flips = async (options: object) => {
+      let count = 0;
+      await model.score(windows, { sigma: 0.1, ...options }, ({ likeliest: token, position }) => {
+        if (token !== likeliest[position]) count++;
+      });
+      return count / likeliest.length;
+    };
+    const DRAWS = 6;
+    const mean = async (of: (draw: number) => object) => {
+      const rates: number[] = [];
+      for (let draw = 0; draw < DRAWS; draw++) rates.push(await flips(of(draw)));
+      const average = rates.reduce((sum, x) => sum + x, 0) / DRAWS;
+      return { average, error: Math.sqrt(rates.reduce((sum, x) => sum + (x - average) ** 2, 0) / (DRAWS - 1) / DRAWS) };
+    };
+    const parts = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"];
+    const full = await mean((draw) => ({ seed: draw, only: parts.map((part) => `blk.*.${part}.weight`) }));
+    expect(full.average).toBeGreaterThan(0.05);
+    for (const rank of [1, 4, 16, 64]) {
+      const low = await mean((member) => ({ carrier: "adapter", rank, member }));
+      // Six draws each: five standard errors of the difference, estimated by 10 degrees of freedom (Student's t: once in 1800).
+      expect(Math.abs(low.average - full.average), `rank ${rank}`).toBeLessThan(5 * Math.hypot(low.error, full.error));
+      expect(low.average / full.average).toBeLessThan(1.25);
+      expect(low.average / full.average).toBeGreaterThan(0.8);
+    }
+    await model.dispose();
   });
 });
