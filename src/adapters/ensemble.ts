@@ -202,10 +202,13 @@ async function placeOf(server: Server, manifest: AdapterManifest, options: Ensem
   const { files, tasks } = chosen(protocol, manifest, options);
   const folder = (options.membersPath ?? options.adapters).replace(/[/\\]+$/, "");
   const served = files.map(({ path }) => ({ name: path, path: `${folder}/${path}` }));
-  // Members of other models, seeds and ranks are other members.
-  const own = `brownian-${manifest.model.sha256.slice(0, 8)}-s${manifest.seed}-r${manifest.rank}`;
+  const own = ownNames(manifest);
   return { server, protocol, called: await protocol.load(server, served, own, signal), tasks };
 }
+
+/** Members of other models, seeds and ranks are other members: what names of these members begin with on servers that load them. */
+export const ownNames = ({ model, seed, rank }: AdapterManifest): string =>
+  `brownian-${model.sha256.slice(0, 8)}-s${seed}-r${rank}`;
 
 /** The files that a server needs, and how each member is asked by them. @throws BrownianError usage */
 export function chosen(
@@ -232,27 +235,36 @@ export function chosen(
   const tasks: Sigma[] = [];
   for (const member of numbers.slice(0, count))
     for (const wanted of antithetic ? [sigma, -sigma] : [sigma]) {
-      const own = all.filter((one) => one.member === member && (protocol.scaled || one.sigma * wanted > 0));
-      const nearest = own.reduce<ManifestMember | undefined>(
-        (best, one) => (best === undefined || Math.abs(one.sigma - wanted) < Math.abs(best.sigma - wanted) ? one : best),
-        undefined,
-      );
-      if (nearest === undefined)
-        throw new BrownianError(
-          "usage",
-          `${adapters} has no mirror image of member ${member}: write them with brownian adapter --antithetic.`,
-        );
-      if (!protocol.scaled && exact && nearest.sigma !== wanted)
+      const { nearest, sigma: own, scale } = nearestFile(protocol, all, member, wanted);
+      if (exact && own !== wanted)
         throw new BrownianError(
           "usage",
           `${adapters} has no file of sigma ${sigma} (it has ${manifest.sigma.join(", ")}): leave out exact, or write one.`,
         );
       if (!files.includes(nearest)) files.push(nearest);
-      const file = files.indexOf(nearest);
-      const scale = protocol.scaled ? wanted / nearest.sigma : 1;
-      tasks.push({ member, sigma: protocol.scaled ? wanted : nearest.sigma, file, scale });
+      tasks.push({ member, sigma: own, file: files.indexOf(nearest), scale });
     }
   return { files, tasks };
+}
+
+/** The file of a member for a sigma, the sigma that it gives, and with which scale. @throws BrownianError usage where there is none of its sign */
+export function nearestFile(
+  { scaled }: Pick<Protocol, "scaled">,
+  all: readonly ManifestMember[],
+  member: number,
+  wanted: number,
+): { readonly nearest: ManifestMember; readonly sigma: number; readonly scale: number } {
+  const own = all.filter((one) => one.member === member && (scaled || one.sigma * wanted > 0));
+  const nearest = own.reduce<ManifestMember | undefined>(
+    (best, one) => (best === undefined || Math.abs(one.sigma - wanted) < Math.abs(best.sigma - wanted) ? one : best),
+    undefined,
+  );
+  if (nearest === undefined)
+    throw new BrownianError(
+      "usage",
+      `There is no mirror image of member ${member}: write them with brownian adapter --antithetic.`,
+    );
+  return scaled ? { nearest, sigma: wanted, scale: wanted / nearest.sigma } : { nearest, sigma: nearest.sigma, scale: 1 };
 }
 
 function toldOf({ place: { server, protocol }, done, failures, gone }: ServerWork<Place>) {

@@ -11,5 +11,6 @@ export {
 export { ADAPTER_FORMATS, type AdapterFormatName } from "./formats/index.js";
 export { type AdapterManifest, type ManifestMember, readManifest } from "./manifest.js";
 export { type Merged, type MergeOptions, mergeMember } from "./merge.js";
-export { PROTOCOLS, type ProtocolName, type ServedMessage } from "./servers/index.js";
+export { type Answered, PROTOCOLS, type ProtocolName, type ServedMessage, type ServedToken } from "./servers/index.js";
+export { Upstream, type UpstreamOptions } from "./upstream.js";
 export { type AdapterPlan, type WriteAdaptersOptions, writeAdapters } from "./write.js";

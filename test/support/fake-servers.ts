@@ -76,6 +76,8 @@ export class FakeServer {
         body,
         headers = {},
       } = fault ?? kind(this, asked, options) ?? { status: 404, body: { detail: "Not Found" } };
+      if (asked.body.stream === true && status === 200)
+        return void response.setHeader("content-type", "text/event-stream").end(eventsOf(body));
       response.writeHead(status, { "content-type": typeof body === "string" ? "text/plain" : "application/json", ...headers });
       response.end(typeof body === "string" ? body : JSON.stringify(body));
     } finally {
@@ -103,6 +105,23 @@ function completion({ path }: Asked, text: string, lists: boolean) {
     ? { tokens: words(text), token_logprobs: words(text).map(() => -0.5), top_logprobs: [], text_offset: [] }
     : { content };
   return { choices: [{ index: 0, text, logprobs, finish_reason: "length" }] };
+}
+
+/** The same word by word. */
+function eventsOf(body: unknown): string {
+  const [choice] = (body as { choices: [Record<string, unknown>] }).choices;
+  const { message, text, logprobs } = choice as {
+    message?: { content: string };
+    text?: string;
+    logprobs: Record<string, unknown[]>;
+  };
+  const pieces = words(message?.content ?? text ?? "").map((piece, i) => {
+    const own = Object.fromEntries(Object.entries(logprobs).map(([name, list]) => [name, list.slice(i, i + 1)]));
+    return { ...(message ? { delta: { content: piece } } : { text: piece }), logprobs: own, finish_reason: null };
+  });
+  const last = { ...(message ? { delta: {} } : { text: "" }), logprobs: null, finish_reason: choice.finish_reason };
+  const events = [...pieces, last].map((one) => `data: ${JSON.stringify({ choices: [{ index: 0, ...one }] })}\n\n`);
+  return `${events.join("")}data: [DONE]\n\n`;
 }
 
 /** options.adapters: paths that it was started with. */

@@ -104,6 +104,27 @@ export class Server {
     }
   }
 
+  /** The data of the events of an answer, as they come. @throws ServerError; the signal's reason */
+  async *events(path: string, body: object, signal?: AbortSignal): AsyncGenerator<unknown> {
+    const response = await this.open(path, body, signal);
+    if (!response.ok) throw this.refused(path, response, await this.text(response, signal));
+    const decoder = new TextDecoder();
+    let waiting = "";
+    try {
+      for await (const part of response.body ?? []) {
+        const lines = (waiting + decoder.decode(part, { stream: true })).split(/\r?\n/);
+        waiting = lines.pop() ?? "";
+        if (waiting.length > LARGEST)
+          throw new ServerError(`${this.url} answers with a line of more than ${LARGEST} bytes.`, STRANGE);
+        for (const line of lines) if (/^data:\s*\{/.test(line)) yield JSON.parse(line.slice("data:".length));
+      }
+    } catch (error) {
+      if (error instanceof SyntaxError)
+        throw new ServerError(`${this.url}${path} streams what is no JSON.`, STRANGE, undefined, error);
+      throw error instanceof ServerError ? error : this.silent(error, signal);
+    }
+  }
+
   private async text(response: Response, signal: AbortSignal | undefined): Promise<string> {
     try {
       const parts: Uint8Array[] = [];

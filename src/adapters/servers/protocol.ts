@@ -13,18 +13,24 @@ export interface ServedMessage {
 /** What is to be written. */
 export interface Asked {
   /** A chat to answer, or a text to continue. */
-  readonly prompt: string | readonly ServedMessage[];
+  readonly prompt: string | readonly ServedMessage[] | readonly number[];
   readonly maxTokens: number;
   /** Of softmax; 0: greedy. */
   readonly temperature: number;
   readonly seed?: number | undefined;
   readonly stop?: readonly string[] | undefined;
+  /** More of OpenAI's fields, for servers that speak it. */
+  readonly more?: Readonly<Record<string, unknown>> | undefined;
+  /** Told of pieces of text as they are written, with their tokens; of all at once where a server cannot. */
+  readonly heard?: ((piece: string, tokens: readonly ServedToken[]) => void) | undefined;
 }
 
 /** A token of an answer. */
 export interface ServedToken {
   readonly text: string;
   readonly logProbability: number;
+  /** The likeliest in its place, where they were asked for. */
+  readonly top?: readonly { readonly text: string; readonly logProbability: number }[] | undefined;
 }
 
 /** What a server wrote. */

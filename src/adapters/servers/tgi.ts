@@ -41,6 +41,8 @@ export const tgi: Protocol = {
   },
 
   ask(server, asked, member, signal) {
+    if (typeof asked.prompt !== "string" && typeof asked.prompt[0] !== "object")
+      throw new BrownianError("usage", "TGI reads texts and chats, not tokens.");
     if (typeof asked.prompt !== "string") return askOpenAi(server, asked, { model: member?.called ?? "tgi" }, signal);
     return generate(server, asked, member?.called, signal);
   },
@@ -63,6 +65,7 @@ async function generate(server: Server, asked: Asked, adapter: string | undefine
     throw new ServerError(`${server.url}/generate answers in another shape than TGI's: it has no generated_text.`, STRANGE);
   const details = (answer.details ?? {}) as Json;
   const tokens = Array.isArray(details.tokens) ? (details.tokens as readonly Json[]) : [];
+  asked.heard?.(answer.generated_text, []);
   const whole = tokens.every(({ text, logprob }) => typeof text === "string" && typeof logprob === "number");
   return {
     text: answer.generated_text,
