@@ -13,4 +13,4 @@ export { type AdapterManifest, type ManifestMember, readManifest } from "./manif
 export { type Merged, type MergeOptions, mergeMember } from "./merge.js";
 export { type Answered, PROTOCOLS, type ProtocolName, type ServedMessage, type ServedToken } from "./servers/index.js";
 export { Upstream, type UpstreamOptions } from "./upstream.js";
-export { type AdapterPlan, type WriteAdaptersOptions, writeAdapters } from "./write.js";
+export { type AdapterPlan, servingLines, type WriteAdaptersOptions, writeAdapters } from "./write.js";

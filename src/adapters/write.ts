@@ -5,15 +5,7 @@ import { type FileHandle, mkdir, open, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
 import { identity } from "../files/identity.js";
-import {
-  checkOutputFolder,
-  type ModelFile,
-  readModel,
-  type Skipped,
-  type Watch,
-  watchOver,
-  writeFolderWhole,
-} from "../files/index.js";
+import { checkOutputFolder, readModel, type Skipped, type Watch, watchOver, writeFolderWhole } from "../files/index.js";
 import { checkRoom } from "../files/room.js";
 import { writeFully } from "../files/transfer.js";
 import { type NoiseSettings, noiseOf } from "../thermostat/noise.js";
@@ -111,7 +103,7 @@ export async function writeAdapters(input: string, output: string, options: Writ
     antithetic,
     members: planned.map(({ files, ...member }) => member),
     tensors: members.matrices.map(({ tensor: { name, shape }, unit }) => ({ name, shape, unit })),
-    serve: Object.fromEntries(names.map((name) => [name, servingOf(name, model, planned)])),
+    serve: Object.fromEntries(names.map((name) => [name, servingOf(name, basename(model.path), planned, "FOLDER")])),
   };
   const watch = watchOver(bytes, options);
   await writeFolderWhole(output, [MANIFEST, ...planned.map(({ path }) => path)], async (folder) => {
@@ -163,11 +155,21 @@ function planOf(
 
 const nameOfSigma = (sigma: number): string => `-s${Math.abs(sigma)}${sigma < 0 ? "-minus" : ""}`;
 
-function servingOf(name: AdapterFormatName, model: ModelFile, planned: readonly Planned[]): string {
+/** How an engine is started with members, which lie in `folder`, and asked for one. */
+function servingOf(name: AdapterFormatName, model: string, planned: readonly ManifestMember[], folder: string): string {
   const paths = planned.filter(({ format }) => format === name).map(({ path }) => path);
-  if (ADAPTER_FORMATS[name].scaled)
-    return `llama-server -m ${basename(model.path)} --lora-init-without-apply --lora ${paths.join(",")}; in a request: "lora": [{"id": 0, "scale": 1}]`;
-  return `vLLM: --enable-lora --max-lora-rank RANK, VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, POST /v1/load_lora_adapter {"lora_name": "${paths[0]}", "lora_path": "/.../${paths[0]}"}; in a request: "model": "${paths[0]}"`;
+  if (ADAPTER_FORMATS[name].scaled) {
+    const files = paths.map((path) => `${folder}/${path}`).join(",");
+    return `llama-server -m ${model} --lora-init-without-apply --lora ${files}; in a request: "lora": [{"id": 0, "scale": 1}]`;
+  }
+  const [path] = paths;
+  return `vLLM: --enable-lora --max-lora-rank RANK, VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, POST /v1/load_lora_adapter {"lora_name": "${path}", "lora_path": "${folder}/${path}"}; in a request: "model": "${path}"`;
+}
+
+/** The same for a folder of a manifest. */
+export function servingLines({ members, model }: AdapterManifest, folder: string): readonly string[] {
+  const names = [...new Set(members.map(({ format }) => format))];
+  return names.map((name) => servingOf(name, model.file, members, resolve(folder)));
 }
 
 /** The GGUF adapter of a member. */

@@ -1,7 +1,7 @@
 // brownian adapter: draws of the weights as LoRA adapters, for engines that no write to a file reaches.
 
 import { Argument, Command, Option } from "commander";
-import { ADAPTER_FORMATS, type AdapterFormatName, mergeMember, writeAdapters } from "../adapters/index.js";
+import { ADAPTER_FORMATS, type AdapterFormatName, mergeMember, servingLines, writeAdapters } from "../adapters/index.js";
 import { BrownianError } from "../errors.js";
 import { bytes, grouped } from "../report/table.js";
 import type { Scale } from "../thermostat/scales/index.js";
@@ -81,7 +81,7 @@ async function run(model: string, options: Options, signal: AbortSignal): Promis
   );
   printResult(options.json, manifest, () =>
     [`${output}: members 0 to ${Math.max(...manifest.members.map(({ member }) => member))} of seed ${manifest.seed}`]
-      .concat(Object.values(manifest.serve))
+      .concat(servingLines(manifest, output))
       .join("\n"),
   );
 }

@@ -42,7 +42,9 @@ export class FakeServer {
     return fake;
   }
 
+  /** Idempotent. */
   async stop(): Promise<void> {
+    if (!this.server.listening) return;
     this.server.closeAllConnections();
     await new Promise<void>((resolve) => this.server.close(() => resolve()));
   }
