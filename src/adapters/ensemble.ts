@@ -188,8 +188,9 @@ async function placesOf(
   );
   const failed = attempts.flatMap((one) => (one.status === "rejected" ? [one.reason as Error] : []));
   const places = found.filter((one): one is Place => one !== undefined);
-  work.signal?.throwIfAborted();
-  const fatal = failed.find((error) => !(error instanceof BrownianError) || error.code !== "endpoint-failed");
+  const fatal = work.signal?.aborted
+    ? work.signal.reason
+    : failed.find((error) => !(error instanceof BrownianError) || error.code !== "endpoint-failed");
   if (fatal !== undefined || places.length === 0) {
     await Promise.all(places.map(({ protocol, server, called }) => protocol.unload(server, called)));
     throw fatal ?? failed[0];

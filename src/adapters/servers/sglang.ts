@@ -22,24 +22,20 @@ export const sglang: Protocol = {
 
   async load(server, files, own, signal) {
     const called: string[] = [];
-    for (const { name, path } of files) {
-      const lora_name = `${own}-${name}`;
-      let why: string | undefined;
-      try {
-        why = await change(server, "/load_lora_adapter", { lora_name, lora_path: path }, signal);
-      } catch (error) {
-        if (!(error instanceof ServerError) || error.transient) throw error;
-        why = error.message;
-      }
-      if (why === undefined || /already (been )?loaded|already exists/.test(why)) {
+    try {
+      for (const { name, path } of files) {
+        const lora_name = `${own}-${name}`;
         called.push(lora_name);
-        continue;
+        const why = await refusal(server, { lora_name, lora_path: path }, signal);
+        if (why !== undefined)
+          throw new BrownianError(
+            "usage",
+            `${server.url} does not load member ${name} (${path}): ${why} It is to be started as ${START}.`,
+          );
       }
+    } catch (error) {
       await sglang.unload(server, called);
-      throw new BrownianError(
-        "usage",
-        `${server.url} does not load member ${name} (${path}): ${why} It is to be started as ${START}.`,
-      );
+      throw error;
     }
     return called;
   },
@@ -51,3 +47,14 @@ export const sglang: Protocol = {
     for (const lora_name of called) await change(server, "/unload_lora_adapter", { lora_name }).catch(() => undefined);
   },
 };
+
+/** Why a member is not loaded; undefined where it is. */
+async function refusal(server: Server, body: object, signal: AbortSignal | undefined): Promise<string | undefined> {
+  try {
+    const why = await change(server, "/load_lora_adapter", body, signal);
+    return why !== undefined && /already (been )?loaded|already exists/.test(why) ? undefined : why;
+  } catch (error) {
+    if (!(error instanceof ServerError) || error.transient) throw error;
+    return error.message;
+  }
+}

@@ -33,23 +33,15 @@ export const vllm: Protocol = {
   async load(server, files, own, signal) {
     const there = new Set((await modelsOf(server, signal)).map(({ id }) => id));
     const called: string[] = [];
-    for (const { name, path } of files) {
-      const lora_name = `${own}-${name}`;
-      called.push(lora_name);
-      if (there.has(lora_name)) continue;
-      try {
-        await server.post("/v1/load_lora_adapter", { lora_name, lora_path: path }, signal);
-      } catch (error) {
-        if (!(error instanceof ServerError) || error.transient) throw error;
-        if (/already (been )?loaded/.test(error.message)) continue;
-        // FastAPI's own 404: the route is there only where adapters may be loaded.
-        const closed = error.status === 404 && /: Not Found$/.test(error.message);
-        const why = closed
-          ? `takes no adapters while it runs: start it as ${START}`
-          : `does not load member ${name} (${path}): ${error.message}`;
-        await vllm.unload(server, called.slice(0, -1));
-        throw new BrownianError("usage", `${server.url} ${why}`, { cause: error });
+    try {
+      for (const { name, path } of files) {
+        const lora_name = `${own}-${name}`;
+        called.push(lora_name);
+        if (!there.has(lora_name)) await loadOne(server, name, { lora_name, lora_path: path }, signal);
       }
+    } catch (error) {
+      await vllm.unload(server, called);
+      throw error;
     }
     return called;
   },
@@ -62,3 +54,23 @@ export const vllm: Protocol = {
     for (const lora_name of called) await server.post("/v1/unload_lora_adapter", { lora_name }).catch(() => undefined);
   },
 };
+
+async function loadOne(
+  server: Server,
+  name: string,
+  body: { readonly lora_name: string; readonly lora_path: string },
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  try {
+    await server.post("/v1/load_lora_adapter", body, signal);
+  } catch (error) {
+    if (!(error instanceof ServerError) || error.transient) throw error;
+    if (/already (been )?loaded/.test(error.message)) return;
+    // FastAPI's own 404: the route is there only where adapters may be loaded.
+    const closed = error.status === 404 && /: Not Found$/.test(error.message);
+    const why = closed
+      ? `takes no adapters while it runs: start it as ${START}`
+      : `does not load member ${name} (${body.lora_path}): ${error.message}`;
+    throw new BrownianError("usage", `${server.url} ${why}`, { cause: error });
+  }
+}
