@@ -1,6 +1,5 @@
 // The public face of the library on Node. (Language models: "brownian/llama"; browsers and other hosts: "brownian/web".)
 
-export * from "./adapters/index.js";
 export { BrownianError, type ErrorCode } from "./errors.js";
 export { type Backend, backend } from "./kernels/backend.js";
 export type { Rejected } from "./kernels/select.js";

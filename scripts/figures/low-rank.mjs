@@ -41,6 +41,7 @@ async function read(options) {
   return { flips: flips / likeliest.length, kl: kl / likeliest.length, own };
 }
 
+console.log(`${path.split("/").at(-1)}: ${likeliest.length} tokens, ${draws} draws of each`);
 const rows = [];
 for (const sigma of sigmas)
   for (const rank of [...ranks, undefined]) {
@@ -58,15 +59,16 @@ for (const sigma of sigmas)
     const pairs = found.flatMap((one, i) => found.slice(i + 1).map((other) => [one.own, other.own]));
     const apart = pairs.map(([a, b]) => a.filter((token, i) => token !== b[i]).length / a.length);
     const share = (x) => `${(100 * x).toFixed(2)} %`;
-    rows.push([
+    const row = [
       String(sigma),
       rank === undefined ? "full" : String(rank),
       share(mean),
       `${share(low)} to ${share(high)}`,
       kl.toFixed(4),
       share(apart.reduce((sum, x) => sum + x, 0) / apart.length),
-    ]);
+    ];
+    console.error(row.join("  ")); // this takes minutes: what is known is shown
+    rows.push(row);
   }
-console.log(`${path.split("/").at(-1)}: ${likeliest.length} tokens, ${draws} draws of each`);
 console.log(table([["sigma", "rank", "flips", "95 %", "KL", "draws part"], ...rows], [0, 1, 2, 3, 4, 5]));
 await model.dispose();
