@@ -1,7 +1,7 @@
 // brownian adapter, generate --carrier adapter, and brownian ensemble, as programs.
 
 import { execFile } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -64,6 +64,43 @@ describe("brownian adapter", () => {
     const live = await run("generate", "--rank", "2", ...asked);
     expect(live.code).toBe(2);
     expect(live.err).toMatch(/rank is of the carrier adapter/);
+  });
+});
+
+describe.skipIf(why !== undefined)("a calibration of adapters", () => {
+  const model = join(folder, "model.gguf");
+  const profile = join(folder, "model.adapter-2.calibration.json");
+
+  it("is of one carrier and rank, and means sigma to generate and ensemble", async () => {
+    copyFileSync(fileURLToPath(new URL("../../models/fairytales-3M-Q8_0.gguf", import.meta.url)), model);
+    const how = ["--max-tokens", "128", "--draws", "2", "--sigmas", "0.02,0.1,0.4"];
+    const { code, out, err } = await run("calibrate", model, "--carrier", "adapter", "--rank", "2", ...how, "--json");
+    expect(code, err).toBe(0);
+    expect(err).toContain(profile);
+    expect(JSON.parse(out).settings).toMatchObject({ carrier: "adapter", rank: 2 });
+    const asked = ["generate", "-m", model, "--weight-temperature", "0.3", "--seed", "1", "--max-tokens", "2"];
+    const moved = await run(...asked, "--carrier", "adapter", "--rank", "2");
+    expect(moved.code, moved.err).toBe(0);
+    expect(moved.err).toMatch(/sigma 0\.\d+ is as surprising as softmax at T = 0\.3/);
+    const live = await run(...asked);
+    expect(live.code).toBe(2); // of another carrier
+    expect(live.err).toMatch(/no calibration yet \(.*model\.calibration\.json\)/);
+  });
+
+  it("says where ensembles would break the model", async () => {
+    const members = join(folder, "calibrated");
+    await run("adapter", model, "-o", members, "--members", "1", "--rank", "2", "--sigma", "0.4");
+    const server = await FakeServer.start("llama-server", { adapters: [`${members}/m00.gguf`] });
+    const asked = ["ensemble", "--endpoint", server.url, "--adapters", members, "--model", model, "x", "--json"];
+    const { breaking } = JSON.parse(readFileSync(profile, "utf8"));
+    const beyond = await run(...asked, "--sigma", String(breaking.sigma * 1.5));
+    expect(beyond.code).toBe(2);
+    expect(beyond.err).toMatch(/breaks .*model\.gguf \(from .* on it costs more than 0\.25 nats a token\)/);
+    const within = await run(...asked, "--weight-temperature", "0.2");
+    expect(within.code, within.err).toBe(0);
+    const [{ sigma }] = JSON.parse(within.out).answers;
+    expect(sigma).toBeGreaterThan(0);
+    expect(sigma).toBeLessThanOrEqual(breaking.sigma);
   });
 });
 
