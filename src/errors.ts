@@ -22,6 +22,7 @@ export type ErrorCode =
   | "engine-missing"
   | "no-language-model" // a file that no text can be written with: an adapter, an encoder, one without a vocabulary
   | "engine-failed"
+  | "endpoint-failed" // a server did not answer, or not as its protocol says
   | "autodiff-missing"
   | "diverged" // training that no longer makes numbers
   | "not-live" // the engine does not see writes to the live file

@@ -10,7 +10,7 @@ import { percent, significant, table } from "../report/table.js";
 import { type Profile, weightSigma, weightSigmaInterval } from "../statistics/calibration.js";
 import type { Invocation } from "./command.js";
 import { given, readText, withModel } from "./inputs.js";
-import { parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
+import { addCarrierOptions, type CarrierFlags, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
 import { printResult, remark } from "./print.js";
 import { profilePath, writeProfile } from "./profile.js";
 import { withSteps } from "./progress.js";
@@ -19,7 +19,7 @@ import { wordsText } from "./words.js";
 /** The temperatures whose sigmas are printed. */
 const SHOWN = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1];
 
-interface Options {
+interface Options extends CarrierFlags {
   readonly text?: string;
   readonly output?: string;
   readonly sigmas?: number[];
@@ -34,7 +34,7 @@ interface Options {
 }
 
 export function calibrateCommand({ signal }: Invocation): Command {
-  return new Command("calibrate")
+  const command = new Command("calibrate")
     .description("measure which sigma is as surprising as which softmax temperature, for generate --weight-temperature")
     .addHelpText("after", () => wordsText("sigma", "RMS"))
     .addArgument(new Argument("[model]", "GGUF model").default(defaultModel, "the one that ships with brownian"))
@@ -57,23 +57,23 @@ export function calibrateCommand({ signal }: Invocation): Command {
     .addOption(new Option("--seed <n>", "equal seeds give equal calibrations").argParser(parseSeed).default(0n, "0"))
     .option("--threads <n>", "engine threads (default: all physical cores but one)", parseWhole)
     .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
-    .option("--json", "print the calibration as JSON")
-    .action((model: string, options: Options) => run(model, options, signal));
+    .option("--json", "print the calibration as JSON");
+  return addCarrierOptions(command).action((model: string, options: Options) => run(model, options, signal));
 }
 
 async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {
-  const { sigmas, draws, precision, maxTokens, breakingNats, seed } = options;
+  const { carrier, rank, sigmas, draws, precision, maxTokens, breakingNats, seed } = options;
   const text = await readText(options.text, signal);
-  const output = options.output ?? profilePath(path);
+  const output = options.output ?? profilePath(path, options);
   const folder = dirname(resolve(output));
   // Before minutes of work, not after.
   await access(folder, constants.W_OK).catch((error) => Promise.reject(asFileError(error, folder)));
-  const asked = { draws, precision, maxTokens, breakingNats, seed, signal, ...given({ sigmas }) };
+  const asked = { draws, precision, maxTokens, breakingNats, seed, signal, ...given({ sigmas, carrier, rank }) };
   const profile = await withModel(path, options, signal, (model) =>
     withSteps("reading", (onProgress) => calibrate(model, text, { ...asked, onProgress })),
   );
   await writeProfile(profile, output, path);
-  remark(`${output} keeps this for generate --weight-temperature`);
+  remark(`${output} keeps this for generate --weight-temperature${carrier === "adapter" ? " --carrier adapter" : ""}`);
   printResult(options.json, profile, () => summary(profile));
 }
 

@@ -5,10 +5,21 @@ import { DYNAMICS, type Dynamics, type DynamicsName } from "../thermostat/dynami
 import { exponential, linear } from "../thermostat/schedule.js";
 import { addEngineOptions, type EngineFlags } from "./engine-options.js";
 import { atRest, IDLE_TAU, type Idle } from "./idle.js";
-import { addNoiseOptions, type NoiseOptions, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
+import {
+  addCarrierOptions,
+  addNoiseOptions,
+  type CarrierFlags,
+  type NoiseOptions,
+  parseNumber,
+  parseNumbers,
+  parseSeed,
+  parseWhole,
+} from "./options.js";
 import { addSamplingOptions, type SamplingFlags } from "./sampling-options.js";
 
-export interface Options extends NoiseOptions, SamplingFlags, EngineFlags {
+export interface Options extends NoiseOptions, CarrierFlags, SamplingFlags, EngineFlags {
+  readonly member?: number;
+  readonly subspace?: number;
   readonly model?: string;
   readonly file?: string;
   readonly chat?: string;
@@ -42,6 +53,13 @@ export const ANNEALING = { linear, exponential };
 export function addGenerateOptions(command: Command): Command {
   textOptions(command.optionsGroup("Texts:"));
   addNoiseOptions(weightOptions(command.optionsGroup("Weights that move:")));
+  addCarrierOptions(command)
+    .option(
+      "--member <n>",
+      "with --carrier adapter: which of the seed, as brownian adapter numbers them (default: 0)",
+      parseWhole,
+    )
+    .option("--subspace <n>", "with --carrier adapter, of langevin: members whose mixture moves (default: 4)", parseWhole);
   addSamplingOptions(command.optionsGroup("Dice at the output (docs/guides/sampling.md):"));
   return engineOptions(command.optionsGroup("Engine:")).optionsGroup("Options:");
 }

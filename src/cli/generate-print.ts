@@ -19,10 +19,14 @@ export type Print = (model: Model, prompt: Prompt, runs: readonly Run[], common:
 /** What is printed before an answer: a text reads on, a chat does not. */
 const shown = (prompt: Prompt): string => (typeof prompt === "string" ? prompt : "");
 
-function summary({ tokens, tokensPerSecond, weights, changed, reloaded, stop, stopString }: Generation): string {
+function summary(run: Run, { tokens, tokensPerSecond, weights, changed, reloaded, stop, stopString }: Generation): string {
   const speed = tokens > 1 ? `${Math.round(tokensPerSecond)} tokens/s` : `${tokens} token`;
-  const moved =
-    changed > 0 ? `${percent(changed / weights)} of ${significant(weights / 1e6)} M weights moved` : "no weight moved";
+  const added = run.options.carrier === "adapter" && weights > 0;
+  const moved = added
+    ? `noise of rank ${run.options.rank ?? 1} on ${significant(weights / 1e6)} M weights`
+    : changed > 0
+      ? `${percent(changed / weights)} of ${significant(weights / 1e6)} M weights moved`
+      : "no weight moved";
   return [
     speed,
     moved,
@@ -41,7 +45,7 @@ export const printOneByOne: Print = async (model, prompt, runs, common) => {
     process.stdout.write(chalk.dim(written(shown(prompt))));
     for (; !next.done; next = await pieces.next()) process.stdout.write(written(next.value));
     process.stdout.write("\n");
-    process.stderr.write(chalk.dim(`${summary(next.value)}\n${runs.length > 1 ? "\n" : ""}`));
+    process.stderr.write(chalk.dim(`${summary(run, next.value)}\n${runs.length > 1 ? "\n" : ""}`));
   }
 };
 
@@ -54,7 +58,7 @@ export const printSideBySide: Print = async (model, prompt, runs, common) => {
     columns.push({
       head: chalk.bold(run.label),
       body: chalk.dim(written(shown(prompt))) + written(generation.text),
-      foot: chalk.cyan(summary(generation)),
+      foot: chalk.cyan(summary(run, generation)),
     });
   }
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
@@ -68,7 +72,9 @@ export const printJson: Print = async (model, prompt, runs, common) => {
     const generation = await model.complete(prompt, { ...run.options, ...common });
     const { sigma, label } = run;
     const { scale, rounding, dynamics, tau, stride, temperature = 0, seed } = run.options;
-    const noise = { label, sigma, scale, ...scaleOptions(run.options), rounding, dynamics, tau, stride };
+    const { carrier, rank, member, subspace } = run.options;
+    const by = { carrier, rank, member, subspace };
+    const noise = { label, sigma, scale, ...scaleOptions(run.options), rounding, dynamics, tau, stride, ...by };
     texts.push({ ...noise, temperature, seed: String(seed), ...generation });
   }
   process.stdout.write(`${JSON.stringify({ model: model.path, prompt, texts }, null, 2)}\n`);

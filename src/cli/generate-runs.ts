@@ -4,6 +4,7 @@ import type { GenerateOptions, SamplingOptions } from "../llama/index.js";
 import { significant } from "../report/table.js";
 import { SCALES } from "../thermostat/scales/index.js";
 import { ANNEALING, DEFAULT_SIGMA, type Options } from "./generate-options.js";
+import { given } from "./inputs.js";
 import { noiseSettings } from "./options.js";
 import { samplingSettings } from "./sampling-options.js";
 
@@ -47,6 +48,7 @@ export function comparison(options: Options, seed: bigint): Run[] {
 }
 
 function moving(options: Options, sigma: number, seed: bigint, sampling: SamplingOptions): Run {
+  const { carrier, rank, member, subspace } = options;
   const { dynamics, promptWeights, promptCache, tau, stride, recompute } = options;
   const times = tau === undefined ? "" : `(${significant(tau)})`;
   const how = dynamics === "quenched" ? "" : `, ${dynamics}${times}`;
@@ -54,13 +56,15 @@ function moving(options: Options, sigma: number, seed: bigint, sampling: Samplin
   const anneal = options.anneal && ANNEALING[options.anneal](sigma, end, options.maxTokens);
   const dice = sampling.temperature ? `, T = ${significant(sampling.temperature)}` : "";
   const { unit } = SCALES[options.scale];
+  const by = carrier === "adapter" ? `, rank ${rank ?? 1}${member === undefined ? "" : `, member ${member}`}` : "";
   return {
-    label: `σ = ${significant(sigma)}${anneal ? ` to ${significant(end)}` : ""}${unit}${how}${dice}, seed ${seed}`,
+    label: `σ = ${significant(sigma)}${anneal ? ` to ${significant(end)}` : ""}${unit}${how}${by}${dice}, seed ${seed}`,
     sigma,
     options: {
       ...sampling,
       ...noiseSettings(options),
       sigma: anneal ?? sigma,
+      ...given({ carrier, rank, member, subspace }),
       dynamics,
       promptWeights,
       promptCache,

@@ -112,7 +112,7 @@ async function asSurprising(temperature: number, options: Options, path: string)
       "usage",
       "--weight-temperature chooses sigma, in units of RMS and with matched rounding: leave out --sigma, --scale and --rounding.",
     );
-  const sigma = weightSigma(await readProfile(profilePath(path), path), temperature, options.force);
+  const sigma = weightSigma(await readProfile(profilePath(path, options), path), temperature, options.force);
   process.stderr.write(chalk.dim(`sigma ${significant(sigma)} is as surprising as softmax at T = ${significant(temperature)}\n`));
   return sigma;
 }
@@ -140,6 +140,7 @@ function checkUncertainty(options: Options): void {
     "--dynamics": options.dynamics !== "quenched",
     "--tau": options.tau,
     "--stride": options.stride,
+    "--subspace": options.subspace,
     "--anneal": options.anneal,
     "--recompute": options.recompute,
     "--prompt-weights": options.promptWeights !== "moving",

@@ -7,11 +7,13 @@ import chalk from "chalk";
 import { Command, CommanderError } from "commander";
 import { BrownianError, visible } from "../errors.js";
 import { asDenied } from "../files/file-errors.js";
+import { adapterCommand } from "./adapter.js";
 import { buildNativeCommand } from "./build-native.js";
 import { calibrateCommand } from "./calibrate.js";
 import { chatCommand } from "./chat.js";
 import type { Invocation } from "./command.js";
 import { compareCommand } from "./compare.js";
+import { ensembleCommand } from "./ensemble.js";
 import { generateCommand } from "./generate.js";
 import { infoCommand } from "./info.js";
 import { inspectCommand } from "./inspect.js";
@@ -44,6 +46,8 @@ function program(): Command {
     chatCommand,
     serveCommand,
     perturbCommand,
+    adapterCommand,
+    ensembleCommand,
     calibrateCommand,
     compareCommand,
     inspectCommand,

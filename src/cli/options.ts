@@ -2,7 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { Rounding } from "../laws/numbers.js";
-import type { NoiseSettings } from "../thermostat/noise.js";
+import { CARRIERS, type CarrierName, type NoiseSettings } from "../thermostat/noise.js";
 import { SCALES, type Scale, type ScaleOptions, type ScaleRule, scaleOptions } from "../thermostat/scales/index.js";
 
 export function parseNumber(text: string): number {
@@ -34,32 +34,64 @@ function collect(glob: string, before: string[] | undefined): string[] {
   return [...(before ?? []), glob];
 }
 
-/** The settings of the noise that `generate` and `perturb` have in common. */
-export interface NoiseOptions extends ScaleOptions {
+/** Which tensors move, and what sigma is relative to. */
+export interface TensorOptions extends ScaleOptions {
   readonly scale: Scale;
-  readonly rounding: Rounding;
   readonly only?: string[];
   readonly skipUnsupported?: boolean;
 }
 
-export function addNoiseOptions(command: Command): Command {
-  command.addOption(new Option("--scale <scale>", "what sigma is relative to").choices(Object.keys(SCALES)).default("rms"));
+/** The settings of the noise that `generate` and `perturb` have in common. */
+export interface NoiseOptions extends TensorOptions {
+  readonly rounding: Rounding;
+}
+
+export function addTensorOptions(command: Command, scales: readonly Scale[] = Object.keys(SCALES) as Scale[]): Command {
+  command.addOption(new Option("--scale <scale>", "what sigma is relative to").choices(scales).default("rms"));
   for (const [scale, { file }] of Object.entries<ScaleRule>(SCALES))
     if (file !== undefined) command.option(`--${file.option} <file>`, `with --scale ${scale}: ${file.summary}`);
   return command
-    .addOption(
-      new Option("--rounding <rounding>", "how a move is put on the grid of codes")
-        .choices(Object.keys(Rounding))
-        .default("matched"),
-    )
     .option("--only <glob>", "move only tensors whose names match; may be given several times", collect)
     .option("--skip-unsupported", "leave tensors of types that cannot move alone instead of refusing");
 }
 
+export function addNoiseOptions(command: Command): Command {
+  return addTensorOptions(
+    command.addOption(
+      new Option("--rounding <rounding>", "how a move is put on the grid of codes")
+        .choices(Object.keys(Rounding))
+        .default("matched"),
+    ),
+  );
+}
+
+/** What brings the noise to the engine. */
+export interface CarrierFlags {
+  readonly carrier?: CarrierName;
+  readonly rank?: number;
+}
+
+export function addCarrierOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--carrier <carrier>",
+        "what brings the noise to the engine: moves in a copy, or low-rank noise beside the weights",
+      )
+        .choices(CARRIERS)
+        .default("live"),
+    )
+    .option("--rank <r>", "with --carrier adapter: of the noise on each matrix (default: 1)", parseWhole);
+}
+
 /** What the library is told of these settings. */
+export function tensorSettings(options: TensorOptions): Omit<NoiseSettings, "sigma" | "seed" | "rounding"> {
+  const { scale, only, skipUnsupported } = options;
+  return { ...scaleOptions(options), scale, only, skipUnsupported };
+}
+
 export function noiseSettings(options: NoiseOptions): Omit<NoiseSettings, "sigma" | "seed"> {
-  const { scale, rounding, only, skipUnsupported } = options;
-  return { ...scaleOptions(options), scale, rounding, only, skipUnsupported };
+  return { ...tensorSettings(options), rounding: options.rounding };
 }
 
 /**

@@ -6,10 +6,15 @@ import { identity } from "../files/identity.js";
 import { readModel, writeTogether } from "../files/index.js";
 import { readTextFile } from "../files/text.js";
 import type { Profile } from "../statistics/calibration.js";
+import type { CarrierFlags } from "./options.js";
 
-/** Where the profile of a model lies unless told otherwise: model.gguf has model.calibration.json. */
-export function profilePath(model: string): string {
-  return `${model.replace(/\.gguf$/i, "")}.calibration.json`;
+/**
+ * Where the profile of a model lies unless told otherwise: model.gguf has model.calibration.json, and for adapters of rank 1
+ * model.adapter-1.calibration.json.
+ */
+export function profilePath(model: string, { carrier, rank = 1 }: CarrierFlags = {}): string {
+  const by = carrier === "adapter" ? `.adapter-${rank}` : "";
+  return `${model.replace(/\.gguf$/i, "")}${by}.calibration.json`;
 }
 
 /** Writes the profile of the model file `model`, whole or not at all. */

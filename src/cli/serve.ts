@@ -2,11 +2,12 @@
 
 import { basename } from "node:path";
 import { Command, Option } from "commander";
+import { Upstream } from "../adapters/index.js";
 import { environment } from "../environment.js";
 import { BrownianError, checkInteger } from "../errors.js";
 import { defaultModel, loadModel, type Model } from "../llama/index.js";
 import { weightSigma } from "../sampling/index.js";
-import type { Defaults } from "../serve/index.js";
+import type { Defaults, Writer } from "../serve/index.js";
 import type { Profile } from "../statistics/calibration.js";
 import { DYNAMICS } from "../thermostat/dynamics/index.js";
 import { readTemplate } from "./chat-template.js";
@@ -14,6 +15,7 @@ import type { Invocation } from "./command.js";
 import { costOf } from "./cost.js";
 import { addEngineOptions, type EngineFlags, engineSettings } from "./engine-options.js";
 import { type Idle, idleLines } from "./idle.js";
+import { given } from "./inputs.js";
 import { parseNumber, parseWhole } from "./options.js";
 import { remark } from "./print.js";
 import { profilePath, readProfile } from "./profile.js";
@@ -34,6 +36,10 @@ interface Options extends Omit<Defaults, "weightTemperature">, EngineFlags {
   readonly grace: number;
   readonly chatTemplate?: string;
   readonly weightTemperature?: number;
+  readonly upstream?: string[];
+  readonly adapters?: string;
+  readonly membersPath?: string;
+  readonly upstreamKey?: string;
 }
 
 export function serveCommand(invocation: Invocation): Command {
@@ -59,6 +65,11 @@ export function serveCommand(invocation: Invocation): Command {
     .option("--no-keep-prompts", "read every prompt from its beginning")
     .option("--grace <seconds>", "time for texts under way when the server ends", parseNumber, 10)
     .option("--chat-template <file>", "Jinja in the place of the model's own chat template")
+    .optionsGroup("In front of other servers (docs/guides/llama-server.md):")
+    .option("--upstream <url>", "a server that writes in the place of a model here; may be given several times", several)
+    .option("--adapters <folder>", "with --upstream: the members that it has, as brownian adapter wrote them")
+    .option("--members-path <folder>", "with --upstream: the same folder as it sees it")
+    .option("--upstream-key <key>", "with --upstream: its API key")
     .optionsGroup("What texts are written with unless a request says otherwise:")
     .option("-s, --sigma <number>", "noise on the weights (default: 0)", parseNumber)
     .option(
@@ -87,6 +98,8 @@ const IDLE: readonly Idle<Options>[] = [
   },
 ];
 
+const several = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+
 async function run(options: Options, { signal, endsFine }: Invocation): Promise<void> {
   const path = options.model ?? defaultModel;
   if (options.sigma !== undefined && options.weightTemperature !== undefined)
@@ -96,23 +109,21 @@ async function run(options: Options, { signal, endsFine }: Invocation): Promise<
   const cors = options.cors?.split(",").map((site) => site.trim());
   const doors = { port, host, apiKey, insecure, cors, queue, grace };
   // Loaded only here: other commands have no use for a server's packages.
-  const { LocalWriter, checkServe, serve } = await import("../serve/index.js");
+  const { checkServe, serve } = await import("../serve/index.js");
   checkServe(doors);
-  const model = await opened(path, options, parallel, signal);
-  const name = options.alias ?? basename(path).replace(/\.gguf$/i, "");
-  const sigmaOf = calibrated(path);
-  const writer = new LocalWriter(model, { name, parallel, weightSigma: sigmaOf });
+  const { writer, sigmaOf, remarks } = await (options.upstream === undefined
+    ? localWriter(path, options, parallel, signal)
+    : upstreamWriter(path, options, parallel, signal));
+  const { name } = writer;
   const { sigma, weightTemperature, dynamics, tau, temperature, maxTokens } = options;
   const defaults = { sigma, weightTemperature, dynamics, tau, temperature, maxTokens };
   try {
     if (weightTemperature !== undefined) await sigmaOf(weightTemperature);
     const server = await serve(writer, { ...doors, defaults });
     process.stderr.write(`${name} at ${server.url}/v1\n`);
-    const chats =
-      model.chatTemplate === undefined ? "no chat template (--chat-template FILE gives one)" : "chats by the model's template";
-    remark(`up to ${parallel} texts at once, ${queue} may wait; ${chats}`);
+    remark(`up to ${writer.parallel} texts at once, ${queue} may wait; ${remarks}`);
     if (apiKey === undefined) remark(insecure ? "whoever reaches it may ask" : "this machine alone may ask");
-    remark(costOf(dynamics ?? "quenched"));
+    if (options.upstream === undefined) remark(costOf(dynamics ?? "quenched"));
     await new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
       signal.addEventListener("abort", () => resolve(), { once: true });
@@ -125,6 +136,47 @@ async function run(options: Options, { signal, endsFine }: Invocation): Promise<
   }
 }
 
+/** Who writes, which sigma a weight temperature is to it, and what is said of it. */
+interface Opened {
+  readonly writer: Writer;
+  readonly sigmaOf: (temperature: number) => Promise<number>;
+  readonly remarks: string;
+}
+
+async function localWriter(path: string, options: Options, parallel: number, signal: AbortSignal): Promise<Opened> {
+  const others = Object.entries(
+    given({ adapters: options.adapters, membersPath: options.membersPath, upstreamKey: options.upstreamKey }),
+  );
+  if (others.length > 0) throw new BrownianError("usage", "--adapters, --members-path and --upstream-key go with --upstream.");
+  const { LocalWriter } = await import("../serve/index.js");
+  const model = await opened(path, options, parallel, signal);
+  const name = options.alias ?? basename(path).replace(/\.gguf$/i, "");
+  const sigmaOf = calibrated(path, profilePath(path));
+  const remarks =
+    model.chatTemplate === undefined ? "no chat template (--chat-template FILE gives one)" : "chats by the model's template";
+  return { writer: new LocalWriter(model, { name, parallel, weightSigma: sigmaOf }), sigmaOf, remarks };
+}
+
+/** Tokens that prompt and answer may have where no server says so. */
+const UPSTREAM_CONTEXT = 4096;
+
+async function upstreamWriter(path: string, options: Options, parallel: number, signal: AbortSignal): Promise<Opened> {
+  const { upstream: endpoints = [], adapters, membersPath, upstreamKey: apiKey, alias, model } = options;
+  if (adapters === undefined)
+    throw new BrownianError("usage", "--upstream needs the members that the server has: --adapters FOLDER.");
+  const { UpstreamWriter } = await import("../serve/index.js");
+  const upstream = await Upstream.open({ endpoints, adapters, signal, ...given({ membersPath, apiKey }) });
+  const { rank, model: base } = upstream.manifest;
+  const sigmaOf = calibrated(path, profilePath(path, { carrier: "adapter", rank }));
+  const writer = new UpstreamWriter(upstream, {
+    name: alias ?? base.file.replace(/\.gguf$/i, ""),
+    parallel: parallel * upstream.servers,
+    contextSize: options.context ?? (await upstream.contextSize(signal)) ?? UPSTREAM_CONTEXT,
+    ...(model !== undefined && { weightSigma: sigmaOf }),
+  });
+  return { writer, sigmaOf, remarks: `${upstream.members} members of rank ${rank} on ${endpoints.join(", ")}` };
+}
+
 async function opened(path: string, options: Options, parallel: number, signal: AbortSignal): Promise<Model> {
   const { keepPrompts = parallel > 1 } = options;
   const chatTemplate = options.chatTemplate === undefined ? undefined : await readTemplate(options.chatTemplate);
@@ -133,10 +185,10 @@ async function opened(path: string, options: Options, parallel: number, signal: 
 }
 
 /** Which sigma a weight temperature is, by the model's calibration, which is read when it is needed first. */
-function calibrated(path: string): (temperature: number) => Promise<number> {
+function calibrated(path: string, at: string): (temperature: number) => Promise<number> {
   let profile: Promise<Profile> | undefined;
   return async (temperature) => {
-    profile ??= readProfile(profilePath(path), path);
+    profile ??= readProfile(at, path);
     profile.catch(() => {
       profile = undefined; // it may be calibrated meanwhile
     });

@@ -121,6 +121,11 @@ export interface Sequence extends WritingEngine<readonly number[], number, Sampl
   restore(state: Uint8Array, tokens: readonly number[]): Promise<boolean>;
 }
 
+/** Low-rank additions to the weights of a loaded model. */
+export interface Adapter {
+  free(): void;
+}
+
 /** A model as an engine has it loaded: tokens in, tokens and logits out. All errors are engine-failed unless said otherwise. */
 export interface Engine {
   /** What the user calls the model: the engine has the live file. */
@@ -160,6 +165,10 @@ export interface Engine {
   ): Promise<Kept | undefined>;
   /** The logit of every token after `tokens`, evaluated afresh; what is no number is handed over, too. */
   logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>>;
+  /** Reads a GGUF adapter, whole: the file is not needed after. Of engines that exchange adapters. */
+  loadAdapter?(path: string): Promise<Adapter>;
+  /** Adds these to the weights, each times its scale, in the place of all others: what is computed from now on. Sequences keep what they have. */
+  adapt?(adapters: readonly Adapter[], scales: readonly number[]): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -195,6 +204,8 @@ export interface EngineKind {
   readonly ownsContext: boolean;
   /** Whether it can be told not to rearrange weights (EngineOptions.repack): then it sees every type move. */
   readonly choosesRepacking: boolean;
+  /** Whether it adds adapters to weights, and exchanges them while the model is loaded (Engine.adapt). */
+  readonly exchangesAdapters: boolean;
   /** Why it cannot be used here; undefined where it can, as far as that is known before a model is loaded. */
   whyNot(): string | undefined;
   /**

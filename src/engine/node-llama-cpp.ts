@@ -84,6 +84,7 @@ function sharedLlama(): Promise<Llama> {
 export const nodeLlamaCpp: EngineKind = {
   ownsContext: false,
   choosesRepacking: false,
+  exchangesAdapters: false,
   whyNot: () => undefined,
 
   async describe() {

@@ -10,6 +10,7 @@ export { type LiveTensors, type Reader, type TensorToMove, tensorRms } from "./l
 export { openLiveModel, openLiveTensors, openModel, openReader } from "./live/open.js";
 export { checkOutputFolder, writeFolderWhole, writeTogether, writeWhole } from "./output.js";
 export { outputParts } from "./part-names.js";
+export { withScratchFile } from "./scratch.js";
 export type { ModelFile, ModelPart, Tensor } from "./tensor.js";
 export { WATCH, type Watch, watchOver } from "./watch.js";
 export { openWriter, type Writer } from "./writer.js";

@@ -10,10 +10,11 @@ import { type Seed, seed64 } from "../noise/index.js";
 import { checkOptions, type Names } from "../options.js";
 import { breakingPoint, type NoisePoint, type Profile, weightSigma, weightSigmaInterval } from "../statistics/calibration.js";
 import { average, meanInterval, type Smoothed, smooth } from "../statistics/rates.js";
+import type { CarrierName, CarrierOptions } from "../thermostat/noise.js";
 import { checkModel, type Model } from "./model.js";
 
 /** How {@link calibrate} measures: how much of the text, at which sigmas, how surely. */
-export interface CalibrateOptions {
+export interface CalibrateOptions extends Pick<CarrierOptions, "carrier" | "rank"> {
   /** Tokens of the text to read; default 1024. */
   readonly maxTokens?: number;
   /** The most draws of the weights for each sigma, 2 to 1000; default 12. */
@@ -59,6 +60,8 @@ const NAMES: Names<CalibrateOptions> = {
   sigmas: true,
   seed: true,
   breakingNats: true,
+  carrier: true,
+  rank: true,
   signal: true,
   onProgress: true,
 };
@@ -103,7 +106,11 @@ export async function calibrate(model: Model, text: string, options: CalibrateOp
     for (const level of next) readings[level]?.push(await reader.readText(sigmas, level, (readings[level] as Reading[]).length));
   }
 
-  const settings = { scale: "rms", rounding: "matched", dose: "tensor", dynamics: "quenched", seed: String(reader.seed) };
+  const { carrier, rank } = reader;
+  // The dose of live moves is the tensor's; adapters add what they are asked to.
+  const by = carrier === "adapter" ? { carrier, rank } : {};
+  const common = { scale: "rms", rounding: "matched", dose: "tensor", dynamics: "quenched" } as const;
+  const settings = { ...common, seed: String(reader.seed), ...by };
   const { noise, ...rest } = map();
   return {
     format: "brownian-calibration",
@@ -135,6 +142,9 @@ interface Clean {
 /** The text, window by window, with the clean weights and with moved ones. */
 class Reader {
   readonly seed: bigint;
+  readonly carrier: CarrierName;
+  readonly rank: number;
+  private readonly by: CarrierOptions;
   /** The clean model's likeliest tokens, window by window. */
   private readonly likeliest: number[][] = [];
   private readonly flips = TEMPERATURES.map(() => 0);
@@ -155,6 +165,10 @@ class Reader {
     private readonly options: CalibrateOptions,
   ) {
     this.seed = seed64(options.seed ?? 0);
+    const { carrier = "live", rank } = options;
+    this.carrier = carrier;
+    this.rank = rank ?? 1;
+    this.by = { carrier, rank };
     this.draws = Math.min(FIRST_DRAWS, options.draws ?? FIRST_DRAWS);
     this.each = (windows[0]?.length ?? 1) - 1;
     const { sigmas } = options;
@@ -247,7 +261,7 @@ class Reader {
     const likeliest = this.likeliest[number] as number[];
     let [flips, kl, nll] = [0, 0, 0];
     const { signal } = this.options;
-    const moved = { sigma, seed, reference: [reference], signal };
+    const moved = { ...this.by, sigma, seed, reference: [reference], signal };
     await this.model.score([this.windows[number] as number[]], moved, (expected) => {
       if (expected.likeliest !== likeliest[expected.position]) flips++;
       nll -= expected.logProbability;

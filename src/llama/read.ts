@@ -3,7 +3,7 @@
 import type { Expectation, Kept, Seen } from "../engine/index.js";
 import { BrownianError, checkFunction, checkInteger, checkList, checkNumber, checkText } from "../errors.js";
 import { checkOptions, type Names } from "../options.js";
-import { noiseOf, THERMOSTAT } from "../thermostat/noise.js";
+import { CARRIER, noiseOf, THERMOSTAT } from "../thermostat/noise.js";
 import { isChat, type Prompt } from "./chat.js";
 import type { SamplingOptions } from "./sampling.js";
 import { CLEAN, type Session } from "./session.js";
@@ -28,6 +28,7 @@ export interface ScoreOptions extends Omit<GenerateOptions, OnlyWritten | keyof 
 
 const NAMES: Names<ScoreOptions> = {
   ...THERMOSTAT,
+  ...CARRIER,
   maxTokens: true,
   signal: true,
   ticks: true,
@@ -67,7 +68,6 @@ export async function score(
   for (const temperature of checkList("temperatures", temperatures ?? []))
     checkNumber("temperatures", temperature, Number.MIN_VALUE);
   return session.during(async () => {
-    const { bath } = session;
     const read =
       typeof text === "string"
         ? windows(session, text, { maxTokens: options.maxTokens })
@@ -78,14 +78,14 @@ export async function score(
     let position = 0;
     for (const [number, window] of read.entries()) {
       signal?.throwIfAborted();
-      if (ticking && number > 0) await session.alone(() => bath.start({ signal }));
+      if (ticking && number > 0) await session.alone(() => session.start(signal));
       const asked = { temperatures, reference: options.reference?.[number], keep: keep !== undefined };
       const kept = await session.alone(() =>
         session.engine.score(
           window,
           asked,
           (i, expectation) => visit(new Seeing(expectation, position++, number, window[i + 1] as number)),
-          ticking ? () => bath.tick() : undefined,
+          ticking ? () => session.tick() : undefined,
           signal,
         ),
       );

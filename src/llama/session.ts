@@ -13,14 +13,15 @@ import {
   sayIfSecond,
 } from "../engine/index.js";
 import { BrownianError, checkInteger } from "../errors.js";
-import type { Tensor } from "../files/index.js";
 import { checkOptions } from "../options.js";
 import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
 import { Thermostat } from "../thermostat/thermostat.js";
+import { Carried } from "./carried.js";
 import { type ChatOptions, ChatTemplate, isChat, type Prompt } from "./chat.js";
 import { checkEngine, checkRepack, LOAD, type LoadOptions, type Repack, type SessionOptions } from "./load-options.js";
 import { cachedBy, keepCached, takeCached } from "./prompt-cache.js";
 import { Turns } from "./turns.js";
+import { refuseUnseen, unseenAmong } from "./unseen.js";
 
 /** How a text is to begin. */
 export interface Beginning {
@@ -47,10 +48,6 @@ const PRISTINE = "pristine";
 /** Weights at rest. */
 export const CLEAN = noiseOf({ sigma: 0, skipUnsupported: true });
 
-const WAY_OUT =
-  "Use the dynamics quenched (the engine loads the moved file once a text), a Q8_0, Q6_K, F16 or F32 model, --only with tensors that are live, " +
-  'or let llama.cpp keep weights as they are (repack: "auto" or "off"), which needs the engine llama-c: brownian info says whether it runs here.';
-
 export class Session {
   static async open(path: string, options: LoadOptions): Promise<Session> {
     const kind = engineNamed(checkOptions("loadModel", options, LOAD).engine);
@@ -64,7 +61,7 @@ export class Session {
       await firstLoad(bath.model, path, kind, { ...engineOptions, repacks, signal });
       const engine = await kind.load(bath.livePath, path, { ...engineOptions, repack: repack !== "off", signal });
       if (options.engine === undefined) sayIfSecond(kind);
-      return new Session(path, bath, engine, kind, engineOptions, { repack, chat });
+      return new Session(path, bath, engine, kind, { ...engineOptions, scratch }, { repack, chat });
     } catch (error) {
       await bath.close();
       throw error;
@@ -86,6 +83,8 @@ export class Session {
   /** The steps under way of engine or bath; they never reject. */
   private readonly steps = new Set<Promise<unknown>>();
   private readonly turns: Turns;
+  /** Noise that the engine adds by itself. */
+  private readonly carried: Carried;
   private readonly repack: Repack;
   /** How the model reads chats. */
   readonly chat: ChatTemplate;
@@ -96,13 +95,14 @@ export class Session {
     readonly bath: Thermostat,
     private current: Engine,
     private readonly kind: EngineKind,
-    private readonly options: SessionOptions,
+    private readonly options: SessionOptions & Pick<LoadOptions, "scratch">,
     { repack, chat }: { readonly repack: Repack; readonly chat: ChatTemplate },
   ) {
     this.repack = repack;
     this.chat = chat;
     this.repacked = this.repack !== "off";
     this.turns = new Turns(options.parallel ?? 1);
+    this.carried = new Carried(bath.model, () => this.current, options.scratch);
   }
 
   /** The engine as it is loaded now. */
@@ -252,27 +252,30 @@ export class Session {
     return begun;
   }
 
-  private async prepared(noise: CheckedNoise, { prompt, promptWeights = "moving", signal }: Beginning): Promise<Begun> {
+  private async prepared(noise: CheckedNoise, beginning: Beginning): Promise<Begun> {
+    const { prompt, promptWeights = "moving", signal } = beginning;
     signal?.throwIfAborted();
+    if (noise.carrier !== undefined && !noise.off) return this.preparedByAdapters(noise, beginning);
+    await this.carried.clear();
     // Where nothing moves there is nothing to refuse.
-    const moving = noise.off ? noise.with({ skipUnsupported: true }) : noise;
+    const moving = noise.off ? noise.with({ skipUnsupported: true, carrier: "live" }) : noise;
     this.bath.configure(moving); // refuses before any work
     if (this.loaded === undefined) await this.loadPristine(signal);
     const tokens = prompt === undefined ? [] : this.promptTokens(prompt);
     if (noise.off) return { tokens, read: 0, reloaded: await this.loadPristine(signal) };
     let { dead } = await this.probe(signal);
     this.bath.configure(moving);
-    let unseen = deadAmong(this.bath.tensors, dead);
+    let unseen = unseenAmong(this.bath.tensors, dead);
     const within = noise.dynamics.moves || promptWeights === "clean"; // weights move while the engine has them
     if (unseen.length > 0 && within && this.repack === "auto" && this.kind.choosesRepacking) {
       ({ dead } = await this.probe(signal, false));
       this.bath.configure(moving);
-      unseen = deadAmong(this.bath.tensors, dead);
+      unseen = unseenAmong(this.bath.tensors, dead);
       this.wanted = false;
     } else {
       this.wanted = this.repack !== "off";
     }
-    if (unseen.length > 0) this.refuseUnseen(noise, promptWeights, unseen, dead);
+    if (unseen.length > 0) refuseUnseen(this.path, noise, promptWeights, unseen, dead);
     let read = 0;
     if (promptWeights === "clean") {
       // All but the last token, which is the first that moving weights compute.
@@ -285,6 +288,39 @@ export class Session {
     if (promptWeights === "clean") return { tokens, read, reloaded: false };
     const weights = unseen.length === 0 ? PRISTINE : `${noise.key} ${unseen.map((tensor) => tensor.name)}`;
     return { tokens, read, reloaded: await this.load(weights) };
+  }
+
+  /** The same where the engine adds the noise by itself: the live file stays as it is, and weights may be rearranged. */
+  private async preparedByAdapters(noise: CheckedNoise, { prompt, promptWeights, signal }: Beginning): Promise<Begun> {
+    if (!this.kind.exchangesAdapters)
+      throw new BrownianError(
+        "usage",
+        "The carrier adapter needs the engine llama-c: brownian info says why it does not run here.",
+      );
+    const tokens = prompt === undefined ? [] : this.promptTokens(prompt);
+    this.bath.configure(CLEAN);
+    const clean = promptWeights === "clean";
+    if (clean) await this.carried.clear();
+    const reloaded = await this.loadPristine(signal);
+    const read = clean ? tokens.length - 1 : 0;
+    if (read > 0) await this.text.read(tokens.slice(0, read), signal);
+    await this.carried.start(noise);
+    return { tokens, read, reloaded };
+  }
+
+  /** Takes the weights to tick 0 of the noise that they were prepared with. */
+  start(signal: AbortSignal | undefined): Promise<void> {
+    return this.present?.carrier === undefined ? this.bath.start({ signal }) : this.carried.start(this.present);
+  }
+
+  /** One step of time. */
+  async tick(): Promise<void> {
+    await (this.present?.carrier === undefined ? this.bath.tick() : this.carried.tick());
+  }
+
+  /** Weights that could move. */
+  get movable(): number {
+    return this.carried.weights || this.bath.drawn.weights;
   }
 
   /** The file at `path` as the cache of a sequence's prompt, with the present weights. */
@@ -304,6 +340,7 @@ export class Session {
     let found = this.probed.get(repacked);
     if (found === undefined) {
       this.present = undefined;
+      await this.carried.clear();
       this.bath.configure(CLEAN);
       this.wanted = repacked;
       await this.bath.restore({ signal });
@@ -312,25 +349,6 @@ export class Session {
       this.probed.set(repacked, found);
     }
     return found;
-  }
-
-  /** @throws BrownianError not-live where the engine would miss moves of these tensors */
-  private refuseUnseen({ dynamics }: CheckedNoise, promptWeights: string, unseen: readonly Tensor[], dead: Probe["dead"]): void {
-    const names = unseen.map((tensor) => tensor.name);
-    const refuse = (why: string, which: readonly string[]) => {
-      throw new BrownianError(
-        "not-live",
-        `${why}, but the engine does not see writes to ${unseen.length} of the moved tensors of ${this.path} (${which.join(", ")}). ${WAY_OUT}`,
-      );
-    };
-    if (dynamics.moves) {
-      const classes = dead.filter((group) => group.tensors.some((tensor) => names.includes(tensor.name)));
-      refuse(
-        `The dynamics ${dynamics.name} moves weights while the text is written`,
-        classes.map((group) => group.name),
-      );
-    }
-    if (promptWeights === "clean") refuse('promptWeights "clean" moves the weights between the prompt and the text', names);
   }
 
   /** Clean weights, rearranged where that is allowed at all: there is one clean text a model and `repack`. */
@@ -351,6 +369,7 @@ export class Session {
       return false;
     }
     this.loaded = undefined;
+    this.carried.forget();
     await this.current.dispose();
     const options = { ...this.options, contextSize: this.contextSize, repack: this.wanted };
     this.current = await this.kind.load(this.bath.livePath, this.path, options);
@@ -358,9 +377,4 @@ export class Session {
     this.loaded = weights;
     return true;
   }
-}
-
-function deadAmong(tensors: readonly Tensor[], dead: Probe["dead"]): Tensor[] {
-  const names = new Set(dead.flatMap((group) => group.tensors.map((tensor) => tensor.name)));
-  return tensors.filter((tensor) => names.has(tensor.name));
 }

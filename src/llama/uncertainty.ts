@@ -15,7 +15,8 @@ import { TextStream } from "./text-stream.js";
 import type { GenerateOptions, OnlyWritten } from "./write.js";
 
 /** Which ensemble of moved weights reads a text, and which text. */
-export interface UncertaintyOptions extends Omit<GenerateOptions, OnlyWritten | "sigma" | "dynamics" | "tau" | "stride"> {
+export interface UncertaintyOptions
+  extends Omit<GenerateOptions, OnlyWritten | "sigma" | "dynamics" | "tau" | "stride" | "subspace"> {
   /** Draws of the weights; default 8. */
   readonly members?: number | undefined;
   /** Noise on the weights in units of `scale`; default 0.05. */
@@ -28,6 +29,9 @@ export interface UncertaintyOptions extends Omit<GenerateOptions, OnlyWritten | 
 
 const NAMES: Names<UncertaintyOptions> = {
   ...NOISE,
+  carrier: true,
+  rank: true,
+  member: true,
   ...SAMPLING,
   maxTokens: true,
   signal: true,
@@ -66,6 +70,12 @@ const DEFAULT_ENSEMBLE = { members: 8, sigma: 0.05 };
 
 /** Of the draws of an ensemble: the first has the seed itself. */
 const memberSeed = (seed: bigint, member: number): bigint => BigInt.asUintN(64, seed + BigInt(member) * 0x9e3779b97f4a7c15n);
+
+/** Adapters have numbers, as those that `brownian adapter` writes. */
+function memberOf(noise: CheckedNoise, member: number): CheckedNoise {
+  const { carrier, seed } = noise;
+  return noise.with(carrier === undefined ? { seed: memberSeed(seed, member) } : { member: carrier.member + member });
+}
 
 /** {@link Model.uncertainty}. */
 export async function uncertainty(session: Session, prompt: Prompt, options: UncertaintyOptions): Promise<Uncertainty> {
@@ -142,7 +152,7 @@ async function believed(
   for (let member = 0; member < members; member++) {
     signal?.throwIfAborted();
     await session.alone(async () => {
-      await session.prepare(noise.with({ seed: memberSeed(noise.seed, member) }), { signal });
+      await session.prepare(memberOf(noise, member), { signal });
       const add = (i: number, { entropy }: Expectation) => {
         entropies[i - start + 1] = (entropies[i - start + 1] as number) + entropy;
       };

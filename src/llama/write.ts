@@ -6,7 +6,7 @@ import { BrownianError, checkChoice, checkFunction, checkInteger, checkText } fr
 import type { Seed } from "../noise/index.js";
 import { checkOptions, type Names } from "../options.js";
 import type { DynamicsName } from "../thermostat/dynamics/index.js";
-import { NOISE, type NoiseSettings, noiseOf } from "../thermostat/noise.js";
+import { CARRIER, type CarrierOptions, NOISE, type NoiseSettings, noiseOf } from "../thermostat/noise.js";
 import type { Schedule } from "../thermostat/schedule.js";
 import { isChat, type Prompt } from "./chat.js";
 import { LogProbabilities, type TokenLogProbability } from "./log-probabilities.js";
@@ -16,7 +16,7 @@ import { StopStrings } from "./stop-strings.js";
 import { TextStream } from "./text-stream.js";
 
 /** How a text is written: the noise on the weights and its dynamics, the dice at the output, and when it ends. */
-export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingOptions {
+export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, CarrierOptions, SamplingOptions {
   /** Noise on the weights in units of `scale`; default 0. A number, or a function of the token that is written (annealing). */
   readonly sigma?: number | Schedule | undefined;
   /** How the noise evolves over tokens, by name (DYNAMICS); default "quenched": drawn once a text. */
@@ -69,6 +69,7 @@ export interface GenerateOptions extends Omit<NoiseSettings, "sigma">, SamplingO
 /** The names of {@link GenerateOptions}. */
 export const GENERATE: Names<GenerateOptions> = {
   ...NOISE,
+  ...CARRIER,
   ...SAMPLING,
   dynamics: true,
   tau: true,
@@ -112,7 +113,7 @@ export interface Generation {
   readonly tokensPerSecond: number;
   /** Weights that could move. */
   readonly weights: number;
-  /** Codes (or floats) that differed from the pristine model's at the end; after an abort, those that the last draw or tick changed. */
+  /** Codes (or floats) that differed from the pristine model's at the end (none with carrier adapter); after an abort, those that the last draw or tick changed. */
   readonly changed: number;
   /** The engine does not see writes to some of the moved tensors, so it loaded the moved file. */
   readonly reloaded: boolean;
@@ -168,7 +169,7 @@ export async function* write(session: Session, prompt: Prompt, options: Generate
       return UNWRITTEN;
     }
 
-    const { engine, bath } = session;
+    const { engine } = session;
     const sequence = engine.sequences[place] as Sequence;
     const { tokens, reloaded } = begun;
     const cache =
@@ -189,7 +190,7 @@ export async function* write(session: Session, prompt: Prompt, options: Generate
     let written = continued(tokens.slice(read));
     /** What the next token adds to the text; undefined at its end. */
     const next = async (): Promise<string | undefined> => {
-      if (moves && count > 0) await bath.tick();
+      if (moves && count > 0) await session.tick();
       if (moves && count > 0 && recompute) {
         await written.return(undefined);
         await sequence.reset();
@@ -242,7 +243,7 @@ export async function* write(session: Session, prompt: Prompt, options: Generate
     if (text === "" && !noise.off && stop !== "aborted" && engine.sequences.length === 1)
       await session.alone(() => refuseNonsense(session, tokens));
     const tokensPerSecond = seconds > 0 ? (count - 1) / seconds : 0;
-    const { weights } = bath.drawn;
+    const weights = session.movable;
     const changed = options.countChanges === false ? 0 : await changesOf(session, stop);
     const ids = context.slice(tokens.length);
     const likely = seen === undefined ? {} : { logprobs: seen.all };

@@ -18,6 +18,7 @@ import type { Writer } from "./writer.js";
 
 export type { Defaults } from "./ask.js";
 export { LocalWriter } from "./local.js";
+export { UpstreamWriter } from "./upstream.js";
 export type { Writer } from "./writer.js";
 
 export interface ServeOptions {

@@ -66,6 +66,10 @@ export interface Profile {
     readonly dose: string;
     /** A name in `DYNAMICS`. */
     readonly dynamics: string;
+    /** "adapter" where the noise was of low rank; moves in the live copy where this is left out. */
+    readonly carrier?: string;
+    /** Of that noise. */
+    readonly rank?: number;
     /** Decimal. */
     readonly seed: string;
     /** The most draws of the weights that a sigma was measured with. */

@@ -39,6 +39,31 @@ export interface NoiseSettings extends ScaleOptions {
   readonly skipUnsupported?: boolean | undefined;
 }
 
+/** What brings the noise to the engine: codes that move in a live copy ("live"), or low-rank additions ("adapter"). */
+export type CarrierName = "live" | "adapter";
+
+/** How the noise reaches the engine, where it is not by moves in the live copy. */
+export interface CarrierOptions {
+  /**
+   * "live" (default): codes move in the copy that the engine maps, with all dynamics and full rank. "adapter": low-rank noise is added by the engine,
+   * which may then rearrange weights; dynamics quenched and langevin, on the matrices of blocks.
+   */
+  readonly carrier?: CarrierName | undefined;
+  /** Of the noise on each matrix, with carrier "adapter"; default 1. */
+  readonly rank?: number | undefined;
+  /** Which member of the seed, with carrier "adapter"; default 0. The same as that of `brownian adapter`. */
+  readonly member?: number | undefined;
+  /** With carrier "adapter" and dynamics langevin: members whose mixture moves, from `member` on; default 4. */
+  readonly subspace?: number | undefined;
+}
+
+/** The same, checked. */
+export interface Carrier {
+  readonly rank: number;
+  readonly member: number;
+  readonly subspace: number;
+}
+
 /** The noise on the weights of a model, and how it evolves over ticks. */
 export interface ThermostatSettings extends Omit<NoiseSettings, "sigma"> {
   /** Standard deviation of the noise on a weight, in units of `scale`, at least 0: a number, or a function of the tick. */
@@ -69,11 +94,52 @@ export const NOISE: Names<NoiseSettings> = {
 /** The names of {@link ThermostatSettings}. */
 export const THERMOSTAT: Names<ThermostatSettings> = { ...NOISE, dynamics: true, tau: true, stride: true };
 
+/** The names of {@link CarrierOptions}. */
+export const CARRIER: Names<CarrierOptions> = { carrier: true, rank: true, member: true, subspace: true };
+
+/** The most that a member of an adapter has: far more than noise needs. */
+export const MOST_RANK = 1024;
+/** Members of a seed. */
+export const MOST_MEMBER = 2 ** 32 - 1;
+const MOST_SUBSPACE = 64;
+/** What brings the noise to the engine. */
+export const CARRIERS: readonly CarrierName[] = ["live", "adapter"];
+/** Dynamics that adapters have. */
+const OF_ADAPTERS: readonly string[] = ["quenched", "langevin"];
+
+/** @throws BrownianError usage for what does not go together */
+function carrierOf(
+  { carrier = "live", rank, member, subspace }: CarrierOptions,
+  dynamics: Dynamics,
+  rounding: Rounding,
+): Carrier | undefined {
+  if (checkChoice("carrier", carrier, CARRIERS) === "live") {
+    const given = Object.entries({ rank, member, subspace }).find(([, value]) => value !== undefined);
+    if (given === undefined) return undefined;
+    throw new BrownianError(
+      "usage",
+      `${given[0]} is of the carrier adapter: choose that (carrier: "adapter", --carrier adapter).`,
+    );
+  }
+  if (!OF_ADAPTERS.includes(dynamics.name))
+    throw new BrownianError(
+      "usage",
+      `The carrier adapter has the dynamics ${OF_ADAPTERS.join(" and ")}: for ${dynamics.name} take the carrier live.`,
+    );
+  if (rounding !== "matched")
+    throw new BrownianError("usage", `The carrier adapter rounds nothing: leave out rounding ${rounding}.`);
+  return {
+    rank: checkInteger("rank", rank ?? 1, 1, MOST_RANK),
+    member: checkInteger("member", member ?? 0, 0, MOST_MEMBER),
+    subspace: checkInteger("subspace", subspace ?? 4, 1, MOST_SUBSPACE),
+  };
+}
+
 /** Correlation time in ticks, unless told otherwise. */
 export const DEFAULT_TAU = 32;
 
 /** The noise that these options ask for: defaults filled in, everything checked. @throws BrownianError usage */
-export function noiseOf(options: ThermostatSettings): CheckedNoise {
+export function noiseOf(options: ThermostatSettings & CarrierOptions): CheckedNoise {
   return new CheckedNoise(options);
 }
 
@@ -99,10 +165,12 @@ export class CheckedNoise {
   readonly tau: number;
   /** Ticks from one visit of a weight to the next; undefined: the dynamics' own. */
   readonly stride: number | undefined;
+  /** Undefined: moves in the live copy. */
+  readonly carrier: Carrier | undefined;
   private readonly files: ScaleOptions;
 
   /** @internal settings are given as they are; noiseOf makes these */
-  constructor(options: ThermostatSettings) {
+  constructor(options: ThermostatSettings & CarrierOptions) {
     const { only, tau = DEFAULT_TAU } = checkObject("The settings of the noise", options);
     if (!(typeof tau === "number" && tau > 0 && tau <= Number.MAX_VALUE))
       throw new BrownianError("usage", `tau must be a number of ticks above 0, but is ${shown(tau)}.`);
@@ -121,6 +189,7 @@ export class CheckedNoise {
     this.dynamics = dynamicsNamed(options.dynamics ?? "quenched");
     this.tau = tau;
     this.stride = options.stride === undefined ? undefined : checkInteger("stride", options.stride, 1, MOST_STRIDE);
+    this.carrier = carrierOf(options, this.dynamics, this.rounding);
     Object.freeze(this);
   }
 
@@ -141,7 +210,9 @@ export class CheckedNoise {
 
   /** Equal where the draws of tick 0 are, on equal tensors. */
   get key(): string {
-    return [this.at(0), this.scale, this.file, this.rounding, this.seed].join(" ");
+    const { carrier } = this;
+    const by = carrier === undefined ? [] : ["adapter", carrier.rank, carrier.member];
+    return [this.at(0), this.scale, this.file, this.rounding, this.seed, ...by].join(" ");
   }
 
   /**
@@ -154,8 +225,11 @@ export class CheckedNoise {
   }
 
   /** This noise but for what is given. @throws BrownianError usage */
-  with(changes: Partial<ThermostatSettings>): CheckedNoise {
-    return new CheckedNoise({ ...this, ...this.files, dynamics: this.dynamics.name as DynamicsName, ...changes });
+  with(changes: Partial<ThermostatSettings & CarrierOptions>): CheckedNoise {
+    const own = changes.carrier === "live" ? undefined : this.carrier;
+    const carrier: CarrierOptions = { carrier: "live", ...(own && { ...own, carrier: "adapter" }) };
+    const dynamics = this.dynamics.name as DynamicsName;
+    return new CheckedNoise({ ...this, ...this.files, ...carrier, dynamics, ...changes });
   }
 
   private get rule(): ScaleRule {

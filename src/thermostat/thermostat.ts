@@ -49,6 +49,7 @@ export class Thermostat {
    */
   static async open(path: string, options: ThermostatOptions, kernels: Kernels = selection().kernels): Promise<Thermostat> {
     const noise = noiseOf(checkOptions("Thermostat.open", options, NAMES));
+    refuseCarrier(noise);
     const { scratch, signal, onProgress } = options;
     const model = await readModel(path);
     choose(model, noise); // before the work of a copy, as what the scale's file says
@@ -131,6 +132,7 @@ export class Thermostat {
   /** Sets the parameters for the draws and ticks that follow; nothing is written. Settings not given stay. */
   configure(settings: CheckedNoise | Partial<ThermostatSettings>): void {
     const noise = settings instanceof CheckedNoise ? settings : this.noise.with(checkOptions("configure", settings, THERMOSTAT));
+    refuseCarrier(noise);
     const { chosen, skipped } = choose(this.model, noise);
     this.noise = noise;
     this.chosen = chosen;
@@ -312,6 +314,11 @@ export class Thermostat {
 }
 
 const DRAW: Step = { verb: "draw" };
+/** A thermostat moves codes. @throws BrownianError usage */
+function refuseCarrier({ carrier }: CheckedNoise): void {
+  if (carrier !== undefined)
+    throw new BrownianError("usage", "A thermostat moves the live copy: the carrier adapter is for engines (brownian/llama).");
+}
 
 /** Below this share of changed codes moves are rare: a draw undoes the last one and finds new ones without a look at the rest. */
 const RARE = 1 / 64;

@@ -5,8 +5,9 @@ import { BrownianError } from "../../errors.js";
 import { contextSizeOf } from "../context.js";
 import { COLDEST } from "../dice.js";
 import { type Asked, type Expectation, type Kept, Reading } from "../expectation.js";
-import type { Along, Chooser, Engine, EngineKind, EngineOptions, Sampling, Sequence } from "../interface.js";
+import type { Adapter, Along, Chooser, Engine, EngineKind, EngineOptions, Sampling, Sequence } from "../interface.js";
 import { engineThreads, physicalCores } from "../threads.js";
+import { Adapters } from "./adapters.js";
 import { type AddonModel, type AddonSampler, engineAddon } from "./addon.js";
 import { Decoder, DONE } from "./decoder.js";
 import { installedLibrary, type Library, parameters, placeOf } from "./library.js";
@@ -38,6 +39,7 @@ function sharedLibrary(): Library {
 export const llamaC: EngineKind = {
   ownsContext: true,
   choosesRepacking: true,
+  exchangesAdapters: true,
 
   whyNot() {
     try {
@@ -219,6 +221,7 @@ class Loaded implements Engine {
   readonly vocabulary: number;
   private readonly bos: number;
   private logitsAfter: Float32Array | undefined;
+  private readonly adapters: Adapters;
 
   constructor(
     readonly name: string,
@@ -227,6 +230,7 @@ class Loaded implements Engine {
     readonly contextSize: number,
   ) {
     const { bos, beginsWithBos, vocabulary } = model.facts();
+    this.adapters = new Adapters(name, model, decoder);
     this.sequences = decoder.texts.map((_, number) => new Text(model, decoder, name, contextSize, number));
     this.vocabulary = vocabulary;
     this.bos = bos;
@@ -337,7 +341,16 @@ class Loaded implements Engine {
     return new Map(logits.entries());
   }
 
+  loadAdapter(path: string): Promise<Adapter> {
+    return this.adapters.load(path);
+  }
+
+  adapt(adapters: readonly Adapter[], scales: readonly number[]): Promise<void> {
+    return this.adapters.set(adapters, scales);
+  }
+
   async dispose(): Promise<void> {
+    this.adapters.free();
     this.decoder.context.free();
     this.model.free();
   }

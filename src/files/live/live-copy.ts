@@ -132,7 +132,8 @@ function scratchError(error: unknown, folder: string, path: string): unknown {
   return asFileError(error, path);
 }
 
-async function scratchFolder(asked: string | undefined): Promise<string> {
+/** The scratch folder that was asked for, else the one of the environment, else our own. @throws BrownianError file-access, file-not-found */
+export async function scratchFolder(asked: string | undefined): Promise<string> {
   const named = asked ?? environment.scratch;
   if (named === undefined || checkText("scratch", named) === "") return ownFolder();
   if (named.includes("\0")) throw new BrownianError("usage", `scratch must be the path of a folder, but is ${shown(named)}.`);

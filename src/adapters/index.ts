@@ -1,0 +1,16 @@
+// What the room gives to others: draws of the weights as low-rank adapters, in files and on servers.
+
+export {
+  type AgreedToken,
+  askEnsemble,
+  type EnsembleAnswers,
+  type EnsembleOptions,
+  type MemberAnswer,
+  type Vote,
+} from "./ensemble.js";
+export { ADAPTER_FORMATS, type AdapterFormatName } from "./formats/index.js";
+export { type AdapterManifest, type ManifestMember, readManifest } from "./manifest.js";
+export { type Merged, type MergeOptions, mergeMember } from "./merge.js";
+export { type Answered, PROTOCOLS, type ProtocolName, type ServedMessage, type ServedToken } from "./servers/index.js";
+export { Upstream, type UpstreamOptions } from "./upstream.js";
+export { type AdapterPlan, servingLines, type WriteAdaptersOptions, writeAdapters } from "./write.js";

@@ -1,0 +1,55 @@
+// llama.cpp's llama-server: adapters are loaded when it starts (--lora), and chosen with a scale for each request (tools/server/README.md). A number
+// that it does not know it passes over, and writes with clean weights: so that is found out before.
+
+import { BrownianError } from "../../errors.js";
+import type { Server } from "./http.js";
+import { askOpenAi } from "./openai.js";
+import type { Protocol, ServedFile } from "./protocol.js";
+
+interface Loaded {
+  readonly id: number;
+  readonly path: string;
+}
+
+async function loadedBy(server: Server, signal: AbortSignal | undefined): Promise<readonly Loaded[] | undefined> {
+  const list = await server.find("/lora-adapters", signal);
+  return Array.isArray(list) ? list.filter(({ id, path }) => typeof id === "number" && typeof path === "string") : undefined;
+}
+
+/** How it has to be started to have these members. */
+export const startLine = (files: readonly ServedFile[]): string =>
+  `llama-server -m MODEL --lora-init-without-apply --lora ${files.map(({ path }) => path).join(",")}`;
+
+export const llamaServer: Protocol = {
+  name: "llama-server",
+  format: "gguf",
+  scaled: true,
+
+  async knows(server, signal) {
+    return (await loadedBy(server, signal)) !== undefined;
+  },
+
+  async load(server, files, _own, signal) {
+    const loaded = (await loadedBy(server, signal)) ?? [];
+    // It says of an adapter no more than the path that it was given, which may be relative to wherever it was started.
+    const found = files.map(({ name, path }) => {
+      const exact = loaded.find((one) => one.path === path);
+      return (exact ?? loaded.find((one) => one.path === name || one.path.endsWith(`/${name}`) || path.endsWith(`/${one.path}`)))
+        ?.id;
+    });
+    const missing = files.filter((_, i) => found[i] === undefined);
+    if (missing.length === 0) return found.map(String);
+    const what =
+      loaded.length === 0
+        ? "has no adapters"
+        : `lacks ${missing.length} of the ${files.length} members (${missing[0]?.name}${missing.length > 1 ? ", ..." : ""})`;
+    throw new BrownianError("usage", `${server.url} ${what}. llama-server loads them when it starts: ${startLine(files)}`);
+  },
+
+  ask(server, asked, member, signal) {
+    const lora = member === undefined ? [] : [{ id: Number(member.called), scale: member.scale }];
+    return askOpenAi(server, asked, { lora, cache_prompt: false }, signal);
+  },
+
+  unload: async () => undefined,
+};

@@ -1,0 +1,77 @@
+// What a protocol is: how a kind of server is told of members, and asked for texts with one of them. Each is one file beside this one and one line in
+// index.ts.
+
+import type { AdapterFormatName } from "../formats/index.js";
+import type { Server } from "./http.js";
+
+/** A message of a chat. */
+export interface ServedMessage {
+  readonly role: string;
+  readonly content: string;
+}
+
+/** What is to be written. */
+export interface Asked {
+  /** A chat to answer, or a text to continue. */
+  readonly prompt: string | readonly ServedMessage[] | readonly number[];
+  readonly maxTokens: number;
+  /** Of softmax; 0: greedy. */
+  readonly temperature: number;
+  readonly seed?: number | undefined;
+  readonly stop?: readonly string[] | undefined;
+  /** More of OpenAI's fields, for servers that speak it. */
+  readonly more?: Readonly<Record<string, unknown>> | undefined;
+  /** Told of pieces of text as they are written, with their tokens; of all at once where a server cannot. */
+  readonly heard?: ((piece: string, tokens: readonly ServedToken[]) => void) | undefined;
+}
+
+/** A token of an answer. */
+export interface ServedToken {
+  readonly text: string;
+  readonly logProbability: number;
+  /** The likeliest in its place, where they were asked for. */
+  readonly top?: readonly { readonly text: string; readonly logProbability: number }[] | undefined;
+}
+
+/** What a server wrote. */
+export interface Answered {
+  readonly text: string;
+  /** Where it tells its logprobs. */
+  readonly tokens?: readonly ServedToken[] | undefined;
+  /** "stop" or "length", as servers say. */
+  readonly end: string;
+}
+
+/** A file of a member as a server finds it. */
+export interface ServedFile {
+  /** Its name below the folder of members. */
+  readonly name: string;
+  /** The same as the server sees it. */
+  readonly path: string;
+}
+
+export interface Protocol {
+  /** What the program is called. */
+  readonly name: string;
+  /** What its adapters are written in. */
+  readonly format: AdapterFormatName;
+  /** Whether a request has a scale; if not, sigma is the file's. */
+  readonly scaled: boolean;
+  /** Whether the server at this address is one. @throws ServerError where it does not answer */
+  knows(server: Server, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * Makes sure that the server has these members; resolves to what each is called there, in the same order.
+   * @param own begins names that are new to the server
+   * @throws BrownianError usage where it has not, and cannot be told; ServerError
+   */
+  load(server: Server, files: readonly ServedFile[], own: string, signal?: AbortSignal): Promise<readonly string[]>;
+  /** A text with a member, or without any. @throws ServerError */
+  ask(
+    server: Server,
+    asked: Asked,
+    member: { readonly called: string; readonly scale: number } | undefined,
+    signal?: AbortSignal,
+  ): Promise<Answered>;
+  /** Removes what `load` brought, where the server can. */
+  unload(server: Server, called: readonly string[]): Promise<void>;
+}

@@ -1,0 +1,60 @@
+// SGLang: adapters are loaded and unloaded while it runs (--enable-lora), and named with each request (lora_path).
+// https://docs.sglang.ai/advanced_features/lora.html
+
+import { BrownianError } from "../../errors.js";
+import { type Server, ServerError } from "./http.js";
+import { askOpenAi, modelsOf } from "./openai.js";
+import type { Protocol } from "./protocol.js";
+
+const START = "python -m sglang.launch_server --model-path MODEL --enable-lora --max-lora-rank RANK --lora-target-modules all";
+
+async function change(server: Server, path: string, body: object, signal?: AbortSignal): Promise<string | undefined> {
+  const answer = (await server.post(path, body, signal)) as { success?: unknown; error_message?: unknown } | null;
+  return answer?.success === false ? String(answer.error_message ?? "it gives no reason") : undefined;
+}
+
+export const sglang: Protocol = {
+  name: "SGLang",
+  format: "peft",
+  scaled: false,
+
+  knows: async (server, signal) => (await modelsOf(server, signal)).some(({ owned_by }) => owned_by === "sglang"),
+
+  async load(server, files, own, signal) {
+    const called: string[] = [];
+    try {
+      for (const { name, path } of files) {
+        const lora_name = `${own}-${name}`;
+        called.push(lora_name);
+        const why = await refusal(server, { lora_name, lora_path: path }, signal);
+        if (why !== undefined)
+          throw new BrownianError(
+            "usage",
+            `${server.url} does not load member ${name} (${path}): ${why} It is to be started as ${START}.`,
+          );
+      }
+    } catch (error) {
+      await sglang.unload(server, called);
+      throw error;
+    }
+    return called;
+  },
+
+  ask: (server, asked, member, signal) =>
+    askOpenAi(server, asked, { model: "default", ...(member !== undefined && { lora_path: member.called }) }, signal),
+
+  async unload(server, called) {
+    for (const lora_name of called) await change(server, "/unload_lora_adapter", { lora_name }).catch(() => undefined);
+  },
+};
+
+/** Why a member is not loaded; undefined where it is. */
+async function refusal(server: Server, body: object, signal: AbortSignal | undefined): Promise<string | undefined> {
+  try {
+    const why = await change(server, "/load_lora_adapter", body, signal);
+    return why !== undefined && /already (been )?loaded|already exists/.test(why) ? undefined : why;
+  } catch (error) {
+    if (!(error instanceof ServerError) || error.transient) throw error;
+    return error.message;
+  }
+}

@@ -1,0 +1,131 @@
+// brownian adapter, generate --carrier adapter, and brownian ensemble, as programs.
+
+import { execFile } from "node:child_process";
+import { copyFileSync, existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { llamaC } from "../../src/engine/llama-c/index.js";
+import { FakeServer } from "../support/fake-servers.js";
+import { scratchFolder } from "../support/synthetic-gguf.js";
+
+const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const folder = scratchFolder();
+const why = llamaC.whyNot();
+if (why !== undefined) console.warn(`SKIPPED generate --carrier adapter: ${why}`);
+
+function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const env = { ...process.env, NO_COLOR: "1", BROWNIAN_SCRATCH: folder, BROWNIAN_THREADS: "1" };
+  return new Promise((resolve) =>
+    execFile(process.execPath, [main, ...args], { env, encoding: "utf8" }, (error, out, err) =>
+      resolve({ code: Number(error?.code ?? 0), out, err }),
+    ),
+  );
+}
+
+describe("brownian adapter", () => {
+  it("tells sizes, then writes members and how to serve them", async () => {
+    const members = join(folder, "members");
+    const { code, out, err } = await run("adapter", "-o", members, "--members", "2", "--seed", "7", "--antithetic");
+    expect(code, err).toBe(0);
+    expect(err).toMatch(/2 members of rank 1: 28 matrices \(2,359,296 weights\) each, .* kB; .* in all/);
+    expect(err).toMatch(/left alone: 9 tensors \(a vector, not a matrix/);
+    expect(out).toContain(`--lora ${members}/m00.gguf,${members}/m01.gguf`);
+    expect(JSON.parse(readFileSync(join(members, "manifest.json"), "utf8"))).toMatchObject({ seed: "7", antithetic: true });
+  });
+
+  it("merges a member into the model", async () => {
+    const path = join(folder, "merged.gguf");
+    const { code, out } = await run("adapter", "-o", path, "--merge", "1", "--sigma", "0.1", "--json");
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ member: 1, sigma: 0.1, matrices: 28, bytes: statSync(path).size });
+  });
+
+  it("exits with 2 where it is misused, and leaves nothing", async () => {
+    for (const args of [
+      ["--rank", "500"],
+      ["--sigma", "0"],
+      ["--scale", "step"],
+      ["--merge", "0", "--members", "3"],
+      ["--merge", "0", "--sigma", "0.1,0.2"],
+    ]) {
+      const { code, err } = await run("adapter", "-o", join(folder, "none"), ...args);
+      expect(code, `${args.join(" ")}: ${err}`).toBe(2);
+      expect(existsSync(join(folder, "none"))).toBe(false);
+    }
+  });
+
+  it.skipIf(why !== undefined)("is what generate --carrier adapter has of the same seed", async () => {
+    const asked = ["--sigma", "0.1", "--seed", "7", "--max-tokens", "8"];
+    const { code, out, err } = await run("generate", "--carrier", "adapter", "--rank", "2", "--member", "1", "--json", ...asked);
+    expect(code, err).toBe(0);
+    const [text] = JSON.parse(out).texts;
+    expect(text).toMatchObject({ carrier: "adapter", rank: 2, member: 1, weights: 2_359_296 });
+    const live = await run("generate", "--rank", "2", ...asked);
+    expect(live.code).toBe(2);
+    expect(live.err).toMatch(/rank is of the carrier adapter/);
+  });
+});
+
+describe.skipIf(why !== undefined)("a calibration of adapters", () => {
+  const model = join(folder, "model.gguf");
+  const profile = join(folder, "model.adapter-2.calibration.json");
+
+  it("is of one carrier and rank, and means sigma to generate and ensemble", async () => {
+    copyFileSync(fileURLToPath(new URL("../../models/fairytales-3M-Q8_0.gguf", import.meta.url)), model);
+    const how = ["--max-tokens", "128", "--draws", "2", "--sigmas", "0.02,0.1,0.4"];
+    const { code, out, err } = await run("calibrate", model, "--carrier", "adapter", "--rank", "2", ...how, "--json");
+    expect(code, err).toBe(0);
+    expect(err).toContain(profile);
+    expect(JSON.parse(out).settings).toMatchObject({ carrier: "adapter", rank: 2 });
+    const asked = ["generate", "-m", model, "--weight-temperature", "0.3", "--seed", "1", "--max-tokens", "2"];
+    const moved = await run(...asked, "--carrier", "adapter", "--rank", "2");
+    expect(moved.code, moved.err).toBe(0);
+    expect(moved.err).toMatch(/sigma 0\.\d+ is as surprising as softmax at T = 0\.3/);
+    const live = await run(...asked);
+    expect(live.code).toBe(2); // of another carrier
+    expect(live.err).toMatch(/no calibration yet \(.*model\.calibration\.json\)/);
+  });
+
+  it("says where ensembles would break the model", async () => {
+    const members = join(folder, "calibrated");
+    await run("adapter", model, "-o", members, "--members", "1", "--rank", "2", "--sigma", "0.4");
+    const server = await FakeServer.start("llama-server", { adapters: [`${members}/m00.gguf`] });
+    const asked = ["ensemble", "--endpoint", server.url, "--adapters", members, "--model", model, "x", "--json"];
+    const { breaking } = JSON.parse(readFileSync(profile, "utf8"));
+    const beyond = await run(...asked, "--sigma", String(breaking.sigma * 1.5));
+    expect(beyond.code).toBe(2);
+    expect(beyond.err).toMatch(/breaks .*model\.gguf \(from .* on it costs more than 0\.25 nats a token\)/);
+    const within = await run(...asked, "--weight-temperature", "0.2");
+    expect(within.code, within.err).toBe(0);
+    const [{ sigma }] = JSON.parse(within.out).answers;
+    expect(sigma).toBeGreaterThan(0);
+    expect(sigma).toBeLessThanOrEqual(breaking.sigma);
+  });
+});
+
+describe("brownian ensemble", () => {
+  it("prints answers with votes, or all of it as JSON", async () => {
+    const members = join(folder, "asked");
+    await run("adapter", "-o", members, "--members", "3");
+    const server = await FakeServer.start("llama-server", { adapters: [0, 1, 2].map((i) => `${members}/m0${i}.gguf`) });
+    server.answer = (member) => (member.includes("m02") ? "no" : "yes");
+    const asked = ["ensemble", "--endpoint", server.url, "--adapters", members, "Is 91 a prime?"];
+    const { code, out, err } = await run(...asked);
+    expect(code, err).toBe(0);
+    expect(out).toMatch(/^2 of 3 yes\n1 of 3 no\nsigma 0\.07; agreement 66\.7 %; answers by .*\(llama-server\): 3/);
+    const json = JSON.parse((await run(...asked, "--json", "--system", "Be brief.")).out);
+    expect(json).toMatchObject({ question: "Is 91 a prime?", agreement: 2 / 3 });
+    expect(server.written.at(-1)?.body.messages).toEqual([
+      { role: "system", content: "Be brief." },
+      { role: "user", content: "Is 91 a prime?" },
+    ]);
+    const stopped = await FakeServer.start("llama-server");
+    await stopped.stop();
+    const gone = await run("ensemble", "--endpoint", stopped.url, "--adapters", members, "--retries", "0", "x");
+    expect(gone.code).toBe(1);
+    expect(gone.err).toMatch(/does not answer: ECONNREFUSED/);
+    const uncalibrated = await run(...asked, "--weight-temperature", "0.3");
+    expect(uncalibrated.code).toBe(2);
+  });
+});

@@ -1,0 +1,204 @@
+// Small fakes of the servers that load adapters, in the shapes that the real ones answer with (llama-server build 11434 and vLLM 0.32 as recorded,
+// SGLang and TGI from their documentation), and with faults on demand.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll } from "vitest";
+
+export interface Asked {
+  readonly path: string;
+  readonly body: Record<string, unknown>;
+  readonly headers: IncomingMessage["headers"];
+}
+
+/** What a fake does instead of answering well: a status, silence, no HTTP at all, or another body. */
+export type Fault =
+  | { status: number; body?: unknown; headers?: Record<string, string> }
+  | "silence"
+  | "hangup"
+  | { text: string };
+
+export class FakeServer {
+  readonly asked: Asked[] = [];
+  /** Asked for each request that is to write something. */
+  fault: (count: number) => Fault | undefined = () => undefined;
+  /** What is written, by the member's name or number (and its scale). */
+  answer: (member: string) => string = (member) => `answer of ${member}`;
+  /** Most requests at a time. */
+  most = 0;
+  private now = 0;
+  private count = 0;
+  readonly loaded = new Map<string, string>();
+  private constructor(
+    private readonly server: Server,
+    readonly url: string,
+  ) {}
+
+  static async start(kind: keyof typeof KINDS, options: Record<string, unknown> = {}): Promise<FakeServer> {
+    let fake: FakeServer | undefined;
+    const server = createServer((request, response) => void fake?.handle(KINDS[kind], options, request, response));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    fake = new FakeServer(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    afterAll(() => fake?.stop());
+    return fake;
+  }
+
+  /** Idempotent. */
+  async stop(): Promise<void> {
+    if (!this.server.listening) return;
+    this.server.closeAllConnections();
+    await new Promise<void>((resolve) => this.server.close(() => resolve()));
+  }
+
+  /** Requests that wrote something. */
+  get written(): readonly Asked[] {
+    return this.asked.filter(({ path }) => /completions|generate$/.test(path));
+  }
+
+  private async handle(
+    kind: Kind,
+    options: Record<string, unknown>,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    let text = "";
+    for await (const part of request) text += part;
+    const asked = { path: request.url ?? "", body: text === "" ? {} : JSON.parse(text), headers: request.headers };
+    this.asked.push(asked);
+    this.most = Math.max(this.most, ++this.now);
+    try {
+      const writes = /completions|generate$/.test(asked.path);
+      const fault = writes ? this.fault(this.count++) : undefined;
+      if (fault === "silence") return await new Promise((resolve) => response.once("close", () => resolve()));
+      if (fault === "hangup") return void request.socket.destroy();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      if (fault !== undefined && "text" in fault)
+        return void response.setHeader("content-type", "application/json").end(fault.text);
+      const {
+        status = 200,
+        body,
+        headers = {},
+      } = fault ?? kind(this, asked, options) ?? { status: 404, body: { detail: "Not Found" } };
+      if (asked.body.stream === true && status === 200)
+        return void response.setHeader("content-type", "text/event-stream").end(eventsOf(body));
+      response.writeHead(status, { "content-type": typeof body === "string" ? "text/plain" : "application/json", ...headers });
+      response.end(typeof body === "string" ? body : JSON.stringify(body));
+    } finally {
+      this.now--;
+    }
+  }
+}
+
+type Kind = (
+  fake: FakeServer,
+  asked: Asked,
+  options: Record<string, unknown>,
+) => { status?: number; body: unknown; headers?: Record<string, string> } | undefined;
+
+const words = (text: string) => text.match(/ ?\S+/g) ?? [];
+
+/** In the shape of chat completions, or of completions with `lists` or a list of tokens. */
+function completion({ path }: Asked, text: string, lists: boolean) {
+  const content = words(text).map((token) => ({ token, logprob: -0.5, bytes: [...Buffer.from(token)], top_logprobs: [] }));
+  if (path.includes("chat"))
+    return {
+      choices: [{ index: 0, message: { role: "assistant", content: text }, logprobs: { content }, finish_reason: "stop" }],
+    };
+  const logprobs = lists
+    ? { tokens: words(text), token_logprobs: words(text).map(() => -0.5), top_logprobs: [], text_offset: [] }
+    : { content };
+  return { choices: [{ index: 0, text, logprobs, finish_reason: "length" }] };
+}
+
+/** The same word by word. */
+function eventsOf(body: unknown): string {
+  const [choice] = (body as { choices: [Record<string, unknown>] }).choices;
+  const { message, text, logprobs } = choice as {
+    message?: { content: string };
+    text?: string;
+    logprobs: Record<string, unknown[]>;
+  };
+  const pieces = words(message?.content ?? text ?? "").map((piece, i) => {
+    const own = Object.fromEntries(Object.entries(logprobs).map(([name, list]) => [name, list.slice(i, i + 1)]));
+    return { ...(message ? { delta: { content: piece } } : { text: piece }), logprobs: own, finish_reason: null };
+  });
+  const last = { ...(message ? { delta: {} } : { text: "" }), logprobs: null, finish_reason: choice.finish_reason };
+  const events = [...pieces, last].map((one) => `data: ${JSON.stringify({ choices: [{ index: 0, ...one }] })}\n\n`);
+  return `${events.join("")}data: [DONE]\n\n`;
+}
+
+/** options.adapters: paths that it was started with. */
+const llamaServer: Kind = (fake, asked, { adapters = [] }) => {
+  const paths = adapters as string[];
+  if (asked.path === "/lora-adapters")
+    return { body: paths.map((path, id) => ({ id, path, scale: 1, task_name: "", prompt_prefix: "" })) };
+  if (!asked.path.endsWith("completions")) return undefined;
+  const [{ id, scale } = { id: -1, scale: 0 }] = (asked.body.lora ?? []) as { id: number; scale: number }[];
+  return { body: completion(asked, fake.answer(`${paths[id]} x ${scale}`), false) };
+};
+
+/** options.fixed: adapters may not be loaded while it runs; options.lost: a path that it does not find. */
+const vllm: Kind = (fake, asked, { fixed, lost }) => {
+  const { path, body } = asked;
+  const error = (status: number, message: string) => ({
+    status,
+    body: { error: { message, type: "BadRequestError", code: status } },
+  });
+  const names = [...fake.loaded.keys()].map((id) => ({ id, object: "model", owned_by: "vllm", root: "x", parent: "base" }));
+  if (path === "/v1/models")
+    return { body: { object: "list", data: [{ id: "base", owned_by: "vllm", parent: null }, ...names] } };
+  if (path === "/v1/load_lora_adapter" && fixed !== true) {
+    const name = String(body.lora_name);
+    if (fake.loaded.has(name)) return error(400, `The lora adapter '${name}' has already been loaded.`);
+    if (String(body.lora_path).endsWith(String(lost)))
+      return error(404, `Loading lora ${name} failed: No adapter found for ${body.lora_path}`);
+    fake.loaded.set(name, String(body.lora_path));
+    return { body: `Success: LoRA adapter '${name}' added successfully.` };
+  }
+  if (path === "/v1/unload_lora_adapter" && fixed !== true) {
+    fake.loaded.delete(String(body.lora_name));
+    return { body: `Success: LoRA adapter '${body.lora_name}' removed successfully.` };
+  }
+  if (!path.endsWith("completions")) return undefined;
+  const model = String(body.model);
+  if (model !== "base" && !fake.loaded.has(model)) return error(404, `The model '${model}' does not exist.`);
+  return { body: completion(asked, fake.answer(model), true) };
+};
+
+const sglang: Kind = (fake, asked, { lost }) => {
+  const { path, body } = asked;
+  if (path === "/v1/models") return { body: { object: "list", data: [{ id: "base", owned_by: "sglang", root: "base" }] } };
+  if (path === "/load_lora_adapter") {
+    const found = !String(body.lora_path).endsWith(String(lost));
+    if (found) fake.loaded.set(String(body.lora_name), String(body.lora_path));
+    return {
+      body: { success: found, error_message: found ? "" : "Failed to load LoRA adapter", loaded_adapters: {} },
+      status: found ? 200 : 400,
+    };
+  }
+  if (path === "/unload_lora_adapter")
+    return { body: { success: fake.loaded.delete(String(body.lora_name)), loaded_adapters: {} } };
+  if (!path.endsWith("completions")) return undefined;
+  return { body: completion(asked, fake.answer(String(body.lora_path ?? "base")), true) };
+};
+
+/** options.adapters: names that it was started with. */
+const tgi: Kind = (fake, asked, { adapters = [] }) => {
+  const { path, body } = asked;
+  if (path === "/info") return { body: { model_id: "base", max_total_tokens: 2048, version: "3.3.5", sha: null } };
+  const parameters = (body.parameters ?? {}) as Record<string, unknown>;
+  const called = String(path === "/generate" ? parameters.adapter_id : body.model);
+  if (!path.endsWith("generate") && !path.endsWith("completions")) return undefined;
+  if (!(adapters as string[]).includes(called))
+    return { status: 422, body: { error: `Adapter ${called} is not loaded`, error_type: "validation" } };
+  const text = fake.answer(called);
+  if (path !== "/generate") return { body: completion(asked, text, true) };
+  const tokens = words(text).map((word, id) => ({ id, text: word, logprob: -0.5, special: false }));
+  return {
+    body: {
+      generated_text: text,
+      details: { finish_reason: "length", generated_tokens: tokens.length, seed: null, prefill: [], tokens },
+    },
+  };
+};
+
+const KINDS = { "llama-server": llamaServer, vllm, sglang, tgi } as const;
