@@ -17,7 +17,7 @@ import {
 } from "../../src/models/index.js";
 import { find } from "../../src/models/places.js";
 import { splitModel } from "../support/split-gguf.js";
-import { scratchFolder, writeGguf } from "../support/synthetic-gguf.js";
+import { scratchFolder } from "../support/synthetic-gguf.js";
 
 const scratch = scratchFolder();
 const MODEL = Buffer.concat([Buffer.from("GGUF"), Buffer.alloc(300_000, 7)]);
