@@ -6,6 +6,7 @@ export {
   type AdapterManifest,
   type AdapterPlan,
   type AgreedToken,
+  type AnsweredToken,
   askEnsemble,
   type EnsembleAnswers,
   type EnsembleOptions,

@@ -44,32 +44,47 @@ export interface EnsembleOptions {
   readonly apiKey?: string | undefined;
   /** Members that were loaded for this stay on the servers. */
   readonly keep?: boolean | undefined;
+  /** Ends it: what was loaded is unloaded. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** A token of an answer. */
+export interface AnsweredToken {
+  /** As it reads on. */
+  readonly text: string;
+  /** ln p of it by the member that wrote it. */
+  readonly logProbability: number;
 }
 
 /** What one member answered. */
 export interface MemberAnswer {
+  /** Its number. */
   readonly member: number;
   /** That it was asked with: where scales are fixed, the nearest that there was. Below 0: the mirror image. */
   readonly sigma: number;
   /** Which server wrote it. */
   readonly endpoint: string;
+  /** The answer, or the continuation without the prompt. */
   readonly text: string;
   /** As servers say: "stop", "length". */
   readonly end: string;
   /** Its tokens and their ln p by this member, where the server tells. */
-  readonly tokens?: readonly { readonly text: string; readonly logProbability: number }[] | undefined;
+  readonly tokens?: readonly AnsweredToken[] | undefined;
 }
 
 /** An answer, and who gave it. */
 export interface Vote {
+  /** Without white space at its ends. */
   readonly text: string;
+  /** How many gave it. */
   readonly count: number;
+  /** Which; twice where its mirror image gave it, too. */
   readonly members: readonly number[];
 }
 
 /** A token of the answer that most members gave. */
 export interface AgreedToken {
+  /** As it reads on. */
   readonly text: string;
   /** Members whose answer is the same so far. */
   readonly members: number;
@@ -89,9 +104,13 @@ export interface EnsembleAnswers {
   readonly agreement: number;
   /** Of the most common answer; none where servers tell no logprobs. */
   readonly tokens: readonly AgreedToken[];
+  /** What the servers did; those that did not answer at the beginning are left out. */
   readonly endpoints: readonly {
+    /** Its address. */
     readonly url: string;
+    /** What it is, such as "vLLM". */
     readonly protocol: string;
+    /** How many it gave. */
     readonly answers: number;
     /** Tries that failed. */
     readonly failures: number;

@@ -2,6 +2,7 @@
 
 export {
   type AgreedToken,
+  type AnsweredToken,
   askEnsemble,
   type EnsembleAnswers,
   type EnsembleOptions,

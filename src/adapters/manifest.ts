@@ -2,7 +2,6 @@
 
 import { join } from "node:path";
 import { BrownianError, shown } from "../errors.js";
-import type { FileIdentity } from "../files/identity.js";
 import { readTextFile } from "../files/text.js";
 import { ADAPTER_FORMATS, type AdapterFormatName } from "./formats/index.js";
 
@@ -20,10 +19,21 @@ export interface ManifestMember {
 
 /** What a folder of members is. */
 export interface AdapterManifest {
+  /** What the file is, for whoever finds it. */
   readonly format: "brownian-adapters";
+  /** Of the file's layout. */
   readonly version: 1;
   /** The model that they are of. */
-  readonly model: FileIdentity & { readonly architecture: string };
+  readonly model: {
+    /** Name of its file. */
+    readonly file: string;
+    /** Size of its file. */
+    readonly bytes: number;
+    /** Hexadecimal. */
+    readonly sha256: string;
+    /** Such as "llama". */
+    readonly architecture: string;
+  };
   /** What is added, as a formula. */
   readonly law: string;
   /** Decimal. */
@@ -36,9 +46,17 @@ export interface AdapterManifest {
   readonly sigma: readonly number[];
   /** Whether mirror images belong to it. */
   readonly antithetic: boolean;
+  /** Files and folders, format by format. */
   readonly members: readonly ManifestMember[];
   /** Of each matrix: the standard deviation that sigma 1 is, in weight units. */
-  readonly tensors: readonly { readonly name: string; readonly shape: readonly number[]; readonly unit: number }[];
+  readonly tensors: readonly {
+    /** By the model's own names. */
+    readonly name: string;
+    /** Length of a row, rows. */
+    readonly shape: readonly number[];
+    /** In weight units. */
+    readonly unit: number;
+  }[];
   /** How engines load them. */
   readonly serve: Readonly<Record<string, string>>;
 }

@@ -34,6 +34,7 @@ export interface WriteAdaptersOptions extends Omit<NoiseSettings, "sigma" | "rou
 
 /** What is going to be written. */
 export interface AdapterPlan {
+  /** Members, in all formats, sigmas and signs. */
   readonly files: number;
   /** Of all files, without the manifest. */
   readonly bytes: number;

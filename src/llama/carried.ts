@@ -28,6 +28,7 @@ export class Carried {
     private readonly model: ModelFile,
     private readonly engine: () => Engine,
     private readonly scratch: string | undefined,
+    private readonly most = MOST_NUMBERS,
   ) {}
 
   /** Weights that are moved now. */
@@ -121,7 +122,7 @@ export class Carried {
   private evict(used: ReadonlySet<Adapter>, numbers: number): void {
     let all = [...this.loaded.values()].reduce((sum, one) => sum + one.numbers, 0);
     for (const [key, one] of this.loaded) {
-      if (all <= Math.max(MOST_NUMBERS, numbers)) return;
+      if (all <= Math.max(this.most, numbers)) return;
       if (used.has(one.adapter)) continue;
       one.adapter.free();
       this.loaded.delete(key);

@@ -57,10 +57,13 @@ export interface CarrierOptions {
   readonly subspace?: number | undefined;
 }
 
-/** The same, checked. */
+/** {@link CarrierOptions} of the carrier "adapter", checked. */
 export interface Carrier {
+  /** Of the noise on each matrix. */
   readonly rank: number;
+  /** Which member of the seed. */
   readonly member: number;
+  /** Members whose mixture moves, with langevin. */
   readonly subspace: number;
 }
 

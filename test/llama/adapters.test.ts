@@ -178,6 +178,33 @@ describe("the mixture of members", () => {
     expect(Math.abs(mean - 1)).toBeLessThan(5 * Math.sqrt(0.5 / squares.length));
   });
 
+  it("keeps what it has loaded, as much as there is room for, and never frees what is in use", async () => {
+    let [loads, frees] = [0, 0];
+    const engine = {
+      loadAdapter: async () => {
+        loads++;
+        return { free: () => void frees++ };
+      },
+      adapt: async () => undefined,
+    };
+    const member = (number: number, more: object = {}) =>
+      noiseOf({ carrier: "adapter", sigma: 0.1, member: number, only: ["blk.0.attn_k.weight"], ...more });
+    // Room for two of 384 numbers.
+    const few = new Carried(await readModel(Q8), () => engine as never, scratch, 2 * 384);
+    for (const number of [0, 1, 0, 1]) await few.start(member(number));
+    expect([loads, frees]).toEqual([2, 0]);
+    await few.start(member(2)); // in the place of 0, the longest unused
+    await few.start(member(1));
+    expect([loads, frees]).toEqual([3, 1]);
+    await few.start(member(0, { dynamics: "langevin", subspace: 4 })); // all four are in use
+    expect([loads, frees]).toEqual([5, 1]);
+    await few.start(member(3));
+    expect([loads, frees]).toEqual([5, 3]);
+    few.forget(); // the engine was loaded anew
+    await few.start(member(3));
+    expect([loads, frees]).toEqual([6, 3]);
+  });
+
   it("begins with members that the file's are", async () => {
     const noise = noiseOf({ carrier: "adapter", sigma: 0.1, only: ["blk.0.attn_k.weight"] });
     expect(await scalesOf(noise, 3)).toEqual([[0.1]]);

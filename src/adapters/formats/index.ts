@@ -4,9 +4,9 @@ import type { AdapterFormat } from "./format.js";
 import { gguf } from "./gguf.js";
 import { peft } from "./peft.js";
 
-export const ADAPTER_FORMATS = { gguf, peft } as const satisfies Record<string, AdapterFormat>;
+/** What adapters are written in: for llama.cpp, and for those that read Hugging Face's. */
+export type AdapterFormatName = "gguf" | "peft";
 
-/** A name of the table. */
-export type AdapterFormatName = keyof typeof ADAPTER_FORMATS;
+export const ADAPTER_FORMATS = { gguf, peft } as const satisfies Record<AdapterFormatName, AdapterFormat>;
 
 export type { AdapterFile, AdapterFormat, MemberFile } from "./format.js";

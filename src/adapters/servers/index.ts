@@ -8,10 +8,10 @@ import { sglang } from "./sglang.js";
 import { tgi } from "./tgi.js";
 import { vllm } from "./vllm.js";
 
-export const PROTOCOLS = { "llama-server": llamaServer, vllm, sglang, tgi } as const satisfies Record<string, Protocol>;
+/** Servers that load adapters. */
+export type ProtocolName = "llama-server" | "vllm" | "sglang" | "tgi";
 
-/** A name of the table. */
-export type ProtocolName = keyof typeof PROTOCOLS;
+export const PROTOCOLS = { "llama-server": llamaServer, vllm, sglang, tgi } as const satisfies Record<ProtocolName, Protocol>;
 
 /** What the server speaks. @throws ServerError where it does not answer; BrownianError endpoint-failed where it is none that is known */
 export async function protocolOf(server: Server, signal?: AbortSignal): Promise<Protocol> {

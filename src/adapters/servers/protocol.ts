@@ -6,7 +6,9 @@ import type { Server } from "./http.js";
 
 /** A message of a chat. */
 export interface ServedMessage {
+  /** "system", "user" or "assistant". */
   readonly role: string;
+  /** What it says. */
   readonly content: string;
 }
 
