@@ -1,5 +1,5 @@
-// Small fakes of the servers that load adapters, in the shapes that the real ones answer with (llama-server build 11434 and vLLM 0.32 as recorded,
-// SGLang and TGI from their documentation), and with faults on demand.
+// Small fakes of the servers that load adapters, with faults on demand: of llama-server in the shapes that build 11434 was seen to answer with, of
+// vLLM, SGLang and TGI by what is known of their protocols, not recorded.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll } from "vitest";
