@@ -1,7 +1,8 @@
 // The same question to several draws of the weights, on servers: which answers there are, how many members give each, and where in the text they
 // part. Members lie where the servers find them; a server that is gone leaves its work to the others.
 
-import { BrownianError, checkInteger, checkNumber } from "../errors.js";
+import { BrownianError, checkInteger, checkList, checkNumber, checkText } from "../errors.js";
+import { checkOptions, type Names } from "../options.js";
 import { type AdapterManifest, type ManifestMember, readManifest } from "./manifest.js";
 import { PROTOCOLS, type Protocol, type ProtocolName, protocolOf, type ServedMessage, Server } from "./servers/index.js";
 import { type ServerWork, spread } from "./spread.js";
@@ -47,6 +48,28 @@ export interface EnsembleOptions {
   /** Ends it: what was loaded is unloaded. */
   readonly signal?: AbortSignal | undefined;
 }
+
+const NAMES: Names<EnsembleOptions> = {
+  endpoints: true,
+  adapters: true,
+  membersPath: true,
+  members: true,
+  sigma: true,
+  exact: true,
+  antithetic: true,
+  protocol: true,
+  maxTokens: true,
+  temperature: true,
+  seed: true,
+  stop: true,
+  concurrency: true,
+  retries: true,
+  pause: true,
+  deadline: true,
+  apiKey: true,
+  keep: true,
+  signal: true,
+};
 
 /** A token of an answer. */
 export interface AnsweredToken {
@@ -149,7 +172,9 @@ const DEFAULTS = { maxTokens: 100, concurrency: 4, retries: 2, pause: 0.5, deadl
  * const { votes, agreement } = await askEnsemble(question, { endpoints: ["http://localhost:8080"], adapters: "members" });
  */
 export async function askEnsemble(prompt: string | readonly ServedMessage[], options: EnsembleOptions): Promise<EnsembleAnswers> {
-  const { endpoints, signal, keep = false, apiKey } = options;
+  const { endpoints, signal, keep = false, apiKey } = checkOptions("askEnsemble", options, NAMES);
+  if (typeof prompt !== "string") checkList("prompt", prompt);
+  for (const endpoint of checkList("endpoints", endpoints)) checkText("endpoint", endpoint);
   if (endpoints.length === 0) throw new BrownianError("usage", "An ensemble needs at least one endpoint (--endpoint URL).");
   const asked = {
     prompt,

@@ -1,7 +1,7 @@
 // The manifest of a folder of members: what they are, and how to serve them. Read with suspicion.
 
 import { join } from "node:path";
-import { BrownianError, shown } from "../errors.js";
+import { BrownianError, checkText, shown } from "../errors.js";
 import { readTextFile } from "../files/text.js";
 import { ADAPTER_FORMATS, type AdapterFormatName } from "./formats/index.js";
 
@@ -66,7 +66,7 @@ export const MANIFEST = "manifest.json";
 
 /** The manifest of a folder. @throws BrownianError usage where it is none of this version; file-not-found */
 export async function readManifest(folder: string): Promise<AdapterManifest> {
-  const path = join(folder, MANIFEST);
+  const path = join(checkText("folder", folder), MANIFEST);
   const text = await readTextFile(path).catch((error) => {
     if (!(error instanceof BrownianError && error.code === "file-not-found")) throw error;
     throw new BrownianError(

@@ -3,16 +3,17 @@
 
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { BrownianError } from "../errors.js";
+import { BrownianError, checkText } from "../errors.js";
 import { ggufLayout, metadataOf } from "../files/containers/gguf-writer.js";
 import { openNew } from "../files/copy.js";
-import { readModel, type Tensor, type Watch, watchOver, writeWhole } from "../files/index.js";
+import { readModel, type Tensor, WATCH, type Watch, watchOver, writeWhole } from "../files/index.js";
 import { checkRoom } from "../files/room.js";
 import { readFully, writeFully } from "../files/transfer.js";
 import { decode } from "../lattice/decode.js";
 import { halfOf } from "../laws/halves.js";
 import { Kind } from "../laws/numbers.js";
-import { type NoiseSettings, noiseOf } from "../thermostat/noise.js";
+import { checkOptions, type Names } from "../options.js";
+import { NOISE, type NoiseSettings, noiseOf } from "../thermostat/noise.js";
 import { Members, type Pair } from "./members.js";
 
 /** Which member becomes part of the model. */
@@ -22,6 +23,9 @@ export interface MergeOptions extends Omit<NoiseSettings, "rounding">, Watch {
   /** Default 1. */
   readonly rank?: number | undefined;
 }
+
+const { rounding: _, ...NAMED } = NOISE;
+const NAMES: Names<MergeOptions> = { ...NAMED, ...WATCH, member: true, rank: true };
 
 /** What was merged. */
 export interface Merged {
@@ -44,7 +48,9 @@ const AT_ONCE = 1 << 20;
  * await mergeMember("model.gguf", "moved.gguf", { sigma: 0.07, seed: 7n, member: 3 });
  */
 export async function mergeMember(input: string, output: string, options: MergeOptions): Promise<Merged> {
-  const { member = 0, sigma, signal } = options;
+  const { member = 0, sigma, signal } = checkOptions("mergeMember", options, NAMES);
+  checkText("input", input);
+  checkText("output", output);
   const noise = noiseOf({ ...options, carrier: "adapter" });
   const model = await readModel(input);
   if (model.parts.length > 1)

@@ -3,12 +3,13 @@
 
 import { type FileHandle, mkdir, open, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
+import { BrownianError, checkChoice, checkFunction, checkInteger, checkNumber, checkText } from "../errors.js";
 import { identity } from "../files/identity.js";
-import { checkOutputFolder, readModel, type Skipped, type Watch, watchOver, writeFolderWhole } from "../files/index.js";
+import { checkOutputFolder, readModel, type Skipped, WATCH, type Watch, watchOver, writeFolderWhole } from "../files/index.js";
 import { checkRoom } from "../files/room.js";
 import { writeFully } from "../files/transfer.js";
-import { type NoiseSettings, noiseOf } from "../thermostat/noise.js";
+import { checkOptions, type Names } from "../options.js";
+import { NOISE, type NoiseSettings, noiseOf } from "../thermostat/noise.js";
 import { ADAPTER_FORMATS, type AdapterFile, type AdapterFormat, type AdapterFormatName } from "./formats/index.js";
 import { type AdapterManifest, MANIFEST, type ManifestMember } from "./manifest.js";
 import { Members } from "./members.js";
@@ -31,6 +32,17 @@ export interface WriteAdaptersOptions extends Omit<NoiseSettings, "sigma" | "rou
   /** Told before anything is written: how many files, and bytes in all. */
   readonly onPlan?: ((plan: AdapterPlan) => void) | undefined;
 }
+
+const { rounding: _, ...NAMED } = NOISE;
+const NAMES: Names<WriteAdaptersOptions> = {
+  ...NAMED,
+  ...WATCH,
+  members: true,
+  rank: true,
+  format: true,
+  antithetic: true,
+  onPlan: true,
+};
 
 /** What is going to be written. */
 export interface AdapterPlan {
@@ -71,7 +83,10 @@ interface Planned extends ManifestMember {
  * console.log(members[0].path); // m00.gguf, for llama-server --lora
  */
 export async function writeAdapters(input: string, output: string, options: WriteAdaptersOptions): Promise<AdapterManifest> {
-  const { antithetic = false, signal, onPlan } = options;
+  const { antithetic = false, signal, onPlan } = checkOptions("writeAdapters", options, NAMES);
+  checkText("input", input);
+  checkText("output", output);
+  if (onPlan !== undefined) checkFunction("onPlan", onPlan);
   const count = checkInteger("members", options.members ?? 16, 1, 100_000);
   const sigmas = levelsOf(options.sigma);
   const names = formatsOf(options.format ?? "gguf");

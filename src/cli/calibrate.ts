@@ -45,7 +45,7 @@ export function calibrateCommand({ signal }: Invocation): Command {
       "the sigmas to measure at, in units of RMS (default: six that matter for this model)",
       parseNumbers,
     )
-    .option("--draws <n>", "the most draws of the weights for each sigma, at least 2", parseWhole, 12)
+    .option("--draws <n>", "the most draws of the weights for each sigma, at least 2", parseWhole, 14)
     .option("--precision <share>", "enough is read where sigma is known within this share of it (95 %)", parseNumber, 0.1)
     .option("--max-tokens <n>", "tokens of the text to read", parseWhole, 1024)
     .option(

@@ -4,7 +4,7 @@
 import { constants, type Stats } from "node:fs";
 import { open, realpath } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BrownianError } from "../errors.js";
+import { BrownianError, checkText, shown } from "../errors.js";
 import { asFileError } from "./file-errors.js";
 
 /** Bytes of a text, at most: a hundred times what a calibration reads; much more would not fit into one string. */
@@ -23,6 +23,8 @@ const PATIENCE = 20;
  */
 export async function readTextFile(path: string, signal?: AbortSignal, most = MOST): Promise<string> {
   signal?.throwIfAborted();
+  if (checkText("The path of a file", path).includes("\0"))
+    throw new BrownianError("usage", `A file has no such name: ${shown(path)}.`);
   try {
     // Else it waits, where nobody can stop it, for somebody to write to a pipe. Windows knows neither.
     const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));

@@ -17,7 +17,7 @@ import { checkModel, type Model } from "./model.js";
 export interface CalibrateOptions extends Pick<CarrierOptions, "carrier" | "rank"> {
   /** Tokens of the text to read; default 1024. */
   readonly maxTokens?: number;
-  /** The most draws of the weights for each sigma, 2 to 1000; default 12. */
+  /** The most draws of the weights for each sigma, 2 to 1000; default 14. */
   readonly draws?: number;
   /** No more draws are read where the map from T to sigma is known within this share of sigma (95 %), 0 or more; default 0.1. */
   readonly precision?: number;
@@ -45,7 +45,7 @@ const LEVELS = 6;
 const COLDEST = 0.1;
 const TEMPERATURES = Array.from({ length: 40 }, (_, i) => (i + 1) / 20);
 /** Draws of every sigma at first, and the fewest that give an interval. */
-const FIRST_DRAWS = 3;
+const FIRST_DRAWS = 2;
 const FEWEST_DRAWS = 2;
 /** Tokens of a window at most (each has draws of its own, which tell more than longer windows do), and logits of one that are kept: 128 MB. */
 const WINDOW = 256;
@@ -81,7 +81,7 @@ export async function calibrate(model: Model, text: string, options: CalibrateOp
   checkText("text", text);
   checkOptions("calibrate", options, NAMES);
   if (options.sigmas !== undefined) checkList("sigmas", options.sigmas);
-  const most = checkInteger("draws", options.draws ?? 12, FEWEST_DRAWS, 1000);
+  const most = checkInteger("draws", options.draws ?? 14, FEWEST_DRAWS, 1000);
   const precision = checkNumber("precision", options.precision ?? 0.1, 0);
   const nats = checkNumber("breakingNats", options.breakingNats ?? 0.25, 0);
   for (const sigma of options.sigmas ?? []) checkNumber("sigmas", sigma, Number.MIN_VALUE);
