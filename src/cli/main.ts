@@ -11,11 +11,13 @@ import { calibrateCommand } from "./calibrate.js";
 import { chatCommand } from "./chat.js";
 import type { Invocation } from "./command.js";
 import { compareCommand } from "./compare.js";
+import { evalCommand } from "./eval.js";
 import { generateCommand } from "./generate.js";
 import { infoCommand } from "./info.js";
 import { inspectCommand } from "./inspect.js";
 import { perturbCommand } from "./perturb.js";
 import { serveCommand } from "./serve.js";
+import { tasksCommand } from "./tasks.js";
 
 const interrupted = new AbortController();
 /** Whether the command that was interrupted is one that ends so. */
@@ -44,6 +46,8 @@ function program(): Command {
     perturbCommand,
     calibrateCommand,
     compareCommand,
+    evalCommand,
+    tasksCommand,
     inspectCommand,
     infoCommand,
     buildNativeCommand,
@@ -53,7 +57,7 @@ function program(): Command {
 }
 
 /** Commands that read no model. */
-const WITHOUT_MODEL: readonly string[] = ["info", "build-native"];
+const WITHOUT_MODEL: readonly string[] = ["info", "build-native", "tasks"];
 
 /** The limit goes to all that reads a header, child processes too. */
 function withMaxHeader(command: Command): Command {

@@ -31,8 +31,8 @@ export interface Doubt {
   readonly auroc: Estimate;
   /** Minus that of the mean log-probability, on the same questions. */
   readonly gain: Estimate;
-  /** On the tuning half: what a choice among scores may go by. */
-  readonly tuning: number;
+  /** On the tuning half: what a choice among scores may go by; null where all of that is right, or all wrong. */
+  readonly tuning: number | null;
 }
 
 /** A score before it is judged: of every question of each half, higher where the answer is the surer. */
@@ -43,18 +43,18 @@ interface Score extends Pick<Doubt, "score" | "method" | "level" | "samples"> {
 const HALVES = ["tuning", "test"] as const;
 const byHalf = (make: (half: Half) => readonly number[]): Score["of"] => ({ tuning: make("tuning"), test: make("test") });
 
-/** All scores with their worth; none where all greedy answers of a half are right, or all wrong. */
+/** All scores with their worth; none where all greedy answers of the test half are right, or all wrong. */
 export function doubts(records: EvaluationRecords, task: Task): Doubt[] {
   const { settings } = records;
   const right = Object.fromEntries(HALVES.map((half) => [half, rightOf(records, task, half)])) as Record<Half, boolean[]>;
-  if (HALVES.some((half) => new Set(right[half]).size < 2)) return [];
+  if (new Set(right.test).size < 2) return [];
   const cheap = cheapScores(records);
   const sampled = settings.methods.flatMap((method) =>
     method === "greedy" ? [] : settings.levels.flatMap((level) => sampleScores(records, task, method, level)),
   );
   const read = settings.levels.flatMap((level) => memberScores(records, level));
   const together = (score: string, parts: readonly Score[]): Score[] => {
-    if (parts.length < 2) return [];
+    if (parts.length < 2 || new Set(right.tuning).size < 2) return [];
     const rows = (half: Half) => (right[half] as boolean[]).map((_, q) => parts.map((part) => part.of[half][q] as number));
     const fit = fitLogistic(rows("tuning"), right.tuning);
     const samples = [...new Map(parts.map((part) => [`${part.method} ${part.level}`, part.samples])).values()].reduce(
@@ -106,7 +106,7 @@ function worthOf(scores: readonly Score[], right: Readonly<Record<Half, boolean[
       (own[i] as number) - (own[0] as number),
       (resampled[i] as number[]).map((value, r) => value - (resampled[0]?.[r] as number)),
     ),
-    tuning: worth(of.tuning, right.tuning),
+    tuning: new Set(right.tuning).size < 2 ? null : worth(of.tuning, right.tuning),
   }));
 }
 

@@ -1,7 +1,7 @@
 // Reading answers that are there, teacher-forced: how likely they are, to the clean model and to members, and how often each way of choosing would
 // have taken another token (flips).
 
-import type { Expected } from "../llama/model.js";
+import type { Expected, Model } from "../llama/model.js";
 import { logSoftmax } from "../sampling/softmax.js";
 import type { Answer, CleanReading, MemberReading } from "./records.js";
 import type { Steps } from "./steps.js";
@@ -36,7 +36,7 @@ export class Reader {
     };
     this.greedy = questions.map((question, i) => windowed(question, answers[i]?.ids ?? []));
     this.right = questions.map((question) =>
-      question.match === "pattern" ? undefined : windowed(question, model.tokenize(asWritten(question))),
+      question.match === "pattern" ? undefined : windowed(question, rightTokens(model, question)),
     );
   }
 
@@ -105,25 +105,29 @@ export class Reader {
     visit: (question: number, expected: Expected) => void,
   ): Promise<void> {
     const numbers = windows.flatMap((window, i) => (window !== undefined && window.tokens.length > window.start ? [i] : []));
-    const { model, options } = this.steps;
-    const { signal } = options;
+    const { model, watch } = this.steps;
     const begun: number[] = [];
     const list = numbers.map((i) => (windows[i] as Window).tokens);
     if (list.length === 0) return;
-    await model.score(list, { ...noise, ...(signal === undefined ? {} : { signal }) }, (expected) => {
+    await model.score(list, { ...noise, ...watch }, (expected) => {
       begun[expected.window] ??= expected.position;
       const question = numbers[expected.window] as number;
       const token = expected.position - (begun[expected.window] as number) + 1;
       if (token >= (windows[question] as Window).start) visit(question, expected);
     });
-    signal?.throwIfAborted();
+    watch.signal?.throwIfAborted();
   }
 }
 
-/** The right answer as a model would write it: after a space where the prompt is a text that ends in none. */
-function asWritten({ prompt, answers, choices }: Question): string {
+/**
+ * The right answer as a model would write it: after a space where the prompt is a text that ends in none. Some tokenizers put that before every text
+ * of their own accord.
+ */
+function rightTokens(model: Model, { prompt, answers, choices }: Question): number[] {
   const [answer = ""] = answers;
-  return typeof prompt === "string" && choices === undefined && !/\s$/.test(prompt) ? ` ${answer}` : answer;
+  const plain = model.tokenize(answer);
+  if (typeof prompt !== "string" || choices !== undefined || /\s$/.test(prompt)) return plain;
+  return model.text(plain, model.tokens(prompt)) === ` ${answer}` ? plain : model.tokenize(` ${answer}`);
 }
 
 /** The numbers of the largest logits, the largest first; equal ones in their order. */

@@ -1,6 +1,7 @@
 // What all of an evaluation's work shares: the model, questions, seeds, and steps that are taken from what is finished, or done and kept. Every step
 // is a pure function of the settings and its name, seconds aside.
 
+import { setMaxListeners } from "node:events";
 import type { Model } from "../llama/model.js";
 import { Noise } from "../noise/index.js";
 import type { Dial, MethodName } from "./methods.js";
@@ -11,6 +12,8 @@ import type { Half, Question, Task } from "./task.js";
 
 export class Steps {
   readonly noise: Noise;
+  /** To be spread into what may be aborted: as many may listen as there are questions. */
+  readonly watch: { readonly signal?: AbortSignal } = {};
   private readonly total: number;
   private done = 0;
 
@@ -22,6 +25,11 @@ export class Steps {
   ) {
     this.noise = new Noise(BigInt(settings.seed));
     this.total = workOf(settings);
+    if (options.signal !== undefined) {
+      const signal = AbortSignal.any([options.signal]);
+      setMaxListeners(0, signal);
+      this.watch = { signal };
+    }
   }
 
   /** The questions of a half that are answered. */
@@ -75,7 +83,6 @@ export class Steps {
     seeds: Parameters<typeof writing>[3],
   ): Promise<Answer> {
     const { maxTokens, stop, tau } = this.settings;
-    const { signal } = this.options;
     const {
       text,
       tokens,
@@ -88,7 +95,7 @@ export class Steps {
       logprobs: 0,
       countChanges: false,
       ...(question.choices === undefined ? {} : { grammar: oneOf(question.choices) }),
-      ...(signal === undefined ? {} : { signal }),
+      ...this.watch,
     });
     const logs = logprobs.map(({ logProbability }) => logProbability);
     const answer = { text, tokens, logProbability: logs.reduce((sum, x) => sum + x, 0), least: Math.min(0, ...logs) };

@@ -29,8 +29,8 @@ describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => 
     methods: ["min-p", "quenched", "andersen", "mixture"],
     levels: [0.4],
     samples: 3,
-    questions: 10,
-    tuneQuestions: 8,
+    questions: 12,
+    tuneQuestions: 12,
     maxTokens: 3,
     sigmas: [0.05, 0.1, 0.2],
     tau: 2,
@@ -89,7 +89,13 @@ describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => 
   }, 120_000);
 
   it("is given dials by accuracy, too", async () => {
-    const asked: EvaluateOptions = { ...small, methods: ["quenched", "min-p", "mixture"], equal: "accuracy", uncertainty: false, questions: 4 };
+    const asked: EvaluateOptions = {
+      ...small,
+      methods: ["quenched", "min-p", "mixture"],
+      equal: "accuracy",
+      uncertainty: false,
+      questions: 4,
+    };
     const { dials, targets, points } = await evaluate(model, task, asked);
     expect(Object.keys(targets)).toEqual(["0.4"]);
     expect(targets[0.4]).toBeGreaterThanOrEqual(0);
