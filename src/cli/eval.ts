@@ -97,7 +97,7 @@ export function evalCommand({ signal }: Invocation): Command {
     .option("--tau <tokens>", `correlation time, of dynamics that have one (default: ${DEFAULT_TAU})`, parseNumber)
     .option(
       "--sigmas <numbers>",
-      "sigmas at which weights are measured, rising (default: 0.01,0.02,0.04,0.08,0.16)",
+      "sigmas at which weights are measured, rising (default: 0.01 to 0.32 by doubling)",
       parseNumbers,
     )
     .option("--draws <n>", "draws of the weights at each of these (default: 2)", parseWhole)
@@ -120,7 +120,7 @@ const QUICK: EvaluateOptions = {
   questions: 24,
   tuneQuestions: 16,
   maxTokens: 8,
-  sigmas: [0.02, 0.06, 0.18],
+  sigmas: [0.03, 0.1, 0.3],
 };
 
 async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {

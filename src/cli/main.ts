@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import chalk from "chalk";
 import { Command, CommanderError } from "commander";
 import { BrownianError, visible } from "../errors.js";
+import { auditCommand } from "./audit.js";
 import { buildNativeCommand } from "./build-native.js";
 import { calibrateCommand } from "./calibrate.js";
 import { chatCommand } from "./chat.js";
@@ -47,6 +48,7 @@ function program(): Command {
     calibrateCommand,
     compareCommand,
     evalCommand,
+    auditCommand,
     tasksCommand,
     inspectCommand,
     infoCommand,

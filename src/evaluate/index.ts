@@ -8,6 +8,7 @@
 //   audit/                          how a model answers to noise
 //   page/                           the reports
 
+export { type Audit, type AuditOptions, type AuditPoint, audit, type Fragility } from "./audit/index.js";
 export type { Doubt } from "./doubt.js";
 export { MAKERS, type MakeOptions, type MakerName, makeTask } from "./made/index.js";
 export { type Dial, METHODS, type Method, type MethodName, methodNames } from "./methods.js";

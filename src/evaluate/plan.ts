@@ -30,7 +30,7 @@ export interface EvaluateOptions {
   readonly stop?: readonly string[];
   /** Of the dynamics that have a correlation time, in tokens; default 32. */
   readonly tau?: number;
-  /** Sigmas to measure at, rising; default .01 to .16 by doubling. */
+  /** Sigmas to measure at, rising; default .01 to .32 by doubling. */
   readonly sigmas?: readonly number[];
   /** Draws of the weights at each; 2 or more, default 2. */
   readonly draws?: number;
@@ -49,7 +49,7 @@ export interface EvaluateOptions {
 }
 
 const LEVELS = [0.3, 0.6, 1];
-const SIGMAS = [0.01, 0.02, 0.04, 0.08, 0.16];
+const SIGMAS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32];
 /** Shares of discordant questions that the smallest difference is told for. */
 const DISCORDANT = [0.1, 0.3] as const;
 
