@@ -8,12 +8,28 @@
 //   audit/                          how a model answers to noise
 //   page/                           the reports
 
-export { type Audit, type AuditOptions, type AuditPoint, audit, type Fragility } from "./audit/index.js";
+export {
+  type Audit,
+  type AuditOptions,
+  type AuditPoint,
+  type AuditSettings,
+  audit,
+  type Fragility,
+  type Group as TensorGroup,
+  type Hidden,
+  type Reading as AuditReading,
+} from "./audit/index.js";
 export type { Doubt } from "./doubt.js";
 export { MAKERS, type MakeOptions, type MakerName, makeTask } from "./made/index.js";
-export { type Dial, METHODS, type Method, type MethodName, methodNames } from "./methods.js";
-export type { Difference, Evaluation, Figure, Point } from "./outcomes.js";
+export { type Dial, METHODS, type Method, type MethodName as EvaluationMethod, methodNames } from "./methods.js";
+export type {
+  Difference as EvaluationDifference,
+  Evaluation,
+  Example as EvaluationExample,
+  Figure as EvaluationFigure,
+  Point as EvaluationPoint,
+} from "./outcomes.js";
 export { type EvaluateOptions, evaluationSettings, type Power, powerOf } from "./plan.js";
-export type { EvaluationSettings } from "./records.js";
+export type { Answer, EvaluationSettings } from "./records.js";
 export { evaluate } from "./run.js";
 export { type Half, halfOf, isRight, type Match, meaningOf, parseTask, type Question, type Task } from "./task.js";
