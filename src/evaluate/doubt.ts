@@ -70,14 +70,17 @@ export function doubts(records: EvaluationRecords, task: Task): Doubt[] {
     ...cheap,
     ...sampled,
     ...read,
-    ...together("log-probabilities and entropy together", cheap),
-    ...together(`the same and softmax's answers at T = ${middle}`, [...cheap, ...ofLevel(sampled, "softmax")]),
+    ...together("cheap ones together", cheap),
+    ...together("cheap ones + softmax", [...cheap, ...ofLevel(sampled, "softmax")]),
+    ...(read.length === 0 ? [] : together("cheap ones + members", [...cheap, ...ofLevel(sampled, "quenched"), ...ofLevel(read)])),
     ...(read.length === 0
       ? []
-      : together(`the same and members at T = ${middle}`, [...cheap, ...ofLevel(sampled, "quenched"), ...ofLevel(read)])),
-    ...(read.length === 0
-      ? []
-      : together("all of these", [...cheap, ...ofLevel(sampled, "softmax"), ...ofLevel(sampled, "quenched"), ...ofLevel(read)])),
+      : together("cheap ones + both", [
+          ...cheap,
+          ...ofLevel(sampled, "softmax"),
+          ...ofLevel(sampled, "quenched"),
+          ...ofLevel(read),
+        ])),
   ];
   return worthOf(scores, right, new Noise(BigInt(settings.seed)));
 }

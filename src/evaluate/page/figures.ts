@@ -108,7 +108,7 @@ export function differencesFigure({ differences, settings }: Evaluation): Figure
       "Percentage points, question by question; right of 0 is better than softmax. Whiskers: 95 % intervals over questions.",
     plot: (Plot, { wide }) => ({
       height: 50 + rows.length * (wide ? 26 : 30) + 10 * methods.length,
-      marginLeft: wide ? 150 : 118,
+      marginLeft: wide ? 172 : 136,
       x: {
         label: "minus softmax →",
         labelArrow: "none",
@@ -138,13 +138,23 @@ export function differencesFigure({ differences, settings }: Evaluation): Figure
   };
 }
 
+/** Scores, for narrow places. */
+const SHORT: Readonly<Record<string, string>> = {
+  "agreement with the answer": "agreement",
+  "share of the most frequent answer": "largest share",
+  "mutual information, mean": "information, mean",
+  "mutual information, largest": "information, largest",
+  "probability, mean of members": "members' probability",
+};
+
 /** AUROC of every score. */
 export function doubtsFigure({ doubts }: Evaluation): Figure {
   const rows = [...doubts]
     .sort((a, b) => b.auroc.value - a.auroc.value)
     .map((one) => ({ ...one, ...one.auroc, name: named(one) }));
   const colour = ({ method }: (typeof rows)[number]) => (method === null ? "currentColor" : LOOK[method].color);
-  const short = (name: string) => (name.length > 27 ? `${name.slice(0, 25)}…` : name);
+  const short = ({ score, level }: (typeof rows)[number]) =>
+    `${SHORT[score] ?? score}${level === 0 ? "" : `, T = ${significant(level)}`}`;
   return {
     kind: "figure",
     title: "How well scores tell right answers from wrong ones",
@@ -153,13 +163,13 @@ export function doubtsFigure({ doubts }: Evaluation): Figure {
       "AUROC on the test half with 95 % intervals; in the ink of the page what needs no samples of one method alone. The full names are in the table.",
     plot: (Plot, { wide }) => ({
       height: 60 + rows.length * (wide ? 22 : 20),
-      marginLeft: wide ? 380 : 168,
+      marginLeft: wide ? 250 : 190,
       x: { label: "AUROC →", labelArrow: "none", grid: true },
       y: {
         label: null,
         domain: rows.map((_, i) => i),
         type: "band",
-        tickFormat: (i: number) => (wide ? (rows[i]?.name ?? "") : short(rows[i]?.name ?? "")),
+        tickFormat: (i: number) => short(rows[i] as (typeof rows)[number]),
       },
       marks: [
         Plot.ruleX([doubts[0]?.auroc.value ?? 0.5], { strokeDasharray: "4 4", strokeOpacity: 0.6 }),

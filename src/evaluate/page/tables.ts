@@ -106,7 +106,7 @@ export function doubtsTable({ doubts }: Evaluation): Part {
       one.tuning === null ? "" : one.tuning.toFixed(3),
     ]),
     caption:
-      "Of greedy answers to the test questions. Combinations were fitted on the tuning half, whose own figure for them is therefore too good.",
+      "Of greedy answers to the test questions. Cheap ones: the four of the greedy answer alone; with the scores of the middle level. Combinations (logistic regressions) were fitted on the tuning half, whose own figure for them is therefore too good.",
   };
 }
 
