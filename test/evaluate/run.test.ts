@@ -26,11 +26,11 @@ const numbers = (value: unknown) => JSON.stringify(value, (key, one) => (key ===
 
 describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => {
   const small: EvaluateOptions = {
-    methods: ["min-p", "quenched", "andersen", "mixture"],
+    methods: ["min-p", "quenched", "mixture"],
     levels: [0.4],
-    samples: 3,
+    samples: 2,
     questions: 12,
-    tuneQuestions: 12,
+    tuneQuestions: 8,
     maxTokens: 3,
     sigmas: [0.05, 0.1, 0.2],
     tau: 2,
@@ -45,7 +45,7 @@ describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => 
     expect(progress).toEqual([...progress].sort((a, b) => a - b));
     const control = new AbortController();
     const finished = new Map<string, unknown>();
-    const last = "answers test quenched 0.4 1";
+    const last = "answers test quenched 0.4 0";
     const interrupted = evaluate(model, task, {
       ...small,
       signal: control.signal,
@@ -58,32 +58,31 @@ describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => 
     const again: string[] = [];
     const rest = await evaluate(model, task, { ...small, finished, onFinished: async (name) => void again.push(name) });
     expect(again).not.toContain(last);
-    expect(again).toContain("answers test quenched 0.4 2");
+    expect(again).toContain("answers test quenched 0.4 1");
     expect(numbers(rest)).toBe(numbers(whole));
 
     const of = (method: string) => whole.points.find((point) => point.method === method);
-    expect(whole.points).toHaveLength(6);
+    expect(whole.points).toHaveLength(5);
     for (const { figures, passAt, method } of whole.points) {
       // pass@1 is the accuracy of one; pass@n is whether any is right; and more is never less.
       expect(passAt[0]?.value).toBeCloseTo(figures.accuracy.value, 12);
       expect(passAt.at(-1)?.value).toBeCloseTo(figures.any.value, 12);
       expect(passAt.map(({ value }) => value)).toEqual([...passAt].map(({ value }) => value).sort((a, b) => a - b));
-      expect(passAt).toHaveLength(method === "greedy" ? 1 : 3);
+      expect(passAt).toHaveLength(method === "greedy" ? 1 : 2);
     }
     expect(of("softmax")?.dial).toEqual({ temperature: 0.4 });
     // Cut off at a tenth of the likeliest, softmax has to be hotter to flip as often.
     expect(of("min-p")?.dial.temperature).toBeGreaterThan(0.4);
     expect(of("mixture")?.dial.sigma).toBeLessThan(of("quenched")?.dial.sigma as number);
     expect(of("mixture")?.dial.temperature).toBeLessThan(0.4);
-    expect(of("andersen")?.dial).toEqual(of("quenched")?.dial);
-    expect(whole.differences).toHaveLength(4 * 4);
+    expect(whole.differences).toHaveLength(3 * 4);
     const scores = new Set(whole.doubts.map(({ score }) => score));
     for (const score of ["mean log-probability", "agreement with the answer", "mutual information, mean", "cheap ones + both"])
       expect(scores).toContain(score);
     expect(whole.doubts[0]?.gain.value).toBe(0);
-    // Likelihoods of the right words: hotter is worse here, and members' mean is no nonsense.
-    for (const method of ["greedy", "softmax", "quenched"]) {
-      expect(of(method)?.likelihood).toBeGreaterThan(-8);
+    // Likelihoods of the right words, to the clean model and to the members' mean: words as the tokenizer writes them have -5 or so, others -20.
+    for (const method of ["greedy", "quenched"]) {
+      expect(of(method)?.likelihood).toBeGreaterThan(-9);
       expect(of(method)?.likelihood).toBeLessThan(0);
     }
   }, 120_000);
@@ -91,10 +90,11 @@ describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => 
   it("is given dials by accuracy, too", async () => {
     const asked: EvaluateOptions = {
       ...small,
-      methods: ["quenched", "min-p", "mixture"],
+      methods: ["quenched", "andersen", "min-p", "mixture"],
       equal: "accuracy",
       uncertainty: false,
-      questions: 4,
+      questions: 3,
+      tuneQuestions: 4,
     };
     const { dials, targets, points } = await evaluate(model, task, asked);
     expect(Object.keys(targets)).toEqual(["0.4"]);
@@ -104,7 +104,8 @@ describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => 
     expect(sigma).toBeGreaterThanOrEqual(0.025);
     expect(sigma).toBeLessThanOrEqual(0.2);
     expect(dials["mixture 0.4"]?.sigma).toBeCloseTo(sigma / Math.SQRT2, 4);
-    expect(points.map(({ method }) => method)).toEqual(["greedy", "softmax", "min-p", "quenched", "mixture"]);
+    expect(points.map(({ method }) => method)).toEqual(["greedy", "softmax", "min-p", "quenched", "andersen", "mixture"]);
+    expect(dials["andersen 0.4"]).toEqual(dials["quenched 0.4"]);
   }, 60_000);
 
   it("says before it runs how small a difference it can see", () => {
@@ -121,7 +122,7 @@ describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => 
   it.each([
     [{ methods: ["dice"] }, /methods must be one of greedy/],
     [{ levels: [] }, /at least one temperature/],
-    [{ levels: [5] }, /give lower levels, or larger sigmas/],
+    [{ levels: [5], tuneQuestions: 2, questions: 2 }, /give lower levels, or larger sigmas/],
     [{ samples: 1 }, /samples must be/],
     [{ maxTokens: 200 }, /the context holds 96/],
     [{ sigmas: [0.1] }, /at least two/],
