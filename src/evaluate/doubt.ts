@@ -24,6 +24,7 @@ export interface Doubt {
   readonly score: string;
   /** Whose samples or members; null for what needs none. */
   readonly method: MethodName | null;
+  /** The level of these; 0 for what needs none. */
   readonly level: number;
   /** Answers, or readings by members, besides the greedy one. */
   readonly samples: number;

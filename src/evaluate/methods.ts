@@ -55,7 +55,7 @@ export const METHODS = {
   // Draws of the weights as adapters are one line here: { label: "adapter r = 1", dials: "sigma", ... }, once an engine of ours takes them.
 } as const satisfies Record<string, Method>;
 
-/** A name of the table {@link METHODS}. */
+/** The name of a method. */
 export type MethodName = keyof typeof METHODS;
 
 export const methodNames = Object.keys(METHODS) as MethodName[];

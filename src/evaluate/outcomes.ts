@@ -16,16 +16,18 @@ import type { Question, Task } from "./task.js";
 const RESAMPLES = 2000;
 
 /** Figures that are put beside softmax's. */
-export const COMPARED = ["accuracy", "vote", "best", "any"] as const;
+export const COMPARED = ["accuracy", "vote", "best", "any"] as const satisfies readonly Figure[];
 
-/** One of {@link COMPARED}: of one answer, of the most frequent one, of the likeliest one, and whether any is right (pass@n). */
-export type Figure = (typeof COMPARED)[number];
+/** Of one answer, of the most frequent one, of the likeliest one, and whether any is right (pass@n). */
+export type Figure = "accuracy" | "vote" | "best" | "any";
 
 /** A method at a level. */
 export interface Point {
+  /** Which method. */
   readonly method: MethodName;
   /** The temperature of softmax that it stands beside; 0 for greedy. */
   readonly level: number;
+  /** How far it was turned. */
   readonly dial: Dial;
   /** Shares of the test questions, over questions: the mean of one answer; the most frequent of all; the likeliest under its own weights; any. */
   readonly figures: Readonly<Record<Figure, Estimate>>;
@@ -33,6 +35,7 @@ export interface Point {
   readonly passAt: readonly Estimate[];
   /** Of the share of answers that agree with the most frequent one (greedy: of its probability). */
   readonly brier: Estimate;
+  /** Expected calibration error of the same. */
   readonly ece: Estimate;
   /** Mean ln p of the right answer, nats; null where it was not read. */
   readonly likelihood: number | null;
@@ -40,26 +43,42 @@ export interface Point {
   readonly spread: number;
   /** By kind of question. */
   readonly kinds: Readonly<Record<string, number>>;
-  readonly cost: { readonly answers: number; readonly tokens: number; readonly seconds: number };
+  /** What it took. */
+  readonly cost: {
+    /** To all test questions. */
+    readonly answers: number;
+    /** Written, of all answers. */
+    readonly tokens: number;
+    /** That the answers took, prompts included. */
+    readonly seconds: number;
+  };
 }
 
 /** A figure of a method minus softmax's at the same level, question by question. */
 export interface Difference extends Estimate {
+  /** Which method. */
   readonly method: MethodName;
+  /** The temperature of softmax that it stands beside. */
   readonly level: number;
+  /** Of what. */
   readonly figure: Figure;
-  /** Questions on which it is better, and worse. */
+  /** Questions on which it is better. */
   readonly better: number;
+  /** Questions on which it is worse. */
   readonly worse: number;
-  /** Of the exact sign test, and among all differences (Holm). */
+  /** Of the exact sign test. */
   readonly p: number;
+  /** Among all differences (Holm). */
   readonly corrected: number;
 }
 
 /** A question with what was answered, for reading. */
 export interface Example {
+  /** The end of what was asked. */
   readonly prompt: string;
+  /** Right ones. */
   readonly answers: readonly string[];
+  /** The clean model's. */
   readonly greedy: string;
   /** By method and level: different answers, and how often each was given. */
   readonly given: Readonly<Record<string, readonly (readonly [string, number])[]>>;
@@ -67,18 +86,29 @@ export interface Example {
 
 /** All that an evaluation says, as results.json has it. */
 export interface Evaluation {
+  /** What the file is, for whoever finds it. */
   readonly format: "brownian-evaluation";
+  /** Of the file's layout. */
   readonly version: 1;
+  /** What decided the numbers. */
   readonly settings: EvaluationSettings;
+  /** Which model answered. */
   readonly model: EvaluationRecords["model"];
+  /** Which questions. */
   readonly task: EvaluationRecords["task"];
+  /** What could be seen. */
   readonly power: Power;
+  /** By method and level. */
   readonly dials: EvaluationRecords["dials"];
+  /** What they were tuned to, by level. */
   readonly targets: EvaluationRecords["targets"];
+  /** Every method at every level. */
   readonly points: readonly Point[];
+  /** To softmax. */
   readonly differences: readonly Difference[];
   /** How well scores tell right greedy answers from wrong ones; empty where uncertainty was not asked for. */
   readonly doubts: readonly Doubt[];
+  /** For reading. */
   readonly examples: readonly Example[];
 }
 

@@ -111,8 +111,15 @@ function chosen(task: Task, half: Half, most: number): number[] {
 
 /** How small a difference between two methods can be seen on so many questions (5 %, four times of five), if they differ on so many of them. */
 export interface Power {
+  /** Of the test half. */
   readonly questions: number;
-  readonly differences: readonly { readonly discordant: number; readonly smallest: number }[];
+  /** For several shares of questions on which two methods differ. */
+  readonly differences: readonly {
+    /** Share of the questions on which two methods differ. */
+    readonly discordant: number;
+    /** The smallest difference that is seen then, as a share of the questions. */
+    readonly smallest: number;
+  }[];
 }
 
 /** {@link Power} of an evaluation, known before it is run. */

@@ -24,6 +24,7 @@ export interface Question {
   readonly prompt: string | readonly Message[];
   /** Right answers, of which one is enough; of `pattern` a regular expression as /source/flags. The first is the one whose likelihood is told. */
   readonly answers: readonly string[];
+  /** How an answer is judged. */
   readonly match: Match;
   /** The only answers that there are: the model is held to them by a grammar. */
   readonly choices?: readonly string[] | undefined;

@@ -5,6 +5,7 @@ import type { Half } from "./task.js";
 
 /** Settings that decide every number. */
 export interface EvaluationSettings {
+  /** In the order of the table of methods. */
   readonly methods: readonly MethodName[];
   /** Temperatures of softmax that the others are put beside, rising. */
   readonly levels: readonly number[];
@@ -14,7 +15,9 @@ export interface EvaluationSettings {
   readonly samples: number;
   /** Tokens of an answer at most. */
   readonly maxTokens: number;
+  /** Strings that end an answer. */
   readonly stop: readonly string[];
+  /** Of dynamics that have a correlation time, in tokens. */
   readonly tau: number;
   /** Sigmas at which the weights' flips (or accuracies) are measured. */
   readonly sigmas: readonly number[];
@@ -30,10 +33,13 @@ export interface EvaluationSettings {
 
 /** One answer, as it was written. */
 export interface Answer {
+  /** As it was written, without what ended it. */
   readonly text: string;
+  /** How many it has. */
   readonly tokens: number;
   /** ln p of its tokens under the weights that wrote it, before any temperature: their sum, and the least. */
   readonly logProbability: number;
+  /** The least of them. */
   readonly least: number;
   /** Of greedy answers, which are read again. */
   readonly ids?: readonly number[];
@@ -71,9 +77,26 @@ export interface MemberReading {
 
 /** What was measured. */
 export interface EvaluationRecords {
+  /** What decided them. */
   readonly settings: EvaluationSettings;
-  readonly model: { readonly file: string; readonly bytes: number; readonly sha256: string };
-  readonly task: { readonly name: string; readonly sha256: string; readonly questions: number };
+  /** Which model answered. */
+  readonly model: {
+    /** Name of its file. */
+    readonly file: string;
+    /** Size of its file. */
+    readonly bytes: number;
+    /** Hexadecimal. */
+    readonly sha256: string;
+  };
+  /** Which questions. */
+  readonly task: {
+    /** Of its file, or its maker. */
+    readonly name: string;
+    /** Hexadecimal. */
+    readonly sha256: string;
+    /** How many it has, in both halves. */
+    readonly questions: number;
+  };
   /** By method and level ({@link at}). */
   readonly dials: Readonly<Record<string, Dial>>;
   /** What dials were tuned to, by level: softmax's share of flips, or its accuracy, on the tuning half. */

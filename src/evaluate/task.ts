@@ -14,6 +14,7 @@ export interface Task {
   readonly name: string;
   /** SHA-256 of the text that it was read from. */
   readonly sha256: string;
+  /** Of both halves. */
   readonly questions: readonly Question[];
 }
 

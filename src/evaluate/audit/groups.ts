@@ -4,12 +4,15 @@ import type { ModelFile, Tensor } from "../../files/index.js";
 
 /** Tensors that move together. */
 export interface Group {
+  /** Such as "blk.3.ffn_down". */
   readonly name: string;
   /** Number of the layer; null for what is in none. */
   readonly layer: number | null;
   /** Such as "ffn_down". */
   readonly kind: string;
+  /** Their names. */
   readonly tensors: readonly string[];
+  /** How many they have together. */
   readonly weights: number;
 }
 

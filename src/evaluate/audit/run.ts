@@ -43,8 +43,11 @@ export interface AuditOptions {
   readonly answerTokens?: number;
   /** Default 0. */
   readonly seed?: Seed;
+  /** Stops between two tokens; what was finished has been handed to `onFinished`. */
   readonly signal?: AbortSignal;
+  /** What an interrupted audit with these settings had finished, by name. */
   readonly finished?: ReadonlyMap<string, unknown>;
+  /** Called with every step that is finished, to be kept. */
   readonly onFinished?: (name: string, outcome: unknown) => Promise<void>;
   /** Called with readings of the text done and in all, roughly. */
   readonly onProgress?: (done: number, total: number) => void;
