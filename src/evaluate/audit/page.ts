@@ -170,6 +170,7 @@ function heatFigure({ groups }: Audit): Figure {
     plot: (Plot, { wide }) => ({
       height: 70 + Math.max(14, Math.min(26, 520 / layers.length)) * layers.length,
       marginTop: wide ? 34 : 84,
+      marginBottom: 12,
       marginLeft: 44,
       x: { type: "band", domain: kinds, label: null, axis: "top", tickRotate: wide ? 0 : -60, padding: 0.06 },
       y: {
