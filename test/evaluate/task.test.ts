@@ -1,4 +1,5 @@
 // Tasks: every way in which questions are written, what is refused and where, and when an answer is right.
+import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { firstSentence, lastNumber, wordsOf } from "../../src/evaluate/answers.js";
 import { halfOf, isRight, makeTask, meaningOf, parseTask, type Question } from "../../src/evaluate/index.js";
@@ -181,6 +182,18 @@ describe("made questions", () => {
     expect(isRight(of("neighbour")[0] as Question, "Old Right")).toBe(true);
     expect(isRight(of("neighbour")[0] as Question, "Left")).toBe(false);
     expect(isRight(of("currency")[0] as Question, "The euro")).toBe(true);
+  });
+
+  const data = "node_modules/world-countries/countries.json";
+  if (!existsSync(data)) console.warn(`SKIPPED questions of real countries: there is no ${data}`);
+  it.skipIf(!existsSync(data))("of the real countries are some for each of the 194 members", () => {
+    const { questions } = parseTask(makeTask("countries", { text: readFileSync(data, "utf8") }), "countries");
+    const of = (kind: string) => questions.filter((question) => question.kind === kind);
+    expect(of("capital")).toHaveLength(194);
+    expect(of("region")).toHaveLength(194);
+    expect(of("neighbour").length).toBeGreaterThan(140);
+    const france = questions.find(({ prompt }) => prompt === "Question: What is the capital of France?\nAnswer:") as Question;
+    expect(isRight(france, " Paris")).toBe(true);
   });
 
   it("are refused by name where something is missing", () => {
