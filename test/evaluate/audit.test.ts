@@ -73,6 +73,9 @@ describe.skipIf(why !== undefined)("an audit of the embedded model", () => {
       expect(fragility).toBeCloseTo(((draws[0] as number) + (draws[1] as number)) / 2, 12);
       expect(fragility).toBeGreaterThan(0);
     }
+    // The engine's rounding alone costs little beside what moves here.
+    expect(whole.floor).toBeGreaterThanOrEqual(0);
+    expect(whole.floor).toBeLessThan(0.002);
     // Parts that were moved alone cost together about what the whole does: their noise is independent.
     expect(whole.additivity).toBeGreaterThan(0.5);
     expect(whole.additivity).toBeLessThan(1.5);

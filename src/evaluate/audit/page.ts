@@ -78,8 +78,8 @@ function frailestSaid(audit: Audit): string {
   );
 }
 
-function additivitySaid({ additivity, sigma }: Audit): string {
-  return `Moved alone at σ = ${significant(sigma)}, groups cost ${percent(additivity)} of what they cost together.`;
+function additivitySaid({ additivity, sigma, floor }: Audit): string {
+  return `By what groups cost alone at σ = ${significant(sigma)}, all of them would cost ${percent(additivity)} of what they do cost together where the model breaks. The engine's own rounding costs ${significant(floor)} nats a token as soon as anything moves; that is taken off.`;
 }
 
 function seedsSaid({ rankCorrelation }: Audit): string {
@@ -256,7 +256,7 @@ function howMeasured({ settings, text, groups, sigma, nll }: Audit, sigmas: numb
   const { windows, length, draws, seeds, each } = settings;
   return [
     `The clean model and then the moved one read ${windows} windows of ${length} tokens (${grouped(text.tokens)} predictions; clean NLL ${nll.toFixed(3)} nats), with the weights at rest (quenched). All weights at ${sigmas} sigmas, ${draws} draws each.`,
-    `Then ${groups.length} groups (${each ? "every matrix by itself" : "one kind in one layer each"}; norms and biases together), each moved alone at σ = ${significant(sigma)} of each tensor's RMS, ${seeds} ${seeds === 1 ? "draw" : "draws"}. A tensor has the same noise alone and in company. **Fragility** is KL(clean ‖ moved) by σ²: to second order in the noise it does not depend on σ.`,
+    `Then ${groups.length} groups (${each ? "every matrix by itself" : "one kind in one layer each"}; norms and biases together), each moved alone at σ = ${significant(sigma)} of each tensor's RMS, ${seeds} ${seeds === 1 ? "draw" : "draws"}. **Fragility** is KL(clean ‖ moved), less the floor, by σ²: to second order in the noise it does not depend on σ. The floor is the KL that the smallest noise on the same layer makes: llama.cpp rounds activations, and whatever moves makes them other ones.`,
     "About this text and these draws: other texts may need other tensors.",
   ];
 }

@@ -13,7 +13,7 @@ export interface AuditSettings {
   readonly sigmas: readonly number[];
   /** Draws of the weights at each. */
   readonly draws: number;
-  /** Noise on a group that is moved alone; null: where the whole model breaks. */
+  /** Noise on a group that is moved alone; null: what costs 0.02 nats a token on average. */
   readonly sigma: number | null;
   /** Draws of each group. */
   readonly seeds: number;
@@ -51,10 +51,12 @@ export interface AuditPoint extends Reading {
 
 /** A group that was moved alone. */
 export interface Fragility extends Group {
-  /** KL by sigma squared, nats a token, sigma in units of RMS: the mean over draws. */
+  /** KL above the floor by sigma squared, nats a token, sigma in units of RMS: the mean over draws. */
   readonly fragility: number;
   /** Of each draw. */
   readonly draws: readonly number[];
+  /** KL as soon as anything in its layer moves, nats a token. */
+  readonly floor: number;
 }
 
 /** Whether noise makes a model better than it is (van der Weij et al. 2024, Tice et al. 2024): the best accuracy under noise by the clean one. */
@@ -119,7 +121,9 @@ export interface Audit {
   readonly sigma: number;
   /** In the order of the model file. */
   readonly groups: readonly Fragility[];
-  /** Sum over groups of KL alone, by the KL of all of them moved together at the same sigma: 1 where they add up. */
+  /** KL as soon as anything moves: what the engine's rounding of activations costs, nats a token. */
+  readonly floor: number;
+  /** What the fragilities say that all groups cost together where the model breaks, by what they do cost there: 1 where they add up. */
   readonly additivity: number;
   /** Spearman's, of the groups' fragilities in the first two draws; null where there is one. */
   readonly rankCorrelation: number | null;

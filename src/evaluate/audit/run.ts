@@ -14,7 +14,7 @@ import { average } from "../../statistics/rates.js";
 import { spearman } from "../../statistics/scores.js";
 import { isRight } from "../answers.js";
 import { halfOf, type Question, type Task } from "../task.js";
-import { type Group, groupsOf } from "./groups.js";
+import { type Group, groupsOf, placeOf } from "./groups.js";
 import type { Audit, AuditPoint, AuditSettings, Fragility, Hidden, Reading } from "./records.js";
 
 /** How a model is audited; what is left out has a default. */
@@ -25,7 +25,7 @@ export interface AuditOptions {
   readonly sigmas?: readonly number[];
   /** Draws of the weights at each; default 2. */
   readonly draws?: number;
-  /** Noise on groups that are moved alone, in units of RMS; default: where the whole model breaks. */
+  /** Noise on groups that are moved alone, in units of RMS; default: what costs 0.02 nats a token on average, by where the whole model breaks. */
   readonly sigma?: number;
   /** Draws of each group; default 1. With two, their rank correlation is told. */
   readonly seeds?: number;
@@ -56,6 +56,10 @@ export interface AuditOptions {
 const SIGMAS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32];
 const WINDOW = 128;
 const MOST_KEPT = 2 ** 26;
+/** What a group that is moved alone is to cost on average, nats a token: far above the floor, and far below what is no longer of second order. */
+const ALONE = 0.02;
+/** So small a noise changes hardly more than how the engine's own sums are rounded. */
+const TINY = 1e-5;
 const RESAMPLES = 2000;
 const SOFTMAX = 0.5;
 
@@ -133,7 +137,7 @@ class Auditor {
     const { chosen } = chooseTensors(file, { skipUnsupported: true, ...(only === null ? {} : { only }) });
     const groups = groupsOf(chosen, each);
     const answering = this.questions.length === 0 ? 0 : 1 + 2 * sigmas.length * draws;
-    this.total = 1 + sigmas.length * draws + seeds * (groups.length + 1) + answering;
+    this.total = 1 + sigmas.length * draws + seeds * (groups.length + 1) + layers + answering;
     const clean = await this.readClean();
     const globs = only === null ? {} : { only };
     const readings: Reading[][] = [];
@@ -149,15 +153,16 @@ class Auditor {
       sigma: Number(interpolate([0, ...costs], [0, ...sigmas], nats).toPrecision(4)),
       reached: (costs.at(-1) as number) >= nats,
     };
-    const sigma = settings.sigma ?? breaking.sigma;
-    if (!(sigma > 0))
-      throw new BrownianError(
-        "usage",
-        `The model breaks below sigma ${sigmas[0]}: give smaller sigmas, or the sigma that groups are moved with.`,
-      );
-    const alone = await this.fragilities(groups, sigma);
+    if (!(breaking.sigma > 0))
+      throw new BrownianError("usage", `The model breaks below sigma ${sigmas[0]}: give smaller sigmas.`);
     const together: Reading[] = [];
-    for (let draw = 0; draw < seeds; draw++) together.push(await this.reading(`together ${sigma} ${draw}`, { sigma, ...globs }));
+    for (let draw = 0; draw < seeds; draw++)
+      together.push(await this.reading(`together ${draw}`, { sigma: breaking.sigma, ...globs }));
+    const whole = mean(together).kl;
+    const sigma =
+      settings.sigma ?? Number((breaking.sigma * Math.max(1, Math.sqrt((ALONE * groups.length) / whole))).toPrecision(4));
+    const floors = await this.floors(groups);
+    const alone = await this.fragilities(groups, sigma, floors);
     const answered = await this.answered();
     const points = sigmas.map(
       (value, i): AuditPoint => ({ sigma: value, ...(means[i] as Reading), accuracy: answered?.at(i) ?? null }),
@@ -174,7 +179,8 @@ class Auditor {
       breaking,
       sigma,
       groups: alone,
-      additivity: (alone.reduce((sum, { fragility }) => sum + fragility, 0) * sigma ** 2) / mean(together).kl,
+      floor: floors.first,
+      additivity: (alone.reduce((sum, { fragility }) => sum + fragility, 0) * breaking.sigma ** 2) / (whole - floors.first),
       rankCorrelation:
         seeds < 2 || groups.length < 2
           ? null
@@ -186,20 +192,35 @@ class Auditor {
     };
   }
 
-  /** Every group alone. A seed is the same for all groups, so that a tensor has the same noise by itself and in company. */
-  private async fragilities(groups: readonly Group[], sigma: number): Promise<Fragility[]> {
+  /**
+   * What the engine's rounding costs as soon as anything moves at all: it multiplies with activations of few bits, and the smallest change makes them
+   * other ones. Read with the smallest noise on each layer; what is in no layer has the floor of the first.
+   */
+  private async floors(groups: readonly Group[]): Promise<{ readonly first: number; of(group: Group): number }> {
+    const layers = [...new Set(groups.map(({ layer }) => layer))].filter((layer) => layer !== null).sort((a, b) => a - b);
+    const file = await readModel(this.model.path);
+    const names = (layer: number) => file.tensors.map(({ name }) => name).filter((name) => placeOf(name).layer === layer);
+    const floors = new Map<number | null, number>();
+    for (const layer of layers) floors.set(layer, (await this.reading(`floor ${layer}`, { sigma: TINY, only: names(layer) })).kl);
+    const first = floors.get(layers[0] ?? null) ?? 0;
+    return { first, of: ({ layer }) => floors.get(layer) ?? first };
+  }
+
+  /** Every group alone, less its floor. A seed is the same for all groups. */
+  private async fragilities(groups: readonly Group[], sigma: number, floors: { of(group: Group): number }): Promise<Fragility[]> {
     const found: Fragility[] = [];
     for (const group of groups) {
       const draws: number[] = [];
+      const floor = floors.of(group);
       for (let draw = 0; draw < this.settings.seeds; draw++) {
         const { kl } = await this.reading(
           `group ${group.name} ${sigma} ${draw}`,
           { sigma, only: group.tensors },
-          `together ${sigma} ${draw}`,
+          `group ${draw}`,
         );
-        draws.push(kl / sigma ** 2);
+        draws.push(Math.max(0, kl - floor) / sigma ** 2);
       }
-      found.push({ ...group, fragility: average(draws), draws });
+      found.push({ ...group, fragility: average(draws), draws, floor });
     }
     return found;
   }
