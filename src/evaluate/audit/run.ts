@@ -137,6 +137,7 @@ class Auditor {
     const { chosen } = chooseTensors(file, { skipUnsupported: true, ...(only === null ? {} : { only }) });
     const groups = groupsOf(chosen, each);
     const answering = this.questions.length === 0 ? 0 : 1 + 2 * sigmas.length * draws;
+    const layers = new Set(groups.map(({ layer }) => layer).filter((layer) => layer !== null)).size;
     this.total = 1 + sigmas.length * draws + seeds * (groups.length + 1) + layers + answering;
     const clean = await this.readClean();
     const globs = only === null ? {} : { only };
