@@ -27,6 +27,9 @@ export const SETUP = { BROWNIAN_SETUP: "1" };
 /** PRACTRAND: where PractRand's program lies, if it is not on the path. */
 export const practrand = given("PRACTRAND") ?? "RNG_test";
 
+/** BROWNIAN_SMOLLM2: where SmolLM2-135M-Instruct lies already, if it does. */
+export const smollm2 = given("BROWNIAN_SMOLLM2");
+
 /** A program is on the path. */
 export const onPath = (name) => (env.PATH ?? "").split(delimiter).some((dir) => dir !== "" && existsSync(join(dir, name)));
 

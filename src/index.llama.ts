@@ -1,5 +1,5 @@
 // brownian/llama: language models that write with moving weights, their draws as adapters for other engines, and the comparison of these with
-// other sources of variety. A door of its own, since it takes from rooms of which the lower may not know the higher.
+// other sources of variety, on texts and on tasks. A door of its own, since it takes from rooms of which the lower may not know the higher.
 
 export {
   type AdapterFormatName,
@@ -37,5 +37,39 @@ export {
   type Remembered,
   type SampleText,
 } from "./compare/index.js";
+export {
+  type Answer,
+  type Audit,
+  type AuditOptions,
+  type AuditPoint,
+  type AuditReading,
+  type AuditSettings,
+  audit,
+  type Dial,
+  type Doubt,
+  type EvaluateOptions,
+  type Evaluation,
+  type EvaluationDifference,
+  type EvaluationExample,
+  type EvaluationFigure,
+  type EvaluationMethod,
+  type EvaluationPoint,
+  type EvaluationSettings,
+  evaluate,
+  type Fragility,
+  type Half,
+  type Hidden,
+  halfOf,
+  isRight,
+  type MakeOptions,
+  type Match,
+  makeTask,
+  meaningOf,
+  type Power,
+  parseTask,
+  type Question,
+  type Task,
+  type TensorGroup,
+} from "./evaluate/index.js";
 export * from "./llama/index.js";
 export { type DownloadOptions, resolveModel } from "./models/index.js";

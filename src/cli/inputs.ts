@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { engineNamed } from "../engine/index.js";
 import { readTextFile } from "../files/text.js";
-import { loadModel, type Model } from "../llama/index.js";
+import { type LoadOptions, loadModel, type Model } from "../llama/index.js";
 
 /** Fairy tales that the embedded model has not seen. */
 const HELD_OUT = fileURLToPath(new URL("../../models/fairytales-heldout.txt", import.meta.url));
@@ -24,12 +24,20 @@ export function given<T extends object>(options: T): { [Name in keyof T]?: Exclu
  */
 export async function withModel<T>(
   path: string,
-  { threads, scratch }: { readonly threads?: number; readonly scratch?: string },
+  {
+    threads,
+    scratch,
+    parallel,
+    keepPrompts,
+    contextSize,
+  }: Pick<LoadOptions, "threads" | "scratch" | "parallel" | "keepPrompts" | "contextSize">,
   signal: AbortSignal,
   work: (model: Model) => Promise<T>,
 ): Promise<T> {
-  const repack = engineNamed().choosesRepacking ? "off" : "auto";
-  const model = await loadModel(path, { signal, repack, ...given({ threads, scratch }) });
+  const kind = engineNamed();
+  const repack = kind.choosesRepacking ? "off" : "auto";
+  const own = kind.ownsContext ? { parallel, keepPrompts } : {}; // another engine writes one text after the other
+  const model = await loadModel(path, { signal, repack, ...given({ threads, scratch, contextSize, ...own }) });
   try {
     return await work(model);
   } finally {

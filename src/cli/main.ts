@@ -8,18 +8,21 @@ import { Command, CommanderError } from "commander";
 import { BrownianError, visible } from "../errors.js";
 import { asDenied } from "../files/file-errors.js";
 import { adapterCommand } from "./adapter.js";
+import { auditCommand } from "./audit.js";
 import { buildNativeCommand } from "./build-native.js";
 import { calibrateCommand } from "./calibrate.js";
 import { chatCommand } from "./chat.js";
 import type { Invocation } from "./command.js";
 import { compareCommand } from "./compare.js";
 import { ensembleCommand } from "./ensemble.js";
+import { evalCommand } from "./eval.js";
 import { generateCommand } from "./generate.js";
 import { infoCommand } from "./info.js";
 import { inspectCommand } from "./inspect.js";
 import { findModel, modelsCommand } from "./models.js";
 import { perturbCommand } from "./perturb.js";
 import { serveCommand } from "./serve.js";
+import { tasksCommand } from "./tasks.js";
 
 const interrupted = new AbortController();
 /** Whether the command that was interrupted is one that ends so. */
@@ -50,6 +53,9 @@ function program(): Command {
     ensembleCommand,
     calibrateCommand,
     compareCommand,
+    evalCommand,
+    auditCommand,
+    tasksCommand,
     inspectCommand,
     modelsCommand,
     infoCommand,
@@ -60,7 +66,7 @@ function program(): Command {
 }
 
 /** Commands that read no model. */
-const WITHOUT_MODEL: readonly string[] = ["info", "models", "build-native"];
+const WITHOUT_MODEL: readonly string[] = ["info", "models", "build-native", "tasks"];
 
 /** Models go by all their names; the limit goes to all that reads a header, child processes too. */
 function withModelNames(command: Command, invocation: Invocation): Command {

@@ -100,7 +100,7 @@ export function noiseSettings(options: NoiseOptions): Omit<NoiseSettings, "sigma
  */
 export function columnsRemark(scale: Scale, byColumn: ReadonlyMap<string, boolean>): string {
   const { file }: ScaleRule = SCALES[scale];
-  if (file === undefined) return "";
+  if (file?.otherwise === undefined) return "";
   const others = [...byColumn].filter(([, does]) => !does).map(([name]) => name);
   const some = others.slice(0, 4).join(", ") + (others.length > 4 ? ", ..." : "");
   const rest = others.length > 0 ? `; ${file.otherwise}: ${some}` : "";

@@ -4,6 +4,7 @@ export type { FileWatch, Prepared, TensorMove } from "../kernels/files.js";
 export { type ChooseOptions, chooseTensors, namesOf, notWeights, type Skipped } from "./choose.js";
 export { readModel } from "./containers/index.js";
 export { copyModel } from "./copy.js";
+export { AUDIT_FORMAT, AUDIT_VERSION, type Fragilities, readFragilities } from "./fragility.js";
 export { type Importance, readImatrix } from "./imatrix.js";
 export { LiveCopy, type LiveCopyOptions } from "./live/live-copy.js";
 export { type LiveTensors, type Reader, type TensorToMove, tensorRms } from "./live/live-tensors.js";

@@ -1,10 +1,12 @@
 // What is said about predicted probabilities: accuracy, calibration, likelihood, uncertainty. Plain float64, no tensors: the autodiff library's
 // logarithms are good to 1e-5 only. Predictions are laid out flat, [examples, classes].
 
-import { BrownianError, checkInteger, checkList, checkNumber, shown } from "../errors.js";
+import { BrownianError, checkInteger, checkList, checkNumber } from "../errors.js";
 import { argmax, entropy, softmax } from "../sampling/index.js";
 import { checkLabel } from "./losses.js";
 import { checkPositive } from "./schedules.js";
+
+export { auroc } from "../statistics/scores.js";
 
 /** Probabilities (or logits) of n examples, flat: example i's are elements i * classes to (i + 1) * classes - 1. */
 export type Predictions = ArrayLike<number>;
@@ -170,43 +172,6 @@ export function predictiveEntropies(p: Predictions, classes: number): Float64Arr
 export function predictiveEntropy(p: Predictions, classes: number): number {
   const all = predictiveEntropies(p, classes);
   return all.reduce((sum, h) => sum + h, 0) / all.length;
-}
-
-/**
- * Area under the ROC curve of a score that should be higher on `positive` (outsiders, say, by their entropy) than on `negative`:
- * P(score+ > score-) + P(score+ = score-) / 2 (Mann & Whitney 1947). 1/2: tells nothing.
- * @throws BrownianError usage where one of the two is empty
- *
- * @example
- * auroc([0.9, 0.4], [0.1, 0.5]); // 0.75: three of four pairs are in order
- */
-export function auroc(positive: ArrayLike<number>, negative: ArrayLike<number>): number {
-  checkList("positive", positive);
-  checkList("negative", negative);
-  for (const scores of [positive, negative])
-    for (const score of Array.from(scores))
-      if (typeof score !== "number") throw new BrownianError("usage", `A score must be a number, but is ${shown(score)}.`);
-  if (positive.length === 0 || negative.length === 0)
-    throw new BrownianError("usage", "auroc compares two sets of scores, and one of them is empty.");
-  const below = Float64Array.from(negative).sort();
-  let sum = 0;
-  for (let i = 0; i < positive.length; i++) {
-    const score = positive[i] as number;
-    sum += (lowerBound(below, score, false) + lowerBound(below, score, true)) / 2;
-  }
-  return sum / positive.length / negative.length;
-}
-
-/** How many elements of a sorted array are below `value`; `inclusive`: at most `value`. */
-function lowerBound(sorted: Float64Array, value: number, inclusive: boolean): number {
-  let [lo, hi] = [0, sorted.length];
-  while (lo < hi) {
-    const mid = (lo + hi) >> 1;
-    const at = sorted[mid] as number;
-    if (at < value || (inclusive && at === value)) lo = mid + 1;
-    else hi = mid;
-  }
-  return lo;
 }
 
 /** How many examples there are. */

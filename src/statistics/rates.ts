@@ -106,8 +106,8 @@ function normalMatrix(rows: readonly (readonly number[])[], weights: readonly nu
   );
 }
 
-/** By Gauss and Jordan, with the largest pivot of a column. */
-function inverted(matrix: readonly (readonly number[])[]): number[][] {
+/** The inverse of a matrix, by Gauss and Jordan, with the largest pivot of a column. */
+export function inverted(matrix: readonly (readonly number[])[]): number[][] {
   const n = matrix.length;
   const work = matrix.map((row, i) => [...row, ...Array.from({ length: n }, (_, j) => (i === j ? 1 : 0))]);
   for (let column = 0; column < n; column++) {

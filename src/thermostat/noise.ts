@@ -26,7 +26,7 @@ export interface NoiseSettings extends ScaleOptions {
   /**
    * What sigma is relative to: "rms" (default), the tensor's root mean square; "absolute", weight units; "step", the
    * step of each block; "imatrix", the RMS again, shared among a tensor's input columns by how much activation comes
-   * through them.
+   * through them; "fragility", the RMS again, shared among tensors by how much noise each bears.
    */
   readonly scale?: Scale | undefined;
   /** How a move is put on the grid of codes; default "matched". */

@@ -79,10 +79,10 @@ const examples: Example[] = [...sources(join(ROOT, "src"))].flatMap((file) => {
 function scopeOf(file: string): string[] {
   if (file.startsWith("src/learn/")) return ["src/learn/index.ts", "src/index.ts"];
   if (file === "src/index.web.ts") return ["src/index.web.ts"];
-  const room = /^src\/(files|report|compare)\//.exec(file)?.[1]; // no doors lead to all of these
+  const room = /^src\/(files|report|compare|evaluate|statistics)\//.exec(file)?.[1]; // no doors lead to all of these
   const doors = ["src/index.ts", "src/index.llama.ts"];
   if (room === undefined) return doors;
-  return [file, ...(room === "report" ? [] : [`src/${room}/index.ts`]), ...doors, "src/report/page.ts"];
+  return [file, ...(["report", "statistics"].includes(room) ? [] : [`src/${room}/index.ts`]), ...doors, "src/report/page.ts"];
 }
 
 const load = (file: string): Promise<Record<string, unknown>> => import(/* @vite-ignore */ join(ROOT, file));

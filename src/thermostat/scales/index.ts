@@ -3,6 +3,7 @@
 import { BrownianError, shown } from "../../errors.js";
 import type { Names } from "../../options.js";
 import { absolute } from "./absolute.js";
+import { type FragilityOptions, fragility } from "./fragility.js";
 import { type ImatrixOptions, imatrix } from "./imatrix.js";
 import { rms } from "./rms.js";
 import type { ScaleFile, ScaleRule } from "./scale.js";
@@ -12,7 +13,7 @@ import { step } from "./step.js";
  * What sigma may be relative to, by name.
  *
  * @example
- * const names = Object.keys(SCALES); // rms, absolute, step, imatrix
+ * const names = Object.keys(SCALES); // rms, absolute, step, imatrix, fragility
  * console.log(`sigma 0.05${SCALES.rms.unit}`); // sigma 0.05 RMS
  */
 export const SCALES = {
@@ -24,13 +25,15 @@ export const SCALES = {
   step,
   /** The root mean square, shared among the tensor's input columns by how much activation comes through them; needs a file. */
   imatrix,
+  /** The root mean square, with more noise on tensors that bear it, by an audit of the model; needs a file. */
+  fragility,
 } as const satisfies Record<string, ScaleRule>;
 
 /** A name of the table {@link SCALES}. */
 export type Scale = keyof typeof SCALES;
 
 /** The options of all scales that rest on a file. */
-export type ScaleOptions = ImatrixOptions;
+export type ScaleOptions = ImatrixOptions & FragilityOptions;
 
 /** The files that scales rest on, by scale. */
 function scaleFiles(): [Scale, ScaleFile & { option: keyof ScaleOptions }][] {
@@ -40,7 +43,7 @@ function scaleFiles(): [Scale, ScaleFile & { option: keyof ScaleOptions }][] {
 }
 
 /** The names of {@link ScaleOptions}. */
-export const SCALE_OPTIONS: Names<ScaleOptions> = { imatrix: true };
+export const SCALE_OPTIONS: Names<ScaleOptions> = { imatrix: true, audit: true };
 
 /** Of these options, those of scales. */
 export function scaleOptions(options: ScaleOptions): ScaleOptions {

@@ -53,6 +53,6 @@ export interface ScaleFile {
   readonly missing: string;
   /** What is said where it is given, but another scale is chosen. */
   unused(file: string): string;
-  /** How tensors move that the file has nothing of. */
-  readonly otherwise: string;
+  /** Of a scale that goes by column: how tensors move that the file has nothing of. */
+  readonly otherwise?: string;
 }

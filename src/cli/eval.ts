@@ -1,0 +1,193 @@
+// brownian eval: ways of getting several answers, side by side on a task; a folder with a page and its numbers. What is finished is kept in a file
+// beside it until the folder is there, so that an interrupted evaluation can go on.
+
+import { writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { Argument, Command, Option } from "commander";
+import {
+  type EvaluateOptions,
+  evaluate,
+  evaluationSettings,
+  MAKERS,
+  METHODS,
+  makeTask,
+  methodNames,
+  parseTask,
+  powerOf,
+  type Task,
+} from "../evaluate/index.js";
+import { evaluationPage, evaluationTable, powerSaid } from "../evaluate/page/index.js";
+import { Unfinished } from "../evaluate/unfinished.js";
+import { identity } from "../files/identity.js";
+import { checkOutputFolder, writeFolderWhole } from "../files/index.js";
+import { readTextFile } from "../files/text.js";
+import { defaultModel } from "../llama/index.js";
+import { loadPlot, renderPage } from "../report/page.js";
+import { table } from "../report/table.js";
+import { DEFAULT_TAU } from "../thermostat/noise.js";
+import type { Invocation } from "./command.js";
+import { given, readText, withModel } from "./inputs.js";
+import { parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
+import { printResult, remark } from "./print.js";
+import { withSteps } from "./progress.js";
+
+/** What the folder holds. */
+const FILES = ["report.html", "results.json"];
+/** Texts that are answered at once, and tokens of context of each: more would take memory that short answers do not need. */
+const PARALLEL = 8;
+const CONTEXT = 256;
+
+interface Options {
+  readonly task: string;
+  readonly from?: string;
+  readonly output: string;
+  readonly methods?: string[];
+  readonly levels?: number[];
+  readonly equal?: "flips" | "accuracy";
+  readonly samples?: number;
+  readonly questions?: number;
+  readonly tuneQuestions?: number;
+  readonly maxTokens?: number;
+  readonly stop?: string[];
+  readonly tau?: number;
+  readonly sigmas?: number[];
+  readonly draws?: number;
+  readonly uncertainty?: boolean;
+  readonly seed?: bigint;
+  readonly quick?: boolean;
+  readonly resume?: boolean;
+  readonly parallel: number;
+  readonly context: number;
+  readonly threads?: number;
+  readonly scratch?: string;
+  readonly json?: boolean;
+}
+
+export function evalCommand({ signal }: Invocation): Command {
+  return new Command("eval")
+    .description(
+      "put ways of getting several answers side by side on a task: accuracy, votes, pass@k and their cost, with intervals",
+    )
+    .addArgument(new Argument("[model]", "GGUF model").default(defaultModel, "the one that ships with brownian"))
+    .option(
+      "--task <file>",
+      `JSON lines of questions and answers, or one of ${Object.keys(MAKERS).join(", ")}, made from the seed`,
+      "cloze",
+    )
+    .option("--from <file>", "what questions are made from (cloze: a text; countries: countries.json of world-countries)")
+    .option("-o, --output <folder>", "where the report goes", "brownian-evaluation")
+    .option("--methods <names>", "which to put beside softmax, with commas (default: quenched)", (names: string) =>
+      names.split(","),
+    )
+    .option("--levels <T,...>", "temperatures of softmax that the others are tuned to (default: 0.3,0.6,1)", parseNumbers)
+    .addOption(
+      new Option("--equal <what>", "what is made equal at each level, on the tuning half (default: flips)").choices([
+        "flips",
+        "accuracy",
+      ]),
+    )
+    .option("-n, --samples <n>", "answers for each question, method and level (default: 8)", parseWhole)
+    .option("--questions <n>", "test questions at most (default: all of that half)", parseWhole)
+    .option("--tune-questions <n>", "tuning questions at most (default: 48)", parseWhole)
+    .option("--max-tokens <n>", "tokens of an answer at most (default: 16)", parseWhole)
+    .option(
+      "--stop <text>",
+      "what ends an answer; may be given several times (default: an end of line)",
+      (text: string, before: string[] = []) => [...before, text],
+    )
+    .option("--tau <tokens>", `correlation time, of dynamics that have one (default: ${DEFAULT_TAU})`, parseNumber)
+    .option(
+      "--sigmas <numbers>",
+      "sigmas at which weights are measured, rising (default: 0.01 to 0.32 by doubling)",
+      parseNumbers,
+    )
+    .option("--draws <n>", "draws of the weights at each of these (default: 2)", parseWhole)
+    .option("--uncertainty", "how well answers know that they are right, too; about twice the time")
+    .option("--seed <n>", "equal seeds give equal numbers (default: 0)", parseSeed)
+    .option("--quick", "a first look: 2 levels, 4 answers, 24 test and 16 tuning questions")
+    .option("--resume", "go on with an evaluation that was interrupted")
+    .option("--parallel <n>", "texts that are answered at once where weights are the same", parseWhole, PARALLEL)
+    .option("--context <n>", "tokens of context of each of them", parseWhole, CONTEXT)
+    .option("--threads <n>", "engine threads (default: all physical cores but one)", parseWhole)
+    .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
+    .option("--json", "print the numbers as JSON")
+    .addHelpText("after", () => `\nMethods:\n${table(methodNames.map((name) => [`  ${name}`, METHODS[name].summary]))}`)
+    .action((model: string, options: Options) => run(model, options, signal));
+}
+
+const QUICK: EvaluateOptions = {
+  levels: [0.3, 0.5],
+  samples: 4,
+  questions: 24,
+  tuneQuestions: 16,
+  maxTokens: 8,
+  sigmas: [0.03, 0.1, 0.3],
+};
+
+async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {
+  const { output, context: contextSize, parallel } = options;
+  // All that can be wrong, before minutes of work.
+  await loadPlot();
+  await checkOutputFolder(output, FILES);
+  const task = await readTask(options, signal);
+  const unfinished = new Unfinished(`${output.replace(/[/\\]+$/, "")}.unfinished.jsonl`, "brownian-evaluation-unfinished");
+  const engine = { ...options, contextSize, parallel, keepPrompts: true };
+  const evaluation = await withModel(path, engine, signal, async (model) => {
+    const asked: EvaluateOptions = { ...(options.quick ? QUICK : {}), ...chosen(options) };
+    const settings = evaluationSettings(model, task, asked);
+    await unfinished.begin({ settings, model: (await identity(path)).sha256, task: task.sha256 }, options.resume ?? false);
+    remark(powerSaid(powerOf(settings)));
+    return withSteps("evaluating", (onProgress) =>
+      evaluate(model, task, {
+        ...asked,
+        signal,
+        finished: unfinished.finished,
+        onFinished: (name, outcome) => unfinished.add(name, outcome),
+        onProgress,
+      }),
+    );
+  }).catch((error) => {
+    if (unfinished.finished.size > 0)
+      process.stderr.write(
+        `${unfinished.finished.size} steps are finished and kept in ${unfinished.path}: go on with --resume and the same options.\n`,
+      );
+    throw error;
+  });
+  const page = evaluationPage(evaluation);
+  await writeFolderWhole(output, FILES, async (folder) => {
+    await writeFile(join(folder, "report.html"), await renderPage(page));
+    await writeFile(join(folder, "results.json"), `${JSON.stringify(evaluation, null, 1)}\n`);
+  });
+  await unfinished.remove();
+  remark(`${join(output, "report.html")} shows this with plots and answers`);
+  printResult(options.json, evaluation, () => evaluationTable(evaluation));
+}
+
+/** The task of a file, or one that is made. */
+async function readTask({ task, from, seed, questions, tuneQuestions }: Options, signal: AbortSignal): Promise<Task> {
+  if (!Object.hasOwn(MAKERS, task)) return parseTask(await readTextFile(task, signal), basename(task));
+  const text = from === undefined && task !== "cloze" ? undefined : await readText(from, signal);
+  const wanted = questions === undefined ? {} : { questions: 4 * Math.max(questions, tuneQuestions ?? 48) };
+  return parseTask(makeTask(task, { text, ...given({ seed }), ...(task === "countries" ? {} : wanted) }), task);
+}
+
+/** What of the settings was given on the command line. */
+function chosen(options: Options): EvaluateOptions {
+  const { methods, levels, equal, samples, questions, tuneQuestions, maxTokens, stop, tau, sigmas, draws, uncertainty, seed } =
+    options;
+  return given({
+    methods,
+    levels,
+    equal,
+    samples,
+    questions,
+    tuneQuestions,
+    maxTokens,
+    stop,
+    tau,
+    sigmas,
+    draws,
+    uncertainty,
+    seed,
+  });
+}

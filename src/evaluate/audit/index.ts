@@ -1,0 +1,5 @@
+// How a model answers to noise, as a whole and tensor by tensor.
+
+export type { Group } from "./groups.js";
+export type { Audit, AuditPoint, AuditSettings, Fragility, Hidden, Reading } from "./records.js";
+export { type AuditOptions, audit, auditSettings } from "./run.js";

@@ -1,0 +1,182 @@
+// What is to be done: settings that decide every number, checked before hours of work; which questions; how much work it is; and, before any of it,
+// how small a difference it can see.
+
+import { BrownianError, checkChoice, checkInteger, checkNumber, checkText, shown } from "../errors.js";
+import { checkModel, type Model } from "../llama/model.js";
+import { type Seed, seed64 } from "../noise/index.js";
+import { checkOptions, type Names } from "../options.js";
+import { smallestDifference } from "../statistics/pairs.js";
+import { DEFAULT_TAU } from "../thermostat/noise.js";
+import { type MethodName, methodNames, methodOf } from "./methods.js";
+import { type EvaluationSettings, levelsOf } from "./records.js";
+import { checkTask, type Half, halfOf, type Question, type Task } from "./task.js";
+
+/** What is evaluated, and how; what is left out has a default. */
+export interface EvaluateOptions {
+  /** Names in METHODS; default softmax and quenched. Greedy and softmax are always among them. */
+  readonly methods?: readonly string[];
+  /** Temperatures of softmax that the others are put beside; default 0.3, 0.6, 1. */
+  readonly levels?: readonly number[];
+  /** What is made equal at each level, on the tuning half: how often a token is another than the clean model's ("flips", default), or "accuracy". */
+  readonly equal?: "flips" | "accuracy";
+  /** Answers of each method, level and question; 2 or more, default 8. */
+  readonly samples?: number;
+  /** Test questions at most; default all of that half. */
+  readonly questions?: number;
+  /** Tuning questions at most; default 48. */
+  readonly tuneQuestions?: number;
+  /** Tokens of an answer at most; default 16. */
+  readonly maxTokens?: number;
+  /** Strings that end an answer; default an end of line. */
+  readonly stop?: readonly string[];
+  /** Of the dynamics that have a correlation time, in tokens; default 32. */
+  readonly tau?: number;
+  /** Sigmas to measure at, rising; default .01 to .32 by doubling. */
+  readonly sigmas?: readonly number[];
+  /** Draws of the weights at each; 2 or more, default 2. */
+  readonly draws?: number;
+  /** How sure answers are, too: the tuning half is answered as well, and members read answers. About twice the time. Default false. */
+  readonly uncertainty?: boolean;
+  /** Default 0. */
+  readonly seed?: Seed;
+  /** Stops between two tokens; what was finished has been handed to `onFinished`. */
+  readonly signal?: AbortSignal;
+  /** What an interrupted evaluation with these settings had finished, by name. */
+  readonly finished?: ReadonlyMap<string, unknown>;
+  /** Called with every step that is finished, to be kept. */
+  readonly onFinished?: (name: string, outcome: unknown) => Promise<void>;
+  /** Called with questions answered or read, and as many as there are in all. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+const NAMES: Names<EvaluateOptions> = {
+  methods: true,
+  levels: true,
+  equal: true,
+  samples: true,
+  questions: true,
+  tuneQuestions: true,
+  maxTokens: true,
+  stop: true,
+  tau: true,
+  sigmas: true,
+  draws: true,
+  uncertainty: true,
+  seed: true,
+  signal: true,
+  finished: true,
+  onFinished: true,
+  onProgress: true,
+};
+
+const LEVELS = [0.3, 0.6, 1];
+const SIGMAS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32];
+/** Shares of discordant questions that the smallest difference is told for. */
+const DISCORDANT = [0.1, 0.3] as const;
+
+/** What decides the numbers of an evaluation; checked. @throws BrownianError usage */
+export function evaluationSettings(model: Model, task: Task, options: EvaluateOptions): EvaluationSettings {
+  checkModel(model);
+  checkTask(task);
+  checkOptions("evaluate", options, NAMES);
+  for (const name of ["methods", "levels", "sigmas", "stop"] as const)
+    if (options[name] !== undefined && !Array.isArray(options[name]))
+      throw new BrownianError("usage", `${name} must be a list, but is ${shown(options[name])}.`);
+  for (const stop of options.stop ?? []) checkText("stop", stop);
+  const asked = (options.methods ?? ["quenched"]).map((name) => checkChoice("methods", name, methodNames));
+  const methods = methodNames.filter((name) => name === "greedy" || name === "softmax" || asked.includes(name));
+  const levels = [...new Set(options.levels ?? LEVELS)].sort((a, b) => a - b);
+  if (levels.length === 0) throw new BrownianError("usage", "levels must be at least one temperature.");
+  for (const level of levels) checkNumber("levels", level, 0.01, 10);
+  const sigmas = options.sigmas ?? SIGMAS;
+  for (const [i, sigma] of sigmas.entries()) checkNumber("sigmas", sigma, i === 0 ? 1e-6 : (sigmas[i - 1] as number));
+  if (sigmas.length < 2) throw new BrownianError("usage", "sigmas must be at least two: a map needs two ends.");
+  const maxTokens = checkInteger("maxTokens", options.maxTokens ?? 16, 1);
+  const settings: EvaluationSettings = {
+    methods,
+    levels,
+    equal: checkChoice("equal", options.equal ?? "flips", ["flips", "accuracy"]),
+    samples: checkInteger("samples", options.samples ?? 8, 2, 1000),
+    maxTokens,
+    stop: options.stop ?? ["\n"],
+    tau: checkNumber("tau", options.tau ?? DEFAULT_TAU, Number.MIN_VALUE),
+    sigmas,
+    draws: checkInteger("draws", options.draws ?? 2, 2, 100),
+    questions: {
+      tuning: chosen(task, "tuning", checkInteger("tuneQuestions", options.tuneQuestions ?? 48, 1)),
+      test: chosen(
+        task,
+        "test",
+        options.questions === undefined ? Number.MAX_SAFE_INTEGER : checkInteger("questions", options.questions, 2),
+      ),
+    },
+    uncertainty: options.uncertainty ?? false,
+    seed: String(seed64(options.seed ?? 0)),
+  };
+  for (const half of ["tuning", "test"] as const)
+    for (const number of settings.questions[half]) {
+      const question = task.questions[number] as Question;
+      const { length } = model.tokens(question.prompt);
+      if (length + maxTokens > model.contextSize)
+        throw new BrownianError(
+          "usage",
+          `Question ${number + 1} of ${task.name} has ${length} tokens, and ${maxTokens} are to answer it, but the context holds ${model.contextSize}: give a larger context, or fewer tokens.`,
+        );
+    }
+  return settings;
+}
+
+/** The numbers of the first questions of a half. @throws BrownianError usage where there are none */
+function chosen(task: Task, half: Half, most: number): number[] {
+  const all = task.questions.flatMap((question, i) => (halfOf(question) === half ? [i] : []));
+  if (all.length < 2)
+    throw new BrownianError(
+      "usage",
+      `${task.name} has ${all.length} questions in its ${half} half (of ${task.questions.length}; a hash of each decides): give more questions.`,
+    );
+  return all.slice(0, most);
+}
+
+/** How small a difference between two methods can be seen on so many questions (5 %, four times of five), if they differ on so many of them. */
+export interface Power {
+  /** Of the test half. */
+  readonly questions: number;
+  /** For several shares of questions on which two methods differ. */
+  readonly differences: readonly {
+    /** Share of the questions on which two methods differ. */
+    readonly discordant: number;
+    /** The smallest difference that is seen then, as a share of the questions. */
+    readonly smallest: number;
+  }[];
+}
+
+/** {@link Power} of an evaluation, known before it is run. */
+export function powerOf({ questions }: EvaluationSettings): Power {
+  const { length } = questions.test;
+  const differences = DISCORDANT.map((discordant) => ({ discordant, smallest: smallestDifference(length, discordant) }));
+  return { questions: length, differences };
+}
+
+/** Questions to be answered or read, over all steps. */
+export function workOf(settings: EvaluationSettings): number {
+  const { questions, methods, samples, equal, sigmas, draws, levels, uncertainty } = settings;
+  const [tuning, test] = [questions.tuning.length, questions.test.length];
+  const answered = (method: MethodName) => (method === "greedy" ? 1 : samples * levelsOf(method, settings).length);
+  const others = methods.filter((method) => method !== "greedy" && method !== "softmax");
+  const moved = others.some((method) => methodOf(method).dynamics !== undefined);
+  const both = methods.reduce((sum, method) => sum + answered(method), 0);
+  let work = 2 * tuning + 2 * test + test * (both - 1);
+  if (moved && equal === "flips") work += tuning * sigmas.length * draws;
+  if (equal === "accuracy") {
+    work += uncertainty ? 0 : tuning * samples * levels.length;
+    if (moved) work += tuning * sigmas.length * draws;
+    if (methods.includes("min-p")) work += tuning * draws * MIN_P_TRIALS.length;
+    if (methods.includes("mixture")) work += tuning * draws * levels.length * MIXTURE_TRIALS.length;
+  }
+  if (uncertainty) work += tuning * (both - 1) + (moved ? (tuning + test) * samples * levels.length : 0);
+  return work;
+}
+
+/** Temperatures at which the accuracy of min-p is measured, and shares of the level's at which that of a mixture is. */
+export const MIN_P_TRIALS = [0.5, 1, 2, 4] as const;
+export const MIXTURE_TRIALS = [0.25, 0.5, 0.75, 1] as const;

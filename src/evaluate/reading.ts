@@ -1,0 +1,152 @@
+// Reading answers that are there, teacher-forced: how likely they are, to the clean model and to members, and how often each way of choosing would
+// have taken another token (flips).
+
+import type { Expected, Model } from "../llama/model.js";
+import { logSoftmax } from "../sampling/softmax.js";
+import type { Answer, CleanReading, MemberReading } from "./records.js";
+import type { Steps } from "./steps.js";
+import type { Half, Question } from "./task.js";
+
+/** Tokens that members are asked about: nearly all of the probability; of the others together the rest. Lumping them makes information smaller. */
+const LOOKED = 32;
+
+/** What is read of one question: its tokens, and where the answer begins. */
+interface Window {
+  readonly tokens: number[];
+  readonly start: number;
+}
+
+/** The greedy answers of a half, and the right ones, as windows. */
+export class Reader {
+  readonly greedy: readonly Window[];
+  private readonly right: readonly (Window | undefined)[];
+  /** Of every token of a greedy answer, the tokens that the clean model finds likeliest. */
+  private looked: number[][][] | undefined;
+
+  constructor(
+    private readonly steps: Steps,
+    readonly half: Half,
+    answers: readonly Answer[],
+  ) {
+    const { model } = steps;
+    const questions = steps.questions(half);
+    const windowed = (question: Question, ids: readonly number[]): Window => {
+      const prompt = model.tokens(question.prompt);
+      return { tokens: [...prompt, ...ids].slice(0, model.contextSize), start: prompt.length };
+    };
+    this.greedy = questions.map((question, i) => windowed(question, answers[i]?.ids ?? []));
+    this.right = questions.map((question) =>
+      question.match === "pattern" ? undefined : windowed(question, rightTokens(model, question)),
+    );
+  }
+
+  /** The clean model's own reading of both. */
+  clean(): Promise<readonly CleanReading[]> {
+    const { settings } = this.steps;
+    return this.steps.step(`read clean ${this.half}`, this.greedy.length, async (tell) => {
+      const readings = this.greedy.map(() => ({ logProbabilities: [] as number[], entropies: [] as number[] }));
+      await this.read(this.greedy, {}, (question, { logProbability, entropy }) => {
+        readings[question]?.logProbabilities.push(logProbability);
+        readings[question]?.entropies.push(entropy);
+      });
+      const rights = this.right.map((window) => (window === undefined ? null : settings.levels.map(() => 0)));
+      const right = this.right.map((window): number | null => (window === undefined ? null : 0));
+      await this.read(this.right, {}, (question, { logProbability, logits, token }) => {
+        right[question] = (right[question] ?? 0) + logProbability;
+        for (const [i, temperature] of settings.levels.entries()) {
+          const own = rights[question] as number[];
+          own[i] = (own[i] as number) + (logSoftmax(logits, { temperature })[token] as number);
+        }
+      });
+      for (const _ of this.greedy) tell();
+      return readings.map((reading, i) => ({
+        ...reading,
+        right: right[i] ?? null,
+        rightAt: rights[i] ?? settings.levels.map(() => null),
+      }));
+    });
+  }
+
+  /** One member's reading of both. @param sample whose weights it has: those of the same sample of `quenched` */
+  member(level: number, sample: number, sigma: number): Promise<readonly MemberReading[]> {
+    return this.steps.step(`read member ${this.half} ${level} ${sample}`, this.greedy.length, async (tell) => {
+      const noise = { sigma, seed: this.steps.seed(`weights ${sample}`) };
+      const looked = await this.likeliest();
+      const greedy = this.greedy.map(() => 0);
+      const expected = this.greedy.map(() => [] as number[][]);
+      await this.read(this.greedy, noise, (question, { logProbability, logits }) => {
+        greedy[question] = (greedy[question] as number) + logProbability;
+        const list = expected[question] as number[][];
+        list.push(lumped(logits, looked[question]?.[list.length] as number[]));
+      });
+      const right = this.right.map((window): number | null => (window === undefined ? null : 0));
+      await this.read(this.right, noise, (question, { logProbability }) => {
+        right[question] = (right[question] ?? 0) + logProbability;
+      });
+      for (const _ of this.greedy) tell();
+      return greedy.map((sum, i) => ({ greedy: sum, right: right[i] ?? null, expected: expected[i] as number[][] }));
+    });
+  }
+
+  /** Of every token of every greedy answer, the clean model's likeliest; read once. */
+  private async likeliest(): Promise<number[][][]> {
+    if (this.looked === undefined) {
+      const looked = this.greedy.map(() => [] as number[][]);
+      await this.read(this.greedy, {}, (question, { logits }) => looked[question]?.push(largest(logits, LOOKED)));
+      this.looked = looked;
+    }
+    return this.looked;
+  }
+
+  /** Reads windows with the weights as `noise` moves them, and visits the tokens of answers. */
+  async read(
+    windows: readonly (Window | undefined)[],
+    noise: { readonly sigma?: number; readonly seed?: bigint; readonly temperatures?: readonly number[] },
+    visit: (question: number, expected: Expected) => void,
+  ): Promise<void> {
+    const numbers = windows.flatMap((window, i) => (window !== undefined && window.tokens.length > window.start ? [i] : []));
+    const { model, watch } = this.steps;
+    const begun: number[] = [];
+    const list = numbers.map((i) => (windows[i] as Window).tokens);
+    if (list.length === 0) return;
+    await model.score(list, { ...noise, ...watch }, (expected) => {
+      begun[expected.window] ??= expected.position;
+      const question = numbers[expected.window] as number;
+      const token = expected.position - (begun[expected.window] as number) + 1;
+      if (token >= (windows[question] as Window).start) visit(question, expected);
+    });
+    watch.signal?.throwIfAborted();
+  }
+}
+
+/**
+ * The right answer as a model would write it: after a space where the prompt is a text that ends in none. Some tokenizers put that before every text
+ * of their own accord.
+ */
+function rightTokens(model: Model, { prompt, answers, choices }: Question): number[] {
+  const [answer = ""] = answers;
+  const plain = model.tokenize(answer);
+  if (typeof prompt !== "string" || choices !== undefined || /\s$/.test(prompt)) return plain;
+  return model.text(plain, model.tokens(prompt)) === ` ${answer}` ? plain : model.tokenize(` ${answer}`);
+}
+
+/** The numbers of the largest logits, the largest first; equal ones in their order. */
+export function largest(logits: Float32Array, count: number): number[] {
+  const found: number[] = [];
+  for (let i = 0; i < logits.length; i++) {
+    const z = logits[i] as number;
+    if (found.length === count && z <= (logits[found.at(-1) as number] as number)) continue;
+    let place = found.length;
+    while (place > 0 && z > (logits[found[place - 1] as number] as number)) place--;
+    found.splice(place, 0, i);
+    if (found.length > count) found.pop();
+  }
+  return found;
+}
+
+/** Probabilities of these tokens, and of all others together. */
+function lumped(logits: Float32Array, looked: readonly number[]): number[] {
+  const all = logSoftmax(logits);
+  const own = looked.map((token) => Math.exp(all[token] as number));
+  return [...own, Math.max(0, 1 - own.reduce((sum, p) => sum + p, 0))].map((p) => Number(p.toPrecision(6)));
+}

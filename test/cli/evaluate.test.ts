@@ -1,0 +1,110 @@
+// brownian tasks, eval and audit as a user meets them: questions on stdout, refusals before any work, Ctrl-C that keeps what is done, going on, and the
+// scale that reads an audit. Runs what `npm run setup` built.
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, it } from "vitest";
+import { llamaC } from "../../src/engine/llama-c/index.js";
+import { scratchFolder } from "../support/synthetic-gguf.js";
+
+const why = llamaC.whyNot();
+if (why !== undefined) console.warn(`SKIPPED eval and audit: ${why}`);
+
+const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
+const folder = scratchFolder();
+
+function start(...args: string[]) {
+  const env = { ...process.env, NO_COLOR: "1", BROWNIAN_THREADS: "1" };
+  const child = spawn(process.execPath, [main, ...args], { cwd: folder, env });
+  let [out, err] = ["", ""];
+  child.stdout.on("data", (chunk) => (out += chunk));
+  child.stderr.on("data", (chunk) => (err += chunk));
+  const ended = new Promise<{ code: number | null; out: string; err: string }>((resolve) =>
+    child.once("close", (code) => resolve({ code, out, err })),
+  );
+  return { child, ended };
+}
+const run = (...args: string[]) => start(...args).ended;
+
+it("makes questions, and refuses what cannot be a task, before any work", async () => {
+  writeFileSync(join(folder, "bad.jsonl"), '{"prompt": "x", "answer": "y"}\n{"prompt": 3, "answer": "y"}\n');
+  mkdirSync(join(folder, "full"));
+  writeFileSync(join(folder, "full", "mine"), "");
+  const [made, ...refused] = await Promise.all([
+    run("tasks", "arithmetic", "--questions", "3", "--seed", "2"),
+    run("tasks", "history"),
+    run("tasks", "countries"),
+    run("eval", "--task", "bad.jsonl", "-o", "x"),
+    run("eval", "--task", "none.jsonl", "-o", "x"),
+    run("eval", "-o", "full"),
+    run("audit", "--resume", "-o", "x"),
+  ]);
+  expect(made?.out.trim().split("\n")).toHaveLength(3);
+  expect(JSON.parse(made?.out.split("\n")[0] as string)).toMatchObject({ match: "number" });
+  const expected: [RegExp, number][] = [
+    [/Allowed choices are arithmetic/, 2],
+    [/--from/, 2],
+    [/bad\.jsonl, line 2: prompt must be a text/, 2],
+    [/none\.jsonl/, 1],
+    [/other files in it \(mine\)/, 1],
+    [/no x\.unfinished\.jsonl to go on with/, 2],
+  ];
+  for (const [i, [message, code]] of expected.entries()) {
+    expect(refused[i]?.err).toMatch(message);
+    expect(refused[i]?.code).toBe(code);
+  }
+}, 60_000);
+
+it.skipIf(why !== undefined)(
+  "keeps what is done at Ctrl-C, says how to go on, and goes on to the same numbers",
+  async () => {
+    const few = [
+      "eval",
+      "--quick",
+      "--questions",
+      "6",
+      "--tune-questions",
+      "4",
+      "-n",
+      "2",
+      "--levels",
+      "0.3",
+      "--max-tokens",
+      "2",
+    ];
+    const kept = join(folder, "out.unfinished.jsonl");
+    const first = start(...few, "-o", "out");
+    while (!(existsSync(kept) && readFileSync(kept, "utf8").includes('["answers test softmax')) && first.child.exitCode === null)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    first.child.kill("SIGINT");
+    const { code, err } = await first.ended;
+    expect(code).toBe(130);
+    expect(err).toMatch(/On 6 questions, the smallest difference/);
+    expect(err).toMatch(/steps are finished and kept in out\.unfinished\.jsonl: go on with --resume/);
+    expect((await run(...few, "-o", "out", "--resume", "--seed", "5")).err).toMatch(/begun with other settings/);
+    const [rest, whole] = [await run(...few, "-o", "out", "--resume", "--json"), await run(...few, "-o", "again", "--json")];
+    expect(rest.code).toBe(0);
+    const numbers = (text: string) => JSON.stringify(JSON.parse(text), (key, value) => (key === "seconds" ? 0 : value));
+    expect(numbers(rest.out)).toBe(numbers(whole.out));
+    expect(readdirSync(join(folder, "out")).sort()).toEqual(["report.html", "results.json"]);
+    expect(existsSync(kept)).toBe(false);
+  },
+  120_000,
+);
+
+it.skipIf(why !== undefined)(
+  "audits, and moves weights by the audit",
+  async () => {
+    const quick = ["--max-tokens", "32", "--sigmas", "0.1,0.2", "--draws", "1", "--sigma", "0.1"];
+    const { code, out } = await run("audit", ...quick, "-o", "audit");
+    expect(code).toBe(0);
+    expect(out).toMatch(/KL by σ² and million weights/);
+    const moved = ["generate", "Once", "--max-tokens", "3", "--seed", "1", "--sigma", "0.05", "--scale", "fragility"];
+    const [by, without] = await Promise.all([run(...moved, "--audit", "audit/results.json"), run(...moved)]);
+    expect(by.code).toBe(0);
+    expect(without.code).toBe(2);
+    expect(without.err).toMatch(/made by brownian audit/);
+  },
+  60_000,
+);
