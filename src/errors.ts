@@ -22,6 +22,7 @@ export type ErrorCode =
   | "no-language-model" // a file that no text can be written with: an adapter, an encoder, one without a vocabulary
   | "engine-failed"
   | "autodiff-missing"
+  | "reward-failed" // a reward of the user's own: it died, was late, or gave no number
   | "diverged" // training that no longer makes numbers
   | "not-live" // the engine does not see writes to the live file
   | "closed"

@@ -36,5 +36,5 @@ export async function describeEngine(): Promise<EngineInUse> {
 export { type EngineName, engineNamed, sayIfSecond } from "./engines.js";
 export { type Asked, type Expectation, type Kept, NoNumbers } from "./expectation.js";
 export { firstLoad } from "./first-load.js";
-export type { Engine, EngineDescription, EngineKind, EngineOptions, Sampling, Seen, Sequence } from "./interface.js";
+export type { Engine, EngineDescription, EngineKind, EngineOptions, Followed, Sampling, Seen, Sequence } from "./interface.js";
 export { type Probe, probe, type TensorClass } from "./probe.js";

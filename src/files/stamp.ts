@@ -14,16 +14,16 @@ export function stampOf({ dev, ino, size, mtimeNs }: BigIntStats): string {
 /** A file that is read for a while. */
 export class Watched {
   /**
-   * @param expected its stamp when it was looked at before, if it was
+   * @param expected its stamp when it was looked at before, if it was; null for a file of our own, which we write to ourselves
    * @throws BrownianError file-not-found, file-access, file-changed
    */
-  static async open(path: string, expected?: string): Promise<Watched> {
+  static async open(path: string, expected?: string | null): Promise<Watched> {
     const handle = await open(path, "r").catch((error) => {
       throw asFileError(error, path);
     });
     try {
       const now = await handle.stat({ bigint: true });
-      const watched = new Watched(path, handle, expected ?? stampOf(now), Number(now.size));
+      const watched = new Watched(path, handle, expected === null ? null : (expected ?? stampOf(now)), Number(now.size));
       watched.check();
       return watched;
     } catch (error) {
@@ -35,14 +35,14 @@ export class Watched {
   private constructor(
     readonly path: string,
     readonly handle: FileHandle,
-    private readonly stamp: string,
+    private readonly stamp: string | null,
     private readonly size: number,
   ) {}
 
   /** A few microseconds: ticks are to take no time. @throws BrownianError file-changed */
   check(): void {
     const now = fstatSync(this.handle.fd, { bigint: true });
-    if (stampOf(now) === this.stamp) return;
+    if (this.stamp === null ? now.size >= this.size : stampOf(now) === this.stamp) return;
     const how =
       now.size < this.size ? `became shorter (${now.size} of ${this.size} bytes are left)` : "was written to or exchanged";
     throw new BrownianError(

@@ -4,7 +4,17 @@
 import type { Probe, Seen } from "../engine/index.js";
 import type { ChatOptions, Prompt } from "./chat.js";
 import type { LoadOptions } from "./load-options.js";
-import { type Expected, follow, type ScoreOptions, score, type WindowOptions, windowLength, windows } from "./read.js";
+import {
+  type Continuation,
+  type Expected,
+  follow,
+  followAll,
+  type ScoreOptions,
+  score,
+  type WindowOptions,
+  windowLength,
+  windows,
+} from "./read.js";
 import { Session } from "./session.js";
 import { type Uncertainty, type UncertaintyOptions, uncertainty } from "./uncertainty.js";
 import { check, complete, type GenerateOptions, type Generation, write } from "./write.js";
@@ -12,7 +22,7 @@ import { check, complete, type GenerateOptions, type Generation, write } from ".
 export type { ChatOptions, Message, Prompt, ToolCall } from "./chat.js";
 export type { LoadOptions } from "./load-options.js";
 export type { TokenLogProbability } from "./log-probabilities.js";
-export type { Expected, ScoreOptions, WindowOptions } from "./read.js";
+export type { Continuation, Expected, ScoreOptions, WindowOptions } from "./read.js";
 export type { LogitBias, SamplingOptions } from "./sampling.js";
 export type { UncertainToken, Uncertainty, UncertaintyOptions } from "./uncertainty.js";
 export type { GenerateOptions, Generation } from "./write.js";
@@ -143,6 +153,18 @@ export class Model {
    */
   follow(prompt: Prompt, ids: readonly number[]): Promise<Seen[]> {
     return follow(this.session, prompt, ids);
+  }
+
+  /**
+   * {@link follow} for many continuations: as many are read at once as the model was loaded for (LoadOptions.parallel), and what all prompts have in
+   * common is computed once.
+   * @throws BrownianError as `follow`; the signal's reason
+   * @example
+   * const asked = ["France", "Italy"].map((name) => ({ prompt: `The king of ${name}`, ids: model.tokenize(" was") }));
+   * const [france, italy] = await model.followAll(asked); // italy[0].logProbability
+   */
+  followAll(continuations: readonly Continuation[], signal?: AbortSignal): Promise<Seen[][]> {
+    return followAll(this.session, continuations, signal);
   }
 
   /**

@@ -1,6 +1,6 @@
 // Reading: what a model expects at every token of a text that is there already, teacher-forced, with its weights clean or moved.
 
-import type { Expectation, Kept, Seen } from "../engine/index.js";
+import type { Expectation, Followed, Kept, Seen } from "../engine/index.js";
 import { BrownianError, checkInteger, checkNumber } from "../errors.js";
 import { noiseOf } from "../thermostat/noise.js";
 import type { Prompt } from "./chat.js";
@@ -124,6 +124,42 @@ export async function follow(session: Session, prompt: Prompt, ids: readonly num
     );
     return seen;
   });
+}
+
+/** A continuation of a prompt, in the model's own tokens. */
+export interface Continuation {
+  /** What comes before. */
+  readonly prompt: Prompt;
+  /** At least one. */
+  readonly ids: readonly number[];
+}
+
+/** {@link Model.followAll}. */
+export async function followAll(
+  session: Session,
+  continuations: readonly Continuation[],
+  signal?: AbortSignal,
+): Promise<Seen[][]> {
+  const texts = continuations.map(({ prompt, ids }): Followed => {
+    const before = session.promptTokens(prompt);
+    if (ids.length === 0) throw new BrownianError("usage", "A continuation has no token: give it one.");
+    return { tokens: [...before, ...ids], from: before.length - 1 };
+  });
+  return session.during(async () => {
+    await session.alone(() => session.prepare(CLEAN, { signal }));
+    return readTexts(session, texts, signal);
+  }, signal);
+}
+
+/** What the weights as they are now think of the ends of these texts. @throws BrownianError usage where one does not fit the context */
+export function readTexts(session: Session, texts: readonly Followed[], signal?: AbortSignal): Promise<Seen[][]> {
+  for (const { tokens } of texts)
+    if (tokens.length > session.contextSize)
+      throw new BrownianError(
+        "usage",
+        `Prompt and continuation have ${tokens.length} tokens, but the context holds ${session.contextSize}: shorten them.`,
+      );
+  return session.alone(() => session.engine.followAll(texts, signal));
 }
 
 /** {@link Model.windowLength}. */

@@ -5,10 +5,11 @@ import { BrownianError } from "../../errors.js";
 import { contextSizeOf } from "../context.js";
 import { COLDEST } from "../dice.js";
 import { type Asked, type Expectation, type Kept, Reading } from "../expectation.js";
-import type { Along, Chooser, Engine, EngineKind, EngineOptions, Sampling, Sequence } from "../interface.js";
+import type { Along, Chooser, Engine, EngineKind, EngineOptions, Followed, Sampling, Seen, Sequence } from "../interface.js";
 import { engineThreads, physicalCores } from "../threads.js";
 import { type AddonModel, type AddonSampler, engineAddon } from "./addon.js";
 import { Decoder, DONE } from "./decoder.js";
+import { followAll } from "./follow.js";
 import { installedLibrary, type Library, parameters, placeOf } from "./library.js";
 import { diceOf, samplersOf } from "./samplers.js";
 
@@ -324,6 +325,10 @@ class Loaded implements Engine {
         reading.expectation(a + row, numbers, largest[row] as number, () => this.logitsOf(i)),
       );
     }
+  }
+
+  followAll(texts: readonly Followed[], signal?: AbortSignal): Promise<Seen[][]> {
+    return followAll(this.decoder, texts, signal);
   }
 
   async logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>> {

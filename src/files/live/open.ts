@@ -28,7 +28,8 @@ export async function openReader(path: string, kernels: Kernels, stamp?: string)
 
 /**
  * Opens a live file and the pristine one that it is a copy of.
- * @param stamp which file the pristine one must be
+ * @param stamp which file the pristine one must be; null where it is a copy of our own that goes on between calls: then only `step` and `restore` may
+ * be called, which remember nothing of it
  * @throws BrownianError file-not-found, file-access, output-exists (both are one file), corrupt-gguf (no copy of it), file-changed
  *
  * @example
@@ -39,7 +40,7 @@ export async function openLiveTensors(
   livePath: string,
   pristinePath: string,
   kernels: Kernels,
-  stamp?: string,
+  stamp?: string | null,
 ): Promise<LiveTensors> {
   const live = await identity(livePath);
   const pristine = await identity(pristinePath);
