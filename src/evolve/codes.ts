@@ -44,23 +44,30 @@ export interface Ascent {
 /** Ticks of a draw: its own, and its mirror image's where that is a draw of its own. */
 export const TICKS = 2;
 
+/** Where the files are that move. */
+export interface Places {
+  readonly livePath?: string | undefined;
+  readonly scratch?: string | undefined;
+}
+
 export class EvolvingCodes {
   /**
    * @param base the model file
-   * @param livePath the live file that an engine has mapped, equal to the base
    * @param noise which tensors move, from which seed, how far
+   * @param places the live file that an engine has mapped, equal to the base (without one there are no members), and a folder for the centre
    * @throws BrownianError usage where no tensor has codes; as Thermostat.open
    */
-  static async open(base: ModelFile, livePath: string, noise: CheckedNoise, scratch?: string): Promise<EvolvingCodes> {
+  static async open(base: ModelFile, noise: CheckedNoise, places: Places): Promise<EvolvingCodes> {
     const { kernels } = selection();
     const { chosen } = choose(base, noise);
-    const centre = await LiveCopy.create(base, { dir: scratch });
+    const centre = await LiveCopy.create(base, { dir: places.scratch });
     const opened: LiveTensors[] = [];
     try {
       const updates = await openLiveTensors(centre.path, base.path, kernels, base.stamp);
       opened.push(updates);
-      const members = await openLiveTensors(livePath, centre.path, kernels, null);
-      opened.push(members);
+      const { livePath } = places;
+      const members = livePath === undefined ? undefined : await openLiveTensors(livePath, centre.path, kernels, null);
+      if (members !== undefined) opened.push(members);
       const measures = new Measures(updates, base);
       const planned = await Promise.all(chosen.map((tensor) => planMove(tensor, noise, noise.at(0), 0, measures)));
       const moves = planned.filter(({ move }) => move.format[Field.kind] === Kind.lattice && move.sigma > 0);
@@ -86,7 +93,7 @@ export class EvolvingCodes {
   private constructor(
     private readonly base: ModelFile,
     private readonly centre: LiveCopy,
-    private readonly open: { readonly updates: LiveTensors; readonly members: LiveTensors },
+    private readonly open: { readonly updates: LiveTensors; readonly members: LiveTensors | undefined },
     private readonly moves: readonly TensorToMove[],
   ) {
     const isEven = ({ move }: TensorToMove) => move.format[Field.levels] === Levels.uniform;
@@ -111,6 +118,7 @@ export class EvolvingCodes {
     if (before?.sign === sign && (sign === 0 || before.tick === at)) return;
     this.present = undefined;
     const { members } = this.open;
+    if (members === undefined) throw new BrownianError("usage", "There is no live file for members.");
     if (sign === 0) for (const { tensor } of this.moves) await members.restore(tensor);
     else {
       const drawn: Step = { verb: "draw" };
@@ -155,7 +163,7 @@ export class EvolvingCodes {
   }
 
   async close(): Promise<void> {
-    await this.open.members.close();
+    await this.open.members?.close();
     await this.open.updates.close();
     await this.centre.dispose();
   }

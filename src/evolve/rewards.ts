@@ -83,9 +83,16 @@ export class Likelihood implements Reward {
     }));
   }
 
-  /** Tokens of the longest of these questions with its answer. */
-  longest(questions: readonly Question[]): number {
-    return Math.max(...questions.map((question) => this.text(question).tokens.length));
+  /** @throws BrownianError usage for questions without an answer, or that do not fit the context */
+  check(questions: readonly Question[]): void {
+    for (const question of questions) {
+      const { length } = this.text(question).tokens;
+      if (length > this.session.contextSize)
+        throw new BrownianError(
+          "usage",
+          `A question with its answer has ${length} tokens, more than the ${this.session.contextSize} of the context: shorten it.`,
+        );
+    }
   }
 
   /** A question with its answer as tokens: told once. */

@@ -47,7 +47,7 @@ function step(live: Uint8Array, pristine: Uint8Array, move: Move, parameters: Fl
   if (format[Field.kind] !== Kind.lattice) throw new Error("ascend is for codes");
   const weights = parameters.subarray(ASCENT_HEAD, ASCENT_HEAD + (parameters[0] as number));
   const decay = parameters[1] as number;
-  const valueOf = values(format);
+  const inSteps = values(format);
   const codes = new Int8Array(TILE);
   const sums = new Float32Array(TILE);
   return work.eachTile(live.length, move, (from, blocks, index) => {
@@ -61,12 +61,12 @@ function step(live: Uint8Array, pristine: Uint8Array, move: Move, parameters: Fl
       perturb(moved, { ...move, index, tick: (move.tick + i) >>> 0 }, work);
       unpack(work.live.codes, moved, 0, blocks, format);
       for (let j = 0; j < n; j++)
-        sums[j] = (sums[j] as number) + f(weight * (valueOf(work.live.codes[j] as number) - valueOf(codes[j] as number)));
+        sums[j] = (sums[j] as number) + f(weight * (inSteps(work.live.codes[j] as number) - inSteps(codes[j] as number)));
     }
     if (decay !== 0) {
       unpack(work.pristine.codes, pristine, from, blocks, format);
       for (let j = 0; j < n; j++)
-        sums[j] = (sums[j] as number) - f(decay * (valueOf(codes[j] as number) - valueOf(work.pristine.codes[j] as number)));
+        sums[j] = (sums[j] as number) - f(decay * (inSteps(codes[j] as number) - inSteps(work.pristine.codes[j] as number)));
     }
     work.draws.begin(move.key, move.tick, index, n);
     const changed = put(codes, sums, n, format, work);
