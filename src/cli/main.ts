@@ -6,11 +6,14 @@ import { readFileSync } from "node:fs";
 import chalk from "chalk";
 import { Command, CommanderError } from "commander";
 import { BrownianError, visible } from "../errors.js";
+import { annealCommand } from "./anneal.js";
 import { buildNativeCommand } from "./build-native.js";
 import { calibrateCommand } from "./calibrate.js";
 import { chatCommand } from "./chat.js";
 import type { Invocation } from "./command.js";
 import { compareCommand } from "./compare.js";
+import { evolveCommand } from "./evolve.js";
+import { evolveLogCommand } from "./evolve-log.js";
 import { generateCommand } from "./generate.js";
 import { infoCommand } from "./info.js";
 import { inspectCommand } from "./inspect.js";
@@ -44,6 +47,9 @@ function program(): Command {
     perturbCommand,
     calibrateCommand,
     compareCommand,
+    evolveCommand,
+    annealCommand,
+    evolveLogCommand,
     inspectCommand,
     infoCommand,
     buildNativeCommand,
@@ -53,7 +59,7 @@ function program(): Command {
 }
 
 /** Commands that read no model. */
-const WITHOUT_MODEL: readonly string[] = ["info", "build-native"];
+const WITHOUT_MODEL: readonly string[] = ["info", "build-native", "evolve-log"];
 
 /** The limit goes to all that reads a header, child processes too. */
 function withMaxHeader(command: Command): Command {
