@@ -185,6 +185,8 @@ export interface EngineOptions {
   readonly contextSize?: number | undefined;
   /** Texts that are computed at once, each with a context of `contextSize`; default 1. */
   readonly parallel?: number | undefined;
+  /** Whether they lie in one cache instead of one each, which is quicker for many short ones that begin alike; default false. */
+  readonly oneCache?: boolean | undefined;
   /** Whether llama.cpp may rearrange weights for speed, and then multiply with a copy that no write reaches; default true. */
   readonly repack?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;

@@ -68,6 +68,7 @@ export async function evolve(path: string, options: EvolveOptions): Promise<Evol
     scratch,
     chatTemplate,
     contextSize: options.contextSize ?? contextOf(await readModel(path)),
+    oneCache: true,
     parallel: kind.ownsContext ? Math.min(MOST_AT_ONCE, questions) + 1 : 1,
     repack: kind.choosesRepacking ? "off" : "auto",
   });

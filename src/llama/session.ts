@@ -51,10 +51,10 @@ const WAY_OUT =
   'or let llama.cpp keep weights as they are (repack: "auto" or "off"), which needs the engine llama-c: brownian info says whether it runs here.';
 
 export class Session {
-  static async open(path: string, options: LoadOptions): Promise<Session> {
+  static async open(path: string, options: LoadOptions & Pick<SessionOptions, "oneCache">): Promise<Session> {
     const kind = engineNamed(options.engine);
-    const engineOptions = checkEngine(kind, options);
-    const { scratch, signal, onProgress } = options;
+    const { scratch, signal, onProgress, oneCache } = options;
+    const engineOptions = { ...checkEngine(kind, options), oneCache };
     const bath = await Thermostat.open(path, { sigma: 0, skipUnsupported: true, scratch, signal, onProgress });
     try {
       const chat = await ChatTemplate.of(bath.model.metadata, options.chatTemplate, path);

@@ -90,7 +90,7 @@ async function newDecoder(
   model: AddonModel,
   layout: Library["release"]["context"],
   length: number,
-  { threads, threadsPrompt, parallel = 1 }: EngineOptions,
+  { threads, threadsPrompt, parallel = 1, oneCache = false }: EngineOptions,
 ): Promise<Decoder> {
   const count = threads ?? engineThreads(physicalCores());
   const batch = Math.max(SMALLEST_BATCH, Math.min(BATCH, Math.floor(LOGIT_BYTES / (4 * model.facts().vocabulary))));
@@ -103,7 +103,7 @@ async function newDecoder(
     n_threads_batch: threadsPrompt ?? count,
     no_perf: true,
     swa_full: false,
-    kv_unified: false,
+    kv_unified: oneCache,
   };
   const flag = new (engineAddon().Flag)();
   const places = { abort: placeOf(layout, "abort_callback"), abortData: placeOf(layout, "abort_callback_data") };
