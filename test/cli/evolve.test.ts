@@ -19,8 +19,9 @@ const lines = ["king", "wolf", "bear", "fox", "girl", "boy"].map((who) =>
 );
 writeFileSync(file("task.jsonl"), lines.join("\n"));
 
+let backend = {};
 function start(...args: string[]) {
-  const env = { ...process.env, NO_COLOR: "1", BROWNIAN_SCRATCH: folder, BROWNIAN_THREADS: "1" };
+  const env = { ...process.env, NO_COLOR: "1", BROWNIAN_SCRATCH: folder, BROWNIAN_THREADS: "1", ...backend };
   const child = spawn(process.execPath, [main, ...args], { env });
   let [out, err] = ["", ""];
   child.stdout.on("data", (chunk) => (out += chunk));
@@ -76,6 +77,16 @@ it("brownian evolve reports what was learned and lost, and goes on after kill -9
   expect(listed.out).toContain("All were told the same.");
   expect((await run("evolve-log", log, "--cut", "1", "-o", file("cut.jsonl"))).code).toBe(0);
   expect(readFileSync(file("cut.jsonl"), "utf8").trim().split("\n")).toHaveLength(2);
+});
+
+it("makes the same bytes on WebAssembly, which reads and writes files instead of mapping them", async () => {
+  const settings = [...search, "--generations", "4", "-o", file("wasm.gguf")];
+  backend = { BROWNIAN_BACKEND: "wasm" };
+  const { code, err } = await run("evolve", ...settings);
+  expect([code, err]).toEqual([0, expect.stringContaining("is the model")]);
+  expect((await run("evolve", "--replay", file("killed.jsonl"), "--at", "4", "-o", file("js.gguf"))).code).toBe(0);
+  backend = {};
+  expect([hash("wasm.gguf"), hash("js.gguf")]).toEqual([hash("whole.gguf"), hash("whole.gguf")]);
 });
 
 it("refuses by name", async () => {
