@@ -1,5 +1,6 @@
 // The evolutions of `evolve`: the mirror image of a move, and the update along moves. The same bytes everywhere, and what they promise.
 
+import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { jsKernels } from "../../src/kernels/js.js";
 import { encodedFormat, FORMATS, type Format } from "../../src/lattice/formats.js";
@@ -54,6 +55,26 @@ function valuesOf(data: Uint8Array, format: Format): Float64Array {
   if (levels === Levels.uniform) return Float64Array.from(codes);
   return Float64Array.from(codes, (code) => levelsOf(levels)[levelOfCode(levels, code)] as number);
 }
+
+/** SHA-256, its first twelve digits. As other frozen outputs (CONTRIBUTING.md). */
+const FROZEN = {
+  I8: "93520fabf85c",
+  IQ4_NL: "2f4dee325224",
+  IQ4_XS: "6341d7818ff0",
+  MXFP4: "e0938773f7aa",
+  NVFP4: "4997c9c810e0",
+  Q2_K: "ea4571b71a9f",
+  Q3_K: "2bbbe8371711",
+  Q4_0: "41f1d73efd5b",
+  Q4_1: "7dd2209c35d4",
+  Q4_K: "9476cbac39e7",
+  Q5_0: "63d08fab0b3b",
+  Q5_1: "0d2d2d35f2ab",
+  Q5_K: "4ead92d39c94",
+  Q6_K: "77175689d4d9",
+  Q8_0: "f9b659660f8c",
+  TQ2_0: "44705cc45f92",
+};
 
 const blocksOf = (format: Format, weights: number) => Math.ceil(weights / format.weights);
 
@@ -136,6 +157,18 @@ describe("ascend", () => {
     // 4.5 standard errors of the sum.
     expect(Math.abs(went - was)).toBeLessThan(4.5 * Math.sqrt(variance));
     expect(was).toBeGreaterThan(20 * Math.sqrt(variance)); // so that none at all would be seen
+  });
+
+  it("is frozen: a log that was kept makes the same model for ever", () => {
+    const hashes = lattices.map(({ name, format }) => {
+      const pristine = randomBlocks(format, blocksOf(format, 512), 1);
+      const live = pristine.slice();
+      const move = moveOf(format, (pristine.length / format.bytes) * format.weights, 0.7, 5);
+      fastest.perturb(live, { ...move, tick: 4 });
+      fastest.evolve(live, pristine, move, ascent({ even: [0.5, 0, -0.3], tables: [0.5, -0.2, -0.3], decay: 0.02 }), 0);
+      return [name, createHash("sha256").update(live).digest("hex").slice(0, 12)];
+    });
+    expect(Object.fromEntries(hashes)).toEqual(FROZEN);
   });
 
   it("refuses weights that a sum could not hold", () => {
