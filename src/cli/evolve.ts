@@ -45,6 +45,7 @@ async function run(model: string, flags: Options, signal: AbortSignal): Promise<
   if (flags.replay !== undefined) return again(model, flags.replay, flags, signal);
   const { population, rate, shaping, antithetic, best, shuffled, controls, replay: _, at: __, ...rest } = flags;
   if (flags.task === undefined) throw new BrownianError("usage", "evolve needs --task with questions, or --replay with a log.");
+  if (flags.output === undefined && flags.log === undefined) remark("nothing will be kept but the report: -o or --log would");
   const told = await toldBy(rest, signal);
   const search = best ? ("best" as const) : ("evolve" as const);
   const options = { ...told.options, population, rate, shaping, antithetic, search, shuffled };

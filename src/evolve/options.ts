@@ -160,6 +160,7 @@ export function checkSearch(options: EvolveOptions): Search {
     antithetic: name === "evolve" && antithetic,
     rate: name === "evolve" ? rate : null,
     shaping: name === "evolve" ? shaping : null,
+    draws: name === "best" ? population * generations : null,
     temperatures: name === "anneal" ? [hot, cold, generations] : null,
     batch: checked.batch,
     decay: checked.decay,

@@ -4,7 +4,7 @@ import { performance } from "node:perf_hooks";
 import { engineNamed, NoNumbers } from "../engine/index.js";
 import { BrownianError } from "../errors.js";
 import { type FileIdentity, identity } from "../files/identity.js";
-import { type ModelFile, readModel } from "../files/index.js";
+import { checkOutput, type ModelFile, readModel } from "../files/index.js";
 import { windows } from "../llama/read.js";
 import { CLEAN, Session } from "../llama/session.js";
 import { noiseOf } from "../thermostat/noise.js";
@@ -59,6 +59,7 @@ const noiseFor = ({ sigma, scale, seed, only }: Moves) =>
  */
 export async function evolve(path: string, options: EvolveOptions): Promise<Evolved> {
   const search = checkSearch(options);
+  if (options.output !== undefined) await checkOutput(options.output, path); // before an hour of work, not after
   const { signal, threads, scratch, chatTemplate } = options;
   const questions = Math.max(search.batch, search.split.validation.length);
   const kind = engineNamed();
@@ -135,10 +136,7 @@ class Run {
         this.leash = await Leash.of(this.session, windows(this.session, options.text, { length, maxTokens: search.textTokens }));
       }
       const before = await this.measured();
-      for (const generation of opened?.before ?? []) {
-        await codes.ascend(generation);
-        this.history.push(generation);
-      }
+      for (const generation of opened?.before ?? []) await this.goneThrough(generation);
       const stopped = await this.generations(opened?.file);
       await this.last(opened?.file);
       const taken = stopped === "patience" ? await this.backToBest() : this.history.length;
@@ -162,8 +160,22 @@ class Run {
     }
   }
 
+  /** A generation of an earlier run: the codes go on by it, and the strategy is told of it again. */
+  private async goneThrough(generation: LogGeneration): Promise<void> {
+    await this.codes.ascend(generation);
+    this.history.push(generation);
+    const rewards = generation.rewards.map((r) => r ?? Number.NaN);
+    if (rewards.length > 0) this.told(rewards, generation.generation);
+  }
+
+  /** What a strategy adds at the end has been added. */
+  private get isOver(): boolean {
+    return this.history.at(-1)?.rewards.length === 0;
+  }
+
   private async generations(log: LogFile | undefined): Promise<Evolved["stopped"]> {
     const { search } = this;
+    if (this.isOver) return "generations";
     for (let number = this.history.length; number < search.generations; number++) {
       if (this.isPatienceOver()) return "patience";
       if (performance.now() - this.begun > 60_000 * search.maxMinutes) return "minutes";
@@ -238,7 +250,7 @@ class Run {
   /** What a strategy adds when all is done. */
   private async last(log: LogFile | undefined): Promise<void> {
     const { search, codes } = this;
-    const last = search.strategy.last?.();
+    const last = this.isOver ? undefined : search.strategy.last?.();
     if (last === undefined) return;
     const weights = last.weights.flatMap((weight) => [weight, 0]);
     const ascent: Ascent = { tick: tickOf(search, last.generation), weights, decay: 0 };

@@ -8,7 +8,7 @@ export { type Importance, readImatrix } from "./imatrix.js";
 export { LiveCopy, type LiveCopyOptions } from "./live/live-copy.js";
 export { type LiveTensors, type Reader, type TensorToMove, tensorRms } from "./live/live-tensors.js";
 export { openLiveTensors, openReader } from "./live/open.js";
-export { checkOutputFolder, writeFolderWhole, writeWhole } from "./output.js";
+export { checkOutput, checkOutputFolder, writeFolderWhole, writeWhole } from "./output.js";
 export type { ModelFile, Tensor } from "./tensor.js";
 export { type Watch, watchOver } from "./watch.js";
 export { openWriter, type Writer } from "./writer.js";

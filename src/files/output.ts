@@ -21,8 +21,7 @@ const ENDING = ".brownian-partial";
 export async function writeWhole<T>(output: string, input: string, work: (partial: string) => Promise<T>): Promise<T> {
   const target = resolve(output);
   const folder = dirname(target);
-  await checkFolder(folder, output);
-  await checkTarget(target, input, output);
+  await checkOutput(output, input);
   const label = basename(target);
   await sweep(folder, label, ENDING);
   const partial = await claim(folder, label, ENDING);
@@ -37,6 +36,16 @@ export async function writeWhole<T>(output: string, input: string, work: (partia
     const { path } = error as NodeJS.ErrnoException;
     throw path === undefined || path === partial ? asFileError(error, output) : error;
   }
+}
+
+/**
+ * Whether {@link writeWhole} can be asked for this file: to be known before long work begins.
+ * @throws BrownianError file-not-found (no such folder), file-access, output-exists (output is the input)
+ */
+export async function checkOutput(output: string, input: string): Promise<void> {
+  const target = resolve(output);
+  await checkFolder(dirname(target), output);
+  await checkTarget(target, input, output);
 }
 
 /**

@@ -3,7 +3,15 @@ import { createHash } from "node:crypto";
 import { appendFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { type EvolveOptions, evolve, type LogGeneration, type Question, readLog, replay } from "../../src/evolve/index.js";
+import {
+  cutLog,
+  type EvolveOptions,
+  evolve,
+  type LogGeneration,
+  type Question,
+  readLog,
+  replay,
+} from "../../src/evolve/index.js";
 import { liveCopies } from "../support/live-copies.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
@@ -23,15 +31,15 @@ describe("evolve", () => {
   it("learns from rewards, p < 0.01 against rewards that were shuffled among the members", async () => {
     const gains: number[] = [];
     for (let seed = 1; seed <= 4; seed++) {
-      const { before, after } = await search({ generations: 6, seed, shuffled: true });
+      const { before, after } = await search({ generations: 4, seed, shuffled: true });
       gains.push(after.reward - before.reward);
     }
-    const { before, after, history, changed, weights } = await search({ generations: 6, seed: 1 });
+    const { before, after, history, changed, weights } = await search({ generations: 4, seed: 1 });
     const mean = gains.reduce((sum, gain) => sum + gain, 0) / gains.length;
     const square = gains.reduce((sum, gain) => sum + (gain - mean) ** 2, 0) / (gains.length - 1);
     // A fifth run like these would be as far above their mean with p = 0.01, by Student's t of 3 degrees of freedom: 4.541.
     expect(after.reward - before.reward).toBeGreaterThan(mean + 4.541 * Math.sqrt(square * (1 + 1 / gains.length)));
-    expect(history).toHaveLength(6);
+    expect(history).toHaveLength(4);
     expect(changed).toBeGreaterThan(0.3 * weights);
   });
 
@@ -92,6 +100,12 @@ describe("evolve", () => {
       expect(made.changed, name).toBeGreaterThan(0);
       await replay(model("Q8_0"), log, file("again.gguf"), { scratch });
       expect(hash(file("again.gguf")), name).toBe(hash(file("made.gguf")));
+      // Cut after four generations, and gone on with: what the first ones were told is not forgotten.
+      writeFileSync(log, cutLog(await readLog(log), 4));
+      await search({ search: name, generations: 6, temperatures: [0.5, 0.1], log, output: file("again.gguf") });
+      expect(hash(file("again.gguf")), name).toBe(hash(file("made.gguf")));
+      const { evaluations } = await search({ search: name, generations: 6, temperatures: [0.5, 0.1], log });
+      expect(evaluations, name).toBe(0);
     }
   });
 
@@ -112,6 +126,8 @@ describe("evolve", () => {
       [{ sigma: 0 }, /sigma/],
       [{ kl: 1 }, /needs a text/],
       [{ task: [{ prompt: "a", answer: "" }, first], validation: 0 }, /has no answer/],
+      [{ output: join(folder, "nowhere", "x.gguf") }, /does not exist/],
+      [{ output: model("Q8_0") }, /is the input itself/],
       [{ only: ["*norm*"] }, /floats do not evolve/],
       [{ reward: (() => [1]) as never, maxTokens: 1 }, /must give 6 numbers/],
     ];
