@@ -1,8 +1,12 @@
 // brownian evolve: lets the codes of a model evolve by reward alone, or makes the model of a log again.
 
+import { writeFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { Argument, Command, Option } from "commander";
 import { BrownianError } from "../errors.js";
-import { type Evolved, type EvolveOptions, evolve, replay, SHAPINGS, type Shaping } from "../evolve/index.js";
+import { type Evolved, type EvolveOptions, evolutionPage, evolve, replay, SHAPINGS, type Shaping } from "../evolve/index.js";
+import { checkOutput, writeWhole } from "../files/index.js";
+import { loadPlot } from "../report/page.js";
 import type { Invocation } from "./command.js";
 import { addSearchOptions, type SearchFlags, toldBy } from "./evolve-options.js";
 import { report, watcher } from "./evolve-print.js";
@@ -20,6 +24,7 @@ interface Options extends SearchFlags {
   readonly controls?: boolean;
   readonly replay?: string;
   readonly at?: number;
+  readonly report?: string;
 }
 
 export function evolveCommand({ signal }: Invocation): Command {
@@ -36,6 +41,7 @@ export function evolveCommand({ signal }: Invocation): Command {
     .option("--best", "no search: the best of as many draws")
     .option("--shuffled", "a control: rewards change places among the members by chance")
     .option("--controls", "run both of these too, as long again each, and put them into the report")
+    .option("--report <file>", "an HTML page with curves, those of the controls among them")
     .option("--replay <log>", "make the model of a log again, from the model that it began with")
     .option("--at <n>", "with --replay: so many generations of it", parseWhole)
     .action((model: string, options: Options) => run(model, options, signal));
@@ -43,9 +49,13 @@ export function evolveCommand({ signal }: Invocation): Command {
 
 async function run(model: string, flags: Options, signal: AbortSignal): Promise<void> {
   if (flags.replay !== undefined) return again(model, flags.replay, flags, signal);
-  const { population, rate, shaping, antithetic, best, shuffled, controls, replay: _, at: __, ...rest } = flags;
+  const { population, rate, shaping, antithetic, best, shuffled, controls, report: page, replay: _, at: __, ...rest } = flags;
   if (flags.task === undefined) throw new BrownianError("usage", "evolve needs --task with questions, or --replay with a log.");
   if (flags.output === undefined && flags.log === undefined) remark("nothing will be kept but the report: -o or --log would");
+  if (page !== undefined) {
+    await checkOutput(page, model);
+    await loadPlot();
+  }
   const told = await toldBy(rest, signal);
   const search = best ? ("best" as const) : ("evolve" as const);
   const options = { ...told.options, population, rate, shaping, antithetic, search, shuffled };
@@ -61,6 +71,11 @@ async function run(model: string, flags: Options, signal: AbortSignal): Promise<
         others.push([name, await withGenerations(name, control, (onGeneration) => evolve(model, { ...control, onGeneration }))]);
     }
     if (flags.output !== undefined) remark(`${flags.output} is the model`);
+    if (page !== undefined) {
+      const html = await evolutionPage(basename(model, ".gguf"), [[search, done], ...others]);
+      await writeWhole(page, model, (partial) => writeFile(partial, html, { flag: "wx" }));
+      remark(`${page} has the curves`);
+    }
     printResult(flags.json, { ...done, controls: Object.fromEntries(others) }, () => report(done, others));
   } finally {
     told.close();

@@ -5,6 +5,7 @@ export { cutLog, type EvolutionLog, type LogGeneration, type LogHead, type Moves
 export type { Measured } from "./measure.js";
 export { type EvolveOptions, SEARCHES, type SearchName } from "./options.js";
 export { CommandJudge, moduleJudge } from "./outside.js";
+export { evolutionPage } from "./page.js";
 export { type Answered, type Judge, REWARDS, type RewardName } from "./rewards.js";
 export { type Evolved, evolve, type ReplayOptions, replay } from "./run.js";
 export { SHAPINGS, type Shaping } from "./shaping.js";
