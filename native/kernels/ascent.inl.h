@@ -33,7 +33,8 @@ class Ascender {
   }
 
   size_t operator()(uint8_t* live, const uint8_t* pristine, size_t bytes) {
-    const size_t weights = size_t(format_[kWeights]), block_bytes = size_t(format_[kBytes]), blocks = bytes / block_bytes, tile_blocks = kTile / weights;
+    const size_t weights = size_t(format_[kWeights]), block_bytes = size_t(format_[kBytes]), blocks = bytes / block_bytes,
+                 tile_blocks = kTile / weights;
     size_t changed = 0;
     for (size_t block = 0; block < blocks; block += tile_blocks) {
       const size_t count = tile_blocks < blocks - block ? tile_blocks : blocks - block;
