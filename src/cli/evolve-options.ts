@@ -83,7 +83,7 @@ export function addSearchOptions(command: Command, required: boolean): Command {
     .option("--max-minutes <n>", "stop then", parseNumber)
     .option("--only <glob>", "move only tensors whose names match; may be given several times", collect)
     .option("--log <file>", "where generations are kept; a search that was ended goes on from there")
-    .option("--context <n>", "tokens of context of each question (default: at most 512)", parseWhole)
+    .option("--context <n>", "tokens of context of each question (default: at most 256)", parseWhole)
     .option("--threads <n>", "engine threads (default: all physical cores but one)", parseWhole)
     .option("--chat-template <file>", "Jinja in the place of the model's own chat template")
     .option("--scratch <folder>", "where the moving copies of the model lie (default: the temporary directory)")

@@ -24,7 +24,7 @@ const SCALES = ["rms", "step", "absolute"] as const satisfies readonly Scale[];
 
 /** How {@link evolve} searches. */
 export interface EvolveOptions extends Pick<LoadOptions, "threads" | "scratch" | "chatTemplate" | "signal"> {
-  /** Tokens of context of each question; default 512, or what the model was trained on. */
+  /** Tokens of context of each question; default 256, or what the model was trained on. */
   readonly contextSize?: number | undefined;
   /** Questions, parted by chance; or two parts. */
   readonly task: readonly Question[] | Split;

@@ -90,7 +90,7 @@ export class Likelihood implements Reward {
       if (length > this.session.contextSize)
         throw new BrownianError(
           "usage",
-          `A question with its answer has ${length} tokens, more than the ${this.session.contextSize} of the context: shorten it.`,
+          `A question with its answer has ${length} tokens, more than the ${this.session.contextSize} of the context: shorten it, or give a larger context.`,
         );
     }
   }

@@ -17,7 +17,7 @@ import { batchOf, shuffled } from "./task.js";
 
 /** Texts that are read at once, at most; and tokens of a question with its answer. */
 const MOST_AT_ONCE = 32;
-const CONTEXT = 512;
+const CONTEXT = 256;
 const MOST_TICK = 2 ** 32;
 /** Tokens of a window of the text that is not the task's. */
 const WINDOW = 128;
@@ -61,7 +61,6 @@ export async function evolve(path: string, options: EvolveOptions): Promise<Evol
   const search = checkSearch(options);
   if (options.output !== undefined) await checkOutput(options.output, path); // before an hour of work, not after
   const { signal, threads, scratch, chatTemplate } = options;
-  const questions = Math.max(search.batch, search.split.validation.length);
   const kind = engineNamed();
   const session = await Session.open(path, {
     signal,
@@ -70,7 +69,7 @@ export async function evolve(path: string, options: EvolveOptions): Promise<Evol
     chatTemplate,
     contextSize: options.contextSize ?? contextOf(await readModel(path)),
     oneCache: true,
-    parallel: kind.ownsContext ? Math.min(MOST_AT_ONCE, questions) + 1 : 1,
+    parallel: kind.ownsContext ? Math.min(MOST_AT_ONCE, search.batch) + 1 : 1,
     repack: kind.choosesRepacking ? "off" : "auto",
   });
   try {
@@ -200,7 +199,7 @@ class Run {
     const rewards: number[] = [];
     for (const member of strategy.members) {
       options.signal?.throwIfAborted();
-      await this.forgetting(() => codes.be(tick, member));
+      await this.session.alone(() => codes.be(tick, member));
       rewards.push(await this.rewardOf(questions));
     }
     const { weights, stood } = this.told(rewards, number);
@@ -274,15 +273,7 @@ class Run {
   }
 
   private beCentre(): Promise<void> {
-    return this.forgetting(() => this.codes.be(0, { draw: 0, sign: 0 }));
-  }
-
-  /** What the engine has read was computed with the weights before. */
-  private forgetting(work: () => Promise<void>): Promise<void> {
-    return this.session.alone(async () => {
-      for (const sequence of this.session.engine.sequences) await sequence.reset();
-      await work();
-    });
+    return this.session.alone(() => this.codes.be(0, { draw: 0, sign: 0 }));
   }
 
   private measured(): Promise<Measured> {

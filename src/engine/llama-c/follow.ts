@@ -27,9 +27,12 @@ export function followAll(decoder: Decoder, texts: readonly Followed[], signal?:
   return decoder.exclusive(() => decoder.interruptible(read, signal));
 }
 
+/** By removing, which touches no more than there is; what may be no number is cleared, which writes over all of the cache. */
 function forget(decoder: Decoder): void {
-  for (const text of decoder.texts) text.length = 0;
-  decoder.context.clear();
+  for (const [sequence, text] of decoder.texts.entries()) {
+    text.length = 0;
+    decoder.context.remove(sequence, -1, -1);
+  }
 }
 
 async function readAll(decoder: Decoder, texts: readonly Followed[], signal: AbortSignal | undefined): Promise<Seen[][]> {
@@ -83,6 +86,7 @@ async function decode(decoder: Decoder, parts: readonly Part[], signal: AbortSig
       betas: new Float32Array(0),
     });
     if (status !== DONE) {
+      decoder.context.clear();
       signal?.throwIfAborted();
       throw decoder.failure(status);
     }
