@@ -23,6 +23,7 @@ enum Purpose : uint32_t {
   kHalfPurpose = 14,
   kStayPurpose = 15,
   kColumnPurpose = 16,
+  kUpdatePurpose = 17,
 };
 
 enum Rounding : int {
@@ -112,6 +113,8 @@ constexpr int kHitsClasses = 4;
 constexpr int kDecayHead = 3;
 constexpr int kDecayColumns = 256;
 constexpr int kDecayFirst = 888;
+constexpr int kAscentHead = 2;
+constexpr int kAscentLimit = 1048576;
 constexpr size_t kLogitLanes = 16;
 
 }  // namespace brownian

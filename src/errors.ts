@@ -24,6 +24,7 @@ export type ErrorCode =
   | "engine-failed"
   | "endpoint-failed" // a server did not answer, or not as its protocol says
   | "autodiff-missing"
+  | "reward-failed" // a reward of the user's own: it died, was late, or gave no number
   | "diverged" // training that no longer makes numbers
   | "not-live" // the engine does not see writes to the live file
   | "closed"

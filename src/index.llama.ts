@@ -71,5 +71,30 @@ export {
   type Task,
   type TensorGroup,
 } from "./evaluate/index.js";
+export {
+  type Answered,
+  type Ascent,
+  CommandJudge,
+  cutLog,
+  type EvolutionLog,
+  type Evolved,
+  type EvolveOptions,
+  evolve,
+  type Judge,
+  type LogGeneration,
+  type LogHead,
+  type Measured,
+  type Moves,
+  moduleJudge,
+  parseTask as parseEvolveTask,
+  type Question as EvolveQuestion,
+  type ReplayOptions,
+  type RewardName,
+  readLog,
+  replay,
+  type SearchName,
+  type Shaping,
+  type Split,
+} from "./evolve/index.js";
 export * from "./llama/index.js";
 export { type DownloadOptions, resolveModel } from "./models/index.js";

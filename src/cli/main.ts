@@ -8,6 +8,7 @@ import { Command, CommanderError } from "commander";
 import { BrownianError, visible } from "../errors.js";
 import { asDenied } from "../files/file-errors.js";
 import { adapterCommand } from "./adapter.js";
+import { annealCommand } from "./anneal.js";
 import { auditCommand } from "./audit.js";
 import { buildNativeCommand } from "./build-native.js";
 import { calibrateCommand } from "./calibrate.js";
@@ -16,6 +17,8 @@ import type { Invocation } from "./command.js";
 import { compareCommand } from "./compare.js";
 import { ensembleCommand } from "./ensemble.js";
 import { evalCommand } from "./eval.js";
+import { evolveCommand } from "./evolve.js";
+import { evolveLogCommand } from "./evolve-log.js";
 import { generateCommand } from "./generate.js";
 import { infoCommand } from "./info.js";
 import { inspectCommand } from "./inspect.js";
@@ -56,6 +59,9 @@ function program(): Command {
     evalCommand,
     auditCommand,
     tasksCommand,
+    evolveCommand,
+    annealCommand,
+    evolveLogCommand,
     inspectCommand,
     modelsCommand,
     infoCommand,
@@ -66,7 +72,7 @@ function program(): Command {
 }
 
 /** Commands that read no model. */
-const WITHOUT_MODEL: readonly string[] = ["info", "models", "build-native", "tasks"];
+const WITHOUT_MODEL: readonly string[] = ["info", "models", "build-native", "tasks", "evolve-log"];
 
 /** Models go by all their names; the limit goes to all that reads a header, child processes too. */
 function withModelNames(command: Command, invocation: Invocation): Command {

@@ -36,6 +36,16 @@ export async function describeEngine(): Promise<EngineInUse> {
 export { type EngineName, engineNamed, sayIfSecond } from "./engines.js";
 export { type Asked, type Expectation, type Kept, NoNumbers } from "./expectation.js";
 export { firstLoad } from "./first-load.js";
-export type { Adapter, Engine, EngineDescription, EngineKind, EngineOptions, Sampling, Seen, Sequence } from "./interface.js";
+export type {
+  Adapter,
+  Engine,
+  EngineDescription,
+  EngineKind,
+  EngineOptions,
+  Followed,
+  Sampling,
+  Seen,
+  Sequence,
+} from "./interface.js";
 export { type Probe, probe, type TensorClass } from "./probe.js";
 export { mostThreads } from "./threads.js";

@@ -82,6 +82,14 @@ export interface Seen {
   readonly likeliest: boolean;
 }
 
+/** A text whose end is asked about. */
+export interface Followed {
+  /** At least two, no more than the context holds. */
+  readonly tokens: readonly number[];
+  /** The first token after which something is expected. */
+  readonly from: number;
+}
+
 /** What goes along with a text that is continued. */
 export interface Along {
   /** Of this sampling: the text goes on with what it remembers, though tokens may have been evaluated anew meanwhile. Default: a new one. */
@@ -163,6 +171,11 @@ export interface Engine {
     between?: () => Promise<unknown>,
     signal?: AbortSignal,
   ): Promise<Kept | undefined>;
+  /**
+   * What the model thinks of every token of each text after number `from`, evaluated afresh in place of all sequences: as many texts at once as there
+   * are sequences (less one, where they begin alike: what they have in common is computed once).
+   */
+  followAll(texts: readonly Followed[], signal?: AbortSignal): Promise<Seen[][]>;
   /** The logit of every token after `tokens`, evaluated afresh; what is no number is handed over, too. */
   logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>>;
   /** Reads a GGUF adapter, whole: the file is not needed after. Of engines that exchange adapters. */
@@ -181,6 +194,8 @@ export interface EngineOptions {
   readonly contextSize?: number | undefined;
   /** Texts that are computed at once, each with a context of `contextSize`; default 1. */
   readonly parallel?: number | undefined;
+  /** Whether they lie in one cache instead of one each, which is quicker for many short ones that begin alike; default false. */
+  readonly oneCache?: boolean | undefined;
   /** Whether llama.cpp may rearrange weights for speed, and then multiply with a copy that no write reaches; default true. */
   readonly repack?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;

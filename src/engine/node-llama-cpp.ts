@@ -8,8 +8,9 @@ import { selection } from "../kernels/select.js";
 import { LogitColumn } from "../laws/numbers.js";
 import { contextSizeOf } from "./context.js";
 import { type Asked, type Expectation, type Kept, NoNumbers, Reading } from "./expectation.js";
+import { followEach } from "./follow.js";
 import { installLine } from "./install.js";
-import type { Along, Engine, EngineKind, Filters, Sampling, Sequence } from "./interface.js";
+import type { Along, Engine, EngineKind, Filters, Followed, Sampling, Seen, Sequence } from "./interface.js";
 import { Remembered } from "./node-llama-cpp-chooser.js";
 import { engineThreads } from "./threads.js";
 
@@ -294,6 +295,10 @@ class Loaded implements Engine, Sequence {
     signal?.throwIfAborted();
     await this.reset();
     return reading?.kept;
+  }
+
+  followAll(texts: readonly Followed[], signal?: AbortSignal): Promise<Seen[][]> {
+    return followEach(this, texts, signal);
   }
 
   /** What logits say of the token that came, by our own kernels. */

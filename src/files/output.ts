@@ -63,6 +63,16 @@ export async function writeTogether<T>(
 }
 
 /**
+ * Whether {@link writeWhole} can be asked for this file: to be known before long work begins.
+ * @throws BrownianError file-not-found (no such folder), file-access, output-exists (output is the input)
+ */
+export async function checkOutput(output: string, input: string): Promise<void> {
+  const target = resolve(output);
+  await checkFolder(dirname(target), output);
+  await checkTarget(target, [input], output);
+}
+
+/**
  * {@link writeWhole} for a folder: `work` fills an empty one. A former folder gives way only if it has nothing but files of these names.
  * @throws BrownianError as {@link checkOutputFolder}; what `work` throws
  *

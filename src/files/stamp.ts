@@ -26,18 +26,19 @@ export async function hasHeader(handle: FileHandle, { header }: FileMark): Promi
 /** A file that is read for a while. */
 export class Watched {
   /**
-   * @param expected what it was when it was looked at before, if it was
+   * @param expected what it was when it was looked at before, if it was; null for a file of our own, which we write to ourselves
    * @throws BrownianError file-not-found, file-access, file-changed
    */
-  static async open(path: string, expected: FileMark = {}): Promise<Watched> {
+  static async open(path: string, expected: FileMark | null = {}): Promise<Watched> {
     const handle = await open(path, "r").catch((error) => {
       throw asFileError(error, path);
     });
     try {
       const now = await handle.stat({ bigint: true });
-      const watched = new Watched(path, handle, expected.stamp ?? stampOf(now), Number(now.size));
+      const stamp = expected === null ? null : (expected.stamp ?? stampOf(now));
+      const watched = new Watched(path, handle, stamp, Number(now.size));
       watched.check();
-      if (!(await hasHeader(handle, expected))) throw changed(path, "was written to or exchanged");
+      if (expected !== null && !(await hasHeader(handle, expected))) throw changed(path, "was written to or exchanged");
       return watched;
     } catch (error) {
       await handle.close();
@@ -48,14 +49,14 @@ export class Watched {
   private constructor(
     readonly path: string,
     readonly handle: FileHandle,
-    private readonly stamp: string,
+    private readonly stamp: string | null,
     private readonly size: number,
   ) {}
 
   /** A few microseconds: ticks are to take no time. @throws BrownianError file-changed */
   check(): void {
     const now = fstatSync(this.handle.fd, { bigint: true });
-    if (stampOf(now) === this.stamp) return;
+    if (this.stamp === null ? now.size >= this.size : stampOf(now) === this.stamp) return;
     const how =
       now.size < this.size ? `became shorter (${now.size} of ${this.size} bytes are left)` : "was written to or exchanged";
     throw changed(this.path, how);

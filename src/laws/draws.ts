@@ -29,6 +29,7 @@ export class Draws {
   private readonly roundings = new Uint32Array(TILE + 8);
   private readonly pulls = new Uint32Array(TILE + 8);
   private readonly columns = new Uint32Array(TILE + 8);
+  private readonly updates = new Uint32Array(TILE + 8);
   private readonly moveWords = new Uint32Array(TILE / 2 + 8);
   private readonly moves = new Uint16Array(this.moveWords.buffer);
   private readonly halfWords = new Uint32Array(TILE / 2 + 8);
@@ -50,6 +51,7 @@ export class Draws {
   private hasPulls = false;
   private hasStays = false;
   private hasColumns = false;
+  private hasUpdates = false;
   private hasMoves = false;
   private hasHalves = false;
   private hasFine = false;
@@ -72,6 +74,7 @@ export class Draws {
     this.hasPulls = false;
     this.hasStays = false;
     this.hasColumns = false;
+    this.hasUpdates = false;
     this.hasMoves = false;
     this.hasHalves = false;
     this.hasFine = false;
@@ -106,6 +109,12 @@ export class Draws {
   columnWord(i: number): number {
     if (!this.hasColumns) this.hasColumns = this.make(this.columns, 4, Purpose.Column);
     return this.columns[(this.index % 4) + i] as number;
+  }
+
+  /** 32 bits that round the update of weight `i` of the tile (ascent.ts). */
+  updateWord(i: number): number {
+    if (!this.hasUpdates) this.hasUpdates = this.make(this.updates, 4, Purpose.Update);
+    return this.updates[(this.index % 4) + i] as number;
   }
 
   /** 16 bits for the move of weight `i` of the tile. */

@@ -12,9 +12,10 @@ export interface Evolution {
   /** What kernels need of the one number that it goes by, for codes of this format: float32, the same on every backend. */
   parameters(strength: number, format: EncodedFormat): Float32Array;
   /**
-   * The mean squares of codes of this format that the evolution comes to (docs/theory/dose.md), where sigma goes by column or not.
+   * The mean squares of codes of this format that the evolution comes to (docs/theory/dose.md), where sigma goes by column or not. None where it
+   * comes to nothing that sigma says.
    */
-  stationary(strength: number, format: EncodedFormat, byColumn: boolean): MeanSquares;
+  stationary?(strength: number, format: EncodedFormat, byColumn: boolean): MeanSquares;
   /**
    * One step of whole blocks of one tensor: `live` goes on, `pristine` is where it began. Returns how many codes of `live`
    * changed. The noise is that of `move`: its key, its tick, its sigma.

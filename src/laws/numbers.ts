@@ -40,6 +40,8 @@ export const Purpose = {
   Stay: 15,
   /** Moves whose sigma goes by column (laws/columns.ts): one word an element. */
   Column: 16,
+  /** What rounds an update of `ascend` (laws/ascent.ts): one word an element. */
+  Update: 17,
 } as const;
 
 /** How a move is put on the grid of codes; the numbers are what kernels are handed. */
@@ -156,6 +158,11 @@ export const DECAY_HEAD = 3;
 /** Betas of one distance law: entry 0 for s^2 = 0, entry i for the float32 with the bits (i + DECAY_FIRST) << 20, up to 1.9 2^15. */
 export const DECAY_COLUMNS = 256;
 export const DECAY_FIRST = (127 - 16) * 8;
+
+/** What comes before the weights in the parameters of `ascend` (ascent.ts): how many there are, and the decay. */
+export const ASCENT_HEAD = 2;
+/** The most that a move counts in a sum of `ascend`: sums of moves stay finite. */
+export const ASCENT_LIMIT = 1048576;
 
 /** What a row of logits says, number by number, before the sums at other temperatures (laws/logits.ts). */
 export const LogitColumn = { below: 0, weight: 1, moment: 2, largest: 3, cross: 4, head: 5 } as const;

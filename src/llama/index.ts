@@ -15,6 +15,7 @@ export { jsonGrammar } from "./json-grammar.js";
 export { REPACK, type Repack } from "./load-options.js";
 export {
   type ChatOptions,
+  type Continuation,
   type Expected,
   type GenerateOptions,
   type Generation,

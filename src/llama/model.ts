@@ -7,9 +7,11 @@ import { checkOptions, checkSignal } from "../options.js";
 import type { ChatOptions, Prompt } from "./chat.js";
 import type { LoadOptions } from "./load-options.js";
 import {
+  type Continuation,
   checkTokens,
   type Expected,
   follow,
+  followAll,
   type ScoreOptions,
   score,
   type WindowOptions,
@@ -23,7 +25,7 @@ import { check, complete, type GenerateOptions, type Generation, write } from ".
 export type { ChatOptions, Message, Prompt, ToolCall } from "./chat.js";
 export type { LoadOptions } from "./load-options.js";
 export type { TokenLogProbability } from "./log-probabilities.js";
-export type { Expected, ScoreOptions, WindowOptions } from "./read.js";
+export type { Continuation, Expected, ScoreOptions, WindowOptions } from "./read.js";
 export type { LogitBias, SamplingOptions } from "./sampling.js";
 export type { UncertainToken, Uncertainty, UncertaintyOptions } from "./uncertainty.js";
 export type { GenerateOptions, Generation } from "./write.js";
@@ -156,6 +158,18 @@ export class Model {
    */
   follow(prompt: Prompt, ids: readonly number[]): Promise<Seen[]> {
     return follow(this.session, prompt, ids);
+  }
+
+  /**
+   * {@link follow} for many continuations: as many are read at once as the model was loaded for (LoadOptions.parallel), and what all prompts have in
+   * common is computed once.
+   * @throws BrownianError as `follow`; the signal's reason
+   * @example
+   * const asked = ["France", "Italy"].map((name) => ({ prompt: `The king of ${name}`, ids: model.tokenize(" was") }));
+   * const [france, italy] = await model.followAll(asked); // italy[0].logProbability
+   */
+  followAll(continuations: readonly Continuation[], signal?: AbortSignal): Promise<Seen[][]> {
+    return followAll(this.session, continuations, signal);
   }
 
   /**

@@ -1,7 +1,7 @@
 // Reading: what a model expects at every token of a text that is there already, teacher-forced, with its weights clean or moved.
 
-import type { Expectation, Kept, Seen } from "../engine/index.js";
-import { BrownianError, checkFunction, checkInteger, checkList, checkNumber, checkText } from "../errors.js";
+import type { Expectation, Followed, Kept, Seen } from "../engine/index.js";
+import { BrownianError, checkFunction, checkInteger, checkList, checkNumber, checkObject, checkText } from "../errors.js";
 import { checkOptions, type Names } from "../options.js";
 import { CARRIER, noiseOf, THERMOSTAT } from "../thermostat/noise.js";
 import { isChat, type Prompt } from "./chat.js";
@@ -149,6 +149,45 @@ export function checkTokens({ engine }: Session, what: string, tokens: readonly 
   const all = Array.from(checkList(`${what}: the tokens`, tokens));
   for (const token of all) checkInteger(what, token, 0, engine.vocabulary - 1);
   return all;
+}
+
+/** A continuation of a prompt, in the model's own tokens. */
+export interface Continuation {
+  /** What comes before. */
+  readonly prompt: Prompt;
+  /** At least one. */
+  readonly ids: readonly number[];
+}
+
+/** {@link Model.followAll}. */
+export async function followAll(
+  session: Session,
+  continuations: readonly Continuation[],
+  signal?: AbortSignal,
+): Promise<Seen[][]> {
+  const texts = Array.from(checkList("continuations", continuations)).map((continuation): Followed => {
+    const { prompt, ids } = checkObject("A continuation", continuation);
+    isChat(prompt); // refuses what is no prompt
+    const before = session.promptTokens(prompt);
+    const tokens = checkTokens(session, "A token to follow", ids);
+    if (tokens.length === 0) throw new BrownianError("usage", "A continuation has no token: give it one.");
+    return { tokens: [...before, ...tokens], from: before.length - 1 };
+  });
+  return session.during(async () => {
+    await session.alone(() => session.prepare(CLEAN, { signal }));
+    return readTexts(session, texts, signal);
+  }, signal);
+}
+
+/** What the weights as they are now think of the ends of these texts. @throws BrownianError usage where one does not fit the context */
+export function readTexts(session: Session, texts: readonly Followed[], signal?: AbortSignal): Promise<Seen[][]> {
+  for (const { tokens } of texts)
+    if (tokens.length > session.contextSize)
+      throw new BrownianError(
+        "usage",
+        `Prompt and continuation have ${tokens.length} tokens, but the context holds ${session.contextSize}: shorten them.`,
+      );
+  return session.alone(() => session.engine.followAll(texts, signal));
 }
 
 /** {@link Model.windowLength}. */

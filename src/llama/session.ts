@@ -49,9 +49,9 @@ const PRISTINE = "pristine";
 export const CLEAN = noiseOf({ sigma: 0, skipUnsupported: true });
 
 export class Session {
-  static async open(path: string, options: LoadOptions): Promise<Session> {
+  static async open(path: string, options: LoadOptions, inside: Pick<SessionOptions, "oneCache"> = {}): Promise<Session> {
     const kind = engineNamed(checkOptions("loadModel", options, LOAD).engine);
-    const engineOptions = checkEngine(kind, options);
+    const engineOptions = { ...checkEngine(kind, options), ...inside };
     const { scratch, signal, onProgress } = options;
     const bath = await Thermostat.open(path, { sigma: 0, skipUnsupported: true, scratch, signal, onProgress });
     try {

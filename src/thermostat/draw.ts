@@ -154,7 +154,8 @@ export async function doseOf(
   const byColumn = columns !== undefined;
   if (step.verb === "evolve") {
     const { law, strength } = step;
-    const squares = law.stationary(strength, format, byColumn);
+    const squares = law.stationary?.(strength, format, byColumn);
+    if (squares === undefined) return { asked: sigma, law: sigma, given: sigma };
     return (await measures.dose(tensor, own, `${law.name} ${strength}`, squares)).dose(sigma);
   }
   const squares = meanSquaresOf(format, byColumn ? "column" : Rounding[rounding]);

@@ -32,3 +32,26 @@ it.skipIf(why !== undefined)("texts that begin while others are read or written 
     await Promise.all(texts);
   }
 });
+
+it.skipIf(why !== undefined)("continuations that are read at once are worth what each is alone", async () => {
+  const asked = ["king", "queen", "wolf", "fox", "old miller"].map((word) => ({
+    prompt: `Once upon a time there was a ${word} who`,
+    ids: model.tokenize(" was very happy."),
+  }));
+  const together = await model.followAll(asked); // two at a time: the third place keeps what all begin with
+  const others = [...asked, { prompt: "The end", ids: model.tokenize(".") }]; // nothing in common
+  for (const [i, seen] of (await model.followAll(others)).entries()) {
+    const { prompt, ids } = others[i] as (typeof asked)[0];
+    const alone = await model.follow(prompt, ids);
+    for (const [j, { logProbability, likeliest }] of alone.entries()) {
+      // Rows of batches of other shapes are rounded otherwise (docs/guides/engine.md): 0.01 nats is far above that, and far below what tells texts apart.
+      for (const one of [seen[j], together[i]?.[j] ?? seen[j]]) {
+        expect(Math.abs((one?.logProbability ?? Number.NaN) - logProbability), prompt).toBeLessThan(0.01);
+        expect(one?.likeliest, prompt).toBe(likeliest);
+      }
+    }
+  }
+  expect(await model.followAll(asked)).toEqual(together);
+  await expect(model.followAll([{ prompt: "a", ids: [] }])).rejects.toThrow(/no token/);
+  await expect(model.followAll([{ prompt: "a", ids: new Array<number>(400).fill(5) }])).rejects.toThrow(/context holds/);
+});

@@ -5,11 +5,23 @@ import { BrownianError } from "../../errors.js";
 import { contextSizeOf } from "../context.js";
 import { COLDEST } from "../dice.js";
 import { type Asked, type Expectation, type Kept, Reading } from "../expectation.js";
-import type { Adapter, Along, Chooser, Engine, EngineKind, EngineOptions, Sampling, Sequence } from "../interface.js";
+import type {
+  Adapter,
+  Along,
+  Chooser,
+  Engine,
+  EngineKind,
+  EngineOptions,
+  Followed,
+  Sampling,
+  Seen,
+  Sequence,
+} from "../interface.js";
 import { engineThreads, physicalCores } from "../threads.js";
 import { Adapters } from "./adapters.js";
 import { type AddonModel, type AddonSampler, engineAddon } from "./addon.js";
 import { Decoder, DONE } from "./decoder.js";
+import { followAll } from "./follow.js";
 import { installedLibrary, type Library, parameters, placeOf } from "./library.js";
 import { diceOf, samplersOf } from "./samplers.js";
 
@@ -93,7 +105,7 @@ async function newDecoder(
   model: AddonModel,
   layout: Library["release"]["context"],
   length: number,
-  { threads, threadsPrompt, parallel = 1 }: EngineOptions,
+  { threads, threadsPrompt, parallel = 1, oneCache = false }: EngineOptions,
 ): Promise<Decoder> {
   const count = threads ?? engineThreads(physicalCores());
   const batch = Math.max(SMALLEST_BATCH, Math.min(BATCH, Math.floor(LOGIT_BYTES / (4 * model.facts().vocabulary))));
@@ -106,7 +118,7 @@ async function newDecoder(
     n_threads_batch: threadsPrompt ?? count,
     no_perf: true,
     swa_full: false,
-    kv_unified: false,
+    kv_unified: oneCache,
   };
   const flag = new (engineAddon().Flag)();
   const places = { abort: placeOf(layout, "abort_callback"), abortData: placeOf(layout, "abort_callback_data") };
@@ -330,6 +342,10 @@ class Loaded implements Engine {
         reading.expectation(a + row, numbers, largest[row] as number, () => this.logitsOf(i)),
       );
     }
+  }
+
+  followAll(texts: readonly Followed[], signal?: AbortSignal): Promise<Seen[][]> {
+    return followAll(this.decoder, texts, signal);
   }
 
   async logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>> {

@@ -30,7 +30,8 @@ export async function openReader(path: string, kernels: Kernels, mark?: FileMark
 
 /**
  * Opens a live file and the pristine one that it is a copy of.
- * @param mark which file the pristine one must be
+ * @param mark which file the pristine one must be; null where it is a copy of our own that goes on between calls: then only `step` and `restore` may
+ * be called, which remember nothing of it
  * @throws BrownianError file-not-found, file-access, output-exists (both are one file), corrupt-gguf (no copy of it), file-changed
  *
  * @example
@@ -41,7 +42,7 @@ export async function openLiveTensors(
   livePath: string,
   pristinePath: string,
   kernels: Kernels,
-  mark?: FileMark,
+  mark?: FileMark | null,
 ): Promise<LiveTensors> {
   const live = await identity(livePath);
   const pristine = await identity(pristinePath);

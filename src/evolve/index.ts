@@ -1,0 +1,12 @@
+// What the room gives to others: searches on the codes of a model by reward alone, and their logs.
+
+export type { Ascent, Member } from "./codes.js";
+export { cutLog, type EvolutionLog, type LogGeneration, type LogHead, type Moves, readLog } from "./log.js";
+export type { Measured } from "./measure.js";
+export { type EvolveOptions, SEARCHES, type SearchName } from "./options.js";
+export { CommandJudge, moduleJudge } from "./outside.js";
+export { evolutionPage } from "./page.js";
+export { type Answered, type Judge, REWARDS, type RewardName } from "./rewards.js";
+export { type Evolved, evolve, type ReplayOptions, replay } from "./run.js";
+export { SHAPINGS, type Shaping } from "./shaping.js";
+export { parseTask, type Question, type Split } from "./task.js";

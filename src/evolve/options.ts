@@ -1,0 +1,182 @@
+// What a search is told, checked once where it enters.
+
+import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
+import type { FileIdentity } from "../files/identity.js";
+import type { LoadOptions } from "../llama/index.js";
+import { fnv1a, type Seed, seed64 } from "../noise/index.js";
+import type { Scale } from "../thermostat/scales/index.js";
+import { annealing } from "./annealing.js";
+import { bestOf } from "./best-of.js";
+import { evolutionStrategy } from "./evolution-strategy.js";
+import { headOf, type LogGeneration, type LogHead } from "./log.js";
+import { type Judge, REWARDS, type RewardName } from "./rewards.js";
+import { SHAPINGS, type Shaping } from "./shaping.js";
+import type { Strategy } from "./strategy.js";
+import { checkSplit, type Question, type Split, splitTask } from "./task.js";
+
+/** The searches that there are. */
+export const SEARCHES = ["evolve", "anneal", "best"] as const;
+/** One of {@link SEARCHES}: evolution strategies, Metropolis on the codes, or the best of as many draws. */
+export type SearchName = (typeof SEARCHES)[number];
+
+/** Of these, sigma is one number a tensor, and rests on no file. */
+const SCALES = ["rms", "step", "absolute"] as const satisfies readonly Scale[];
+
+/** How {@link evolve} searches. */
+export interface EvolveOptions extends Pick<LoadOptions, "threads" | "scratch" | "chatTemplate" | "signal"> {
+  /** Tokens of context of each question; default 256, or what the model was trained on. */
+  readonly contextSize?: number | undefined;
+  /** Questions, parted by chance; or two parts. */
+  readonly task: readonly Question[] | Split;
+  /** Share of the questions that judge and are not learned from, 0 to 0.99; default 0.25. */
+  readonly validation?: number | undefined;
+  /**
+   * What an answer is worth: "likelihood" (default), mean ln p a token of the answer (and the end of the turn, in chats), nats; "exact" and "regex",
+   * 1 or 0 by what the model writes; or a function of the user's own, higher is better.
+   */
+  readonly reward?: RewardName | Judge | undefined;
+  /** What a reward of the user's own is called in the log; a search that goes on must have the same. */
+  readonly rewardName?: string | undefined;
+  /** Tokens that the model writes for a reward that reads its text; default 32. */
+  readonly maxTokens?: number | undefined;
+  /** Default "evolve". */
+  readonly search?: SearchName | undefined;
+  /** Members a generation, at least 2; even where antithetic; default 16. Of "anneal" there is one. */
+  readonly population?: number | undefined;
+  /** Whether every draw comes together with its mirror image; default true. */
+  readonly antithetic?: boolean | undefined;
+  /** Standard deviation of members, in units of `scale`, above 0; default 0.02. */
+  readonly sigma?: number | undefined;
+  /** What sigma is relative to: "rms" (default), "step", or "absolute". */
+  readonly scale?: Scale | undefined;
+  /** Of the update rate/n sum z k; default 1. */
+  readonly rate?: number | undefined;
+  /** How rewards are brought on one scale; default "scores". */
+  readonly shaping?: Shaping | undefined;
+  /** Default 20. */
+  readonly generations?: number | undefined;
+  /** Questions a generation, the same for all members; default 8. Of "best", the same for all generations. */
+  readonly batch?: number | undefined;
+  /** Equal seeds give equal searches; default 0. */
+  readonly seed?: Seed | undefined;
+  /** Share of its distance from the base that each code goes back in a generation, 0 to 1; default 0. */
+  readonly decay?: number | undefined;
+  /** Temperatures of "anneal" at its beginning and end, in units of the reward; default 0.02 and 0.002. */
+  readonly temperatures?: readonly [number, number] | undefined;
+  /** Globs of names of tensors that move; default all that have codes. */
+  readonly only?: readonly string[] | undefined;
+  /** A text that has nothing to do with the task, for KL and NLL; default none. */
+  readonly text?: string | undefined;
+  /** Tokens of it that are read; default 256. */
+  readonly textTokens?: number | undefined;
+  /** Nats of reward that a nat a token of KL(base || member) on the text costs; default 0. */
+  readonly kl?: number | undefined;
+  /** Generations from one look at the questions that judge to the next; default 5. */
+  readonly validateEvery?: number | undefined;
+  /** Looks without a better reward after which the search ends, and goes back to the best; default: none. */
+  readonly patience?: number | undefined;
+  /** The search ends after so many minutes; default: none. */
+  readonly maxMinutes?: number | undefined;
+  /** A control: rewards change places among the members by chance. What is learned then was not learned from rewards. */
+  readonly shuffled?: boolean | undefined;
+  /** File of the log; where there is one of the same search, the search goes on. Default: none is kept. */
+  readonly log?: string | undefined;
+  /** Where the model goes at the end; default: nowhere. */
+  readonly output?: string | undefined;
+  /** Called after every generation. */
+  readonly onGeneration?: ((generation: LogGeneration) => void) | undefined;
+}
+
+/** A search as it was asked for, defaults filled in. */
+export interface Search {
+  readonly split: Split;
+  readonly seed: bigint;
+  readonly sigma: number;
+  readonly scale: Scale;
+  readonly only: readonly string[] | undefined;
+  readonly generations: number;
+  readonly batch: number;
+  readonly decay: number;
+  readonly kl: number;
+  readonly textTokens: number;
+  readonly validateEvery: number;
+  readonly patience: number;
+  readonly maxMinutes: number;
+  readonly maxTokens: number;
+  readonly shuffled: boolean;
+  /** Whether all generations ask the same questions. */
+  readonly sameBatch: boolean;
+  readonly reward: RewardName | Judge;
+  readonly strategy: Strategy;
+  head(base: FileIdentity): LogHead;
+}
+
+/** @throws BrownianError usage */
+export function checkSearch(options: EvolveOptions): Search {
+  const seed = seed64(options.seed ?? 0);
+  const name = checkChoice("search", options.search ?? "evolve", SEARCHES);
+  const population = checkInteger("population", options.population ?? 16, 2, 65536);
+  const antithetic = options.antithetic ?? true;
+  if (name === "evolve" && antithetic && population % 2 !== 0)
+    throw new BrownianError("usage", `population must be even, but is ${population}: members are pairs of mirror images.`);
+  const generations = checkInteger("generations", options.generations ?? 20, 1, 1e6);
+  const rate = checkNumber("rate", options.rate ?? 1, 0, 1e6);
+  const shaping = checkChoice("shaping", options.shaping ?? "scores", Object.keys(SHAPINGS) as Shaping[]);
+  const [hot, cold] = options.temperatures ?? [0.02, 0.002];
+  checkNumber("The first of temperatures", hot, 0);
+  checkNumber("The last of temperatures", cold, hot > 0 ? Number.MIN_VALUE : 0);
+  const strategy = {
+    evolve: () => evolutionStrategy(population, antithetic, rate, shaping),
+    anneal: () => annealing(seed, generations, hot, cold),
+    best: () => bestOf(population),
+  }[name]();
+  const reward = options.reward ?? "likelihood";
+  if (typeof reward !== "function") checkChoice("reward", reward, REWARDS);
+  const { task } = options;
+  const split = Array.isArray(task) ? splitTask(task, options.validation ?? 0.25, seed) : checkSplit(task as Split);
+  const kl = checkNumber("kl", options.kl ?? 0, 0);
+  if (kl > 0 && options.text === undefined) throw new BrownianError("usage", "kl needs a text to be measured on: give text.");
+  const checked = {
+    sigma: checkNumber("sigma", options.sigma ?? 0.02, Number.MIN_VALUE),
+    scale: checkChoice("scale", options.scale ?? "rms", SCALES),
+    generations,
+    batch: checkInteger("batch", options.batch ?? 8, 1),
+    decay: Math.fround(checkNumber("decay", options.decay ?? 0, 0, 1)),
+    kl,
+    textTokens: checkInteger("textTokens", options.textTokens ?? 256, 1),
+    validateEvery: checkInteger("validateEvery", options.validateEvery ?? 5, 1),
+    patience: checkInteger("patience", options.patience ?? 1e6, 1),
+    maxMinutes: checkNumber("maxMinutes", options.maxMinutes ?? Number.MAX_VALUE, 0),
+    maxTokens: checkInteger("maxTokens", options.maxTokens ?? 32, 1),
+    shuffled: options.shuffled ?? false,
+  };
+  const { sigma, scale } = checked;
+  const moves = { sigma, scale, seed: String(seed), only: options.only ?? null };
+  // What a search may be told otherwise when it goes on is not in here: how long it lasts.
+  const settings = {
+    search: name,
+    reward: typeof reward === "function" ? (options.rewardName ?? "function") : reward,
+    population: name === "anneal" ? 1 : population,
+    antithetic: name === "evolve" && antithetic,
+    rate: name === "evolve" ? rate : null,
+    shaping: name === "evolve" ? shaping : null,
+    draws: name === "best" ? population * generations : null,
+    temperatures: name === "anneal" ? [hot, cold, generations] : null,
+    batch: checked.batch,
+    decay: checked.decay,
+    kl,
+    shuffled: checked.shuffled,
+    maxTokens: checked.maxTokens,
+    train: split.train.length,
+    validation: split.validation.length,
+    task: digest(split),
+  };
+  const head = (base: FileIdentity) => headOf(base, moves, settings);
+  return { ...checked, split, seed, only: options.only, sameBatch: name === "best", reward, strategy, head };
+}
+
+/** Which questions they are, in their order: as a log says it. */
+const digest = ({ train, validation }: Split): string =>
+  fnv1a(JSON.stringify([train, validation]))
+    .toString(16)
+    .padStart(16, "0");

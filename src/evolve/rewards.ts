@@ -1,0 +1,150 @@
+// Rewards: what a question's answer is worth, one number a question. Those that need the model's own text let it write greedily; the likelihood of
+// the answer that was asked for needs no text, and is read for all questions at once.
+
+import { BrownianError } from "../errors.js";
+import type { Seen } from "../llama/index.js";
+import { readTexts } from "../llama/read.js";
+import type { Session } from "../llama/session.js";
+import { complete } from "../llama/write.js";
+import { promptOf, type Question } from "./task.js";
+
+/** What a reward is told of a question and the model's text. */
+export interface Answered {
+  readonly question: Question;
+  /** What the model wrote, greedily. */
+  readonly text: string;
+}
+
+/** Judges what was written to several questions; a number each. */
+export type Judge = (answered: readonly Answered[], signal?: AbortSignal) => number[] | Promise<number[]>;
+
+/** Rewards that read what the model writes. */
+export const JUDGES = {
+  exact: (answered) => answered.map(({ question, text }) => Number(text.trim() === question.answer.trim())),
+  regex: (answered) => answered.map(({ question, text }) => Number(expression(question.answer).test(text))),
+} as const satisfies Record<string, Judge>;
+
+/** Names of the rewards that need nothing from outside. */
+export const REWARDS = ["likelihood", "exact", "regex"] as const;
+/** One of {@link REWARDS}. */
+export type RewardName = (typeof REWARDS)[number];
+
+function expression(source: string): RegExp {
+  try {
+    return new RegExp(source, "u");
+  } catch (cause) {
+    throw new BrownianError(
+      "usage",
+      `The answer ${JSON.stringify(source)} is no regular expression: ${(cause as Error).message}.`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** What the weights as they are now get for these questions, a number each. */
+export interface Reward {
+  of(questions: readonly Question[], signal?: AbortSignal): Promise<number[]>;
+}
+
+/** ln p of an answer's tokens. */
+export interface AnswerLikelihood {
+  readonly mean: number;
+  /** Of its first token. */
+  readonly first: number;
+  /** Of its last: where a chat's template ends the turn, that end. */
+  readonly last: number;
+  /** Whether every token was the likeliest: greedily, the model answers exactly this. */
+  readonly exact: boolean;
+}
+
+/** Mean ln p a token of the answer and, in a chat, of the end of the turn: nats, at most 0. */
+export class Likelihood implements Reward {
+  private readonly known = new Map<Question, { readonly tokens: readonly number[]; readonly from: number }>();
+
+  constructor(private readonly session: Session) {}
+
+  async of(questions: readonly Question[], signal?: AbortSignal): Promise<number[]> {
+    return (await this.answers(questions, signal)).map(({ mean }) => mean);
+  }
+
+  async answers(questions: readonly Question[], signal?: AbortSignal): Promise<AnswerLikelihood[]> {
+    const seen = await readTexts(
+      this.session,
+      questions.map((question) => this.text(question)),
+      signal,
+    );
+    return seen.map((tokens) => ({
+      mean: tokens.reduce((sum, { logProbability }) => sum + logProbability, 0) / tokens.length,
+      first: (tokens[0] as Seen).logProbability,
+      last: (tokens[tokens.length - 1] as Seen).logProbability,
+      exact: tokens.every(({ likeliest }) => likeliest),
+    }));
+  }
+
+  /** @throws BrownianError usage for questions without an answer, or that do not fit the context */
+  check(questions: readonly Question[]): void {
+    for (const question of questions) {
+      const { length } = this.text(question).tokens;
+      if (length > this.session.contextSize)
+        throw new BrownianError(
+          "usage",
+          `A question with its answer has ${length} tokens, more than the ${this.session.contextSize} of the context: shorten it, or give a larger context.`,
+        );
+    }
+  }
+
+  /** A question with its answer as tokens: told once. */
+  private text(question: Question): { readonly tokens: readonly number[]; readonly from: number } {
+    const known = this.known.get(question);
+    if (known !== undefined) return known;
+    const prompt = this.session.promptTokens(promptOf(question));
+    const answer = this.answerAfter(prompt, question);
+    if (answer.length === 0)
+      throw new BrownianError("usage", "A question has no answer, whose likelihood is the reward: give it one.");
+    const text = { tokens: [...prompt, ...answer], from: prompt.length - 1 };
+    this.known.set(question, text);
+    return text;
+  }
+
+  /** The answer's tokens as they come after the prompt: letters at the border may be one token with those before. */
+  private answerAfter(prompt: readonly number[], { prompt: asked, answer }: Question): number[] {
+    const { engine } = this.session;
+    const alone = engine.tokensOf(answer, false);
+    const begins = (all: readonly number[], start: readonly number[]) => start.every((token, i) => all[i] === token);
+    if (typeof asked === "string") {
+      const whole = engine.tokenize(asked + answer);
+      return begins(whole, prompt) && whole.length > prompt.length ? whole.slice(prompt.length) : alone;
+    }
+    // Rendered as a turn that is over, the answer has its end behind it.
+    const whole = this.session.promptTokens([...asked, { role: "assistant", content: answer }]);
+    const after = whole.slice(prompt.length);
+    return begins(whole, prompt) && begins(after, alone) ? after.slice(0, alone.length + 1) : alone;
+  }
+}
+
+/** What a judge says of texts that the model writes. */
+export class Judged implements Reward {
+  constructor(
+    private readonly session: Session,
+    private readonly judge: Judge,
+    private readonly maxTokens: number,
+  ) {}
+
+  async of(questions: readonly Question[], signal?: AbortSignal): Promise<number[]> {
+    const texts = await Promise.all(
+      questions.map((question) =>
+        complete(this.session, promptOf(question), { maxTokens: this.maxTokens, countChanges: false, signal }),
+      ),
+    );
+    signal?.throwIfAborted();
+    const rewards = await this.judge(
+      questions.map((question, i) => ({ question, text: (texts[i] as { text: string }).text })),
+      signal,
+    );
+    if (!Array.isArray(rewards) || rewards.length !== questions.length)
+      throw new BrownianError("reward-failed", `The reward must give ${questions.length} numbers, one a question.`);
+    return rewards;
+  }
+}
