@@ -2,7 +2,7 @@
 // bit, on any machine: what is added to the codes is in it, and moves are functions of seed, tensor, index and tick.
 
 import { type FileHandle, open, stat } from "node:fs/promises";
-import { BrownianError } from "../errors.js";
+import { BrownianError, checkInteger, checkObject } from "../errors.js";
 import { asFileError } from "../files/file-errors.js";
 import type { FileIdentity } from "../files/identity.js";
 import { readTextFile } from "../files/text.js";
@@ -180,7 +180,10 @@ export class LogFile {
 }
 
 /** The text of a log up to a generation, which is left out, as all after it. */
-export function cutLog({ head, generations }: EvolutionLog, before: number): string {
+export function cutLog(log: EvolutionLog, before: number): string {
+  const { head, generations } = checkObject("log", log);
+  checkInteger("before", before, 0);
+  if (!Array.isArray(generations)) throw new BrownianError("usage", "log must be what readLog gives.");
   const kept = generations.filter(({ generation }) => generation < before);
   return [head, ...kept].map((line) => `${JSON.stringify(line)}\n`).join("");
 }

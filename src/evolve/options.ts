@@ -1,9 +1,10 @@
 // What a search is told, checked once where it enters.
 
-import { BrownianError, checkChoice, checkInteger, checkNumber } from "../errors.js";
+import { BrownianError, checkChoice, checkFunction, checkInteger, checkNumber, checkText, shown } from "../errors.js";
 import type { FileIdentity } from "../files/identity.js";
 import type { LoadOptions } from "../llama/index.js";
 import { fnv1a, type Seed, seed64 } from "../noise/index.js";
+import { checkOptions, type Names } from "../options.js";
 import type { Scale } from "../thermostat/scales/index.js";
 import { annealing } from "./annealing.js";
 import { bestOf } from "./best-of.js";
@@ -12,7 +13,7 @@ import { headOf, type LogGeneration, type LogHead } from "./log.js";
 import { type Judge, REWARDS, type RewardName } from "./rewards.js";
 import { SHAPINGS, type Shaping } from "./shaping.js";
 import type { Strategy } from "./strategy.js";
-import { checkSplit, type Question, type Split, splitTask } from "./task.js";
+import { checkQuestions, checkSplit, type Question, type Split, splitTask } from "./task.js";
 
 /** The searches that there are. */
 export const SEARCHES = ["evolve", "anneal", "best"] as const;
@@ -111,8 +112,50 @@ export interface Search {
   head(base: FileIdentity): LogHead;
 }
 
+const NAMES: Names<EvolveOptions> = {
+  threads: true,
+  scratch: true,
+  chatTemplate: true,
+  signal: true,
+  contextSize: true,
+  task: true,
+  validation: true,
+  reward: true,
+  rewardName: true,
+  maxTokens: true,
+  search: true,
+  population: true,
+  antithetic: true,
+  sigma: true,
+  scale: true,
+  rate: true,
+  shaping: true,
+  generations: true,
+  batch: true,
+  seed: true,
+  decay: true,
+  temperatures: true,
+  only: true,
+  text: true,
+  textTokens: true,
+  kl: true,
+  validateEvery: true,
+  patience: true,
+  maxMinutes: true,
+  shuffled: true,
+  log: true,
+  output: true,
+  onGeneration: true,
+};
+
 /** @throws BrownianError usage */
 export function checkSearch(options: EvolveOptions): Search {
+  checkOptions("evolve", options, NAMES);
+  for (const name of ["rewardName", "text", "log", "output"] as const)
+    if (options[name] !== undefined) checkText(name, options[name]);
+  if (options.onGeneration !== undefined) checkFunction("onGeneration", options.onGeneration);
+  if (options.temperatures !== undefined && !Array.isArray(options.temperatures))
+    throw new BrownianError("usage", `temperatures must be two numbers, but is ${shown(options.temperatures)}.`);
   const seed = seed64(options.seed ?? 0);
   const name = checkChoice("search", options.search ?? "evolve", SEARCHES);
   const population = checkInteger("population", options.population ?? 16, 2, 65536);
@@ -133,7 +176,9 @@ export function checkSearch(options: EvolveOptions): Search {
   const reward = options.reward ?? "likelihood";
   if (typeof reward !== "function") checkChoice("reward", reward, REWARDS);
   const { task } = options;
-  const split = Array.isArray(task) ? splitTask(task, options.validation ?? 0.25, seed) : checkSplit(task as Split);
+  const split = Array.isArray(task)
+    ? splitTask(checkQuestions(task), options.validation ?? 0.25, seed)
+    : checkSplit(task as Split);
   const kl = checkNumber("kl", options.kl ?? 0, 0);
   if (kl > 0 && options.text === undefined) throw new BrownianError("usage", "kl needs a text to be measured on: give text.");
   const checked = {

@@ -5,7 +5,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
-import { BrownianError, shown } from "../errors.js";
+import { BrownianError, checkText, shown } from "../errors.js";
 import type { Judge } from "./rewards.js";
 
 /** Letters of what a command says to stderr that its error shows. */
@@ -21,7 +21,7 @@ const numberOf = (value: unknown): number => (typeof value === "number" ? value 
  * @throws BrownianError reward-failed where it has none
  */
 export async function moduleJudge(path: string): Promise<Judge> {
-  const module = (await import(pathToFileURL(resolve(path)).href).catch((cause) => {
+  const module = (await import(pathToFileURL(resolve(checkText("path", path))).href).catch((cause) => {
     throw failed(`The module ${path} cannot be loaded: ${(cause as Error).message}`, cause);
   })) as { default?: unknown };
   const judge = module.default;

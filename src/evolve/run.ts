@@ -2,11 +2,12 @@
 
 import { performance } from "node:perf_hooks";
 import { engineNamed, NoNumbers } from "../engine/index.js";
-import { BrownianError } from "../errors.js";
+import { BrownianError, checkInteger, checkText } from "../errors.js";
 import { type FileIdentity, identity } from "../files/identity.js";
 import { checkOutput, type ModelFile, readModel } from "../files/index.js";
 import { windows } from "../llama/read.js";
 import { CLEAN, Session } from "../llama/session.js";
+import { checkOptions } from "../options.js";
 import { noiseOf } from "../thermostat/noise.js";
 import { type Ascent, EvolvingCodes, TICKS } from "./codes.js";
 import { checkBase, LogFile, type LogGeneration, type Moves, readLog } from "./log.js";
@@ -58,6 +59,7 @@ const noiseFor = ({ sigma, scale, seed, only }: Moves) =>
  * const { before, after } = await evolve("model.gguf", { task, validation: 0.5, generations: 10, output: "old.gguf" });
  */
 export async function evolve(path: string, options: EvolveOptions): Promise<Evolved> {
+  checkText("path", path);
   const search = checkSearch(options);
   if (options.output !== undefined) await checkOutput(options.output, path); // before an hour of work, not after
   const { signal, threads, scratch, chatTemplate } = options;
@@ -309,13 +311,16 @@ export interface ReplayOptions {
  * await replay("model.gguf", "run.jsonl", "again.gguf", { generations: 10 });
  */
 export async function replay(path: string, log: string, output: string, options: ReplayOptions = {}): Promise<number> {
+  const { generations, signal, scratch } = checkOptions("replay", options, { generations: true, scratch: true, signal: true });
+  if (generations !== undefined) checkInteger("generations", generations, 0);
+  checkText("output", output);
   const read = await readLog(log);
   checkBase(read, await identity(path), log);
-  const codes = await EvolvingCodes.open(await readModel(path), noiseFor(read.head.moves), { scratch: options.scratch });
+  const codes = await EvolvingCodes.open(await readModel(path), noiseFor(read.head.moves), { scratch });
   try {
-    const taken = read.generations.slice(0, options.generations);
+    const taken = read.generations.slice(0, generations);
     for (const generation of taken) {
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       await codes.ascend(generation);
     }
     await codes.save(output);

@@ -1,6 +1,7 @@
 // Tasks: questions with an answer each, one JSON object a line. Which of them a search learns from, which it is judged by, and which a generation asks.
 
-import { BrownianError, checkNumber, shown } from "../errors.js";
+import { BrownianError, checkList, checkNumber, checkObject, checkText, shown } from "../errors.js";
+import { isChat } from "../llama/chat.js";
 import type { Message, Prompt } from "../llama/index.js";
 import { Noise } from "../noise/index.js";
 
@@ -10,6 +11,16 @@ export interface Question {
   readonly prompt: string | readonly Message[];
   /** What it is to answer; with the reward "regex", the expression that its answer is to match. "" where the reward needs none. */
   readonly answer: string;
+}
+
+/** Questions, if they are some. @throws BrownianError usage */
+export function checkQuestions(questions: readonly Question[]): readonly Question[] {
+  for (const question of Array.from(checkList("A task", questions))) {
+    const { prompt, answer } = checkObject("A question", question);
+    isChat(prompt); // refuses what is no prompt
+    checkText("An answer", answer);
+  }
+  return questions;
 }
 
 /** A task in two parts that have no question in common. */
@@ -25,8 +36,9 @@ export interface Split {
  * @throws BrownianError usage, with the line
  */
 export function parseTask(text: string, name: string): Question[] {
+  checkText("name", name);
   const questions: Question[] = [];
-  for (const [i, line] of text.split("\n").entries()) {
+  for (const [i, line] of checkText("text", text).split("\n").entries()) {
     if (line.trim() === "") continue;
     const refuse = (why: string) => new BrownianError("usage", `${name}, line ${i + 1}: ${why}.`);
     let value: unknown;
@@ -71,6 +83,9 @@ export function splitTask(questions: readonly Question[], share: number, seed: b
 
 /** @throws BrownianError usage where both parts have a question in common, or one to learn from is missing */
 export function checkSplit(split: Split): Split {
+  const { train, validation } = checkObject("A task", split);
+  checkQuestions(train);
+  checkQuestions(validation);
   if (split.train.length === 0)
     throw new BrownianError("usage", "The task has no question to learn from: give it more, or a smaller validation.");
   const learned = new Set(split.train.map(keyOf));

@@ -168,7 +168,8 @@ export class Model {
    * const asked = ["France", "Italy"].map((name) => ({ prompt: `The king of ${name}`, ids: model.tokenize(" was") }));
    * const [france, italy] = await model.followAll(asked); // italy[0].logProbability
    */
-  followAll(continuations: readonly Continuation[], signal?: AbortSignal): Promise<Seen[][]> {
+  async followAll(continuations: readonly Continuation[], signal?: AbortSignal): Promise<Seen[][]> {
+    if (signal !== undefined) checkSignal(signal);
     return followAll(this.session, continuations, signal);
   }
 
