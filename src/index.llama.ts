@@ -25,6 +25,7 @@ export {
   type Evolved,
   type EvolveOptions,
   evolve,
+  type FileIdentity,
   type Judge,
   type LogGeneration,
   type LogHead,
