@@ -80,6 +80,7 @@ export {
   type Evolved,
   type EvolveOptions,
   evolve,
+  type FileIdentity,
   type Judge,
   type LogGeneration,
   type LogHead,

@@ -1,5 +1,6 @@
 // What the room gives to others: searches on the codes of a model by reward alone, and their logs.
 
+export type { FileIdentity } from "../files/identity.js";
 export type { Ascent, Member } from "./codes.js";
 export { cutLog, type EvolutionLog, type LogGeneration, type LogHead, type Moves, readLog } from "./log.js";
 export type { Measured } from "./measure.js";

@@ -48,7 +48,7 @@ async function readAll(decoder: Decoder, texts: readonly Followed[], signal: Abo
   for (let at = 0; at < texts.length; at += places) {
     if (at > 0) for (let sequence = 0; sequence < places; sequence++) decoder.context.remove(sequence, -1, -1);
     const parts = texts.slice(at, at + places).map((text, sequence) => {
-      if (common > 0) decoder.context.copy(last, sequence, -1, -1);
+      if (common > 0) decoder.context.copy(last, sequence, 0, -1);
       return { text, sequence, first: common, end: text.tokens.length - 1, seen: all[at + sequence] as Seen[] };
     });
     await decode(decoder, parts, signal);
