@@ -103,19 +103,9 @@ struct Tag<Prepared> {
 
 namespace {
 
-/// Throws where pages of these files were lost.
-void check(Napi::Env env, const Shared& file, const Shared& source) {
-  try {
-    sound(0, file, source);
-  } catch (const std::exception& error) {
-    throw Napi::Error::New(env, error.what());
-  }
-}
-
 uint64_t stride_of(const Given& given) {
-  const uint64_t stride = given.whole(kMostStride);
-  if (stride == 0) given.refuse("is no number of ticks");
-  return stride;
+  if (const uint64_t stride = given.whole(kMostStride); stride > 0) return stride;
+  given.refuse("is no number of ticks");
 }
 
 MappedFile& file_of(const Given& given) {

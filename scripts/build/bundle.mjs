@@ -96,8 +96,9 @@ export async function bundle() {
     writeFileSync(at(`cjs/${name}.js`), code);
   }
   // Split, so that what a command loads only when it runs (a server, plots) is not loaded by every other one.
-  const cli = { entryPoints: { cli: at("cli/main.js") }, splitting: true, chunkNames: "cli-[hash]", outdir: at("esm") };
-  await build({ ...NODE, ...cli, format: "esm" });
+  const entryPoints = { cli: at("cli/main.js"), "first-load-child": at("engine/first-load-child.js") };
+  await build({ ...NODE, entryPoints, splitting: true, chunkNames: "cli-[hash]", outdir: at("esm"), format: "esm" });
+  cpSync(join(ROOT, "src/serve/page"), at("esm/page"), { recursive: true }); // read as it lies
   // For browsers: "browser" in package.json says what takes the place of what only Node has.
   const web = { bundle: true, platform: "browser", entryPoints: [at("index.web.js")], target: "es2022", logLevel: "error" };
   await build({ ...web, format: "esm", outfile: at("esm/web.js") });

@@ -3,7 +3,7 @@
 // as `prepare`: after packages are installed in a clone, before one is packed, and for whoever installs the repository by its address.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cxxCompiler, gypHeaders, npm, onPath, preparingFor, SETUP, startedBySetup, withVariables } from "../environment.mjs";
@@ -128,8 +128,6 @@ async function buildTypeScript() {
   rmSync(join(ROOT, "dist"), { recursive: true, force: true });
   const result = run(process.execPath, [join(ROOT, "node_modules", "typescript", "bin", "tsc")]);
   if (result.status !== 0) fail("TypeScript", result);
-  // The server's page is read as it lies.
-  cpSync(join(ROOT, "src/serve/page"), join(ROOT, "dist/serve/page"), { recursive: true });
   const { bundle } = await import("./bundle.mjs");
   await bundle();
 }

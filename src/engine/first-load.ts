@@ -105,7 +105,7 @@ function warnOnce(why: string): undefined {
 
 /** Undefined where there can be no child. @throws BrownianError engine-failed where it died; the signal's reason when aborted */
 async function inChild(task: ChildTask, model: ModelFile, signal?: AbortSignal): Promise<ChildAnswer | undefined> {
-  const script = join(packageRoot(), "dist", "engine", "first-load-child.js");
+  const script = join(packageRoot(), "dist", "esm", "first-load-child.js");
   if (!existsSync(script)) return warnOnce("brownian's own files are not beside it, so no child process can load a model first");
   let child: ChildProcess;
   try {

@@ -77,14 +77,14 @@ export class Model {
   }
 
   /**
-   * Continues `prompt`, which is a text, a list of tokens, or a chat: messages, which the model answers. Yields text as it is written: prompt and pieces read as one text. Greedy and clean by default;
-   * `sigma` lets the weights move, `temperature` rolls dice at the output, both combine. The return value tells what
-   * happened. Breaking off is fine.
+   * Continues `prompt`, which is a text, a list of tokens, or a chat: messages, which the model answers. Yields text as it is written: prompt and
+   * pieces read as one text. Greedy and clean by default; `sigma` lets the weights move, `temperature` rolls dice at the output, both combine. The
+   * return value tells what happened. Breaking off is fine.
    *
    * @throws BrownianError usage, no-such-tensor, unsupported-type, closed, engine-failed; not-live where the dynamics
    * moves tensors that the engine does not see
    * @example
-   * const options = { sigma: 0.05, dynamics: "andersen", tau: 32, seed: 7n };
+   * const options = { sigma: 0.05, dynamics: "andersen", tau: 32, seed: 7n } as const;
    * for await (const piece of model.generate("Once upon a time", options)) process.stdout.write(piece);
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<string, Generation> {

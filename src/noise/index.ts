@@ -1,7 +1,7 @@
 // From a seed to noise: seed -> key of a named stream -> elements of the stream. Pure: nothing is stored, so the noise of any
 // weight at any tick can be made again at any time, in any order, on any backend.
 
-import { BrownianError, checkInteger, checkText, shown } from "../errors.js";
+import { BrownianError, checkInteger, checkText } from "../errors.js";
 import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
 import type { Key, Position } from "../laws/move.js";
@@ -165,13 +165,6 @@ export class Stream {
     this.kernels.normal(checkArray("out", out, "Float32Array"), this.key, place);
     return out;
   }
-}
-
-/** Throws a `usage` error unless this is a stream of noise, or what has its methods (another copy's, say). */
-export function checkStream(stream: Stream): void {
-  const methods = ["bits", "uniform", "normal"] as const;
-  if (typeof stream === "object" && stream !== null && methods.every((name) => typeof stream[name] === "function")) return;
-  throw new BrownianError("usage", `stream must be a stream of noise, as Noise.stream makes it, but is ${shown(stream)}.`);
 }
 
 /** Element `index` of tick `tick`, as kernels want it. @throws BrownianError usage for what is no such number */

@@ -4,7 +4,8 @@
 
 import { checkNumber } from "../errors.js";
 import { checkArray } from "../memory.js";
-import { type At, checkStream, type Stream } from "../noise/index.js";
+import { checkStream } from "../noise/check-stream.js";
+import type { At, Stream } from "../noise/index.js";
 import { argmax, type Heat, inverseTemperature, type Logits } from "./softmax.js";
 
 /** Words of 32 bits make uniforms (w + 1/2) / 2^32, which are never 0 nor 1: Gumbel numbers from -3.1 to 22.9. */

@@ -1,6 +1,8 @@
 // The page at /: three files, read once at the start. It asks nothing of other hosts, and no other may put it into a frame.
 
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { packageRoot } from "../kernels/addon.js";
 import { DYNAMICS } from "../thermostat/dynamics/index.js";
 
 const HEADERS = {
@@ -11,7 +13,7 @@ const HEADERS = {
   "cache-control": "no-cache",
 };
 
-const read = (name: string): string => readFileSync(new URL(`./page/${name}`, import.meta.url), "utf8");
+const read = (name: string): string => readFileSync(join(packageRoot(), "dist", "esm", "page", name), "utf8");
 
 const escaped = (text: string): string =>
   text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c] as string);

@@ -25,12 +25,14 @@ function start(...args: string[]) {
   const said: string[] = [];
   const lines = createInterface({ input: child.stderr });
   lines.on("line", (line) => said.push(line));
-  const url = new Promise<string>((resolve) =>
+  const url = new Promise<string>((resolve, reject) => {
     lines.on("line", (line) => {
       const found = / at (http:\S+)$/.exec(line)?.[1];
       if (found !== undefined) resolve(found);
-    }),
-  );
+    });
+    child.once("close", () => reject(new Error(`it ended before it served: ${said.join("\n")}`)));
+  });
+  url.catch(() => undefined); // where nobody asks for it
   const ended = new Promise<{ code: number | null; said: string }>((resolve) =>
     child.once("close", (code) => resolve({ code, said: said.join("\n") })),
   );

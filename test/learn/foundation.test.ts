@@ -91,7 +91,7 @@ describe("metrics", () => {
     usage(() => accuracy(p, [0], 2), /4 examples, but 1 labels/);
     usage(() => nll(p, [0, 1, 2, 0], 2), /Label 2 is 2, but there are 2 classes/);
     usage(() => accuracy([0.5, 0.2, 0.3], [0], 2), /no multiple of 2 classes/);
-    usage(() => probabilities(p, 2, 0), /temperature must be above 0/);
+    usage(() => probabilities(p, 2, 0), /temperature must be .*above 0/);
     usage(() => ensemble([]), /at least one member/);
     usage(() => auroc([], [1]), /empty/);
   });
