@@ -1,7 +1,7 @@
 // npm run bench:peers: the current PyTorch, NumPy and JAX against this library, in one run, on one thread and on all. Makes a virtual environment with
 // them in build/peers (3 GB; --python names another interpreter that has them). What is compared: normal float32 numbers, Gaussian noise
 // of one step added to int8 weights with stochastic rounding, in the fastest way that each offers, compiled too, and the published way of QES.
-// Rounds go through all in turn; one thread is pinned to one core. Prints Markdown.
+// Rounds go through all in turn, some minutes each; one thread is pinned to one core. Prints Markdown.
 
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -19,7 +19,7 @@ const say = (line) => process.stderr.write(`${line}\n`);
 const options = new Command("npm run bench:peers --")
   .description("Measures this library against the current PyTorch, NumPy and JAX on the CPU.")
   .option("--python <file>", "an interpreter that has them (default: one of a virtual environment that is made in build/peers)")
-  .option("--rounds <n>", "rounds", Number, 5)
+  .option("--rounds <n>", "rounds, of some minutes each", Number, 3)
   .allowExcessArguments(false)
   .parse()
   .opts();

@@ -2,7 +2,6 @@
 // fragility reads.
 
 import { createHash } from "node:crypto";
-import { writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Argument, Command } from "commander";
 import { type AuditOptions, audit, auditSettings } from "../evaluate/audit/index.js";
@@ -10,18 +9,18 @@ import { auditPage, auditTable } from "../evaluate/audit/page.js";
 import { parseTask } from "../evaluate/index.js";
 import { Unfinished } from "../evaluate/unfinished.js";
 import { identity } from "../files/identity.js";
-import { checkOutputFolder, writeFolderWhole } from "../files/index.js";
+import { checkOutputFolder } from "../files/index.js";
 import { readTextFile } from "../files/text.js";
 import { defaultModel } from "../llama/index.js";
-import { loadPlot, renderPage } from "../report/page.js";
+import { loadPlot } from "../report/page.js";
 import type { Invocation } from "./command.js";
 import { given, readText, withModel } from "./inputs.js";
 import { parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
 import { printResult, remark } from "./print.js";
 import { withSteps } from "./progress.js";
+import { orKept, REPORT_FILES, writeReport } from "./report-folder.js";
 
 /** What the folder holds. */
-const FILES = ["report.html", "results.json"];
 /** Questions that are answered at once, and tokens of context of each. */
 const PARALLEL = 8;
 const CONTEXT = 256;
@@ -77,13 +76,13 @@ export function auditCommand({ signal }: Invocation): Command {
 async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {
   const { output } = options;
   await loadPlot();
-  await checkOutputFolder(output, FILES);
+  await checkOutputFolder(output, REPORT_FILES);
   const text = await readText(options.text, signal);
   const task =
     options.task === undefined ? undefined : parseTask(await readTextFile(options.task, signal), basename(options.task));
   const unfinished = new Unfinished(`${output.replace(/[/\\]+$/, "")}.unfinished.jsonl`, "brownian-audit-unfinished");
   const engine = { ...options, ...(task === undefined ? {} : { parallel: PARALLEL, contextSize: CONTEXT, keepPrompts: true }) };
-  const result = await withModel(path, engine, signal, async (model) => {
+  const measuring = withModel(path, engine, signal, async (model) => {
     const asked: AuditOptions = { ...chosen(options), ...given({ task }) };
     const settings = auditSettings(model, text, asked);
     const hash = createHash("sha256").update(text).digest("hex");
@@ -100,19 +99,9 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
         onProgress,
       }),
     );
-  }).catch((error) => {
-    if (unfinished.finished.size > 0)
-      process.stderr.write(
-        `${unfinished.finished.size} readings are finished and kept in ${unfinished.path}: go on with --resume and the same options.\n`,
-      );
-    throw error;
   });
-  const page = auditPage(result);
-  await writeFolderWhole(output, FILES, async (folder) => {
-    await writeFile(join(folder, "report.html"), await renderPage(page));
-    await writeFile(join(folder, "results.json"), `${JSON.stringify(result, null, 1)}\n`);
-  });
-  await unfinished.remove();
+  const result = await orKept(measuring, unfinished, "readings");
+  await writeReport(output, auditPage(result), result, unfinished);
   remark(
     `${join(output, "report.html")} shows this with plots; --scale fragility --audit ${join(output, "results.json")} uses it`,
   );

@@ -1,7 +1,6 @@
 // brownian eval: ways of getting several answers, side by side on a task; a folder with a page and its numbers. What is finished is kept in a file
 // beside it until the folder is there, so that an interrupted evaluation can go on.
 
-import { writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Argument, Command, Option } from "commander";
 import {
@@ -19,10 +18,10 @@ import {
 import { evaluationPage, evaluationTable, powerSaid } from "../evaluate/page/index.js";
 import { Unfinished } from "../evaluate/unfinished.js";
 import { identity } from "../files/identity.js";
-import { checkOutputFolder, writeFolderWhole } from "../files/index.js";
+import { checkOutputFolder } from "../files/index.js";
 import { readTextFile } from "../files/text.js";
 import { defaultModel } from "../llama/index.js";
-import { loadPlot, renderPage } from "../report/page.js";
+import { loadPlot } from "../report/page.js";
 import { table } from "../report/table.js";
 import { DEFAULT_TAU } from "../thermostat/noise.js";
 import type { Invocation } from "./command.js";
@@ -30,9 +29,9 @@ import { given, readText, withModel } from "./inputs.js";
 import { parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
 import { printResult, remark } from "./print.js";
 import { withSteps } from "./progress.js";
+import { orKept, REPORT_FILES, writeReport } from "./report-folder.js";
 
 /** What the folder holds. */
-const FILES = ["report.html", "results.json"];
 /** Texts that are answered at once, and tokens of context of each: more would take memory that short answers do not need. */
 const PARALLEL = 8;
 const CONTEXT = 256;
@@ -128,11 +127,11 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   const { output, context: contextSize, parallel } = options;
   // All that can be wrong, before minutes of work.
   await loadPlot();
-  await checkOutputFolder(output, FILES);
+  await checkOutputFolder(output, REPORT_FILES);
   const task = await readTask(options, signal);
   const unfinished = new Unfinished(`${output.replace(/[/\\]+$/, "")}.unfinished.jsonl`, "brownian-evaluation-unfinished");
   const engine = { ...options, contextSize, parallel, keepPrompts: true };
-  const evaluation = await withModel(path, engine, signal, async (model) => {
+  const measuring = withModel(path, engine, signal, async (model) => {
     const asked: EvaluateOptions = { ...(options.quick ? QUICK : {}), ...chosen(options) };
     const settings = evaluationSettings(model, task, asked);
     await unfinished.begin({ settings, model: (await identity(path)).sha256, task: task.sha256 }, options.resume ?? false);
@@ -146,19 +145,9 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
         onProgress,
       }),
     );
-  }).catch((error) => {
-    if (unfinished.finished.size > 0)
-      process.stderr.write(
-        `${unfinished.finished.size} steps are finished and kept in ${unfinished.path}: go on with --resume and the same options.\n`,
-      );
-    throw error;
   });
-  const page = evaluationPage(evaluation);
-  await writeFolderWhole(output, FILES, async (folder) => {
-    await writeFile(join(folder, "report.html"), await renderPage(page));
-    await writeFile(join(folder, "results.json"), `${JSON.stringify(evaluation, null, 1)}\n`);
-  });
-  await unfinished.remove();
+  const evaluation = await orKept(measuring, unfinished, "steps");
+  await writeReport(output, evaluationPage(evaluation), evaluation, unfinished);
   remark(`${join(output, "report.html")} shows this with plots and answers`);
   printResult(options.json, evaluation, () => evaluationTable(evaluation));
 }
