@@ -1,7 +1,8 @@
 // npm run trial:leaks: loads the library in 1,000 worker threads, one after another, and measures whether anything stays behind: memory, threads,
 // open files, mappings. Every worker moves weights on native threads, maps a file and leaves it open, and uses WebAssembly; every fifth is
 // ended while a job is running. What Node itself keeps for a worker with an (empty) WebAssembly module is measured the same way and does not
-// count. Fails when something stays. Options: --loads N, --hold BYTES (keeps that much a load, to see it found). Linux only: it reads /proc.
+// count. Fails when something stays. Options: --loads N, --warm-up N (loads before that: allocators, the thread pool and caches fill up), --hold BYTES
+// (keeps that much a load, to see it found). Linux only: it reads /proc.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,8 +14,6 @@ import { runInNewContext } from "node:vm";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 
 const BLOCKS = 8192; // of Q8_0
-/** Loads before measuring: allocators, the thread pool and caches fill up. */
-const WARM_UP = 20;
 const SAMPLES = 20;
 
 /** The smallest WebAssembly module: its header. */
@@ -80,7 +79,7 @@ function slope(samples) {
 }
 
 /** Loads the library, or nothing of ours, in this many workers. */
-async function measure(loads, bare, hold) {
+async function measure(loads, warmUp, bare, hold) {
   const folder = mkdtempSync(join(tmpdir(), "brownian-loads-"));
   const file = join(folder, "mapped");
   const held = [];
@@ -88,7 +87,7 @@ async function measure(loads, bare, hold) {
   let ended = 0;
   try {
     writeFileSync(file, new Uint8Array(1 << 16));
-    for (let i = 1; i <= WARM_UP; i++) await load(bare, file, i % 5 === 0);
+    for (let i = 1; i <= warmUp; i++) await load(bare, file, i % 5 === 0);
     look(file); // the first look itself takes memory
     samples.push({ loads: 0, ...look(file) });
     for (let i = 1; i <= loads; i++) {
@@ -130,6 +129,7 @@ function print(title, { samples, perLoad, error, ended }) {
 const { values } = parseArgs({
   options: {
     loads: { type: "string", default: "1000" },
+    "warm-up": { type: "string", default: "20" },
     hold: { type: "string", default: "0" },
     measure: { type: "string" },
   },
@@ -137,8 +137,9 @@ const { values } = parseArgs({
 
 function main() {
   if (!existsSync("/proc/self/status")) throw new Error("there is no /proc here to measure by");
-  const bare = measureApart("--measure", "bare", "--loads", values.loads);
-  const ours = measureApart("--measure", "ours", "--loads", values.loads, "--hold", values.hold);
+  const sizes = ["--loads", values.loads, "--warm-up", values["warm-up"]];
+  const bare = measureApart("--measure", "bare", ...sizes);
+  const ours = measureApart("--measure", "ours", ...sizes, "--hold", values.hold);
   print("nothing of ours", bare);
   print("the library", ours);
   const excess = ours.perLoad - bare.perLoad;
@@ -156,4 +157,9 @@ function main() {
 
 if (!isMainThread) await work(workerData);
 else if (values.measure === undefined) main();
-else console.log(JSON.stringify(await measure(Number(values.loads), values.measure === "bare", Number(values.hold))));
+else
+  console.log(
+    JSON.stringify(
+      await measure(Number(values.loads), Number(values["warm-up"]), values.measure === "bare", Number(values.hold)),
+    ),
+  );

@@ -65,18 +65,22 @@ describe.skipIf(why !== undefined).each([...TYPES])("a model of %s", (type) => {
     }
   });
 
-  it("writes its clean text again after a moved one", async () => {
-    for (const repack of ["auto", "off"] as const) {
-      const model = await loadModel(path, { threads: 1, scratch, engine: "llama-c", repack });
-      try {
-        const clean = { maxTokens: 8, endless: true };
-        const before = await model.complete("Once upon", clean);
-        const moved = await model.complete("Once upon", { ...clean, sigma: 0.2, dynamics: "white", seed: 1n });
-        expect(moved.changed).toBeGreaterThan(0);
-        expect((await model.complete("Once upon", clean)).ids).toEqual(before.ids);
-      } finally {
-        await model.dispose();
+  // Texts follow from logits, which all types have shown: one type of each way that ggml multiplies is enough.
+  it.runIf(["F16", "Q4_0", "Q8_0", "Q4_K", "IQ4_NL"].includes(type))(
+    "writes its clean text again after a moved one",
+    async () => {
+      for (const repack of ["auto", "off"] as const) {
+        const model = await loadModel(path, { threads: 1, scratch, engine: "llama-c", repack });
+        try {
+          const clean = { maxTokens: 8, endless: true };
+          const before = await model.complete("Once upon", clean);
+          const moved = await model.complete("Once upon", { ...clean, sigma: 0.2, dynamics: "white", seed: 1n });
+          expect(moved.changed).toBeGreaterThan(0);
+          expect((await model.complete("Once upon", clean)).ids).toEqual(before.ids);
+        } finally {
+          await model.dispose();
+        }
       }
-    }
-  });
+    },
+  );
 });

@@ -52,14 +52,62 @@ function randomMove(format: Format, weights: number, rounding: Move["rounding"],
   return { ...common, steps, rowLength: Math.ceil((index + weights) / rows) || 1, index };
 }
 
-function expectSameMoves(kernels: Kernels, data: Uint8Array, move: Move, what: string): void {
-  const expected = data.slice();
-  const actual = data.slice();
-  const changed = jsKernels.perturb(expected, move);
+/** A move of some data, and what plain JavaScript makes of it. */
+interface Case {
+  readonly data: Uint8Array;
+  readonly move: Move;
+  readonly what: string;
+  readonly changed: number;
+  readonly moved: Uint8Array;
+  readonly sum: number;
+}
+
+const sumOf = (kernels: Kernels, data: Uint8Array, move: Move) =>
+  kernels.sumSquares(data, move.format, move.steps, move.rowLength, move.index, 1.5);
+
+function caseOf(data: Uint8Array, move: Move, what: string): Case {
+  const moved = data.slice();
+  const changed = jsKernels.perturb(moved, move);
+  return { data, move, what, changed, moved, sum: sumOf(jsKernels, data, move) };
+}
+
+/** Cases are made once for all backends that are compared with them. */
+const remembered = new Map<string, Case[]>();
+function casesOf(name: string, make: () => Case[]): Case[] {
+  const cases = remembered.get(name) ?? make();
+  remembered.set(name, cases);
+  return cases;
+}
+
+function smallCases(format: Format, name: string, rounding: Move["rounding"]): Case[] {
+  const random = arguments_(2 + rounding);
+  const cases: Case[] = [];
+  for (let n = 0; n <= 300; n += n < 70 ? 1 : 23) {
+    const blocks = format.weights === 1 ? n : Math.ceil(n / format.weights);
+    const move = randomMove(format, blocks * format.weights, rounding, random);
+    cases.push(caseOf(randomBlocks(format, blocks, random), move, `${name}, ${blocks} blocks, sigma ${move.sigma}`));
+  }
+  return cases;
+}
+
+function largeCases(format: Format, name: string, rounding: Move["rounding"]): Case[] {
+  const random = arguments_(20 + rounding);
+  return Array.from({ length: 4 }, () => {
+    const weights = 70_000 + 32 * random.below(100);
+    const blocks = Math.floor(weights / format.weights);
+    const data = randomBlocks(format, blocks, random);
+    const move = randomMove(format, blocks * format.weights, rounding, random);
+    return caseOf(data, move, `${name}, sigma ${move.sigma}`);
+  });
+}
+
+/** @param shift bytes from an aligned address to the data's */
+function expectSameMoves(kernels: Kernels, { data, move, what, changed, moved, sum }: Case, shift: number): void {
+  const actual = new Uint8Array(data.length + shift).subarray(shift);
+  actual.set(data);
   expect(kernels.perturb(actual, move), `${what}: changed`).toBe(changed);
-  expect(bytesOf(actual).equals(bytesOf(expected)), `${what}: bytes`).toBe(true);
-  const sum = (k: Kernels) => k.sumSquares(data, move.format, move.steps, move.rowLength, move.index, 1.5);
-  expect(sum(kernels), `${what}: sum of squares`).toEqual(sum(jsKernels));
+  expect(bytesOf(actual).equals(bytesOf(moved)), `${what}: bytes`).toBe(true);
+  expect(sumOf(kernels, data, move), `${what}: sum of squares`).toEqual(sum);
 }
 
 describe.each(variants.filter((v) => v.kernels !== jsKernels))("$name equals js", ({ kernels }) => {
@@ -93,24 +141,13 @@ describe.each(variants.filter((v) => v.kernels !== jsKernels))("$name equals js"
 
   describe.each(FORMATS.map((format) => ({ name: format.name, format })))("$name", ({ format }) => {
     it.each(Object.entries(Rounding))("%s, 0...300 blocks", (name, rounding) => {
-      const random = arguments_(2 + rounding);
-      for (let n = 0; n <= 300; n += n < 70 ? 1 : 23) {
-        const blocks = format.weights === 1 ? n : Math.ceil(n / format.weights);
-        const move = randomMove(format, blocks * format.weights, rounding, random);
-        expectSameMoves(kernels, randomBlocks(format, blocks, random), move, `${name}, ${blocks} blocks, sigma ${move.sigma}`);
-      }
+      const cases = casesOf(`${format.name} ${name} small`, () => smallCases(format, name, rounding));
+      for (const one of cases) expectSameMoves(kernels, one, 0);
     });
 
     it.each(Object.entries(Rounding))("%s, large, at an unaligned address", (name, rounding) => {
-      const random = arguments_(20 + rounding);
-      for (let round = 0; round < 4; round++) {
-        const weights = 70_000 + 32 * random.below(100);
-        const blocks = Math.floor(weights / format.weights);
-        const data = new Uint8Array(blocks * format.bytes + 3).subarray(3);
-        data.set(randomBlocks(format, blocks, random));
-        const move = randomMove(format, blocks * format.weights, rounding, random);
-        expectSameMoves(kernels, data, move, `${name}, sigma ${move.sigma}`);
-      }
+      const cases = casesOf(`${format.name} ${name} large`, () => largeCases(format, name, rounding));
+      for (const one of cases) expectSameMoves(kernels, one, 3);
     });
   });
 });

@@ -115,7 +115,7 @@ const WINDOW = 128;
 const ARMED = Uint8Array.from({ length: WINDOW * 18 }, (_, i) => [0, i % 36 < 18 ? 0x2c : 0x21][i % 18] ?? 0x79);
 const Q4_0 = { type: "Q4_0", sigma: 0.05 / 16, seed: 42n, name: "w" } as const;
 
-describe.each(chosen)("5.7 billion Q4_0 weights in one call on $name", ({ kernels }) => {
+describe.skipIf(!LARGE).each(chosen)("5.7 billion Q4_0 weights in one call on $name", ({ kernels }) => {
   it("move as each part does alone", async () => {
     const data = threeGigabytes(BLOCKS * 18);
     if (data === undefined) return;

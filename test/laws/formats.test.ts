@@ -9,7 +9,7 @@ import { levelOfCode, levelsOf } from "../../src/laws/levels.js";
 import type { Rounding } from "../../src/laws/numbers.js";
 import { Levels } from "../../src/laws/numbers.js";
 import { fastest } from "../support/backends.js";
-import { type MoveLaw, matchedLaw, moments, nearestLaw, stochasticLaw } from "../support/statistics.js";
+import { histogramOf, type MoveLaw, matchedLaw, moments, nearestLaw, stochasticLaw } from "../support/statistics.js";
 
 const WEIGHTS = 1 << 14; // a code, a scale and a format
 const SCALES = [0.01, 0.1, 0.5, 1, 3, 10];
@@ -51,7 +51,10 @@ function moved(format: Format, code: number, s: number, rounding: Rounding): Map
   const codes = new Int8Array(WEIGHTS);
   unpack(codes, data, 0, blocks, encoded);
   const counts = new Map<number, number>();
-  for (const q of codes) counts.set(valueIn(format, q), (counts.get(valueIn(format, q)) ?? 0) + 1);
+  histogramOf(codes).forEach((count, q) => {
+    const value = valueIn(format, (q << 24) >> 24);
+    if (count > 0) counts.set(value, (counts.get(value) ?? 0) + count);
+  });
   return counts;
 }
 

@@ -86,7 +86,7 @@ long(
   LONG,
 );
 
-it(
+long(
   "weight noise: what learned with noise bears loud moves",
   async () => {
     const at = await small(weightNoise);
@@ -97,7 +97,7 @@ it(
   LONG,
 );
 
-it(
+long(
   "SGLD samples the known density, better with falling rates; without noise it does not",
   async () => {
     const at = await small(density);
