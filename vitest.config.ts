@@ -7,7 +7,7 @@ const source = (file: string) => fileURLToPath(new URL(`src/${file}`, import.met
 /** Rooms whose tests neither load an engine in their own process nor measure it. */
 const SHARED = "cli kernels lattice laws learn noise report sampling statistics thermostat".split(" ");
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   // Examples import the package by its name, as its users do; in tests they get the sources.
   resolve: {
     alias: [
@@ -19,9 +19,14 @@ export default defineConfig({
     // Tests of a shared process need not import the library again for every file: a fifth of the time of all. What holds an engine, or looks at
     // its own process, has one to itself.
     projects: [
-      { extends: true, test: { name: "shared", include: SHARED.map((room) => `test/${room}/**/*.test.ts`), isolate: false } },
       {
         extends: true,
+        mode,
+        test: { name: "shared", include: SHARED.map((room) => `test/${room}/**/*.test.ts`), isolate: false },
+      },
+      {
+        extends: true,
+        mode,
         test: { name: "apart", include: ["test/**/*.test.ts"], exclude: SHARED.map((room) => `test/${room}/**`) },
       },
     ],
@@ -35,4 +40,4 @@ export default defineConfig({
     reporters: ["default", "json"],
     outputFile: { json: "build/test-results.json" },
   },
-});
+}));
