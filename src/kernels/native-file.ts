@@ -1,6 +1,7 @@
 // Files in memory, by the addon. A live file remembers what it did last to each tensor, so that the next call costs what it changes and not
 // what the tensor weighs: an index of steps and a journal of moves (docs/theory/moves.md), plans of collisions.
 
+import { setImmediate } from "node:timers/promises";
 import type { Census, CensusColumns } from "../laws/census.js";
 import type { EncodedFormat } from "../laws/move.js";
 import { Field, Kind, Levels, StepKind } from "../laws/numbers.js";
@@ -60,6 +61,9 @@ const LEAVES = 256;
 
 /** Weights of one plan: of a larger model, several, between which work can be stopped. */
 const PLANNED = 64e6;
+
+/** Milliseconds for which brief work may keep the event loop. */
+const MOST_AT_A_TIME = 2;
 
 /** Bytes that a step may hold ready: of more, the copying takes as long as the work. */
 const MOST_READY = 2 ** 28;
@@ -144,11 +148,17 @@ class NativeLiveFile implements LiveFile {
     work: (planned: Planned, i: number) => number | Promise<number>,
   ): Promise<number> {
     let sum = 0;
+    let began = performance.now();
     for (const [i, planned] of plans.entries()) {
       watch?.signal?.throwIfAborted();
       for (const key of planned.keys) this.known.delete(key);
       const done = work(planned, i);
-      sum += typeof done === "number" ? done : await done; // brief work is done already, and a turn of the event loop is long beside it
+      // Brief work is done already, and a turn of the event loop is long beside it; of much, others are to have theirs meanwhile.
+      sum += typeof done === "number" ? done : await done;
+      if (performance.now() - began > MOST_AT_A_TIME) {
+        await setImmediate();
+        began = performance.now();
+      }
       watch?.onBytes?.(planned.bytes);
     }
     return sum;
