@@ -36,7 +36,7 @@ void Plan::Spare::give(Made made) {
 uint64_t Plan::Spare::bytes() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   uint64_t sum = 0;
-  for (const Made& made : all_) sum += made.bytes.capacity() + made.runs.capacity() * sizeof(Made::Run);
+  for (const Made& made : all_) sum += made.held();
   return sum;
 }
 
@@ -93,6 +93,12 @@ double Plan::run(Workers workers, uint8_t* live, uint32_t tick) const {
 Prepared::Prepared(std::shared_ptr<const Plan> of, uint32_t tick)
     : plan(std::move(of)), tick_(tick), parts_(plan->parts(tick)), items_(new Item[parts_.size()]), left_(plan->expected(tick)) {}
 
+Prepared::~Prepared() {
+  for (size_t i = 0; i < parts_.size(); i++) {
+    if (items_[i].state == kMade) plan->made -= items_[i].made.held();
+  }
+}
+
 void Prepared::make(const Target& target, const uint8_t* live) {
   for (size_t i = 0; i < parts_.size() && !stopped_; i++) {
     Item& item = items_[i];
@@ -103,7 +109,12 @@ void Prepared::make(const Target& target, const uint8_t* live) {
     left_ = left_ - double(part.end - part.begin) * plan->share();  // nobody else subtracts
     // Where it has been taken meanwhile, whoever took it writes on while this was read: what was made is worth nothing.
     int open = kOpen;
-    if (!item.state.compare_exchange_strong(open, kMade)) plan->spare.give(std::move(item.made));
+    const uint64_t held = item.made.held();
+    plan->made += held;
+    if (!item.state.compare_exchange_strong(open, kMade)) {
+      plan->made -= held;
+      plan->spare.give(std::move(item.made));
+    }
   }
 }
 
@@ -113,6 +124,7 @@ double Prepared::write(Workers workers, uint8_t* live) {
   in_parallel(parts_.size(), 1, workers.threads, [&](uint64_t i, uint64_t) {
     Item& item = items_[size_t(i)];
     if (item.state.exchange(kTaken) == kMade) {
+      plan->made -= item.made.held();
       item.made.write(live);
       changed += uint64_t(item.made.changed);
       plan->spare.give(std::move(item.made));

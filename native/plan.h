@@ -58,6 +58,8 @@ class Plan {
     double changed = 0;
 
     void write(uint8_t* live) const;
+    /// Of the memory that it has.
+    uint64_t held() const { return bytes.capacity() + runs.capacity() * sizeof(Run); }
   };
   /// Memory for work made ahead, used again: fresh pages take longer to come by than what is put on them.
   class Spare {
@@ -99,8 +101,12 @@ class Plan {
   /// What `write` would write. Whatever it reads of `live` is the part's own.
   virtual void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const = 0;
 
+  /// Bytes of what was made and is not written, and of memory for more.
+  uint64_t ready_bytes() const { return made + spare.bytes(); }
+
   const std::shared_ptr<Mapping> source;
   mutable Spare spare;
+  mutable std::atomic<uint64_t> made{0};
   uint64_t end = 0;  // the first byte of the file after all tensors
 
  protected:
@@ -117,6 +123,9 @@ class Plan {
 class Prepared {
  public:
   Prepared(std::shared_ptr<const Plan> plan, uint32_t tick);
+  Prepared(const Prepared&) = delete;
+  Prepared& operator=(const Prepared&) = delete;
+  ~Prepared();
 
   /// Makes all parts, of which none is written before `write` is called. Stops when it has been, or was dropped.
   void make(const Target& target, const uint8_t* live);

@@ -17,7 +17,18 @@ import {
   withLaw,
 } from "./addon.js";
 import { type Chunk, chunks } from "./chunks.js";
-import type { FileKernels, FileWatch, LiveFile, MappedFile, Prepared, RangeMove, TensorMove, TensorRange } from "./files.js";
+import {
+  type FileKernels,
+  type FileWatch,
+  type LiveFile,
+  type LiveMemory,
+  type MappedFile,
+  MOST_READY,
+  type Prepared,
+  type RangeMove,
+  type TensorMove,
+  type TensorRange,
+} from "./files.js";
 import { moveIn, type Step, sameStep, shareOf } from "./step.js";
 
 /** Which of the addon's targets computes, on how many threads. */
@@ -65,9 +76,6 @@ const PLANNED = 64e6;
 /** Milliseconds for which brief work may keep the event loop. */
 const MOST_AT_A_TIME = 2;
 
-/** Bytes that a step may hold ready: of more, the copying takes as long as the work. */
-const MOST_READY = 2 ** 28;
-
 /**
  * Below this share of changed codes, a tensor that is drawn again is worth an index of its steps: with it, the last moves are undone and new
  * ones found without a look at the rest. With 0.001 of the codes of Q8_0 that takes half the time of a mere copy (docs/results/performance-raw.md);
@@ -100,6 +108,8 @@ class NativeLiveFile implements LiveFile {
   /** By `keyOf`. Of tensors that are not in here, nothing is known. */
   private readonly known = new Map<string, Known>();
   private readonly plans = new WeakMap<readonly RangeMove[], Plans>();
+  /** The last that were asked for. */
+  private present: readonly Planned[] = [];
 
   constructor(
     private readonly file: AddonFile,
@@ -168,6 +178,18 @@ class NativeLiveFile implements LiveFile {
     return this.file.difference(offset, bytes, format, this.pristine.file);
   }
 
+  memory(): LiveMemory {
+    let index = 0;
+    let journal = 0;
+    for (const known of this.known.values()) {
+      if (known.index === undefined) continue;
+      const [own, undoes] = this.file.indexBytes(known.index);
+      index += own;
+      journal += undoes;
+    }
+    return { index, journal, ready: this.present.reduce((sum, { plan }) => sum + this.file.readyBytes(plan), 0) };
+  }
+
   async restore(tensor: TensorRange, format: EncodedFormat, watch?: FileWatch): Promise<void> {
     const before = this.known.get(keyOf(tensor));
     if (before?.index !== undefined) {
@@ -205,7 +227,10 @@ class NativeLiveFile implements LiveFile {
   /** The plans of a list of moves, made once: ticks are to take no time. */
   private planned(moves: readonly RangeMove[], step: Step): readonly Planned[] {
     const before = this.plans.get(moves);
-    if (before !== undefined && sameStep(before.step, step)) return before.plans;
+    if (before !== undefined && sameStep(before.step, step)) {
+      this.present = before.plans;
+      return before.plans;
+    }
     const plans: Planned[] = [];
     for (let i = 0; i < moves.length; ) {
       const some: RangeMove[] = [];
@@ -225,6 +250,7 @@ class NativeLiveFile implements LiveFile {
       });
     }
     this.plans.set(moves, { step, plans });
+    this.present = plans;
     return plans;
   }
 
