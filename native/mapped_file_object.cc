@@ -254,6 +254,7 @@ Napi::Value MappedFile::redraw(const Napi::CallbackInfo& info) {
 
 /// (index): bytes of it, and of its journals.
 Napi::Value MappedFile::index_bytes(const Napi::CallbackInfo& info) {
+  writable(info.Env());
   const auto index = held<StepIndex>(argument(info, 0, "index"));
   auto bytes = Napi::Array::New(info.Env(), 2);
   bytes.Set(uint32_t(0), double(index->index_bytes()));
