@@ -22,8 +22,11 @@ export interface Prepared {
   drop(): void;
 }
 
-/** Bytes that a step may hold ready, of all files of a model: of more, the copying takes as long as the work. */
-export const MOST_READY = 2 ** 28;
+/**
+ * Bytes that a step may hold ready, of all files of a model: of more, the copying takes as long as the work, and a process of ours is to stay below
+ * 300 MB beside what it has mapped.
+ */
+export const MOST_READY = 192 * 2 ** 20;
 
 export interface RangeMove {
   readonly tensor: TensorRange;

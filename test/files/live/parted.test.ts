@@ -3,6 +3,7 @@
 import { expect, it } from "vitest";
 import type { LiveTensors, TensorToMove } from "../../../src/files/live/live-tensors.js";
 import { PartedTensors } from "../../../src/files/live/parted.js";
+import { MOST_READY } from "../../../src/kernels/files.js";
 import type { Step } from "../../../src/kernels/step.js";
 
 const STEP: Step = { verb: "draw" };
@@ -49,7 +50,7 @@ it("drops the others where one fails, or cannot", async () => {
 it("holds no more ready for a model in many files than for one", () => {
   const log: string[] = [];
   const tensors = new PartedTensors([part(log, "a"), part(log, "b")]);
-  const large = [moveOf(0, 2 ** 28), moveOf(1, 2 ** 28)];
+  const large = [moveOf(0, MOST_READY), moveOf(1, MOST_READY)];
   expect(tensors.prepare(large, 1, STEP)).toBeUndefined();
   expect(tensors.prepare(large, 1, { verb: "diffuse", factor: 1, stride: 2 })).toBeDefined();
 });
