@@ -161,7 +161,7 @@ class NativeLiveFile implements LiveFile {
     let began = performance.now();
     for (const [i, planned] of plans.entries()) {
       watch?.signal?.throwIfAborted();
-      for (const key of planned.keys) this.known.delete(key);
+      if (this.known.size > 0) for (const key of planned.keys) this.known.delete(key);
       const done = work(planned, i);
       // Brief work is done already, and a turn of the event loop is long beside it; of much, others are to have theirs meanwhile.
       sum += typeof done === "number" ? done : await done;

@@ -86,6 +86,9 @@ export class Thermostat {
   private readonly ahead: Ahead;
   private planned: { noise: CheckedNoise; sigma: number; step: Step; moves: readonly PlannedMove[] } | undefined;
   private chosen: readonly Tensor[];
+  /** Of the chosen. */
+  private weights = 0;
+  private bytes = 0;
   private leftAlone: readonly Skipped[];
   private closed = false;
   /** The end of the last operation: one writes at a time. */
@@ -104,6 +107,13 @@ export class Thermostat {
     const { chosen, skipped } = choose(model, noise);
     this.chosen = chosen;
     this.leftAlone = skipped;
+    this.count();
+  }
+
+  /** Once for all ticks that follow. */
+  private count(): void {
+    this.weights = this.chosen.reduce((sum, tensor) => sum + tensor.weights, 0);
+    this.bytes = this.chosen.reduce((sum, tensor) => sum + tensor.bytes, 0);
   }
 
   /** The file that moves, or the first of several; what an engine is to map. */
@@ -144,6 +154,7 @@ export class Thermostat {
     this.noise = noise;
     this.chosen = chosen;
     this.leftAlone = skipped;
+    this.count();
   }
 
   /**
@@ -209,15 +220,6 @@ export class Thermostat {
       const step = this.planned?.noise === this.noise ? this.planned.step : DRAW;
       return (await this.plan(this.now, step)).map(({ tensor, dose }) => ({ tensor, dose }));
     });
-  }
-
-  /** How many there are to move. */
-  private get weights(): number {
-    return this.chosen.reduce((sum, tensor) => sum + tensor.weights, 0);
-  }
-
-  private get bytes(): number {
-    return this.chosen.reduce((sum, tensor) => sum + tensor.bytes, 0);
   }
 
   /** How many codes (or floats) of the tensors that move differ from the pristine model's now. */

@@ -38,8 +38,8 @@ export class MappedReader implements Reader {
 
   /** Runs `work` on these tensors, between two looks at the files. */
   protected async unchanged<T>(tensors: readonly Tensor[], work: () => Promise<T>): Promise<T> {
-    for (const { offset, bytes, name } of tensors)
-      if (offset + bytes > this.pristine.size) throw becameShorter(this.source.path, { name });
+    const { size } = this.pristine;
+    for (const { offset, bytes, name } of tensors) if (offset + bytes > size) throw becameShorter(this.source.path, { name });
     this.source.check();
     try {
       return await work();
