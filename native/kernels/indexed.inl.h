@@ -63,6 +63,27 @@ inline float variance_at(const Move& move, float step) {
   return s * s;
 }
 
+/// to[0, n): each byte of `of` as often as Wide has bytes; the last maybe beyond n.
+template <class Wide>
+inline void repeat(uint8_t* __restrict to, const uint8_t* __restrict of, size_t n) {
+  for (size_t i = 0; i * sizeof(Wide) < n; i++) {
+    const Wide all = Wide(of[i] * (Wide(~Wide(0)) / 255));
+    memcpy(to + i * sizeof(Wide), &all, sizeof(Wide));
+  }
+}
+
+/// to[0, n): each byte of `of` 2^log times. Room for 64 more. Compilers make vectors of it where it is told how often.
+inline void spread(uint8_t* to, const uint8_t* of, size_t n, int log) {
+  switch (log) {
+    case 0: memcpy(to, of, n); return;
+    case 1: return repeat<uint16_t>(to, of, n);
+    case 2: return repeat<uint32_t>(to, of, n);
+    case 3: return repeat<uint64_t>(to, of, n);
+    default:
+      for (size_t p = 0; p < n; p++) to[p] = of[p >> log];
+  }
+}
+
 /// What a move does to hit groups, by the classes of their steps.
 class ClassLaw {
  public:
@@ -205,7 +226,7 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
         const uint8_t* of = classes + (hit_group >> class_log);
         alignas(64) uint8_t own[kTile / 16 + 64];
         if (class_log > 0 || n < kTile / length) {  // 64 are looked at in any case
-          for (size_t p = 0; p < n; p++) own[p] = of[p >> class_log];
+          spread(own, of, n, class_log);
           memset(own + n, kNoStep, 64);
           of = own;
         }
