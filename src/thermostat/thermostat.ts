@@ -238,7 +238,10 @@ export class Thermostat {
    *
    * @throws BrownianError closed
    * @example
-   * const { index, journal, ready } = bath.memory();
+   * const bath = await Thermostat.open("model.gguf", { sigma: 0.002, dynamics: "white" });
+   * await bath.tick();
+   * const { file, index, journal } = bath.memory();
+   * console.log((index + journal) / file);
    */
   memory(): ThermostatMemory {
     if (this.closed) throw this.gone();
