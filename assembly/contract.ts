@@ -67,6 +67,7 @@ export const PLANE_FIELDS: i32 = 6;
 export const FORMAT_FIELDS: i32 = 24;
 export const MOST_LEVELS: i32 = 16;
 export const CELL: i32 = 256;
+export const COLLISION_CELL: i32 = 4096;
 export const MOST_STRIDE: i32 = 65536;
 export const SUM_LEAF: i32 = 65536;
 export const CENSUS_SHIFT: i32 = 19;

@@ -1,14 +1,18 @@
 // npm run bench:texts: tokens a second of a model at rest and under each dynamics, in turns in one process, so that a noisy minute falls on all alike: each
 // text's speed is divided by that of the text at rest of the same round. One engine thread. Medians of the rounds with their quartiles; prints Markdown.
 
-import { basename } from "node:path";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { Command } from "commander";
 import { loadModel } from "../dist/llama/index.js";
+import { writeWriter } from "./scale-models.mjs";
 
 const whole = (text) => Number.parseInt(text, 10);
 const options = new Command("npm run bench:texts --")
   .description("Measures how fast a model writes while its weights move.")
   .option("-m, --model <file>", "GGUF model", "models/fairytales-3M-Q8_0.gguf")
+  .option("--synthetic <type>", "instead, 135 million random weights of width 768: Q4_K_M, or a type of ggml's (Q8_0, Q6_K, ...)")
   .option("--rounds <n>", "rounds, after one that warms up", whole, 20)
   .option("--tokens <n>", "tokens of a text", whole, 200)
   .option("--sigma <number>", "in units of each tensor's RMS", Number, 0.05)
@@ -31,6 +35,14 @@ const ways = {
 };
 for (const name of Object.keys(ways)) if (name !== "at rest" && only && !only.includes(name)) delete ways[name];
 
+if (options.synthetic !== undefined) {
+  const folder = mkdtempSync(join(tmpdir(), "brownian-texts-"));
+  process.once("SIGINT", () => process.exit(130));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const vocabulary = options.model;
+  options.model = join(folder, `synthetic-135M-${options.synthetic}.gguf`);
+  await writeWriter(options.model, options.synthetic, vocabulary);
+}
 const began = performance.now();
 const model = await loadModel(options.model, { threads: 1, contextSize: 2 * options.tokens + 64, repack: options.repack });
 const opened = performance.now() - began;

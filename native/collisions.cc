@@ -7,12 +7,12 @@
 namespace brownian {
 namespace {
 
-/// Bytes of a cache line.
-constexpr uint64_t kLine = 64;
+/// Bytes of a cache line, and how many lines are asked for ahead of time: those that follow are fetched as they are read, one after the other.
+constexpr uint64_t kLine = 64, kLinesAhead = 32;
 
 template <bool kWrite>
 void prefetch_lines(const uint8_t* data, uint64_t from, uint64_t to) {
-  for (uint64_t at = from; at < to; at += kLine) prefetch<kWrite>(data + at);
+  for (uint64_t at = from; at < std::min(to, from + kLinesAhead * kLine); at += kLine) prefetch<kWrite>(data + at);
 }
 
 }  // namespace
@@ -21,9 +21,9 @@ void prefetch_lines(const uint8_t* data, uint64_t from, uint64_t to) {
 template <class Ahead, class Use>
 void Collisions::each_run(const Target& target, const Part& part, uint32_t tick, Ahead ahead, Use use) const {
   const PlannedTensor& tensor = *part.tensor;
-  const uint64_t first = part.begin / kCell;
-  uint32_t words[kGrain / kCell];
-  const size_t cells = size_t((part.end - part.begin + kCell - 1) / kCell);
+  const uint64_t first = part.begin / kCollisionCell;
+  uint32_t words[kPart / kCollisionCell];
+  const size_t cells = size_t((part.end - part.begin + kCollisionCell - 1) / kCollisionCell);
   target.bits(words, cells, tensor.owned->move.key, {first >> 2, uint32_t(first & 3), tick, kCollisionPurpose});
   // The first cell from here on that collides, and the first after it that does not.
   const auto next = [&](size_t cell) {
@@ -32,7 +32,7 @@ void Collisions::each_run(const Target& target, const Part& part, uint32_t tick,
     while (after < cells && words[after] < threshold_) after++;
     return std::make_pair(cell, after);
   };
-  const auto weight_of = [&](size_t cell) { return std::min(part.end, part.begin + cell * kCell); };
+  const auto weight_of = [&](size_t cell) { return std::min(part.end, part.begin + cell * kCollisionCell); };
   const auto byte_of = [&](size_t cell) { return tensor.byte_of(weight_of(cell)); };
   for (auto run = next(0); run.first < cells;) {
     const auto after = next(run.second);

@@ -1,4 +1,4 @@
-// The dynamics `andersen`: cells of kCell weights that are drawn anew, each by a chance of its own at every tick.
+// The dynamics `andersen`: cells of kCollisionCell weights that are drawn anew, each by a chance of its own at every tick.
 #pragma once
 #include <utility>
 
@@ -13,11 +13,14 @@ class Collisions : public Plan {
 
   /// With room for what chance adds.
   size_t made_bytes(const Part& part) const override { return size_t(double(part.bytes()) * share() * 1.5) + 1024; }
+  uint64_t grain() const override { return kPart; }
   double share() const override { return double(threshold_) / 4294967296.0; }
   double write(const Target& target, uint8_t* live, const Part& part, uint32_t tick) const override;
   void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const override;
 
  private:
+  static constexpr uint64_t kPart = 16 * kGrain;
+
   template <class Ahead, class Use>
   void each_run(const Target& target, const Part& part, uint32_t tick, Ahead ahead, Use use) const;
 

@@ -92,6 +92,7 @@ constexpr int kPlaneFields = 6;
 constexpr int kFormatFields = 24;
 constexpr int kMostLevels = 16;
 constexpr size_t kCell = 256;
+constexpr size_t kCollisionCell = 4096;
 constexpr int kMostStride = 65536;
 constexpr size_t kSumLeaf = 65536;
 constexpr int kCensusShift = 19;

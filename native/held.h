@@ -9,9 +9,26 @@
 
 namespace brownian {
 
+class Plan;
+class Prepared;
+class StepIndex;
+
 /// Tag<T>::value: two random numbers, others for each class that is held.
 template <class T>
 struct Tag;
+
+template <>
+struct Tag<StepIndex> {
+  static constexpr napi_type_tag value = {0x1c53d0b2a86e4f09, 0x8e5b7d41f02c9a63};
+};
+template <>
+struct Tag<Plan> {
+  static constexpr napi_type_tag value = {0xa7e942d81b3f4c70, 0xb36d05ce9f812a47};
+};
+template <>
+struct Tag<Prepared> {
+  static constexpr napi_type_tag value = {0x40d8b91e27fc4a5d, 0x95a3e60f7bd1428c};
+};
 
 /// Whether this object has the tag of T.
 template <class T>

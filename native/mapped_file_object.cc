@@ -48,6 +48,8 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
   Napi::Value difference(const Napi::CallbackInfo& info);
   Napi::Value index_steps(const Napi::CallbackInfo& info);
   Napi::Value redraw(const Napi::CallbackInfo& info);
+  Napi::Value index_bytes(const Napi::CallbackInfo& info);
+  Napi::Value ready_bytes(const Napi::CallbackInfo& info);
   Napi::Value plan_collide(const Napi::CallbackInfo& info);
   Napi::Value plan_diffuse(const Napi::CallbackInfo& info);
   Napi::Value plan_draw(const Napi::CallbackInfo& info);
@@ -79,7 +81,7 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
 
   Workers workers_{};
   Shared mapping_;
-  std::unique_ptr<Background> background_;
+  std::shared_ptr<Background> background_;
 };
 
 }  // namespace
@@ -87,18 +89,6 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
 template <>
 struct Tag<MappedFile> {
   static constexpr napi_type_tag value = {0x6d1f0c6a5f0b4be1, 0x9b1c2f7ad3e84c55};
-};
-template <>
-struct Tag<StepIndex> {
-  static constexpr napi_type_tag value = {0x1c53d0b2a86e4f09, 0x8e5b7d41f02c9a63};
-};
-template <>
-struct Tag<Plan> {
-  static constexpr napi_type_tag value = {0xa7e942d81b3f4c70, 0xb36d05ce9f812a47};
-};
-template <>
-struct Tag<Prepared> {
-  static constexpr napi_type_tag value = {0x40d8b91e27fc4a5d, 0x95a3e60f7bd1428c};
 };
 
 namespace {
@@ -262,6 +252,19 @@ Napi::Value MappedFile::redraw(const Napi::CallbackInfo& info) {
   });
 }
 
+/// (index): bytes of it, and of its journals.
+Napi::Value MappedFile::index_bytes(const Napi::CallbackInfo& info) {
+  writable(info.Env());
+  const auto index = held<StepIndex>(argument(info, 0, "index"));
+  auto bytes = Napi::Array::New(info.Env(), 2);
+  bytes.Set(uint32_t(0), double(index->index_bytes()));
+  bytes.Set(uint32_t(1), double(index->journal_bytes()));
+  return bytes;
+}
+
+/// (plan): bytes that hold its ticks ready, or will hold those to come.
+Napi::Value MappedFile::ready_bytes(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), double(plan_of(info)->ready_bytes())); }
+
 void MappedFile::add_tensors(Plan& plan, const Given& list, const Given* evolution) const {
   if (!list.array()) list.refuse("is not an array");
   const auto count = list.property("length").word();
@@ -332,7 +335,7 @@ Napi::Value MappedFile::run(const Napi::CallbackInfo& info) {
 Napi::Value MappedFile::prepare(const Napi::CallbackInfo& info) {
   const auto prepared = std::make_shared<Prepared>(plan_of(info), argument(info, 1, "tick").word());
   const Shared live = writable(info.Env());
-  if (!background_) background_ = std::make_unique<Background>();
+  if (!background_) background_ = Background::of_all();
   const bool started = background_->start([=, target = workers_.target] { prepared->make(*target, live->data()); });
   return started ? hold(info.Env(), prepared) : info.Env().Null();
 }
@@ -376,6 +379,8 @@ void export_mapped_file(Napi::Env env, Napi::Object exports) {
   method("difference", Napi::Function::New<call<&MappedFile::difference>>(env, "difference"));
   method("indexSteps", Napi::Function::New<call<&MappedFile::index_steps>>(env, "indexSteps"));
   method("redraw", Napi::Function::New<call<&MappedFile::redraw>>(env, "redraw"));
+  method("indexBytes", Napi::Function::New<call<&MappedFile::index_bytes>>(env, "indexBytes"));
+  method("readyBytes", Napi::Function::New<call<&MappedFile::ready_bytes>>(env, "readyBytes"));
   method("planCollide", Napi::Function::New<call<&MappedFile::plan_collide>>(env, "planCollide"));
   method("planDiffuse", Napi::Function::New<call<&MappedFile::plan_diffuse>>(env, "planDiffuse"));
   method("planDraw", Napi::Function::New<call<&MappedFile::plan_draw>>(env, "planDraw"));

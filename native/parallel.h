@@ -23,6 +23,7 @@
 #include <deque>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -105,6 +106,15 @@ inline void in_parallel(uint64_t count, uint64_t grain, unsigned threads, const 
 class Background {
  public:
   Background() : run_([this] { run(); }) {}
+  /// One for all who ask while another has it: a model may lie in hundreds of files.
+  static std::shared_ptr<Background> of_all() {
+    static std::mutex asking;
+    static std::weak_ptr<Background> last;
+    const std::lock_guard<std::mutex> lock(asking);
+    std::shared_ptr<Background> one = last.lock();
+    if (!one) last = one = std::make_shared<Background>();
+    return one;
+  }
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
   /// Waits for the work that has begun; what has not is left undone.

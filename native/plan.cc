@@ -9,25 +9,35 @@
 
 namespace brownian {
 
-std::vector<uint8_t> Plan::Spare::take(size_t wanted) {
+Plan::Made Plan::Spare::take(size_t wanted) {
   const std::lock_guard<std::mutex> lock(mutex_);
   // None that is much too large, or small parts would come to hold as much memory as large ones.
   for (size_t i = all_.size(); i-- > 0;) {
-    if (all_[i].capacity() < wanted || all_[i].capacity() / 2 > wanted + 4096) continue;
+    const size_t room = all_[i].bytes.capacity();
+    if (room < wanted || room / 2 > wanted + 4096) continue;
     std::swap(all_[i], all_.back());
-    std::vector<uint8_t> bytes = std::move(all_.back());
+    Made made = std::move(all_.back());
     all_.pop_back();
-    bytes.clear();
-    return bytes;
+    made.bytes.clear();
+    made.runs.clear();
+    made.changed = 0;
+    return made;
   }
-  std::vector<uint8_t> bytes;
-  bytes.reserve(wanted);
-  return bytes;
+  Made made;
+  made.bytes.reserve(wanted);
+  return made;
 }
 
-void Plan::Spare::give(std::vector<uint8_t> bytes) {
+void Plan::Spare::give(Made made) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  all_.push_back(std::move(bytes));
+  all_.push_back(std::move(made));
+}
+
+uint64_t Plan::Spare::bytes() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  uint64_t sum = 0;
+  for (const Made& made : all_) sum += made.held();
+  return sum;
 }
 
 void Plan::Made::write(uint8_t* live) const {
@@ -59,7 +69,7 @@ std::vector<Plan::Part> Plan::parts(uint32_t tick) const {
   std::vector<Part> parts;
   for (const PlannedTensor& tensor : tensors_) {
     const Span span = due(tensor, tick);
-    for (uint64_t begin = span.begin; begin < span.end; begin += kGrain) parts.push_back({&tensor, begin, std::min(span.end, begin + kGrain)});
+    for (uint64_t begin = span.begin; begin < span.end; begin += grain()) parts.push_back({&tensor, begin, std::min(span.end, begin + grain())});
   }
   return parts;
 }
@@ -83,17 +93,28 @@ double Plan::run(Workers workers, uint8_t* live, uint32_t tick) const {
 Prepared::Prepared(std::shared_ptr<const Plan> of, uint32_t tick)
     : plan(std::move(of)), tick_(tick), parts_(plan->parts(tick)), items_(new Item[parts_.size()]), left_(plan->expected(tick)) {}
 
+Prepared::~Prepared() {
+  for (size_t i = 0; i < parts_.size(); i++) {
+    if (items_[i].state == kMade) plan->made -= items_[i].made.held();
+  }
+}
+
 void Prepared::make(const Target& target, const uint8_t* live) {
   for (size_t i = 0; i < parts_.size() && !stopped_; i++) {
     Item& item = items_[i];
     const Plan::Part& part = parts_[i];
-    item.made.bytes = plan->spare.take(plan->made_bytes(part));
+    item.made = plan->spare.take(plan->made_bytes(part));
     plan->make(target, live, part, tick_, item.made);
     made_bytes_ += item.made.bytes.size();
     left_ = left_ - double(part.end - part.begin) * plan->share();  // nobody else subtracts
     // Where it has been taken meanwhile, whoever took it writes on while this was read: what was made is worth nothing.
     int open = kOpen;
-    if (!item.state.compare_exchange_strong(open, kMade)) plan->spare.give(std::move(item.made.bytes));
+    const uint64_t held = item.made.held();
+    plan->made += held;
+    if (!item.state.compare_exchange_strong(open, kMade)) {
+      plan->made -= held;
+      plan->spare.give(std::move(item.made));
+    }
   }
 }
 
@@ -103,10 +124,10 @@ double Prepared::write(Workers workers, uint8_t* live) {
   in_parallel(parts_.size(), 1, workers.threads, [&](uint64_t i, uint64_t) {
     Item& item = items_[size_t(i)];
     if (item.state.exchange(kTaken) == kMade) {
+      plan->made -= item.made.held();
       item.made.write(live);
       changed += uint64_t(item.made.changed);
-      plan->spare.give(std::move(item.made.bytes));
-      item.made.runs = {};
+      plan->spare.give(std::move(item.made));
     } else {
       changed += uint64_t(plan->write(*workers.target, live, parts_[size_t(i)], tick_));
     }

@@ -36,7 +36,7 @@ struct PlannedTensor {
 
 class Plan {
  public:
-  /// Weights of a tensor that a thread takes at a time: at most kGrain.
+  /// Weights of a tensor that a thread takes at a time: at most grain().
   struct Part {
     const PlannedTensor* tensor;
     uint64_t begin, end;
@@ -46,17 +46,6 @@ class Plan {
   };
   struct Span {
     uint64_t begin, end;
-  };
-  /// Memory for work made ahead, used again: fresh pages take longer to come by than what is put on them.
-  class Spare {
-   public:
-    /// Empty, with room for about so many bytes.
-    std::vector<uint8_t> take(size_t bytes);
-    void give(std::vector<uint8_t> bytes);
-
-   private:
-    std::mutex mutex_;
-    std::vector<std::vector<uint8_t>> all_;
   };
   /// What becomes of a part, before it is written.
   struct Made {
@@ -69,6 +58,21 @@ class Plan {
     double changed = 0;
 
     void write(uint8_t* live) const;
+    /// Of the memory that it has.
+    uint64_t held() const { return bytes.capacity() + runs.capacity() * sizeof(Run); }
+  };
+  /// Memory for work made ahead, used again: fresh pages take longer to come by than what is put on them.
+  class Spare {
+   public:
+    /// Empty, with room for about so many bytes.
+    Made take(size_t bytes);
+    void give(Made made);
+    /// How many bytes lie ready here.
+    uint64_t bytes() const;
+
+   private:
+    mutable std::mutex mutex_;
+    std::vector<Made> all_;
   };
 
   explicit Plan(std::shared_ptr<Mapping> source) : source(std::move(source)) {}
@@ -85,6 +89,8 @@ class Plan {
   /// How many that are.
   double expected(uint32_t tick) const;
 
+  /// The most weights of a part: where few of them are worked on, a part is to be worth beginning.
+  virtual uint64_t grain() const { return kGrain; }
   /// How many bytes `make` makes of a part, roughly.
   virtual size_t made_bytes(const Part& part) const { return size_t(double(part.bytes()) * share()); }
 
@@ -95,8 +101,12 @@ class Plan {
   /// What `write` would write. Whatever it reads of `live` is the part's own.
   virtual void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const = 0;
 
+  /// Bytes of what was made and is not written, and of memory for more.
+  uint64_t ready_bytes() const { return made + spare.bytes(); }
+
   const std::shared_ptr<Mapping> source;
   mutable Spare spare;
+  mutable std::atomic<uint64_t> made{0};
   uint64_t end = 0;  // the first byte of the file after all tensors
 
  protected:
@@ -113,6 +123,9 @@ class Plan {
 class Prepared {
  public:
   Prepared(std::shared_ptr<const Plan> plan, uint32_t tick);
+  Prepared(const Prepared&) = delete;
+  Prepared& operator=(const Prepared&) = delete;
+  ~Prepared();
 
   /// Makes all parts, of which none is written before `write` is called. Stops when it has been, or was dropped.
   void make(const Target& target, const uint8_t* live);

@@ -14,7 +14,7 @@ class StepIndex {
   StepIndex(const int32_t* given, uint64_t length) {
     memcpy(format, given, sizeof(format));
     weights = length / uint64_t(format[kBytes]) * uint64_t(format[kWeights]);
-    classes_.resize(size_t(weights / uint64_t(format[kGroup])));
+    classes_.resize(size_t((weights + weights_of_class(format) - 1) / weights_of_class(format)));
     tiles_.resize(size_t((weights + kTile - 1) / kTile * 2));
     journals_.resize(size_t((weights + kJournalSpan - 1) / kJournalSpan));
     in_use_.resize(journals_.size());
@@ -29,7 +29,7 @@ class StepIndex {
   }
 
   uint64_t bytes(uint64_t weight) const { return weight / uint64_t(format[kWeights]) * uint64_t(format[kBytes]); }
-  uint8_t* classes_at(uint64_t weight) { return classes_.data() + weight / uint64_t(format[kGroup]); }
+  uint8_t* classes_at(uint64_t weight) { return classes_.data() + weight / weights_of_class(format); }
   uint8_t* tiles_at(uint64_t weight) { return tiles_.data() + weight / kTile * 2; }
   Indexed at(uint64_t begin, uint64_t end) {
     return {classes_at(begin), tiles_at(begin), &journals_[size_t(begin / kJournalSpan)], format, begin, size_t(end - begin)};
@@ -44,6 +44,18 @@ class StepIndex {
     return true;
   }
   void release(uint64_t begin, uint64_t end) { mark(begin, end, false); }
+
+  /// Bytes of what is known of the steps.
+  uint64_t index_bytes() const { return classes_.capacity() + tiles_.capacity(); }
+  /// Bytes of what undoes the last draw. Of spans that are drawn now, none: nobody else may look at them.
+  uint64_t journal_bytes() const {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < journals_.size(); i++) {
+      sum += sizeof(Journal) + 1;
+      if (!in_use_[i]) sum += (journals_[i].moves.capacity() + journals_[i].tiles.capacity()) * sizeof(uint32_t);
+    }
+    return sum;
+  }
 
   int32_t format[kFormatFields];
   uint64_t weights;

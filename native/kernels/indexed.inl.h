@@ -1,8 +1,9 @@
 // Redraws at the cost of the moves: an index of the steps, made once a tensor, tells which hit groups may have rare moves (rare_groups.inl.h)
 // without a look at the weights, and a journal of the last draw's moves undoes them.
 //
-// The index has a byte for every group, the class of its step, and two for every tile of kTile weights: the largest class, and the class of
-// what moves on average. Classes are ranges of steps, four to an octave, and rise as steps fall; what a step is exactly is read where a hit falls.
+// The index has a byte for every weights_of_class(format) weights, the largest class of the steps of their groups, and two for every tile of kTile
+// weights: the largest class, and the class of what moves on average. Classes are ranges of steps, four to an octave, and rise as steps fall; what a
+// step is exactly is read where a hit falls.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -33,18 +34,22 @@ inline float step_of_class(int c) { return bits_float(kFirstStep + (uint32_t(kAn
 
 /// The index of `blocks` blocks, which begin a tensor or a multiple of kTile weights after it.
 inline void index_steps(uint8_t* classes, uint8_t* tiles, const uint8_t* data, size_t blocks, const int32_t* format) {
-  const size_t weights = format[kWeights], tile_blocks = kTile / weights;
+  const size_t weights = format[kWeights], tile_blocks = kTile / weights, shared = weights_of_class(format) / size_t(format[kGroup]);
   for (size_t block = 0; block < blocks; block += tile_blocks) {
     const size_t count = tile_blocks < blocks - block ? tile_blocks : blocks - block;
     float steps[kTileRuns];
     const size_t groups = read_steps(steps, data + block * format[kBytes], count, format);
-    int largest = kNoStep;
+    int largest = kNoStep, of_class = kNoStep;
     double moves = 0;
     for (size_t g = 0; g < groups; g++) {
       const float step = step_size(steps[g]);
       const int c = class_of_step(step);
-      *classes++ = uint8_t(c);
+      if (c > of_class) of_class = c;
       if (c > largest) largest = c;
+      if ((g + 1) % shared == 0 || g + 1 == groups) {
+        *classes++ = uint8_t(of_class);
+        of_class = kNoStep;
+      }
       if (c != kNoStep && c != kAnyStep) moves += 1.0 / (double(step) * double(step));
     }
     *tiles++ = uint8_t(largest);
@@ -56,6 +61,27 @@ inline void index_steps(uint8_t* classes, uint8_t* tiles, const uint8_t* data, s
 inline float variance_at(const Move& move, float step) {
   const float s = scale_in_steps(move, step);
   return s * s;
+}
+
+/// to[0, n): each byte of `of` as often as Wide has bytes; the last maybe beyond n.
+template <class Wide>
+inline void repeat(uint8_t* __restrict to, const uint8_t* __restrict of, size_t n) {
+  for (size_t i = 0; i * sizeof(Wide) < n; i++) {
+    const Wide all = Wide(of[i] * (Wide(~Wide(0)) / 255));
+    memcpy(to + i * sizeof(Wide), &all, sizeof(Wide));
+  }
+}
+
+/// to[0, n): each byte of `of` 2^log times. Room for 64 more. Compilers make vectors of it where it is told how often.
+inline void spread(uint8_t* to, const uint8_t* of, size_t n, int log) {
+  switch (log) {
+    case 0: memcpy(to, of, n); return;
+    case 1: return repeat<uint16_t>(to, of, n);
+    case 2: return repeat<uint32_t>(to, of, n);
+    case 3: return repeat<uint64_t>(to, of, n);
+    default:
+      for (size_t p = 0; p < n; p++) to[p] = of[p >> log];
+  }
 }
 
 /// What a move does to hit groups, by the classes of their steps.
@@ -82,7 +108,7 @@ class ClassLaw {
   /// Whether a tile may have dense groups.
   bool heavy(const Indexed& at, size_t tile) const { return at.tiles[2 * tile] >= first_dense_ && moves_; }
 
-  /// Whether a draw by the index takes less time, in nanoseconds, than one that copies and moves everything.
+  /// Whether a draw by the index takes less time, in nanoseconds, than one that copies and moves everything, and its journal little room.
   bool pays(const Indexed& at) const {
     float hits = 0;
     size_t heavies = 0;
@@ -92,8 +118,13 @@ class ClassLaw {
       hits += is_heavy ? 0.0f : mean_[at.tiles[2 * tile + 1]];
     }
     const float hit_groups = float(kTile) / length_;
+    const float most = kJournalShare / float(sizeof(uint32_t)) * float(at.blocks()) * float(at.format[kBytes]);
+    const float moves = hits * hit_groups;
+    if (moves > most && moves > 64.0f) return false;
+    // A vector that grows takes twice what it needs. Six standard errors.
+    at.journal->moves.reserve(size_t(moves + 6.0f * std::sqrt(moves)) + 16);
     const float tiles = float(at.tile_count()), full = float(kTile) * kFullCost;
-    return moves_ ? hits * hit_groups * kHitCost + tiles * hit_groups * kHitGroupCost + float(heavies) * full < tiles * full : true;
+    return moves_ ? moves * kHitCost + tiles * hit_groups * kHitGroupCost + float(heavies) * full < tiles * full : true;
   }
 
   /// Which of 64 hit groups with these classes and bytes may have hits: those whose class is at least least_[byte]. `largest`: of the classes.
@@ -113,6 +144,8 @@ class ClassLaw {
   }
 
  private:
+  /// Of the bytes that are moved: what a journal may have.
+  static constexpr float kJournalShare = 1.0f / 96.0f;
   static constexpr float kHitCost = 60, kHitGroupCost = 0.4f, kFullCost = 0.2f;
 
   bool moves_;
@@ -151,6 +184,7 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
   const int32_t* format = at.format;
   const size_t block_bytes = format[kBytes], length = hit_group_length(format);
   const int group_log = log2(int(size_t(format[kGroup]) / length)), groups_log = log2(format[kWeights]) - log2(format[kGroup]);
+  const int class_log = log2(int(weights_of_class(format) / length));
   Journal& journal = *at.journal;
   HitGroupMover<CodeAtFormat> mover(live, length, format, code);
   RareSpan rare(move.key, move.tick);
@@ -179,7 +213,7 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
   for (uint64_t from = 0; from < at.weights; from += kSpan) {
     const size_t count = size_t((kSpan < at.weights - from ? kSpan : at.weights - from) / length), first = size_t(from / length);
     rare.begin((at.index + from) / length, count);
-    const uint8_t* const classes = at.classes + (first >> group_log);
+    const uint8_t* const classes = at.classes + (first >> class_log);
     for (size_t hit_group = 0, tile = size_t(from / kTile); hit_group < count; hit_group += kTile / length, tile++) {
       const size_t n = kTile / length < count - hit_group ? kTile / length : count - hit_group;
       const int largest = at.tiles[2 * tile];
@@ -189,17 +223,17 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
         changed += perturb(live + at.byte_of(tile), at.blocks_of(tile) * block_bytes, part, table);
         journal.tiles.push_back(uint32_t(tile));
       } else if (largest != kNoStep) {
-        const uint8_t* of = classes + (hit_group >> group_log);
+        const uint8_t* of = classes + (hit_group >> class_log);
         alignas(64) uint8_t own[kTile / 16 + 64];
-        if (group_log > 0 || n < kTile / length) {  // 64 are looked at in any case
-          for (size_t p = 0; p < n; p++) own[p] = of[p >> group_log];
+        if (class_log > 0 || n < kTile / length) {  // 64 are looked at in any case
+          spread(own, of, n, class_log);
           memset(own + n, kNoStep, 64);
           of = own;
         }
         for (size_t p = 0; p < n; p += 64) rare.note(hit_group + p, law.may_have_hits(of + p, rare.bytes() + hit_group + p, largest));
       }
     }
-    rare.each([&](size_t hit_group) { return law.mean(classes[hit_group >> group_log]); }, found[now ^ 1],
+    rare.each([&](size_t hit_group) { return law.mean(classes[hit_group >> class_log]); }, found[now ^ 1],
               [&](RareBatch& next) -> RareBatch& {
                 now ^= 1;
                 for (size_t j = 0; j < next.n; j++) {

@@ -1,6 +1,7 @@
 // Moves on lattices: blocks of codes whose values are whole multiples of a step. Dense runs go tile by tile through all codes, sparse ones
 // hit by hit (rare_groups.inl.h, rare_rows.inl.h), with the symmetric truncation at the rails. Formulas: src/laws/moves.ts.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -119,6 +120,7 @@ class GroupMover {
   size_t operator()(uint8_t* data, size_t blocks) {
     const size_t weights = move_.format[kWeights], bytes = move_.format[kBytes];
     size_t changed = 0;
+    end_ = data + blocks * bytes;
     for (size_t block = 0; block < blocks;) {
       const uint64_t index = move_.index + uint64_t(block) * weights;
       const size_t left = size_t((kSpan - index % kSpan + weights - 1) / weights);
@@ -139,7 +141,8 @@ class GroupMover {
       const size_t left = tile_blocks - size_t((index / weights + block) % tile_blocks), count = left < blocks - block ? left : blocks - block;
       uint8_t* const at = data + block * bytes;
       float* const steps = steps_ + run;
-      for (const uint8_t* line = at + kAhead; line < at + kAhead + count * bytes; line += 64) prefetch<false>(line);
+      const size_t left_bytes = size_t(end_ - at), until = std::min(left_bytes, kAhead + count * bytes);
+      for (size_t line = kAhead; line < until; line += 64) prefetch<false>(at + line);
       const size_t runs = read_steps(steps, at, count, move_.format);
       for (size_t r = 0; r < runs; r++) steps[r] = step_size(steps[r]);
       if (all_rare(steps, runs)) {
@@ -219,6 +222,7 @@ class GroupMover {
   const Move& move_;
   const LawTable& table_;
   Draws& draws_;
+  const uint8_t* end_ = nullptr;  // of what is moved
   RareSpan rare_;
   const size_t length_;  // weights of a hit group
   const int group_log_;  // hit groups of a group, their binary logarithm

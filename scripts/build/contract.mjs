@@ -10,7 +10,17 @@ const SOURCE = "src/laws/numbers.ts";
 const MADE = `Made by scripts/build/contract.mjs from ${SOURCE}, which says what each number means: change it there.`;
 
 /** Numbers that count weights or bytes in memory: size_t in C++. */
-const LENGTHS = ["CELL", "SUM_LEAF", "SUM_CUT", "ROW_SPAN", "SHARED_TILE", "SHARED", "HIT_GROUP", "LOGIT_LANES"];
+const LENGTHS = [
+  "CELL",
+  "COLLISION_CELL",
+  "SUM_LEAF",
+  "SUM_CUT",
+  "ROW_SPAN",
+  "SHARED_TILE",
+  "SHARED",
+  "HIT_GROUP",
+  "LOGIT_LANES",
+];
 /** What unsigned arithmetic is done with. */
 const UNSIGNED = ["ALIAS_FIRST", "ALIAS_STILL", "ALIAS_ROW"];
 /** What sets the names of a group apart. */

@@ -75,7 +75,7 @@ export const printJson: Print = async (model, prompt, runs, common) => {
     const { carrier, rank, member, subspace } = run.options;
     const by = { carrier, rank, member, subspace };
     const noise = { label, sigma, scale, ...scaleOptions(run.options), rounding, dynamics, tau, stride, ...by };
-    texts.push({ ...noise, temperature, seed: String(seed), ...generation });
+    texts.push({ ...noise, temperature, seed: String(seed), ...generation, memory: model.memory() });
   }
   process.stdout.write(`${JSON.stringify({ model: model.path, prompt, texts }, null, 2)}\n`);
   if (texts.length === 0) throw new BrownianError("aborted", "Interrupted before the first text.");

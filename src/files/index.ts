@@ -1,6 +1,6 @@
 // Model files: where tensors lie, which of them move, the live copy, and moving bytes in it.
 
-export type { FileWatch, Prepared, TensorMove } from "../kernels/files.js";
+export type { FileWatch, LiveMemory, Prepared, TensorMove } from "../kernels/files.js";
 export { type ChooseOptions, chooseTensors, namesOf, notWeights, type Skipped } from "./choose.js";
 export { readModel } from "./containers/index.js";
 export { copyModel } from "./copy.js";

@@ -53,10 +53,18 @@ export class Watched {
     private readonly size: number,
   ) {}
 
+  /** What it was found to be, when it was what it should be: to compare this takes no text. */
+  private good: BigIntStats | undefined;
+
   /** A few microseconds: ticks are to take no time. @throws BrownianError file-changed */
   check(): void {
     const now = fstatSync(this.handle.fd, { bigint: true });
-    if (this.stamp === null ? now.size >= this.size : stampOf(now) === this.stamp) return;
+    const { good } = this;
+    if (good?.mtimeNs === now.mtimeNs && good.size === now.size && good.ino === now.ino && good.dev === now.dev) return;
+    if (this.stamp === null ? now.size >= this.size : stampOf(now) === this.stamp) {
+      this.good = now;
+      return;
+    }
     const how =
       now.size < this.size ? `became shorter (${now.size} of ${this.size} bytes are left)` : "was written to or exchanged";
     throw changed(this.path, how);

@@ -47,6 +47,9 @@ export interface AddonFile {
   difference(offset: number, length: number, format: EncodedFormat, source: AddonFile): Promise<number>;
   indexSteps(offset: number, length: number, format: EncodedFormat): Promise<StepIndex>;
   redraw(offset: number, length: number, source: AddonFile, index: StepIndex, move: MoveRecord): Promise<number>;
+  /** Bytes of the index, and of its journals. */
+  indexBytes(index: StepIndex): [index: number, journal: number];
+  readyBytes(plan: Plan): number;
   planCollide(source: AddonFile, tensors: readonly PlannedTensor[], threshold: number): Plan;
   planDiffuse(source: AddonFile, tensors: readonly PlannedTensor[], stride: number): Plan;
   planDraw(source: AddonFile, tensors: readonly PlannedTensor[]): Plan;

@@ -22,6 +22,12 @@ export interface Prepared {
   drop(): void;
 }
 
+/**
+ * Bytes that a step may hold ready, of all files of a model: of more, the copying takes as long as the work, and a process of ours is to stay below
+ * 300 MB beside what it has mapped.
+ */
+export const MOST_READY = 192 * 2 ** 20;
+
 export interface RangeMove {
   readonly tensor: TensorRange;
   readonly move: TensorMove;
@@ -51,6 +57,16 @@ export interface MappedFile {
   close(): void;
 }
 
+/** Bytes of memory that moving a file takes beside it. */
+export interface LiveMemory {
+  /** What is known of the steps of its weights, where moves are rare. */
+  readonly index: number;
+  /** What undoes the last draw, where moves are rare. */
+  readonly journal: number;
+  /** Ticks that are made ready, and room for more. */
+  readonly ready: number;
+}
+
 /** Tensors that move in place. Calls for different tensors may be under way at a time, for one tensor they come one after the other. */
 export interface LiveFile {
   /** live := pristine, moved. Resolves to the number of changed codes. */
@@ -64,6 +80,8 @@ export interface LiveFile {
   prepare(moves: readonly RangeMove[], tick: number, step: Step): Prepared | undefined;
   /** How many codes differ from the pristine ones. */
   difference(tensor: TensorRange, format: EncodedFormat): Promise<number>;
+  /** What it takes now. */
+  memory(): LiveMemory;
   /** live := pristine. */
   restore(tensor: TensorRange, format: EncodedFormat, watch?: FileWatch): Promise<void>;
   /** Unmaps. Further calls throw. */

@@ -1,6 +1,7 @@
 // Files in memory, by the addon. A live file remembers what it did last to each tensor, so that the next call costs what it changes and not
 // what the tensor weighs: an index of steps and a journal of moves (docs/theory/moves.md), plans of collisions.
 
+import { setImmediate } from "node:timers/promises";
 import type { Census, CensusColumns } from "../laws/census.js";
 import type { EncodedFormat } from "../laws/move.js";
 import { Field, Kind, Levels, StepKind } from "../laws/numbers.js";
@@ -16,7 +17,18 @@ import {
   withLaw,
 } from "./addon.js";
 import { type Chunk, chunks } from "./chunks.js";
-import type { FileKernels, FileWatch, LiveFile, MappedFile, Prepared, RangeMove, TensorMove, TensorRange } from "./files.js";
+import {
+  type FileKernels,
+  type FileWatch,
+  type LiveFile,
+  type LiveMemory,
+  type MappedFile,
+  MOST_READY,
+  type Prepared,
+  type RangeMove,
+  type TensorMove,
+  type TensorRange,
+} from "./files.js";
 import { moveIn, type Step, sameStep, shareOf } from "./step.js";
 
 /** Which of the addon's targets computes, on how many threads. */
@@ -61,8 +73,8 @@ const LEAVES = 256;
 /** Weights of one plan: of a larger model, several, between which work can be stopped. */
 const PLANNED = 64e6;
 
-/** Bytes that a step may hold ready: of more, the copying takes as long as the work. */
-const MOST_READY = 2 ** 28;
+/** Milliseconds for which brief work may keep the event loop. */
+const MOST_AT_A_TIME = 2;
 
 /**
  * Below this share of changed codes, a tensor that is drawn again is worth an index of its steps: with it, the last moves are undone and new
@@ -96,6 +108,8 @@ class NativeLiveFile implements LiveFile {
   /** By `keyOf`. Of tensors that are not in here, nothing is known. */
   private readonly known = new Map<string, Known>();
   private readonly plans = new WeakMap<readonly RangeMove[], Plans>();
+  /** The last that were asked for. */
+  private present: readonly Planned[] = [];
 
   constructor(
     private readonly file: AddonFile,
@@ -144,11 +158,17 @@ class NativeLiveFile implements LiveFile {
     work: (planned: Planned, i: number) => number | Promise<number>,
   ): Promise<number> {
     let sum = 0;
+    let began = performance.now();
     for (const [i, planned] of plans.entries()) {
       watch?.signal?.throwIfAborted();
-      for (const key of planned.keys) this.known.delete(key);
+      if (this.known.size > 0) for (const key of planned.keys) this.known.delete(key);
       const done = work(planned, i);
-      sum += typeof done === "number" ? done : await done; // brief work is done already, and a turn of the event loop is long beside it
+      // Brief work is done already, and a turn of the event loop is long beside it; of much, others are to have theirs meanwhile.
+      sum += typeof done === "number" ? done : await done;
+      if (performance.now() - began > MOST_AT_A_TIME) {
+        await setImmediate();
+        began = performance.now();
+      }
       watch?.onBytes?.(planned.bytes);
     }
     return sum;
@@ -156,6 +176,18 @@ class NativeLiveFile implements LiveFile {
 
   difference({ offset, bytes }: TensorRange, format: EncodedFormat): Promise<number> {
     return this.file.difference(offset, bytes, format, this.pristine.file);
+  }
+
+  memory(): LiveMemory {
+    let index = 0;
+    let journal = 0;
+    for (const known of this.known.values()) {
+      if (known.index === undefined) continue;
+      const [own, undoes] = this.file.indexBytes(known.index);
+      index += own;
+      journal += undoes;
+    }
+    return { index, journal, ready: this.present.reduce((sum, { plan }) => sum + this.file.readyBytes(plan), 0) };
   }
 
   async restore(tensor: TensorRange, format: EncodedFormat, watch?: FileWatch): Promise<void> {
@@ -195,7 +227,10 @@ class NativeLiveFile implements LiveFile {
   /** The plans of a list of moves, made once: ticks are to take no time. */
   private planned(moves: readonly RangeMove[], step: Step): readonly Planned[] {
     const before = this.plans.get(moves);
-    if (before !== undefined && sameStep(before.step, step)) return before.plans;
+    if (before !== undefined && sameStep(before.step, step)) {
+      this.present = before.plans;
+      return before.plans;
+    }
     const plans: Planned[] = [];
     for (let i = 0; i < moves.length; ) {
       const some: RangeMove[] = [];
@@ -215,6 +250,7 @@ class NativeLiveFile implements LiveFile {
       });
     }
     this.plans.set(moves, { step, plans });
+    this.present = plans;
     return plans;
   }
 

@@ -9,7 +9,7 @@ export type TensorMove = Omit<Move, "index">;
 /** What is done to every tensor of a list at a tick, each by its own move as of that tick. */
 export type Step = Collide | Diffuse | Draw | Evolve;
 
-/** Cells of CELL weights whose word of Purpose.Collision is below `threshold` of 2^32 become pristine, moved. Counted: codes of theirs that differ. */
+/** Cells of COLLISION_CELL weights whose word of Purpose.Collision is below `threshold` of 2^32 become pristine, moved. Counted: codes of theirs that differ. */
 export interface Collide {
   readonly verb: "collide";
   readonly threshold: number;

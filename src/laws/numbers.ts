@@ -107,8 +107,14 @@ export const StepKind = {
   ue4m3: 9,
 } as const;
 
-/** Weights of a cell: what collides together, and is visited together. No more than a block of the largest formats, and a multiple of every block. */
+/** Weights of a cell: what is visited together. No more than a block of the largest formats, and a multiple of every block. */
 export const CELL = 256;
+
+/**
+ * Weights that collide together: as many as are drawn and written in one go at little more than what their bytes cost, some pages of a file. A
+ * sixteenth of that takes three times the work, most of it to begin.
+ */
+export const COLLISION_CELL = 4096;
 
 /** The most ticks from one visit of a weight to the next (visits.ts). */
 export const MOST_STRIDE = 65536;

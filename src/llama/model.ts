@@ -4,6 +4,7 @@
 import type { Probe, Seen } from "../engine/index.js";
 import { BrownianError, checkText, shown } from "../errors.js";
 import { checkOptions, checkSignal } from "../options.js";
+import type { ThermostatMemory } from "../thermostat/index.js";
 import type { ChatOptions, Prompt } from "./chat.js";
 import type { LoadOptions } from "./load-options.js";
 import {
@@ -101,6 +102,18 @@ export class Model {
    */
   complete(prompt: Prompt, options: GenerateOptions = {}): Promise<Generation> {
     return complete(this.session, prompt, options);
+  }
+
+  /**
+   * What the motion of its weights takes now, in bytes: the live copy, and the memory of this process beside it (`Thermostat.memory`).
+   *
+   * @throws BrownianError closed
+   * @example
+   * const { file, index, journal } = model.memory();
+   * console.log((index + journal) / file); // at most 0.03
+   */
+  memory(): ThermostatMemory {
+    return this.session.memory();
   }
 
   /**

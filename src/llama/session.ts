@@ -15,7 +15,7 @@ import {
 import { BrownianError, checkInteger } from "../errors.js";
 import { checkOptions } from "../options.js";
 import { type CheckedNoise, noiseOf } from "../thermostat/noise.js";
-import { Thermostat } from "../thermostat/thermostat.js";
+import { Thermostat, type ThermostatMemory } from "../thermostat/thermostat.js";
 import { Carried } from "./carried.js";
 import { type ChatOptions, ChatTemplate, isChat, type Prompt } from "./chat.js";
 import { checkEngine, checkRepack, LOAD, type LoadOptions, type Repack, type SessionOptions } from "./load-options.js";
@@ -316,6 +316,11 @@ export class Session {
   /** One step of time. */
   async tick(): Promise<void> {
     await (this.present?.carrier === undefined ? this.bath.tick() : this.carried.tick());
+  }
+
+  /** What the motion takes, in bytes. */
+  memory(): ThermostatMemory {
+    return this.bath.memory();
   }
 
   /** Weights that could move. */

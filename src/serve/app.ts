@@ -50,7 +50,9 @@ const health: Route = (_, { places, closing }) => {
 };
 
 const metrics: Route = (_, desk) =>
-  new Response(desk.metrics.print(desk.places), { headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" } });
+  new Response(desk.metrics.print(desk.places, desk.writer.memory?.()), {
+    headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+  });
 
 /** The whole surface. /health is for those who watch whether the server lives, and tells no secrets. */
 const ROUTES: readonly (readonly [method: "GET" | "POST", path: string, route: Route, open?: "open"])[] = [

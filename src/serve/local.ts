@@ -3,6 +3,7 @@
 import { basename, dirname, join } from "node:path";
 import { BrownianError } from "../errors.js";
 import type { Model } from "../llama/index.js";
+import type { ThermostatMemory } from "../thermostat/index.js";
 import { ApiError } from "./errors.js";
 import type { Answer, Ask, Heard, Task, Writer, WrittenToken } from "./writer.js";
 
@@ -113,6 +114,10 @@ export class LocalWriter implements Writer {
       signal,
     });
     return { ...answer, uncertain: read.tokens };
+  }
+
+  memory(): ThermostatMemory {
+    return this.model.memory();
   }
 
   textOf(token: number, preceding: readonly number[]): string {

@@ -1,5 +1,6 @@
 // What has happened so far, as Prometheus reads it (text format 0.0.4).
 
+import type { ThermostatMemory } from "../thermostat/index.js";
 import type { Places } from "./places.js";
 
 const SECONDS = [0.1, 0.3, 1, 3, 10, 30, 100];
@@ -25,7 +26,7 @@ export class Metrics {
     for (const [i, most] of SECONDS.entries()) if (seconds <= most) this.buckets[i] = (this.buckets[i] as number) + 1;
   }
 
-  print(places: Places): string {
+  print(places: Places, moving?: ThermostatMemory): string {
     const lines: string[] = [];
     const metric = (name: string, kind: string, help: string, values: readonly (readonly [labels: string, value: number])[]) => {
       const [base] = name.split("{");
@@ -54,6 +55,13 @@ export class Metrics {
       ['{kind="resident"}', rss],
       ['{kind="heap"}', heapUsed],
     ]);
+    if (moving !== undefined)
+      metric(
+        "live_bytes",
+        "gauge",
+        "What moving weights takes: the live copy (a file), and memory for its index, its journal, and ticks that are made ready.",
+        (["file", "index", "journal", "ready"] as const).map((kind) => [`{kind="${kind}"}`, moving[kind]]),
+      );
     return `${lines.join("\n")}\n`;
   }
 }

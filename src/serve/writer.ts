@@ -10,6 +10,7 @@ import type {
   TokenLogProbability,
   UncertainToken,
 } from "../llama/index.js";
+import type { ThermostatMemory } from "../thermostat/index.js";
 
 /** What is to be written. */
 export interface Ask {
@@ -57,6 +58,8 @@ export interface Writer {
   check(ask: Ask): Promise<Task>;
   /** Writes, in its turn. Ends soon when the signal is raised. @throws BrownianError */
   write(task: Task, heard: Heard, signal: AbortSignal): Promise<Answer>;
+  /** What moving weights takes, in bytes, where that is this process's. */
+  memory?(): ThermostatMemory;
   /** The text of one token after others. */
   textOf(token: number, preceding: readonly number[]): string;
   close(): Promise<void>;

@@ -11,4 +11,4 @@ export type { FragilityOptions } from "./scales/fragility.js";
 export type { ImatrixOptions } from "./scales/imatrix.js";
 export { SCALES, type Scale, type ScaleFile, type ScaleOptions, type ScaleRule, type TensorSigma } from "./scales/index.js";
 export { exponential, linear, type Schedule } from "./schedule.js";
-export { Thermostat, type ThermostatOptions } from "./thermostat.js";
+export { Thermostat, type ThermostatMemory, type ThermostatOptions } from "./thermostat.js";

@@ -5,6 +5,7 @@
 import { BrownianError, checkInteger } from "../errors.js";
 import {
   LiveCopy,
+  type LiveMemory,
   type LiveTensors,
   type ModelFile,
   openLiveModel,
@@ -30,6 +31,12 @@ import { CheckedNoise, noiseOf, THERMOSTAT, type ThermostatSettings } from "./no
 export interface ThermostatOptions extends ThermostatSettings, Watch {
   /** Folder of the live copy; default: BROWNIAN_SCRATCH, or a folder of our own in the system's temporary directory. */
   readonly scratch?: string | undefined;
+}
+
+/** What {@link Thermostat.memory} tells, in bytes. */
+export interface ThermostatMemory extends LiveMemory {
+  /** The live copy itself: a file, which the page cache holds. */
+  readonly file: number;
 }
 
 const NAMES: Names<ThermostatOptions> = { ...THERMOSTAT, ...WATCH, scratch: true };
@@ -79,6 +86,9 @@ export class Thermostat {
   private readonly ahead: Ahead;
   private planned: { noise: CheckedNoise; sigma: number; step: Step; moves: readonly PlannedMove[] } | undefined;
   private chosen: readonly Tensor[];
+  /** Of the chosen. */
+  private weights = 0;
+  private bytes = 0;
   private leftAlone: readonly Skipped[];
   private closed = false;
   /** The end of the last operation: one writes at a time. */
@@ -97,6 +107,13 @@ export class Thermostat {
     const { chosen, skipped } = choose(model, noise);
     this.chosen = chosen;
     this.leftAlone = skipped;
+    this.count();
+  }
+
+  /** Once for all ticks that follow. */
+  private count(): void {
+    this.weights = this.chosen.reduce((sum, tensor) => sum + tensor.weights, 0);
+    this.bytes = this.chosen.reduce((sum, tensor) => sum + tensor.bytes, 0);
   }
 
   /** The file that moves, or the first of several; what an engine is to map. */
@@ -137,6 +154,7 @@ export class Thermostat {
     this.noise = noise;
     this.chosen = chosen;
     this.leftAlone = skipped;
+    this.count();
   }
 
   /**
@@ -204,15 +222,6 @@ export class Thermostat {
     });
   }
 
-  /** How many there are to move. */
-  private get weights(): number {
-    return this.chosen.reduce((sum, tensor) => sum + tensor.weights, 0);
-  }
-
-  private get bytes(): number {
-    return this.chosen.reduce((sum, tensor) => sum + tensor.bytes, 0);
-  }
-
   /** How many codes (or floats) of the tensors that move differ from the pristine model's now. */
   difference(): Promise<number> {
     if (!this.free) return Promise.resolve(this.last.changed);
@@ -221,6 +230,22 @@ export class Thermostat {
       for (const tensor of this.moved) different += await this.liveTensors.difference(tensor);
       return different;
     });
+  }
+
+  /**
+   * What the motion takes now, in bytes: the live copy, and the memory of this process beside it. Index and journal are there where moves are
+   * rare, and are at most 3 % of the file.
+   *
+   * @throws BrownianError closed
+   * @example
+   * const bath = await Thermostat.open("model.gguf", { sigma: 0.002, dynamics: "white" });
+   * await bath.tick();
+   * const { file, index, journal } = bath.memory();
+   * console.log((index + journal) / file);
+   */
+  memory(): ThermostatMemory {
+    if (this.closed) throw this.gone();
+    return { file: this.model.size, ...this.liveTensors.memory() };
   }
 
   /** What a dynamics can do with this bath. */
@@ -305,8 +330,12 @@ export class Thermostat {
     await this.close();
   }
 
+  private gone(): BrownianError {
+    return new BrownianError("closed", `The thermostat of ${this.model.path} is closed.`);
+  }
+
   private exclusively<T>(work: () => Promise<T>): Promise<T> {
-    if (this.closed) return Promise.reject(new BrownianError("closed", `The thermostat of ${this.model.path} is closed.`));
+    if (this.closed) return Promise.reject(this.gone());
     const result = this.turn.catch(() => undefined).then(work);
     this.turn = result;
     return result;

@@ -61,6 +61,7 @@ describe("brownian adapter", () => {
     expect(code, err).toBe(0);
     const [text] = JSON.parse(out).texts;
     expect(text).toMatchObject({ carrier: "adapter", rank: 2, member: 1, weights: 2_359_296 });
+    expect(text.memory).toEqual({ file: expect.any(Number), index: 0, journal: 0, ready: 0 });
     const live = await run("generate", "--rank", "2", ...asked);
     expect(live.code).toBe(2);
     expect(live.err).toMatch(/rank is of the carrier adapter/);

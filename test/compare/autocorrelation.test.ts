@@ -2,13 +2,14 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { autocorrelation } from "../../src/compare/index.js";
+import { COLLISION_CELL } from "../../src/laws/numbers.js";
 import { DYNAMICS, type DynamicsName } from "../../src/thermostat/index.js";
 import { scratchFolder, writeGguf } from "../support/synthetic-gguf.js";
 
 const folder = scratchFolder();
 const path = join(folder, "even.gguf");
 const WEIGHTS = 1 << 20;
-const CELLS = WEIGHTS / 256;
+const CELLS = WEIGHTS / COLLISION_CELL;
 // Q8_0 blocks of step 1/16 whose codes are 16 and -16: the RMS is 1, and the ends of the range are 111 steps away.
 const block = Uint8Array.of(0x00, 0x2c, ...Array.from({ length: 32 }, (_, i) => (i % 2 === 0 ? 16 : 0xf0)));
 writeGguf(path, [{ name: "a", type: "Q8_0", shape: [32, WEIGHTS / 32], data: { repeat: block } }]);

@@ -187,6 +187,8 @@ describe.skipIf(why !== undefined)("places", () => {
     const metrics = await (await fetch(`${here.url}/metrics`)).text();
     expect(Number(/brownian_broken_off_total (\d+)/.exec(metrics)?.[1])).toBeGreaterThanOrEqual(8);
     expect(metrics).toContain('brownian_requests_total{route="/v1/chat/completions",status="429"} 1');
+    expect(Number(/brownian_live_bytes{kind="file"} (\d+)/.exec(metrics)?.[1])).toBeGreaterThan(2.9e6); // a byte a weight, and more
+    for (const kind of ["index", "journal", "ready"]) expect(metrics).toMatch(new RegExp(`live_bytes{kind="${kind}"} \\d`));
   });
 
   it("are not held by a reader who does not read", async () => {

@@ -352,6 +352,8 @@ const FUNCTIONS = {
   "file.difference": { call: method("difference"), kinds: ["offset", "length", "format", "source"] },
   "file.indexSteps": { call: method("indexSteps"), kinds: ["offset", "length", "format"] },
   "file.redraw": { call: method("redraw"), kinds: ["offset", "length", "source", "stepIndex", "move"] },
+  "file.indexBytes": { call: method("indexBytes"), kinds: ["stepIndex"] },
+  "file.readyBytes": { call: method("readyBytes"), kinds: ["plan"] },
   "file.planCollide": { call: method("planCollide"), kinds: ["source", "tensors", "threshold"] },
   "file.planDiffuse": { call: method("planDiffuse"), kinds: ["source", "tensors", "stride"] },
   "file.planDraw": { call: method("planDraw"), kinds: ["source", "tensors"] },

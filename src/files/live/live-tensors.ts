@@ -1,7 +1,7 @@
 // What can be asked of a model's file and of its live copy, by tensors. How it is done is mapped.ts's and positioned.ts's; open.ts chooses.
 
 import { BrownianError } from "../../errors.js";
-import type { FileWatch, Prepared, TensorMove } from "../../kernels/files.js";
+import type { FileWatch, LiveMemory, Prepared, TensorMove } from "../../kernels/files.js";
 import type { Step } from "../../kernels/step.js";
 import { encodedFormat } from "../../lattice/formats.js";
 import { supportedFormat } from "../../lattice/perturb.js";
@@ -31,6 +31,8 @@ export interface LiveTensors extends Reader {
   step(moves: readonly TensorToMove[], tick: number, step: Step, watch?: FileWatch): Promise<number>;
   /** Begins to make ready what `step` would do, while nobody waits for it. Undefined where that is not worth it. */
   prepare?(moves: readonly TensorToMove[], tick: number, step: Step): Prepared | undefined;
+  /** Memory that it takes now, beside the file. */
+  memory(): LiveMemory;
   /** How many codes differ from the pristine ones. */
   difference(tensor: Tensor): Promise<number>;
   /** live := pristine. */

@@ -2,7 +2,7 @@
 // memory, that the files are still what they were: beyond a file's end there is nothing, and a source that changes would be two models in one.
 
 import { BrownianError } from "../../errors.js";
-import type { FileWatch, LiveFile, MappedFile, Prepared, TensorMove } from "../../kernels/files.js";
+import type { FileWatch, LiveFile, LiveMemory, MappedFile, Prepared, TensorMove } from "../../kernels/files.js";
 import type { Step } from "../../kernels/step.js";
 import type { Census, CensusColumns } from "../../laws/census.js";
 import type { Watched } from "../stamp.js";
@@ -38,8 +38,8 @@ export class MappedReader implements Reader {
 
   /** Runs `work` on these tensors, between two looks at the files. */
   protected async unchanged<T>(tensors: readonly Tensor[], work: () => Promise<T>): Promise<T> {
-    for (const { offset, bytes, name } of tensors)
-      if (offset + bytes > this.pristine.size) throw becameShorter(this.source.path, { name });
+    const { size } = this.pristine;
+    for (const { offset, bytes, name } of tensors) if (offset + bytes > size) throw becameShorter(this.source.path, { name });
     this.source.check();
     try {
       return await work();
@@ -88,6 +88,10 @@ export class MappedTensors extends MappedReader implements LiveTensors {
       write: (watch) => this.unchanged(tensorsOf(moves), () => prepared.write(watch)),
       drop: () => prepared.drop(),
     };
+  }
+
+  memory(): LiveMemory {
+    return this.live.memory();
   }
 
   difference(tensor: Tensor): Promise<number> {

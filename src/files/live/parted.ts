@@ -1,8 +1,8 @@
 // The files of a model as one: each tensor is its own file's. Knows neither files nor bytes; how a file is read and moved is mapped.ts's and
 // positioned.ts's.
 
-import type { FileWatch, TensorMove } from "../../kernels/files.js";
-import type { Step } from "../../kernels/step.js";
+import { type FileWatch, type LiveMemory, MOST_READY, type Prepared, type TensorMove } from "../../kernels/files.js";
+import { type Step, shareOf } from "../../kernels/step.js";
 import type { Census, CensusColumns } from "../../laws/census.js";
 import type { Tensor } from "../tensor.js";
 import type { LiveTensors, Reader, TensorToMove } from "./live-tensors.js";
@@ -28,7 +28,6 @@ export class PartedReader<Part extends Reader = Reader> implements Reader {
   }
 }
 
-/** Without `prepare`: what is held ready is limited for each file, and there may be hundreds. */
 export class PartedTensors extends PartedReader<LiveTensors> implements LiveTensors {
   /** Of a list of moves, those of each file: the same lists each time, so that what files have planned for them holds. */
   private readonly sorted = new WeakMap<readonly TensorToMove[], readonly (readonly TensorToMove[])[]>();
@@ -42,6 +41,41 @@ export class PartedTensors extends PartedReader<LiveTensors> implements LiveTens
     for (const [i, own] of this.byPart(moves).entries())
       if (own.length > 0) changed += await (this.parts[i] as LiveTensors).step(own, tick, step, watch);
     return changed;
+  }
+
+  /** In all files, or in none. What is held ready is limited for the model, which may lie in hundreds. */
+  prepare(moves: readonly TensorToMove[], tick: number, step: Step): Prepared | undefined {
+    if (moves.reduce((sum, { tensor }) => sum + tensor.bytes, 0) * shareOf(step) > MOST_READY) return undefined;
+    const ready: Prepared[] = [];
+    const drop = () => {
+      for (const one of ready) one.drop();
+    };
+    for (const [i, own] of this.byPart(moves).entries()) {
+      if (own.length === 0) continue;
+      const one = (this.parts[i] as LiveTensors).prepare?.(own, tick, step);
+      if (one === undefined) {
+        drop();
+        return undefined;
+      }
+      ready.push(one);
+    }
+    const write = async (watch?: FileWatch): Promise<number> => {
+      let changed = 0;
+      try {
+        for (const one of ready) changed += await one.write(watch);
+      } catch (error) {
+        drop(); // what was not reached
+        throw error;
+      }
+      return changed;
+    };
+    return { write, drop };
+  }
+
+  memory(): LiveMemory {
+    const all = this.parts.map((part) => part.memory());
+    const sum = (of: keyof LiveMemory) => all.reduce((total, one) => total + one[of], 0);
+    return { index: sum("index"), journal: sum("journal"), ready: sum("ready") };
   }
 
   difference(tensor: Tensor): Promise<number> {

@@ -4,7 +4,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { type Chunk, chunks } from "../../kernels/chunks.js";
 import type { Kernels } from "../../kernels/contract.js";
-import type { FileWatch, TensorMove } from "../../kernels/files.js";
+import type { FileWatch, LiveMemory, TensorMove } from "../../kernels/files.js";
 import { moveIn, type Step, strideOf } from "../../kernels/step.js";
 import { collide } from "../../lattice/collide.js";
 import { addCensuses, type Census, type CensusColumns } from "../../laws/census.js";
@@ -151,6 +151,11 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
 
   async restore(tensor: Tensor, watch?: FileWatch): Promise<void> {
     await this.each(tensor, watch, (data, { offset }) => this.write(data, offset));
+  }
+
+  /** It remembers nothing. */
+  memory(): LiveMemory {
+    return { index: 0, journal: 0, ready: 0 };
   }
 
   override async close(): Promise<void> {

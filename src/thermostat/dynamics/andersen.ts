@@ -1,5 +1,5 @@
 // Andersen's thermostat (H. C. Andersen, J. Chem. Phys. 72, 2384, 1980): now and then a particle meets the bath, and forgets what it did.
-// Here the particles are cells of 256 neighbouring weights. At every tick each collides with probability p, for itself, and is then drawn anew:
+// Here the particles are cells of 4096 neighbouring weights. At every tick each collides with probability p, for itself, and is then drawn anew:
 //   p = 1 - e^(-1/tau),  E[k] = 0,  Var[k] = s^2,  autocorrelation of every weight (1 - p)^t = e^(-t/tau)
 // Invariant: the law of the state at any one tick is that of a draw. The cost follows the cells that collide.
 
@@ -11,7 +11,7 @@ const collisions = (tau: number): number => -Math.expm1(-1 / tau);
 export const andersen: Dynamics = {
   name: "andersen",
   label: "andersen weights",
-  summary: "at every token 1 in tau cells of 256 weights is drawn anew",
+  summary: "at every token 1 in tau cells of 4096 weights is drawn anew",
   theory: {
     stationary: true,
     correlation: (t, tau) => Math.exp(-t / tau),

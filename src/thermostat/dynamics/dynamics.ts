@@ -15,7 +15,7 @@ export interface Drawn {
 export interface Bath {
   /** live := pristine + the noise of this tick, independent of every other tick's. */
   draw(tick: number): Promise<Drawn>;
-  /** Cells of 256 weights collide with this probability, each for itself, and are then drawn anew: pristine + the noise of this tick. */
+  /** Cells of 4096 weights collide with this probability, each for itself, and are then drawn anew: pristine + the noise of this tick. */
   collide(tick: number, probability: number): Promise<Drawn>;
   /** live := live + `factor` times the noise of this tick, of the weights that are visited at it: each once in `stride` ticks. */
   diffuse(tick: number, factor: number, stride: number): Promise<Drawn>;

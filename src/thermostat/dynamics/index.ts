@@ -19,7 +19,7 @@ export const DYNAMICS = {
   quenched,
   /** Drawn anew at every tick: correlation 0 between any two. */
   white,
-  /** Cells of 256 weights collide with a heat bath at random times, with probability 1 - e^(-1/tau) a tick: correlation e^(-t/tau). */
+  /** Cells of 4096 weights collide with a heat bath at random times, with probability 1 - e^(-1/tau) a tick: correlation e^(-t/tau). */
   andersen,
   /** Weights are pulled back and kicked, as friction and heat do, each once in `stride` ticks: correlation e^(-t/tau), straight between visits. */
   langevin,

@@ -83,6 +83,9 @@ class LiveBuffer extends BufferFile implements LiveFile {
   prepare() {
     return undefined;
   }
+  memory() {
+    return { index: 0, journal: 0, ready: 0 };
+  }
   async difference(tensor: TensorRange, format: EncodedFormat) {
     return jsKernels.difference(this.of(tensor), this.pristine.of(tensor), format);
   }

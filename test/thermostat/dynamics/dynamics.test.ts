@@ -11,7 +11,7 @@ import { jsKernels } from "../../../src/kernels/js.js";
 import type { Step } from "../../../src/kernels/step.js";
 import { collide, collisionThreshold } from "../../../src/lattice/collide.js";
 import { makeMove, supportedFormat } from "../../../src/lattice/perturb.js";
-import { CELL } from "../../../src/laws/numbers.js";
+import { CELL, COLLISION_CELL } from "../../../src/laws/numbers.js";
 import { relaxation } from "../../../src/laws/relaxation.js";
 import { visited } from "../../../src/laws/visits.js";
 import { streamKey } from "../../../src/noise/index.js";
@@ -68,7 +68,7 @@ describe("on a live file of a million weights", () => {
     const bath = await open("andersen", tau);
     const [tensor] = bath.tensors as [Tensor];
     const times = [1, tau / 2, tau, 2 * tau];
-    // Averaged over starts: cells collide together, so one pair of times has the noise of 4,096 coins only.
+    // Averaged over starts: cells collide together, so one pair of times has the noise of 256 coins only.
     const starts = 24;
     const states: Int8Array[] = [];
     for (let t = 0; t < starts + 2 * tau; t++) {
@@ -80,7 +80,13 @@ describe("on a live file of a million weights", () => {
       let sum = 0;
       for (let start = 0; start < starts; start++) sum += product(states[start] as Int8Array, states[start + t] as Int8Array);
       const correlation = sum / starts / S ** 2;
-      expect(Math.abs(correlation - Math.exp(-t / tau))).toBeLessThan(0.03 * Math.max(Math.exp(-t / tau), 0.5));
+      // A cell that rests for t ticks from two starts, d < t ticks apart, rests for t + d: the covariance of two coins. Besides, products of
+      // weights have a variance below 4 s^4. Five standard errors.
+      const rests = (ticks: number) => Math.exp(-ticks / tau);
+      let coins = 0;
+      for (let d = 1 - t; d < t; d++) coins += Math.max(0, starts - Math.abs(d)) * (rests(t + Math.abs(d)) - rests(2 * t));
+      const error = Math.sqrt(coins / starts ** 2 / (WEIGHTS / COLLISION_CELL) + 4 / WEIGHTS);
+      expect(Math.abs(correlation - rests(t))).toBeLessThan(5 * error);
     }
     const { mean, variance } = moments(states.at(-1) as Int8Array);
     // k of variance s^2 and kurtosis below 4: five standard errors.
@@ -164,14 +170,14 @@ describe("steps of live files", () => {
   ]);
 
   it("happen with the probability asked for, independently in every tensor and tick", () => {
-    const cells = 1 << 16;
+    const cells = 1 << 14;
     const kernels: Kernels = { ...jsKernels, perturb: () => 1 };
     const hit = (name: string, tick: number) => {
-      const live = new Uint8Array(cells * CELL);
-      const pristine = new Uint8Array(cells * CELL).fill(1);
+      const live = new Uint8Array(cells * COLLISION_CELL);
+      const pristine = new Uint8Array(cells * COLLISION_CELL).fill(1);
       const move = { ...moveOf("I8", name, tick), index: 0 };
       collide(live, pristine, move, collisionThreshold(0.25), kernels);
-      return Uint8Array.from({ length: cells }, (_, cell) => live[cell * CELL] as number);
+      return Uint8Array.from({ length: cells }, (_, cell) => live[cell * COLLISION_CELL] as number);
     };
     const count = (a: Uint8Array, b = a) => a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);
     const error = (p: number) => 5 * Math.sqrt(cells * p * (1 - p));

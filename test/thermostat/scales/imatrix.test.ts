@@ -153,8 +153,8 @@ describe("an importance matrix", () => {
       for (let t = 0; t < 8; t++) await bath.tick();
       const { q: weights, embedding } = await tensorsOf();
       const { columns, total } = measured(bath.livePath, weights);
-      // 4,096 weights a column: a variance is known to sqrt(kurtosis / n) at most, kurtosis <= 3 + step^2/variance; columns move as cells of 256
-      // weights, 4 of each column, under andersen, which leaves them independent at any one tick. Six of those for 64 columns.
+      // 4,096 weights a column: a variance is known to sqrt(kurtosis / n) at most, kurtosis <= 3 + step^2/variance; columns move as cells of 4096
+      // weights, 64 of each column, under andersen, which leaves them independent at any one tick. Six of those for 64 columns.
       columns.forEach((ratio, j) => {
         const v = (expected(squares)[j] as number) * (0.08 * RMS * 16) ** 2;
         expect(Math.abs(ratio - 1), `column ${j}`).toBeLessThan(5 * Math.sqrt((3 + 1 / v) / ROWS));
