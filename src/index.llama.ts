@@ -79,7 +79,9 @@ export {
   type EvolutionLog,
   type Evolved,
   type EvolveOptions,
+  type EvolveWorkerOptions,
   evolve,
+  evolveWorker,
   type FileIdentity,
   type Judge,
   type LogGeneration,
@@ -96,6 +98,7 @@ export {
   type SearchName,
   type Shaping,
   type Split,
+  type WorkerNews,
 } from "./evolve/index.js";
 export * from "./llama/index.js";
 export { type DownloadOptions, resolveModel } from "./models/index.js";

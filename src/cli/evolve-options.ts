@@ -13,10 +13,12 @@ import {
   REWARDS,
   type RewardName,
   type Split,
+  type WorkerNews,
 } from "../evolve/index.js";
 import { readTextFile } from "../files/text.js";
 import { readText } from "./inputs.js";
 import { parseNumber, parseSeed, parseWhole } from "./options.js";
+import { remark } from "./print.js";
 
 /** What the command line says of a search. */
 export interface SearchFlags {
@@ -44,10 +46,15 @@ export interface SearchFlags {
   readonly log?: string;
   readonly context?: number;
   readonly threads?: number;
+  readonly workers?: number | string;
+  readonly queue?: string;
+  readonly stall?: number;
   readonly scratch?: string;
   readonly chatTemplate?: string;
   readonly json?: boolean;
 }
+
+const parseWorkers = (text: string): number | string => (/^\w+:/.test(text) ? text : parseWhole(text));
 
 const collect = (glob: string, before: string[] | undefined): string[] => [...(before ?? []), glob];
 
@@ -84,7 +91,10 @@ export function addSearchOptions(command: Command, required: boolean): Command {
     .option("--only <glob>", "move only tensors whose names match; may be given several times", collect)
     .option("--log <file>", "where generations are kept; a search that was ended goes on from there")
     .option("--context <n>", "tokens of context of each question (default: at most 256)", parseWhole)
-    .option("--threads <n>", "engine threads (default: all physical cores but one)", parseWhole)
+    .option("--threads <n>", "engine threads, of each worker where there are some (default: all physical cores but one)", parseWhole)
+    .option("--workers <n or url>", "who reads: so many child processes, or the workers of a Redis (redis://...)", parseWorkers)
+    .option("--queue <name>", "on that Redis (default: evolve)")
+    .option("--stall <seconds>", "without a sign of life, a worker's member goes to another (default: 30)", parseNumber)
     .option("--chat-template <file>", "Jinja in the place of the model's own chat template")
     .option("--scratch <folder>", "where the moving copies of the model lie (default: the temporary directory)")
     .option("--json", "print one JSON document");
@@ -96,6 +106,10 @@ export interface Told {
   close(): void;
 }
 
+/** Says what became of a worker. */
+export const sayOfWorker = ({ worker, state, why }: WorkerNews): void =>
+  remark(`${worker}: ${state}${why === undefined ? "" : ` (${why})`}`);
+
 /** Reads what the flags name. @throws BrownianError usage, file-not-found, file-access, reward-failed */
 export async function toldBy(flags: SearchFlags, signal: AbortSignal): Promise<Told> {
   const outside = await judgeOf(flags);
@@ -106,7 +120,7 @@ export async function toldBy(flags: SearchFlags, signal: AbortSignal): Promise<T
   const text = await readText(named, signal);
   const chatTemplate = template === undefined ? undefined : await readTextFile(template, signal);
   const validation = Number.isNaN(share) ? undefined : share;
-  const options = { ...others, task, validation, text, contextSize, chatTemplate, output, signal };
+  const options = { ...others, task, validation, text, contextSize, chatTemplate, output, signal, onWorker: sayOfWorker };
   const reward = outside?.judge ?? flags.reward;
   return { options: { ...options, reward, rewardName: outside?.name }, close: () => outside?.close?.() };
 }

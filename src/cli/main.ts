@@ -26,6 +26,7 @@ import { findModel, modelsCommand } from "./models.js";
 import { perturbCommand } from "./perturb.js";
 import { serveCommand } from "./serve.js";
 import { tasksCommand } from "./tasks.js";
+import { workerCommand } from "./worker.js";
 
 const interrupted = new AbortController();
 /** Whether the command that was interrupted is one that ends so. */
@@ -62,6 +63,7 @@ function program(): Command {
     evolveCommand,
     annealCommand,
     evolveLogCommand,
+    workerCommand,
     inspectCommand,
     modelsCommand,
     infoCommand,

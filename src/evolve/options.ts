@@ -8,6 +8,7 @@ import { checkOptions, type Names } from "../options.js";
 import type { Scale } from "../thermostat/scales/index.js";
 import { annealing } from "./annealing.js";
 import { bestOf } from "./best-of.js";
+import type { WorkerNews } from "./crew/crew.js";
 import { evolutionStrategy } from "./evolution-strategy.js";
 import { headOf, type LogGeneration, type LogHead } from "./log.js";
 import { type Judge, REWARDS, type RewardName } from "./rewards.js";
@@ -84,6 +85,17 @@ export interface EvolveOptions extends Pick<LoadOptions, "threads" | "scratch" |
   readonly log?: string | undefined;
   /** Where the model goes at the end; default: nowhere. */
   readonly output?: string | undefined;
+  /**
+   * Who reads members: so many child processes, or the workers of a Redis ("redis://host:6379": `brownian worker`). The model is the same, byte for byte,
+   * whoever reads, and however many; they need the engine, release, instruction set and thread count of the search. Default: this process alone.
+   */
+  readonly workers?: number | string | undefined;
+  /** The name of the queue on that Redis; default "evolve". */
+  readonly queue?: string | undefined;
+  /** Seconds without a sign of life after which a worker's member goes to another; default 30. */
+  readonly stall?: number | undefined;
+  /** Called as workers come, go, or are refused. */
+  readonly onWorker?: ((news: WorkerNews) => void) | undefined;
   /** Called after every generation. */
   readonly onGeneration?: ((generation: LogGeneration) => void) | undefined;
 }
@@ -145,6 +157,10 @@ const NAMES: Names<EvolveOptions> = {
   shuffled: true,
   log: true,
   output: true,
+  workers: true,
+  queue: true,
+  stall: true,
+  onWorker: true,
   onGeneration: true,
 };
 
@@ -154,6 +170,7 @@ export function checkSearch(options: EvolveOptions): Search {
   for (const name of ["rewardName", "text", "log", "output"] as const)
     if (options[name] !== undefined) checkText(name, options[name]);
   if (options.onGeneration !== undefined) checkFunction("onGeneration", options.onGeneration);
+  if (options.onWorker !== undefined) checkFunction("onWorker", options.onWorker);
   if (options.temperatures !== undefined && !Array.isArray(options.temperatures))
     throw new BrownianError("usage", `temperatures must be two numbers, but is ${shown(options.temperatures)}.`);
   const seed = seed64(options.seed ?? 0);

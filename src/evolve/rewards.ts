@@ -43,9 +43,16 @@ function expression(source: string): RegExp {
   }
 }
 
+/** What a reward is made of, a question each: ln p of the answer (null: no number), or the text that the model wrote. */
+export type Answers = readonly (number | null)[] | readonly string[];
+
 /** What the weights as they are now get for these questions, a number each. */
 export interface Reward {
   of(questions: readonly Question[], signal?: AbortSignal): Promise<number[]>;
+  /** What the model says to them, which rewards are made of: this is what is read of a member, wherever that is. */
+  said(questions: readonly Question[], signal?: AbortSignal): Promise<Answers>;
+  /** What that is worth. */
+  worth(questions: readonly Question[], said: Answers, signal?: AbortSignal): number[] | Promise<number[]>;
 }
 
 /** ln p of an answer's tokens. */
@@ -61,12 +68,20 @@ export interface AnswerLikelihood {
 
 /** Mean ln p a token of the answer and, in a chat, of the end of the turn: nats, at most 0. */
 export class Likelihood implements Reward {
-  private readonly known = new Map<Question, { readonly tokens: readonly number[]; readonly from: number }>();
+  private readonly known = new WeakMap<Question, { readonly tokens: readonly number[]; readonly from: number }>();
 
   constructor(private readonly session: Session) {}
 
   async of(questions: readonly Question[], signal?: AbortSignal): Promise<number[]> {
     return (await this.answers(questions, signal)).map(({ mean }) => mean);
+  }
+
+  async said(questions: readonly Question[], signal?: AbortSignal): Promise<(number | null)[]> {
+    return (await this.of(questions, signal)).map((mean) => (Number.isFinite(mean) ? mean : null));
+  }
+
+  worth(_: readonly Question[], said: Answers): number[] {
+    return said.map((mean) => (typeof mean === "number" ? mean : Number.NaN));
   }
 
   async answers(questions: readonly Question[], signal?: AbortSignal): Promise<AnswerLikelihood[]> {
@@ -133,14 +148,22 @@ export class Judged implements Reward {
   ) {}
 
   async of(questions: readonly Question[], signal?: AbortSignal): Promise<number[]> {
+    return this.worth(questions, await this.said(questions, signal), signal);
+  }
+
+  async said(questions: readonly Question[], signal?: AbortSignal): Promise<string[]> {
     const texts = await Promise.all(
       questions.map((question) =>
         complete(this.session, promptOf(question), { maxTokens: this.maxTokens, countChanges: false, signal }),
       ),
     );
     signal?.throwIfAborted();
+    return texts.map(({ text }) => text);
+  }
+
+  async worth(questions: readonly Question[], said: Answers, signal?: AbortSignal): Promise<number[]> {
     const rewards = await this.judge(
-      questions.map((question, i) => ({ question, text: (texts[i] as { text: string }).text })),
+      questions.map((question, i) => ({ question, text: String(said[i]) })),
       signal,
     );
     if (!Array.isArray(rewards) || rewards.length !== questions.length)
