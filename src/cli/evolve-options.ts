@@ -91,7 +91,11 @@ export function addSearchOptions(command: Command, required: boolean): Command {
     .option("--only <glob>", "move only tensors whose names match; may be given several times", collect)
     .option("--log <file>", "where generations are kept; a search that was ended goes on from there")
     .option("--context <n>", "tokens of context of each question (default: at most 256)", parseWhole)
-    .option("--threads <n>", "engine threads, of each worker where there are some (default: all physical cores but one)", parseWhole)
+    .option(
+      "--threads <n>",
+      "engine threads, of each worker where there are some (default: all physical cores but one)",
+      parseWhole,
+    )
     .option("--workers <n or url>", "who reads: so many child processes, or the workers of a Redis (redis://...)", parseWorkers)
     .option("--queue <name>", "on that Redis (default: evolve)")
     .option("--stall <seconds>", "without a sign of life, a worker's member goes to another (default: 30)", parseNumber)

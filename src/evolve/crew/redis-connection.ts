@@ -11,7 +11,7 @@ export interface Packages {
 }
 
 /** Seconds that a Redis may take to answer at the beginning. */
-const FIRST_ANSWER = 10;
+const FIRST_ANSWER = 3;
 /** Milliseconds from one try to the next where it is gone. */
 const AGAIN = 500;
 
