@@ -15,6 +15,13 @@ export interface Answered {
   readonly text: string;
 }
 
+/** Those that are read of the answer that was asked for, and what of it they are. */
+export const LIKELIHOODS = { likelihood: "mean", first: "first" } as const;
+
+/** Whether a reward is one of these. */
+export const isLikelihood = (reward: unknown): reward is keyof typeof LIKELIHOODS =>
+  typeof reward === "string" && Object.hasOwn(LIKELIHOODS, reward);
+
 /** Judges what was written to several questions; a number each. */
 export type Judge = (answered: readonly Answered[], signal?: AbortSignal) => number[] | Promise<number[]>;
 
@@ -25,7 +32,7 @@ export const JUDGES = {
 } as const satisfies Record<string, Judge>;
 
 /** Names of the rewards that need nothing from outside. */
-export const REWARDS = ["likelihood", "exact", "regex"] as const;
+export const REWARDS = ["likelihood", "first", "exact", "regex"] as const;
 /** One of {@link REWARDS}. */
 export type RewardName = (typeof REWARDS)[number];
 
@@ -66,22 +73,26 @@ export interface AnswerLikelihood {
   readonly exact: boolean;
 }
 
-/** Mean ln p a token of the answer and, in a chat, of the end of the turn: nats, at most 0. */
+/** Mean ln p a token of the answer and, in a chat, of the end of the turn; or ln p of its first token alone: nats, at most 0. */
 export class Likelihood implements Reward {
   private readonly known = new WeakMap<Question, { readonly tokens: readonly number[]; readonly from: number }>();
 
-  constructor(private readonly session: Session) {}
+  /** @param which of what an answer's tokens tell is the reward */
+  constructor(
+    private readonly session: Session,
+    readonly which: "mean" | "first" = "mean",
+  ) {}
 
   async of(questions: readonly Question[], signal?: AbortSignal): Promise<number[]> {
-    return (await this.answers(questions, signal)).map(({ mean }) => mean);
+    return (await this.answers(questions, signal)).map((answer) => answer[this.which]);
   }
 
   async said(questions: readonly Question[], signal?: AbortSignal): Promise<(number | null)[]> {
-    return (await this.of(questions, signal)).map((mean) => (Number.isFinite(mean) ? mean : null));
+    return (await this.of(questions, signal)).map((lnp) => (Number.isFinite(lnp) ? lnp : null));
   }
 
   worth(_: readonly Question[], said: Answers): number[] {
-    return said.map((mean) => (typeof mean === "number" ? mean : Number.NaN));
+    return said.map((lnp) => (typeof lnp === "number" ? lnp : Number.NaN));
   }
 
   async answers(questions: readonly Question[], signal?: AbortSignal): Promise<AnswerLikelihood[]> {

@@ -15,7 +15,7 @@ import { parallelFor, readMember } from "./crew/reading.js";
 import { checkBase, LogFile, type LogGeneration, readLog } from "./log.js";
 import { Leash, type Measured, measure } from "./measure.js";
 import { checkSearch, type EvolveOptions, type Search } from "./options.js";
-import { JUDGES, Judged, Likelihood, type Reward } from "./rewards.js";
+import { isLikelihood, JUDGES, Judged, LIKELIHOODS, Likelihood, type Reward } from "./rewards.js";
 import { noiseFor } from "./search-noise.js";
 import { batchOf, promptOf, type Question, shuffled } from "./task.js";
 
@@ -123,8 +123,8 @@ class Run implements Crew {
     private readonly options: EvolveOptions,
   ) {
     const { reward, maxTokens, split } = search;
-    if (reward === "likelihood") {
-      const likelihood = new Likelihood(session);
+    if (isLikelihood(reward)) {
+      const likelihood = new Likelihood(session, LIKELIHOODS[reward]);
       likelihood.check([...split.train, ...split.validation]);
       this.reward = likelihood;
     } else this.reward = new Judged(session, typeof reward === "function" ? reward : JUDGES[reward], maxTokens);

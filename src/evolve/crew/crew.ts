@@ -41,7 +41,8 @@ export interface Machine {
 
 /** How members are read. */
 export interface Reads {
-  readonly kind: "likelihood" | "texts";
+  /** Which likelihoods, or the texts that members write. */
+  readonly kind: "likelihood" | "first" | "texts";
   readonly maxTokens: number;
   readonly contextSize: number;
   /** Texts at once. */

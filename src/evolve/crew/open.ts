@@ -6,6 +6,7 @@ import type { FileIdentity } from "../../files/identity.js";
 import type { Prompt } from "../../llama/index.js";
 import type { Session } from "../../llama/session.js";
 import type { EvolveOptions, Search } from "../options.js";
+import { isLikelihood } from "../rewards.js";
 import type { Crew, Running } from "./crew.js";
 import { hashOf, namesOf, probeOf, sumsOf, threadsFor } from "./machine.js";
 import { Processes } from "./processes.js";
@@ -80,7 +81,7 @@ export async function openCrew(
     moves: search.head(base).moves,
     machine: { ...(await namesOf(threads)), sums: await sumsOf(session, probe) },
     reads: {
-      kind: search.reward === "likelihood" ? "likelihood" : "texts",
+      kind: isLikelihood(search.reward) ? search.reward : "texts",
       maxTokens: search.maxTokens,
       contextSize,
       parallel,

@@ -26,7 +26,7 @@ const areMoves = (moves: unknown): boolean =>
 
 const areReads = (reads: unknown): boolean =>
   isObject(reads) &&
-  (reads.kind === "likelihood" || reads.kind === "texts") &&
+  ["likelihood", "first", "texts"].includes(reads.kind as string) &&
   isWhole(reads.maxTokens, MOST_CONTEXT) &&
   isWhole(reads.contextSize, MOST_CONTEXT) &&
   isWhole(reads.parallel, MOST_PARALLEL) &&

@@ -6,7 +6,7 @@ import { identity } from "../../files/identity.js";
 import { Session } from "../../llama/session.js";
 import { type Ascent, EvolvingCodes } from "../codes.js";
 import { Leash } from "../measure.js";
-import { Judged, Likelihood } from "../rewards.js";
+import { isLikelihood, Judged, LIKELIHOODS, Likelihood } from "../rewards.js";
 import { noiseFor } from "../search-noise.js";
 import type { MemberReading, MemberWork, Running } from "./crew.js";
 import { checkMachine, checkWorker, sumsOf } from "./machine.js";
@@ -42,7 +42,10 @@ export class EvolveWorker {
       checkMachine({ sums: await sumsOf(session, reads.probe) }, machine);
       const codes = await EvolvingCodes.open(session.bath.model, noiseFor(moves), { livePath: session.bath.livePath, scratch });
       const leash = reads.windows.length > 0 ? await Leash.of(session, reads.windows) : undefined;
-      const reward = reads.kind === "likelihood" ? new Likelihood(session) : new Judged(session, () => [], reads.maxTokens);
+      const { kind } = reads;
+      const reward = isLikelihood(kind)
+        ? new Likelihood(session, LIKELIHOODS[kind])
+        : new Judged(session, () => [], reads.maxTokens);
       return new EvolveWorker({ session, codes, reward, leash });
     } catch (error) {
       await session.dispose();
