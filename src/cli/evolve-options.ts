@@ -36,6 +36,7 @@ export interface SearchFlags {
   readonly batch: number;
   readonly seed: bigint;
   readonly decay: number;
+  readonly accumulate?: boolean;
   readonly kl: number;
   readonly text?: string;
   readonly textTokens: number;
@@ -82,6 +83,7 @@ export function addSearchOptions(command: Command, required: boolean): Command {
     .option("--batch <n>", "questions a generation, the same for all its members", parseWhole, 8)
     .addOption(new Option("--seed <n>", "equal seeds give equal models").argParser(parseSeed).default(0n, "0"))
     .option("--decay <share>", "of its distance from the model that each code goes back in a generation", parseNumber, 0)
+    .option("--accumulate", "keep what rounding leaves of updates (two bytes a weight) instead of rounding by chance")
     .option("--kl <number>", "nats of reward that a nat of KL to the model costs, on --text", parseNumber, 0)
     .option("--text <file>", "what has nothing to do with the task (default: fairy tales)")
     .option("--text-tokens <n>", "tokens of it that are read", parseWhole, 256)

@@ -63,6 +63,11 @@ export interface EvolveOptions extends Pick<LoadOptions, "threads" | "scratch" |
   readonly seed?: Seed | undefined;
   /** Share of its distance from the base that each code goes back in a generation, 0 to 1; default 0. */
   readonly decay?: number | undefined;
+  /**
+   * What rounding leaves of an update is kept beside the codes (two bytes a weight, in memory) and added to the next, instead of rounding up or down by
+   * chance; default false.
+   */
+  readonly accumulate?: boolean | undefined;
   /** Temperatures of "anneal" at its beginning and end, in units of the reward; default 0.02 and 0.002. */
   readonly temperatures?: readonly [number, number] | undefined;
   /** Globs of names of tensors that move; default all that have codes. */
@@ -146,6 +151,7 @@ const NAMES: Names<EvolveOptions> = {
   batch: true,
   seed: true,
   decay: true,
+  accumulate: true,
   temperatures: true,
   only: true,
   text: true,
@@ -213,7 +219,13 @@ export function checkSearch(options: EvolveOptions): Search {
     shuffled: options.shuffled ?? false,
   };
   const { sigma, scale } = checked;
-  const moves = { sigma, scale, seed: String(seed), only: options.only ?? null };
+  const moves = {
+    sigma,
+    scale,
+    seed: String(seed),
+    only: options.only ?? null,
+    ...(options.accumulate ? { accumulate: true as const } : {}),
+  };
   // What a search may be told otherwise when it goes on is not in here: how long it lasts.
   const settings = {
     search: name,

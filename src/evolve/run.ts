@@ -78,7 +78,8 @@ export async function evolve(path: string, options: EvolveOptions): Promise<Evol
   try {
     const base = await identity(path);
     const places = { livePath: session.bath.livePath, scratch };
-    const codes = await EvolvingCodes.open(session.bath.model, noiseFor(search.head(base).moves), places);
+    const { moves } = search.head(base);
+    const codes = await EvolvingCodes.open(session.bath.model, noiseFor(moves), places, moves.accumulate);
     try {
       await refuseUnseen(session, codes, signal);
       return await new Run(session, codes, search, options).all(base, { path, ...loading }, crew);
@@ -334,7 +335,12 @@ export async function replay(path: string, log: string, output: string, options:
   checkText("output", output);
   const read = await readLog(log);
   checkBase(read, await identity(path), log);
-  const codes = await EvolvingCodes.open(await readModel(path), noiseFor(read.head.moves), { scratch });
+  const codes = await EvolvingCodes.open(
+    await readModel(path),
+    noiseFor(read.head.moves),
+    { scratch },
+    read.head.moves.accumulate,
+  );
   try {
     const taken = read.generations.slice(0, generations);
     for (const generation of taken) {

@@ -22,6 +22,7 @@ const areMoves = (moves: unknown): boolean =>
   isPositive(moves.sigma) &&
   isText(moves.scale) &&
   /^\d{1,20}$/.test(String(moves.seed)) &&
+  (moves.accumulate === undefined || moves.accumulate === true) &&
   (moves.only === null || (Array.isArray(moves.only) && moves.only.every(isText)));
 
 const areReads = (reads: unknown): boolean =>

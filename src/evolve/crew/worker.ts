@@ -40,7 +40,8 @@ export class EvolveWorker {
     const session = await Session.open(path, loading, { oneCache: true });
     try {
       checkMachine({ sums: await sumsOf(session, reads.probe) }, machine);
-      const codes = await EvolvingCodes.open(session.bath.model, noiseFor(moves), { livePath: session.bath.livePath, scratch });
+      const places = { livePath: session.bath.livePath, scratch };
+      const codes = await EvolvingCodes.open(session.bath.model, noiseFor(moves), places, moves.accumulate);
       const leash = reads.windows.length > 0 ? await Leash.of(session, reads.windows) : undefined;
       const { kind } = reads;
       const reward = isLikelihood(kind)
