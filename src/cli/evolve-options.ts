@@ -2,10 +2,12 @@
 
 import { basename } from "node:path";
 import { type Command, Option } from "commander";
+import { environment } from "../environment.js";
 import { BrownianError } from "../errors.js";
 import {
   CommandJudge,
   type EvolveOptions,
+  endpointJudge,
   type Judge,
   moduleJudge,
   parseTask,
@@ -28,6 +30,9 @@ export interface SearchFlags {
   readonly reward: RewardName;
   readonly rewardModule?: string;
   readonly rewardCommand?: string;
+  readonly judge?: string[];
+  readonly judgeModel?: string;
+  readonly judgeInstruction?: string;
   readonly rewardSeconds: number;
   readonly maxTokens: number;
   readonly sigma: number;
@@ -75,7 +80,10 @@ export function addSearchOptions(command: Command, required: boolean): Command {
       "--reward-command <command>",
       'a program that reads lines of JSON, {"prompt", "answer", "text"}, and writes {"reward"} for each',
     )
-    .option("--reward-seconds <n>", "how long the program may take for the questions of one member", parseNumber, 30)
+    .option("--judge <url>", "an LLM that marks answers (OpenAI's chat completions); may be given several times", collect)
+    .option("--judge-model <name>", "its name there")
+    .option("--judge-instruction <file>", "what it is told, with {prompt}, {answer} and {text}; it is to mark from 0 to 10")
+    .option("--reward-seconds <n>", "how long the program may take for a member's questions, the judge for one", parseNumber, 30)
     .option("--max-tokens <n>", "tokens that the model writes for rewards that read its text", parseWhole, 32)
     .option("-s, --sigma <number>", "how far members are from the centre, in units of --scale", parseNumber, 0.02)
     .addOption(new Option("--scale <scale>", "what sigma is relative to").choices(["rms", "step", "absolute"]).default("rms"))
@@ -118,9 +126,10 @@ export const sayOfWorker = ({ worker, state, why }: WorkerNews): void =>
 
 /** Reads what the flags name. @throws BrownianError usage, file-not-found, file-access, reward-failed */
 export async function toldBy(flags: SearchFlags, signal: AbortSignal): Promise<Told> {
-  const outside = await judgeOf(flags);
+  const outside = await judgeOf(flags, signal);
   const { task: file, validation: parted, reward: _, rewardModule, rewardCommand, rewardSeconds, output, ...rest } = flags;
-  const { context: contextSize, chatTemplate: template, text: named, json: __, ...others } = rest;
+  const { judge: __, judgeModel, judgeInstruction, ...told } = rest;
+  const { context: contextSize, chatTemplate: template, text: named, json: ___, ...others } = told;
   const share = Number(parted);
   const task = await taskOf(file, Number.isNaN(share) ? parted : undefined, signal);
   const text = await readText(named, signal);
@@ -137,11 +146,22 @@ async function taskOf(file: string, judging: string | undefined, signal: AbortSi
   return judging === undefined ? train : { train, validation: await read(judging) };
 }
 
-async function judgeOf(flags: SearchFlags): Promise<{ judge: Judge; name: string; close?: () => void } | undefined> {
-  const { rewardModule, rewardCommand, rewardSeconds } = flags;
-  if (rewardModule !== undefined && rewardCommand !== undefined)
-    throw new BrownianError("usage", "One of --reward-module and --reward-command is enough.");
+interface Outside {
+  readonly judge: Judge;
+  readonly name: string;
+  readonly close?: () => void;
+}
+
+async function judgeOf(flags: SearchFlags, signal: AbortSignal): Promise<Outside | undefined> {
+  const { rewardModule, rewardCommand, rewardSeconds, judge: endpoints, judgeModel: model, judgeInstruction: file } = flags;
+  if ([rewardModule, rewardCommand, endpoints].filter((one) => one !== undefined).length > 1)
+    throw new BrownianError("usage", "One of --reward-module, --reward-command and --judge is enough.");
   if (rewardModule !== undefined) return { judge: await moduleJudge(rewardModule), name: `module ${basename(rewardModule)}` };
+  if (endpoints !== undefined) {
+    const instruction = file === undefined ? undefined : await readTextFile(file, signal);
+    const judge = endpointJudge({ endpoints, model, instruction, apiKey: environment.apiKey, deadline: rewardSeconds });
+    return { judge, name: `judge ${model ?? endpoints.join(" ")}` };
+  }
   if (rewardCommand === undefined) return undefined;
   const command = new CommandJudge(rewardCommand, rewardSeconds);
   return { judge: command.judge, name: `command ${rewardCommand}`, close: () => command.close() };
