@@ -83,6 +83,7 @@ export {
   type EvolveWorkerOptions,
   endpointJudge,
   evolve,
+  evolveAdapter,
   evolveWorker,
   type FileIdentity,
   type Judge,
