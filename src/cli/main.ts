@@ -18,6 +18,7 @@ import { compareCommand } from "./compare.js";
 import { ensembleCommand } from "./ensemble.js";
 import { evalCommand } from "./eval.js";
 import { evolveCommand } from "./evolve.js";
+import { evolveAdapterCommand } from "./evolve-adapter.js";
 import { evolveLogCommand } from "./evolve-log.js";
 import { generateCommand } from "./generate.js";
 import { infoCommand } from "./info.js";
@@ -62,6 +63,7 @@ function program(): Command {
     tasksCommand,
     evolveCommand,
     annealCommand,
+    evolveAdapterCommand,
     evolveLogCommand,
     workerCommand,
     inspectCommand,

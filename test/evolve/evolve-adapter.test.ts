@@ -106,8 +106,10 @@ describe("evolveAdapter before servers", () => {
   });
 
   /** What takes scales for a text as long as the first of them is large. */
-  async function fake(paths: readonly string[]) {
+  async function fake(paths: readonly string[], most = Number.POSITIVE_INFINITY) {
+    let requests = 0;
     const server = createServer(async (request: IncomingMessage, response) => {
+      if (requests++ > most) return response.destroy();
       const parts: Buffer[] = [];
       for await (const part of request) parts.push(part as Buffer);
       const say = (body: object) => response.setHeader("content-type", "application/json").end(JSON.stringify(body));
@@ -127,9 +129,9 @@ describe("evolveAdapter before servers", () => {
     const adapters = file("directions");
     const { members } = await writeAdapters(MODEL, adapters, { sigma: 0.1, members: 4, seed: 9n, skipUnsupported: true });
     const paths = members.map(({ path }) => path);
-    const endpoints = [await fake(paths), await fake(paths)];
+    const endpoints = [await fake(paths), await fake(paths, 60)];
     const output = file("long.gguf");
-    const settings = { ...common, seed: undefined, endpoints, adapters, reward, generations: 15, output };
+    const settings = { ...common, seed: undefined, endpoints, adapters, reward, generations: 10, output };
     const { before, after, scales } = await evolveAdapter(MODEL, settings);
     expect(before.reward).toBe(20);
     expect(after.reward).toBeGreaterThan(24);
