@@ -7,7 +7,6 @@
 // of 2^-11 where codes stand for the values of a table, whose gaps are up to 24. Sums are float32, in the order of i.
 
 import { pack, unpack } from "./codes.js";
-import { TILE } from "./draws.js";
 import { codeOfLevel, levelBelow, levelOfCode, levelsOf } from "./levels.js";
 import type { EncodedFormat, Move } from "./move.js";
 import { Field, Levels } from "./numbers.js";
@@ -26,7 +25,8 @@ interface Grid {
   value(code: number): number;
   /** The code nearest to a value, which is between the rails. */
   nearest(y: number): number;
-  readonly isTable: boolean;
+  /** By code, of tables; undefined where a code is its value. */
+  readonly values: Float32Array | undefined;
   readonly lowest: number;
   readonly highest: number;
   /** Of what is kept. */
@@ -41,7 +41,7 @@ function gridOf(format: EncodedFormat): Grid {
       nearest: (y) => Math.floor(y + 0.5),
       lowest: format[Field.lo] as number,
       highest: format[Field.hi] as number,
-      isTable: false,
+      values: undefined,
       unit: 2 ** -15,
     };
   const values = levelsOf(levels);
@@ -55,7 +55,7 @@ function gridOf(format: EncodedFormat): Grid {
     },
     lowest: values[0] as number,
     highest: values[values.length - 1] as number,
-    isTable: true,
+    values: Float32Array.from({ length: 16 }, (_, code) => values[levelOfCode(levels, code)] ?? 0),
     unit: 2 ** -11,
   };
 }
@@ -74,28 +74,20 @@ export function accumulate(
   perturb: (data: Uint8Array, move: Move) => number,
 ): number {
   const { format } = move;
-  const [perBlock, bytes] = [format[Field.weights] as number, format[Field.bytes] as number];
-  const total = (live.length / bytes) * perBlock;
+  const bytes = format[Field.bytes] as number;
+  const total = (live.length / bytes) * (format[Field.weights] as number);
+  const blocks = live.length / bytes;
   const sums = new Float32Array(total);
-  const moved = new Uint8Array(live.length);
-  const tile = TILE / perBlock;
-  const [codes, others] = [new Int8Array(TILE), new Int8Array(TILE)];
+  const [codes, others] = [new Int8Array(total), new Int8Array(total)];
   const grid = gridOf(format);
-  /** By the code's eight bits. */
-  const values = Float32Array.from({ length: 256 }, (_, i) => grid.value(grid.isTable ? i & 15 : (i << 24) >> 24));
+  unpack(codes, live, 0, blocks, format);
   /** sums += weight (the values of `data` - those of `live`) */
   const add = (weight: number, data: Uint8Array) => {
-    for (let block = 0; block * bytes < live.length; block += tile) {
-      const count = Math.min(tile, live.length / bytes - block);
-      unpack(codes, live, block * bytes, count, format);
-      unpack(others, data, block * bytes, count, format);
-      for (let j = 0, at = block * perBlock; j < count * perBlock; j++, at++) {
-        if (others[j] === codes[j]) continue;
-        const difference = (values[(others[j] as number) & 255] as number) - (values[(codes[j] as number) & 255] as number);
-        sums[at] = (sums[at] as number) + f(weight * difference);
-      }
-    }
+    unpack(others, data, 0, blocks, format);
+    if (grid.values === undefined) addEven(sums, weight, others, codes);
+    else addLevels(sums, weight, others, codes, grid.values);
   };
+  const moved = new Uint8Array(live.length);
   for (const [i, weight] of weights.entries()) {
     if (weight === 0) continue;
     moved.set(live);
@@ -103,22 +95,28 @@ export function accumulate(
     add(f(weight), moved);
   }
   if (decay !== 0) add(f(decay), pristine);
-  let changed = 0;
-  for (let block = 0; block * bytes < live.length; block += tile) {
-    const count = Math.min(tile, live.length / bytes - block);
-    unpack(codes, live, block * bytes, count, format);
-    const here = put(codes, sums.subarray(block * perBlock), kept.subarray(block * perBlock), count * perBlock, grid);
-    if (here > 0) pack(codes, live, block * bytes, count, format);
-    changed += here;
-  }
+  const changed = put(codes, sums, kept, grid);
+  if (changed > 0) pack(codes, live, 0, blocks, format);
   return changed;
 }
 
-/** Puts codes[0, n) where they and what was kept and the sums say, and keeps what is left. */
-function put(codes: Int8Array, sums: Float32Array, kept: Int16Array, n: number, grid: Grid): number {
+function addEven(sums: Float32Array, weight: number, others: Int8Array, codes: Int8Array): void {
+  for (let j = 0; j < sums.length; j++)
+    sums[j] = (sums[j] as number) + f(weight * ((others[j] as number) - (codes[j] as number)));
+}
+
+function addLevels(sums: Float32Array, weight: number, others: Int8Array, codes: Int8Array, values: Float32Array): void {
+  for (let j = 0; j < sums.length; j++) {
+    const difference = (values[others[j] as number] as number) - (values[codes[j] as number] as number);
+    sums[j] = (sums[j] as number) + f(weight * difference);
+  }
+}
+
+/** Puts codes where they and what was kept and the sums say, and keeps what is left. */
+function put(codes: Int8Array, sums: Float32Array, kept: Int16Array, grid: Grid): number {
   const { lowest, highest, unit } = grid;
   let changed = 0;
-  for (let j = 0; j < n; j++) {
+  for (let j = 0; j < codes.length; j++) {
     if (sums[j] === 0) continue;
     const code = codes[j] as number;
     const at = grid.value(code);
