@@ -27,6 +27,9 @@ export const SETUP = { BROWNIAN_SETUP: "1" };
 /** PRACTRAND: where PractRand's program lies, if it is not on the path. */
 export const practrand = given("PRACTRAND") ?? "RNG_test";
 
+/** BROWNIAN_REDIS_SERVER: a Redis or Valkey server, if none is on the path. */
+export const redisServer = () => given("BROWNIAN_REDIS_SERVER") ?? ["redis-server", "valkey-server"].find(onPath);
+
 /** BROWNIAN_SMOLLM2: where SmolLM2-135M-Instruct lies already, if it does. */
 export const smollm2 = given("BROWNIAN_SMOLLM2");
 

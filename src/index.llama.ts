@@ -76,10 +76,15 @@ export {
   type Ascent,
   CommandJudge,
   cutLog,
+  type EndpointJudgeOptions,
   type EvolutionLog,
   type Evolved,
   type EvolveOptions,
+  type EvolveWorkerOptions,
+  endpointJudge,
   evolve,
+  evolveAdapter,
+  evolveWorker,
   type FileIdentity,
   type Judge,
   type LogGeneration,
@@ -96,6 +101,7 @@ export {
   type SearchName,
   type Shaping,
   type Split,
+  type WorkerNews,
 } from "./evolve/index.js";
 export * from "./llama/index.js";
 export { type DownloadOptions, resolveModel } from "./models/index.js";

@@ -96,7 +96,8 @@ export async function bundle() {
     writeFileSync(at(`cjs/${name}.js`), code);
   }
   // Split, so that what a command loads only when it runs (a server, plots) is not loaded by every other one.
-  const entryPoints = { cli: at("cli/main.js"), "first-load-child": at("engine/first-load-child.js") };
+  const children = { "first-load-child": at("engine/first-load-child.js"), "worker-child": at("evolve/crew/worker-child.js") };
+  const entryPoints = { cli: at("cli/main.js"), ...children };
   await build({ ...NODE, entryPoints, splitting: true, chunkNames: "cli-[hash]", outdir: at("esm"), format: "esm" });
   cpSync(join(ROOT, "src/serve/page"), at("esm/page"), { recursive: true }); // read as it lies
   // For browsers: "browser" in package.json says what takes the place of what only Node has.

@@ -38,7 +38,19 @@ export interface Pair {
   readonly b: Float32Array;
 }
 
-export class Members {
+/** What becomes files: members of one seed, or a mixture of them (mixture.ts). */
+export interface Drawing {
+  readonly model: ModelFile;
+  readonly seed: bigint;
+  readonly rank: number;
+  readonly matrices: readonly Matrix[];
+  /** Of a mixture: which it is, for people. */
+  readonly mixed?: string | undefined;
+  /** Matrix by matrix. */
+  draw(member: number, sigma: number): Generator<Pair>;
+}
+
+export class Members implements Drawing {
   /**
    * The members of a model by this noise, of which scale, seed, rank and tensors count: sigma is given with each draw.
    * @throws BrownianError usage (rank larger than a matrix, scale step), unsupported-type and the like, as {@link chooseMatrices}

@@ -52,20 +52,20 @@ function curve(history: readonly LogGeneration[]): string {
   return `members' mean reward by generation, ${significant(least)} to ${significant(most)}: ${bars.join("")}`;
 }
 
+/** Figures of several models below each other. */
+export const measuredTable = (rows: readonly (readonly [name: string, Measured])[]): string =>
+  table([[...COLUMNS], ...rows.map(([name, measured]) => row(name, measured))], [1, 2, 3, 4, 5, 6, 7]);
+
 /** The report: before and after, and the controls where they were run. */
 export function report(done: Evolved, controls: readonly (readonly [name: string, Evolved])[]): string {
   const why = { generations: "all were done", minutes: "the time was over", patience: "it became no better" }[done.stopped];
   const went = done.taken < done.generations ? `; the model is that of ${done.taken} of them, which judged best` : "";
   return [
-    table(
-      [
-        [...COLUMNS],
-        row("before", done.before),
-        row("after", done.after),
-        ...controls.map(([name, control]) => row(name, control.after)),
-      ],
-      [1, 2, 3, 4, 5, 6, 7],
-    ),
+    measuredTable([
+      ["before", done.before],
+      ["after", done.after],
+      ...controls.map(([name, control]) => [name, control.after] as const),
+    ]),
     "",
     curve(done.history),
     `${done.generations} generations (${why})${went}; ${grouped(done.evaluations)} readings in ${Math.round(done.seconds)} s`,

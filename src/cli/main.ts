@@ -18,6 +18,7 @@ import { compareCommand } from "./compare.js";
 import { ensembleCommand } from "./ensemble.js";
 import { evalCommand } from "./eval.js";
 import { evolveCommand } from "./evolve.js";
+import { evolveAdapterCommand } from "./evolve-adapter.js";
 import { evolveLogCommand } from "./evolve-log.js";
 import { generateCommand } from "./generate.js";
 import { infoCommand } from "./info.js";
@@ -26,6 +27,7 @@ import { findModel, modelsCommand } from "./models.js";
 import { perturbCommand } from "./perturb.js";
 import { serveCommand } from "./serve.js";
 import { tasksCommand } from "./tasks.js";
+import { workerCommand } from "./worker.js";
 
 const interrupted = new AbortController();
 /** Whether the command that was interrupted is one that ends so. */
@@ -61,7 +63,9 @@ function program(): Command {
     tasksCommand,
     evolveCommand,
     annealCommand,
+    evolveAdapterCommand,
     evolveLogCommand,
+    workerCommand,
     inspectCommand,
     modelsCommand,
     infoCommand,

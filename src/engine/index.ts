@@ -48,4 +48,4 @@ export type {
   Sequence,
 } from "./interface.js";
 export { type Probe, probe, type TensorClass } from "./probe.js";
-export { mostThreads } from "./threads.js";
+export { engineThreads, mostThreads, physicalCores } from "./threads.js";

@@ -22,6 +22,7 @@ import { mirror } from "../laws/mirror.js";
 import { Field, Kind, Levels } from "../laws/numbers.js";
 import { choose, Measures, planMove } from "../thermostat/draw.js";
 import type { CheckedNoise } from "../thermostat/noise.js";
+import { Accumulator } from "./accumulator.js";
 
 /** Which member of a generation: the centre itself, or a draw of the noise around it, or that draw's mirror image. */
 export interface Member {
@@ -54,10 +55,11 @@ export class EvolvingCodes {
   /**
    * @param base the model file
    * @param noise which tensors move, from which seed, how far
+   * @param accumulate whether what rounding leaves of an update is kept, at two bytes a weight, instead of rounding by chance
    * @param places the live file that an engine has mapped, equal to the base (without one there are no members), and a folder for the centre
    * @throws BrownianError usage where no tensor has codes; as Thermostat.open
    */
-  static async open(base: ModelFile, noise: CheckedNoise, places: Places): Promise<EvolvingCodes> {
+  static async open(base: ModelFile, noise: CheckedNoise, places: Places, accumulate = false): Promise<EvolvingCodes> {
     const { kernels } = selection();
     const { chosen } = choose(base, noise);
     const [part, ...others] = base.parts;
@@ -82,7 +84,8 @@ export class EvolvingCodes {
           "usage",
           `No tensor of ${base.path} that was chosen has codes to move: floats do not evolve. Take a quantized model, or other --only.`,
         );
-      return new EvolvingCodes(base, centre, { updates, members }, moves);
+      const accumulator = accumulate ? await Accumulator.open(centre.path, base, moves, kernels) : undefined;
+      return new EvolvingCodes(base, centre, { updates, members, accumulator }, moves);
     } catch (error) {
       for (const tensors of opened) await tensors.close();
       await centre.dispose();
@@ -99,7 +102,11 @@ export class EvolvingCodes {
   private constructor(
     private readonly base: ModelFile,
     private readonly centre: LiveCopy,
-    private readonly open: { readonly updates: LiveTensors; readonly members: LiveTensors | undefined },
+    private readonly open: {
+      readonly updates: LiveTensors;
+      readonly members: LiveTensors | undefined;
+      readonly accumulator: Accumulator | undefined;
+    },
     private readonly moves: readonly TensorToMove[],
   ) {
     const isEven = ({ move }: TensorToMove) => move.format[Field.levels] === Levels.uniform;
@@ -142,6 +149,8 @@ export class EvolvingCodes {
     if (decay === 0 && weights.every((weight) => weight === 0)) return 0;
     this.present = undefined;
     const even = weights.map((weight, i) => (i % TICKS === 0 ? weight - (weights[i + 1] as number) : 0));
+    const { accumulator } = this.open;
+    if (accumulator !== undefined) return accumulator.ascend(tick, { even, tables: weights, decay });
     const law = ascent({ even, tables: weights, decay });
     return this.open.updates.step(this.moves, tick, { verb: "evolve", law, strength: 0, stride: 1 });
   }
@@ -157,6 +166,7 @@ export class EvolvingCodes {
   async restart(): Promise<void> {
     this.present = undefined;
     for (const { tensor } of this.moves) await this.open.updates.restore(tensor);
+    this.open.accumulator?.restart();
   }
 
   /** Writes the centre as a model file, whole or not at all. @throws BrownianError as writeWhole */
@@ -170,6 +180,7 @@ export class EvolvingCodes {
 
   async close(): Promise<void> {
     await this.open.members?.close();
+    await this.open.accumulator?.close();
     await this.open.updates.close();
     await this.centre.dispose();
   }

@@ -2,6 +2,10 @@
 
 export type { FileIdentity } from "../files/identity.js";
 export type { Ascent, Member } from "./codes.js";
+export type { WorkerNews } from "./crew/crew.js";
+export { type EvolveWorkerOptions, evolveWorker } from "./crew/redis-worker.js";
+export { type EndpointJudgeOptions, endpointJudge } from "./endpoint-judge.js";
+export { type AdapterGeneration, type EvolveAdapterOptions, type EvolvedAdapter, evolveAdapter } from "./evolve-adapter.js";
 export { cutLog, type EvolutionLog, type LogGeneration, type LogHead, type Moves, readLog } from "./log.js";
 export type { Measured } from "./measure.js";
 export { type EvolveOptions, SEARCHES, type SearchName } from "./options.js";

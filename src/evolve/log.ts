@@ -21,6 +21,8 @@ export interface Moves {
   readonly seed: string;
   /** Globs of tensor names; null: all. */
   readonly only: readonly string[] | null;
+  /** Where what rounding leaves of updates is kept: true. */
+  readonly accumulate?: true | undefined;
 }
 
 /** What a search is of, and how: the first line. */
@@ -138,13 +140,14 @@ export class LogFile {
     const former = there ? await readWhole(path) : undefined;
     if (former !== undefined) {
       checkBase(former.log, head.base, path);
-      const told = { ...head.moves, ...head.settings };
+      const told: Record<string, unknown> = { ...head.moves, ...head.settings };
       const was: Record<string, unknown> = { ...former.log.head.moves, ...former.log.head.settings };
-      const other = Object.entries(told).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(was[name]));
+      const names = [...new Set([...Object.keys(told), ...Object.keys(was)])];
+      const other = names.filter((name) => JSON.stringify(told[name]) !== JSON.stringify(was[name]));
       if (other.length > 0)
         throw new BrownianError(
           "usage",
-          `${path} was begun with other ${other.map(([name]) => name).join(", ")}: leave those as they were, or give another --log.`,
+          `${path} was begun with other ${other.join(", ")}: leave those as they were, or give another --log.`,
         );
     }
     const handle = await open(path, former === undefined ? "wx" : "r+").catch((error) => {

@@ -73,7 +73,7 @@ export async function measure(
   if (!(reward instanceof Likelihood)) return { ...withInterval(await reward.of(questions, signal)), ...told };
   const answers = await reward.answers(questions, signal);
   return {
-    ...withInterval(answers.map(({ mean }) => mean)),
+    ...withInterval(answers.map((answer) => answer[reward.which])),
     first: meanOf(answers.map(({ first }) => first)),
     last: meanOf(answers.map(({ last }) => last)),
     exact: meanOf(answers.map(({ exact }) => Number(exact))),

@@ -8,6 +8,7 @@ import { checkOptions, type Names } from "../options.js";
 import type { Scale } from "../thermostat/scales/index.js";
 import { annealing } from "./annealing.js";
 import { bestOf } from "./best-of.js";
+import type { WorkerNews } from "./crew/crew.js";
 import { evolutionStrategy } from "./evolution-strategy.js";
 import { headOf, type LogGeneration, type LogHead } from "./log.js";
 import { type Judge, REWARDS, type RewardName } from "./rewards.js";
@@ -32,8 +33,8 @@ export interface EvolveOptions extends Pick<LoadOptions, "threads" | "scratch" |
   /** Share of the questions that judge and are not learned from, 0 to 0.99; default 0.25. */
   readonly validation?: number | undefined;
   /**
-   * What an answer is worth: "likelihood" (default), mean ln p a token of the answer (and the end of the turn, in chats), nats; "exact" and "regex",
-   * 1 or 0 by what the model writes; or a function of the user's own, higher is better.
+   * What an answer is worth: "likelihood" (default), mean ln p a token of the answer (and the end of the turn, in chats), nats;
+   * "first", ln p of its first token; "exact" and "regex", 1 or 0 by what the model writes; or a function of the user's own, higher is better.
    */
   readonly reward?: RewardName | Judge | undefined;
   /** What a reward of the user's own is called in the log; a search that goes on must have the same. */
@@ -62,6 +63,11 @@ export interface EvolveOptions extends Pick<LoadOptions, "threads" | "scratch" |
   readonly seed?: Seed | undefined;
   /** Share of its distance from the base that each code goes back in a generation, 0 to 1; default 0. */
   readonly decay?: number | undefined;
+  /**
+   * What rounding leaves of an update is kept beside the codes (two bytes a weight, in memory) and added to the next, instead of rounding up or down by
+   * chance; default false.
+   */
+  readonly accumulate?: boolean | undefined;
   /** Temperatures of "anneal" at its beginning and end, in units of the reward; default 0.02 and 0.002. */
   readonly temperatures?: readonly [number, number] | undefined;
   /** Globs of names of tensors that move; default all that have codes. */
@@ -84,6 +90,17 @@ export interface EvolveOptions extends Pick<LoadOptions, "threads" | "scratch" |
   readonly log?: string | undefined;
   /** Where the model goes at the end; default: nowhere. */
   readonly output?: string | undefined;
+  /**
+   * Who reads members: so many child processes, or the workers of a Redis ("redis://host:6379": `brownian worker`). The model is the same, byte for byte,
+   * whoever reads, and however many; they need the engine, release, instruction set and thread count of the search. Default: this process alone.
+   */
+  readonly workers?: number | string | undefined;
+  /** The name of the queue on that Redis; default "evolve". */
+  readonly queue?: string | undefined;
+  /** Seconds without a sign of life after which a worker's member goes to another; default 30. */
+  readonly stall?: number | undefined;
+  /** Called as workers come, go, or are refused. */
+  readonly onWorker?: ((news: WorkerNews) => void) | undefined;
   /** Called after every generation. */
   readonly onGeneration?: ((generation: LogGeneration) => void) | undefined;
 }
@@ -134,6 +151,7 @@ const NAMES: Names<EvolveOptions> = {
   batch: true,
   seed: true,
   decay: true,
+  accumulate: true,
   temperatures: true,
   only: true,
   text: true,
@@ -145,6 +163,10 @@ const NAMES: Names<EvolveOptions> = {
   shuffled: true,
   log: true,
   output: true,
+  workers: true,
+  queue: true,
+  stall: true,
+  onWorker: true,
   onGeneration: true,
 };
 
@@ -154,6 +176,7 @@ export function checkSearch(options: EvolveOptions): Search {
   for (const name of ["rewardName", "text", "log", "output"] as const)
     if (options[name] !== undefined) checkText(name, options[name]);
   if (options.onGeneration !== undefined) checkFunction("onGeneration", options.onGeneration);
+  if (options.onWorker !== undefined) checkFunction("onWorker", options.onWorker);
   if (options.temperatures !== undefined && !Array.isArray(options.temperatures))
     throw new BrownianError("usage", `temperatures must be two numbers, but is ${shown(options.temperatures)}.`);
   const seed = seed64(options.seed ?? 0);
@@ -196,7 +219,13 @@ export function checkSearch(options: EvolveOptions): Search {
     shuffled: options.shuffled ?? false,
   };
   const { sigma, scale } = checked;
-  const moves = { sigma, scale, seed: String(seed), only: options.only ?? null };
+  const moves = {
+    sigma,
+    scale,
+    seed: String(seed),
+    only: options.only ?? null,
+    ...(options.accumulate ? { accumulate: true as const } : {}),
+  };
   // What a search may be told otherwise when it goes on is not in here: how long it lasts.
   const settings = {
     search: name,

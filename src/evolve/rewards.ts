@@ -15,6 +15,13 @@ export interface Answered {
   readonly text: string;
 }
 
+/** Those that are read of the answer that was asked for, and what of it they are. */
+export const LIKELIHOODS = { likelihood: "mean", first: "first" } as const;
+
+/** Whether a reward is one of these. */
+export const isLikelihood = (reward: unknown): reward is keyof typeof LIKELIHOODS =>
+  typeof reward === "string" && Object.hasOwn(LIKELIHOODS, reward);
+
 /** Judges what was written to several questions; a number each. */
 export type Judge = (answered: readonly Answered[], signal?: AbortSignal) => number[] | Promise<number[]>;
 
@@ -25,7 +32,7 @@ export const JUDGES = {
 } as const satisfies Record<string, Judge>;
 
 /** Names of the rewards that need nothing from outside. */
-export const REWARDS = ["likelihood", "exact", "regex"] as const;
+export const REWARDS = ["likelihood", "first", "exact", "regex"] as const;
 /** One of {@link REWARDS}. */
 export type RewardName = (typeof REWARDS)[number];
 
@@ -43,9 +50,16 @@ function expression(source: string): RegExp {
   }
 }
 
+/** What a reward is made of, a question each: ln p of the answer (null: no number), or the text that the model wrote. */
+export type Answers = readonly (number | null)[] | readonly string[];
+
 /** What the weights as they are now get for these questions, a number each. */
 export interface Reward {
   of(questions: readonly Question[], signal?: AbortSignal): Promise<number[]>;
+  /** What the model says to them, which rewards are made of: this is what is read of a member, wherever that is. */
+  said(questions: readonly Question[], signal?: AbortSignal): Promise<Answers>;
+  /** What that is worth. */
+  worth(questions: readonly Question[], said: Answers, signal?: AbortSignal): number[] | Promise<number[]>;
 }
 
 /** ln p of an answer's tokens. */
@@ -59,14 +73,26 @@ export interface AnswerLikelihood {
   readonly exact: boolean;
 }
 
-/** Mean ln p a token of the answer and, in a chat, of the end of the turn: nats, at most 0. */
+/** Mean ln p a token of the answer and, in a chat, of the end of the turn; or ln p of its first token alone: nats, at most 0. */
 export class Likelihood implements Reward {
-  private readonly known = new Map<Question, { readonly tokens: readonly number[]; readonly from: number }>();
+  private readonly known = new WeakMap<Question, { readonly tokens: readonly number[]; readonly from: number }>();
 
-  constructor(private readonly session: Session) {}
+  /** @param which of what an answer's tokens tell is the reward */
+  constructor(
+    private readonly session: Session,
+    readonly which: "mean" | "first" = "mean",
+  ) {}
 
   async of(questions: readonly Question[], signal?: AbortSignal): Promise<number[]> {
-    return (await this.answers(questions, signal)).map(({ mean }) => mean);
+    return (await this.answers(questions, signal)).map((answer) => answer[this.which]);
+  }
+
+  async said(questions: readonly Question[], signal?: AbortSignal): Promise<(number | null)[]> {
+    return (await this.of(questions, signal)).map((lnp) => (Number.isFinite(lnp) ? lnp : null));
+  }
+
+  worth(_: readonly Question[], said: Answers): number[] {
+    return said.map((lnp) => (typeof lnp === "number" ? lnp : Number.NaN));
   }
 
   async answers(questions: readonly Question[], signal?: AbortSignal): Promise<AnswerLikelihood[]> {
@@ -133,14 +159,22 @@ export class Judged implements Reward {
   ) {}
 
   async of(questions: readonly Question[], signal?: AbortSignal): Promise<number[]> {
+    return this.worth(questions, await this.said(questions, signal), signal);
+  }
+
+  async said(questions: readonly Question[], signal?: AbortSignal): Promise<string[]> {
     const texts = await Promise.all(
       questions.map((question) =>
         complete(this.session, promptOf(question), { maxTokens: this.maxTokens, countChanges: false, signal }),
       ),
     );
     signal?.throwIfAborted();
+    return texts.map(({ text }) => text);
+  }
+
+  async worth(questions: readonly Question[], said: Answers, signal?: AbortSignal): Promise<number[]> {
     const rewards = await this.judge(
-      questions.map((question, i) => ({ question, text: (texts[i] as { text: string }).text })),
+      questions.map((question, i) => ({ question, text: String(said[i]) })),
       signal,
     );
     if (!Array.isArray(rewards) || rewards.length !== questions.length)

@@ -1,23 +1,25 @@
 // A search, generation after generation: members are made, read and judged; the strategy says how the centre goes on; the log has it before the codes do.
 
 import { performance } from "node:perf_hooks";
-import { engineNamed, NoNumbers } from "../engine/index.js";
+import { engineNamed } from "../engine/index.js";
 import { BrownianError, checkInteger, checkText } from "../errors.js";
 import { type FileIdentity, identity } from "../files/identity.js";
 import { checkOutput, type ModelFile, readModel } from "../files/index.js";
 import { windows } from "../llama/read.js";
 import { CLEAN, Session } from "../llama/session.js";
 import { checkOptions } from "../options.js";
-import { noiseOf } from "../thermostat/noise.js";
 import { type Ascent, EvolvingCodes, TICKS } from "./codes.js";
-import { checkBase, LogFile, type LogGeneration, type Moves, readLog } from "./log.js";
+import type { Crew, MemberReading, MemberWork } from "./crew/crew.js";
+import { type CheckedCrew, checkCrew, type Loading, openCrew } from "./crew/open.js";
+import { parallelFor, readMember } from "./crew/reading.js";
+import { checkBase, LogFile, type LogGeneration, readLog } from "./log.js";
 import { Leash, type Measured, measure } from "./measure.js";
 import { checkSearch, type EvolveOptions, type Search } from "./options.js";
-import { JUDGES, Judged, Likelihood, type Reward } from "./rewards.js";
-import { batchOf, shuffled } from "./task.js";
+import { isLikelihood, JUDGES, Judged, LIKELIHOODS, Likelihood, type Reward } from "./rewards.js";
+import { noiseFor } from "./search-noise.js";
+import { batchOf, promptOf, type Question, shuffled } from "./task.js";
 
-/** Texts that are read at once, at most; and tokens of a question with its answer. */
-const MOST_AT_ONCE = 32;
+/** Tokens of a question with its answer. */
 const CONTEXT = 256;
 const MOST_TICK = 2 ** 32;
 /** Tokens of a window of the text that is not the task's. */
@@ -44,9 +46,6 @@ export interface Evolved {
   readonly history: readonly LogGeneration[];
 }
 
-const noiseFor = ({ sigma, scale, seed, only }: Moves) =>
-  noiseOf({ sigma, scale, seed: BigInt(seed), only: only ?? undefined, skipUnsupported: true });
-
 /**
  * Lets the codes of a quantized model evolve by reward alone: members around the centre (the model moved by matched noise, and its mirror images) are
  * judged by a task, and the centre goes along their moves by what they got. docs/theory/evolve.md has the formulas. No float copy of the model is
@@ -61,8 +60,10 @@ const noiseFor = ({ sigma, scale, seed, only }: Moves) =>
 export async function evolve(path: string, options: EvolveOptions): Promise<Evolved> {
   checkText("path", path);
   const search = checkSearch(options);
+  const crew = checkCrew(options);
   if (options.output !== undefined) await checkOutput(options.output, path); // before an hour of work, not after
-  const { signal, threads, scratch, chatTemplate } = options;
+  const { signal, scratch, chatTemplate } = options;
+  const threads = crew?.threads ?? options.threads;
   const kind = engineNamed();
   const loading = {
     signal,
@@ -70,17 +71,18 @@ export async function evolve(path: string, options: EvolveOptions): Promise<Evol
     scratch,
     chatTemplate,
     contextSize: options.contextSize ?? contextOf(await readModel(path)),
-    parallel: kind.ownsContext ? Math.min(MOST_AT_ONCE, search.batch) + 1 : 1,
+    parallel: kind.ownsContext ? parallelFor(search.batch) : 1,
     repack: kind.choosesRepacking ? "off" : "auto",
   } as const;
   const session = await Session.open(path, loading, { oneCache: true });
   try {
     const base = await identity(path);
     const places = { livePath: session.bath.livePath, scratch };
-    const codes = await EvolvingCodes.open(session.bath.model, noiseFor(search.head(base).moves), places);
+    const { moves } = search.head(base);
+    const codes = await EvolvingCodes.open(session.bath.model, noiseFor(moves), places, moves.accumulate);
     try {
       await refuseUnseen(session, codes, signal);
-      return await new Run(session, codes, search, options).all(base);
+      return await new Run(session, codes, search, options).all(base, { path, ...loading }, crew);
     } finally {
       await codes.close();
     }
@@ -107,11 +109,12 @@ async function refuseUnseen(session: Session, codes: EvolvingCodes, signal: Abor
   );
 }
 
-class Run {
+class Run implements Crew {
   private readonly reward: Reward;
   private readonly history: LogGeneration[] = [];
   private readonly begun = performance.now();
   private leash: Leash | undefined;
+  private crew: Crew = this;
   private evaluations = 0;
 
   constructor(
@@ -121,21 +124,24 @@ class Run {
     private readonly options: EvolveOptions,
   ) {
     const { reward, maxTokens, split } = search;
-    if (reward === "likelihood") {
-      const likelihood = new Likelihood(session);
+    if (isLikelihood(reward)) {
+      const likelihood = new Likelihood(session, LIKELIHOODS[reward]);
       likelihood.check([...split.train, ...split.validation]);
       this.reward = likelihood;
     } else this.reward = new Judged(session, typeof reward === "function" ? reward : JUDGES[reward], maxTokens);
   }
 
-  async all(base: FileIdentity): Promise<Evolved> {
-    const { codes, search, options } = this;
+  async all(base: FileIdentity, loading: Loading, crew: CheckedCrew | undefined): Promise<Evolved> {
+    const { codes, search, options, session } = this;
     const opened = options.log === undefined ? undefined : await LogFile.open(options.log, search.head(base));
     try {
-      if (options.text !== undefined) {
-        const length = Math.min(WINDOW, this.session.contextSize - 1);
-        this.leash = await Leash.of(this.session, windows(this.session, options.text, { length, maxTokens: search.textTokens }));
-      }
+      const length = Math.min(WINDOW, session.contextSize - 1);
+      const { text } = options;
+      const other = text === undefined ? [] : windows(session, text, { length, maxTokens: search.textTokens });
+      const first = promptOf(search.split.train[0] as Question);
+      if (crew !== undefined)
+        this.crew = await openCrew(session, { search, base, windows: other, first }, loading, crew, options);
+      if (other.length > 0) this.leash = await Leash.of(session, other);
       const before = await this.measured();
       for (const generation of opened?.before ?? []) await this.goneThrough(generation);
       const stopped = await this.generations(opened?.file);
@@ -157,6 +163,7 @@ class Run {
         history: this.history,
       };
     } finally {
+      if (this.crew !== this) await this.crew.close();
       await opened?.file.close();
     }
   }
@@ -164,6 +171,7 @@ class Run {
   /** A generation of an earlier run: the codes go on by it, and the strategy is told of it again. */
   private async goneThrough(generation: LogGeneration): Promise<void> {
     await this.codes.ascend(generation);
+    this.crew.went(ascentOf(generation));
     this.history.push(generation);
     const rewards = generation.rewards.map((r) => r ?? Number.NaN);
     if (rewards.length > 0) this.told(rewards, generation.generation);
@@ -188,6 +196,7 @@ class Run {
 
   private async keep(generation: LogGeneration, log: LogFile | undefined): Promise<void> {
     await log?.add(generation);
+    this.crew.went(ascentOf(generation));
     this.history.push(generation);
     this.options.onGeneration?.(generation);
   }
@@ -198,12 +207,9 @@ class Run {
     const start = performance.now();
     const tick = tickOf(search, number);
     const questions = batchOf(split.train, search.batch, seed, search.sameBatch ? 0 : number);
+    const work = strategy.members.map((member): MemberWork => ({ generation: number, tick, member, questions }));
     const rewards: number[] = [];
-    for (const member of strategy.members) {
-      options.signal?.throwIfAborted();
-      await this.session.alone(() => codes.be(tick, member));
-      rewards.push(await this.rewardOf(questions));
-    }
+    for (const reading of await this.crew.read(work, options.signal)) rewards.push(await this.rewardOf(questions, reading));
     const { weights, stood } = this.told(rewards, number);
     const ascent: Ascent = { tick, weights, decay: stood === undefined ? search.decay : 0 };
     const changed = await codes.ascend(ascent);
@@ -220,16 +226,27 @@ class Run {
     };
   }
 
-  private async rewardOf(questions: Parameters<Reward["of"]>[0]): Promise<number> {
-    const { signal } = this.options;
+  private async rewardOf(questions: readonly Question[], { answers, kl }: MemberReading): Promise<number> {
     this.evaluations++;
-    const rewards = await this.reward.of(questions, signal).catch((error: unknown) => {
-      if (error instanceof NoNumbers) return [Number.NaN]; // the member went too far
-      throw error;
-    });
+    if (answers === null) return Number.NaN;
+    const rewards = await this.reward.worth(questions, answers, this.options.signal);
     const mean = rewards.reduce((sum, r) => sum + r, 0) / rewards.length;
-    return this.search.kl === 0 || this.leash === undefined ? mean : mean - this.search.kl * (await this.leash.read(signal)).kl;
+    return kl === undefined ? mean : mean - this.search.kl * (kl ?? Number.NaN);
   }
+
+  /** A crew of one: the members one after the other, here. */
+  async read(work: readonly MemberWork[], signal?: AbortSignal): Promise<readonly MemberReading[]> {
+    const { session, codes, reward } = this;
+    const leash = this.search.kl > 0 ? this.leash : undefined;
+    const readings: MemberReading[] = [];
+    for (const one of work) readings.push(await readMember({ session, codes, reward, leash }, one, signal));
+    return readings;
+  }
+
+  /** Its codes have gone on by themselves. */
+  went(): void {}
+
+  async close(): Promise<void> {}
 
   /** How much of the move of each draw and its mirror image is added; why nothing is. */
   private told(rewards: readonly number[], number: number): { weights: number[]; stood?: string } {
@@ -284,6 +301,8 @@ class Run {
   }
 }
 
+const ascentOf = ({ tick, weights, decay }: Ascent): Ascent => ({ tick, weights, decay });
+
 /** @throws BrownianError usage where there are more draws than ticks */
 function tickOf({ strategy }: Search, generation: number): number {
   const tick = generation * TICKS * strategy.draws;
@@ -316,7 +335,12 @@ export async function replay(path: string, log: string, output: string, options:
   checkText("output", output);
   const read = await readLog(log);
   checkBase(read, await identity(path), log);
-  const codes = await EvolvingCodes.open(await readModel(path), noiseFor(read.head.moves), { scratch });
+  const codes = await EvolvingCodes.open(
+    await readModel(path),
+    noiseFor(read.head.moves),
+    { scratch },
+    read.head.moves.accumulate,
+  );
   try {
     const taken = read.generations.slice(0, generations);
     for (const generation of taken) {

@@ -76,6 +76,20 @@ describe("evolve", () => {
     await expect(replay(model("Q8_0"), file("half.jsonl"), file("never.gguf"))).rejects.toThrow(/damaged in line 3/);
   });
 
+  it("keeps what rounding leaves, where that is asked for: other codes, which its log makes again", async () => {
+    const one = { generations: 3, reward: "first" as const, population: 4, batch: 3, log: file("kept.jsonl") };
+    const { before, changed } = await search({ ...one, accumulate: true, output: file("kept.gguf") }, "Q4_0");
+    expect(changed).toBeGreaterThan(0);
+    expect(before.reward).toBe(before.first);
+    expect(await replay(model("Q4_0"), file("kept.jsonl"), file("again.gguf"), { scratch })).toBe(3);
+    expect(hash(file("again.gguf"))).toBe(hash(file("kept.gguf")));
+    await expect(search(one, "Q4_0")).rejects.toThrow(/begun with other accumulate/);
+    // The same log by chance: other codes.
+    writeFileSync(file("chance.jsonl"), readFileSync(file("kept.jsonl"), "utf8").replace(',"accumulate":true', ""));
+    await replay(model("Q4_0"), file("chance.jsonl"), file("again.gguf"), { scratch });
+    expect(hash(file("again.gguf"))).not.toBe(hash(file("kept.gguf")));
+  });
+
   it.each(["Q4_0", "Q4_K_M"])("moves codes of %s alone, and undoes members exactly", async (type) => {
     // No rate: what members were is all that could be left.
     const { changed, evaluations } = await search({ generations: 2, rate: 0, output: file(`${type}.gguf`) }, type);

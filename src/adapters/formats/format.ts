@@ -1,6 +1,6 @@
 // What a format of adapters is: how a member becomes files. Each is one file beside this one and one line in index.ts.
 
-import type { Members } from "../members.js";
+import type { Drawing } from "../members.js";
 
 /** A file of a member: its bytes, part by part. */
 export interface AdapterFile {
@@ -24,9 +24,9 @@ export interface AdapterFormat {
   /** Whether these take a scale with each request: then one file does for every sigma and sign. */
   readonly scaled: boolean;
   /** Refuses a model that it has no names for. @throws BrownianError unsupported-type */
-  check(members: Members): void;
+  check(members: Drawing): void;
   /** What a member is called by whoever serves it: the path of its file or folder below that of all members. */
   place(name: string): string;
   /** The files of a member. */
-  files(members: Members, file: MemberFile): readonly AdapterFile[];
+  files(members: Drawing, file: MemberFile): readonly AdapterFile[];
 }

@@ -2,20 +2,19 @@
 // NAME.lora_a [n_in, r] and NAME.lora_b [r, n_out], added as scale · alpha / r · B·A. Alpha is r, so that the scale of a request is all there is.
 
 import { type GgufTensor, ggufLayout, ggufMetadata } from "../../files/containers/gguf-writer.js";
-import { type Members, rowsOf } from "../members.js";
+import { type Drawing, rowsOf } from "../members.js";
 import type { AdapterFormat, MemberFile } from "./format.js";
 
-function layoutOf(members: Members, { member, sigma }: MemberFile) {
-  const { model, rank, seed } = members;
+function layoutOf(members: Drawing, { member, sigma }: MemberFile) {
+  const { model, rank, seed, mixed } = members;
   const metadata = ggufMetadata({
     "general.type": { text: "adapter" },
     "general.architecture": { text: model.architecture },
-    "general.name": { text: `brownian member ${member} of seed ${seed}` },
+    "general.name": { text: mixed ?? `brownian member ${member} of seed ${seed}` },
     "adapter.type": { text: "lora" },
     "adapter.lora.alpha": { f32: rank },
     "brownian.seed": { u64: seed },
-    "brownian.member": { u32: member },
-    "brownian.sigma": { f32: sigma },
+    ...(mixed === undefined && { "brownian.member": { u32: member }, "brownian.sigma": { f32: sigma } }),
   });
   const tensors = members.matrices.flatMap(({ tensor: { name }, rows, columns }): GgufTensor[] => [
     { name: `${name}.lora_a`, type: "F32", shape: [columns, rank] },

@@ -5,7 +5,7 @@
 import { BrownianError } from "../../errors.js";
 import type { ModelFile, Tensor } from "../../files/index.js";
 import { placeOf } from "../matrices.js";
-import { type Matrix, type Members, rowsOf } from "../members.js";
+import { type Drawing, type Matrix, rowsOf } from "../members.js";
 import type { AdapterFile, AdapterFormat, MemberFile } from "./format.js";
 
 const LAYERS: Readonly<Record<string, string>> = {
@@ -60,7 +60,7 @@ function headsOf(model: ModelFile, key: string, block: number): number {
   throw new BrownianError("corrupt-gguf", `${model.path} does not say how many heads block ${block} has (${key}).`);
 }
 
-function configOf({ model, rank, matrices }: Members, { member, sigma }: MemberFile): Uint8Array {
+function configOf({ model, rank, matrices, mixed }: Drawing, { member, sigma }: MemberFile): Uint8Array {
   const layers = matrices.map(({ tensor }) => layerOf(tensor) as string);
   const kinds = [...new Set(layers.map((layer) => layer.split(".").at(-1) as string))];
   const blocks = new Set(matrices.map(({ tensor }) => placeOf(tensor.name)?.block)).size;
@@ -79,13 +79,13 @@ function configOf({ model, rank, matrices }: Members, { member, sigma }: MemberF
     use_dora: false,
     modules_to_save: null,
     target_modules: whole ? kinds : layers,
-    brownian: { member, sigma },
+    brownian: mixed === undefined ? { member, sigma } : { mixed },
   };
   return Buffer.from(`${JSON.stringify(config, null, 2)}\n`);
 }
 
 /** Length of the header, header, tensors: https://github.com/huggingface/safetensors#format */
-function weightsOf(members: Members, file: MemberFile, path: string): AdapterFile {
+function weightsOf(members: Drawing, file: MemberFile, path: string): AdapterFile {
   const { model, rank, matrices } = members;
   const entries: Record<string, unknown> = { __metadata__: { format: "pt" } };
   let end = 0;
