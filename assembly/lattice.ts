@@ -2,7 +2,8 @@
 // lattice.ts and runs.ts.
 
 import { beginCodes } from "./code-at";
-import { pack, readHalf, readStep, stepSize, unpack } from "./codes";
+import { readHalf, readStep, stepSize } from "./codes";
+import { DENSE, drawGroups, LARGE, noteScales, RARE } from "./dense-groups";
 import { beginDraws, beginTile, count, index, inSteps, key0, key1, rounding, sigma, tick } from "./draws";
 import { moveFloats, moveHalves } from "./float-moves";
 import {
@@ -23,6 +24,7 @@ import {
   RUN_SCALES,
   RUN_STEPS,
   RUN_VARIANCES,
+  ROW_SPAN,
   STAGE,
   STEP,
   STEP_EXTERNAL,
@@ -34,8 +36,9 @@ import {
   UNIFORM,
   WEIGHTS,
 } from "./memory";
-import { applyMoves, drawRun } from "./moves";
+import { drawRun } from "./moves";
 import { areKicks, noiseInSteps } from "./pulls";
+import { putMoves } from "./put-moves";
 import {
   beginHitGroups,
   moveHitGroup,
@@ -164,6 +167,14 @@ function noteHitGroupsOfSome(runs: i32): void {
   }
 }
 
+/** Notes the noise of a tile's runs, many at a time; whether one table serves those that are dense, a row of it a run. */
+function noteRuns(runs: i32): bool {
+  const kinds = noteScales(firstRun, runs);
+  dense = (kinds & DENSE) != 0;
+  rare = (kinds & RARE) != 0;
+  return (kinds & LARGE) == 0 && (1 << even) <= ROW_SPAN;
+}
+
 /** Moves a tile of groups, but for rare moves: the hit groups that may have some are noted. */
 function moveGroups(data: usize, blocks: i32): i32 {
   const runs = readSteps(data, blocks);
@@ -171,11 +182,21 @@ function moveGroups(data: usize, blocks: i32): i32 {
   if (allRare(runs)) {
     noteHitGroups(runs);
   } else {
-    dense = false;
-    rare = false;
-    for (let run = firstRun; run < firstRun + runs; run++) addRun(run, load<f32>(RUN_STEPS + (<usize>run << 2)));
+    let tabled = false;
+    if (ASC_FEATURE_SIMD) tabled = !areKicks() && noteRuns(runs);
+    if (!tabled) {
+      dense = false;
+      rare = false;
+      for (let run = firstRun; run < firstRun + runs; run++) addRun(run, load<f32>(RUN_STEPS + (<usize>run << 2)));
+    }
     if (rare) noteHitGroupsOfSome(runs);
-    if (dense) changed = moveDense(data, blocks, runs);
+    if (dense) {
+      if (ASC_FEATURE_SIMD) {
+        if (tabled) drawGroups(firstRun, runs, even);
+      }
+      if (!tabled) drawEach(runs);
+      changed = putMoves(data, blocks, count);
+    }
   }
   firstRun += runs;
   return changed;
@@ -196,16 +217,13 @@ function moveRareGroups(): i32 {
   return changed;
 }
 
-function moveDense(data: usize, blocks: i32, runs: i32): i32 {
+/** The moves of a tile, run by run. */
+function drawEach(runs: i32): void {
   for (let run = firstRun, start = 0; run < firstRun + runs; run++) {
     const end = even < 0 ? load<i32>(RUN_ENDS + (<usize>run << 2)) : start + (1 << even);
     drawRun(start, end, load<f32>(RUN_SCALES + (<usize>run << 2)));
     start = end;
   }
-  unpack(data, blocks);
-  const changed = applyMoves(count);
-  if (changed > 0) pack(data, blocks);
-  return changed;
 }
 
 /** Makes the rare moves of a tile of rows, whose codes are bytes. */
@@ -317,7 +335,10 @@ export function perturb(
         }
         start = end;
       }
-      if (dense) changed += moveDense(data, some, runs);
+      if (dense) {
+        drawEach(runs);
+        changed += putMoves(data, some, count);
+      }
       if (rare) changed += moveRareRows(data, runs);
     } else if (uniform) {
       changed += moveGroups(data, some);

@@ -206,7 +206,7 @@ function aliasRun(from: i32, to: i32, v: f32): void {
  */
 // @ts-ignore: decorator
 @inline
-function sixteenMoves(out: usize, bytes: usize, shared: usize, row: usize, thresholds: usize): void {
+export function sixteenMoves(out: usize, bytes: usize, shared: usize, row: usize, thresholds: usize): void {
   if (ASC_FEATURE_SIMD) {
     const byte = v128.load(bytes);
     const bucket = v128.and(byte, i8x16.splat(15));
