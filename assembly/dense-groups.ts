@@ -16,13 +16,13 @@ import {
   RUN_STEPS,
   RUN_VARIANCES,
 } from "./memory";
-import { MAX_S, sixteenMoves } from "./moves";
+import { drawRun, MAX_S, sixteenMoves } from "./moves";
 import { SPARSE_VARIANCE } from "./rare-groups";
 
 /** What a tile's runs have among them. */
 export const DENSE: i32 = 1;
 export const RARE: i32 = 2;
-/** Dense runs of a variance that no table serves. */
+/** Dense runs of a variance that the table does not serve by itself. */
 export const LARGE: i32 = 4;
 
 /** The largest variance that the table serves without a grid below it. */
@@ -61,8 +61,11 @@ export function noteScales(first: i32, n: i32): i32 {
   return (v128.any_true(anyDense) ? DENSE : 0) | (v128.any_true(anyRare) ? RARE : 0) | (v128.any_true(anyLarge) ? LARGE : 0);
 }
 
-/** MOVES of runs [first, first + n) of a tile that begins with the first, 2^log weights each, all by the table: of no scale, none. */
-export function drawGroups(first: i32, n: i32, log: i32): void {
+/**
+ * MOVES of runs [first, first + n) of a tile that begins with the first, 2^log weights each: by the table, and, where there are `large`
+ * ones, of those run by run.
+ */
+export function drawGroups(first: i32, n: i32, log: i32, large: bool): void {
   drawRuns();
   const mask = i32x4.splat((1 << ALIAS_SHIFT) - 1);
   const rowBytes = i32x4.splat(ALIAS_ROW);
@@ -74,9 +77,11 @@ export function drawGroups(first: i32, n: i32, log: i32): void {
       log == 5 ? v128.load(rowWords(run << 5)) : i32x4(rowWord(run << log), rowWord((run + 1) << log), rowWord((run + 2) << log), rowWord((run + 3) << log));
     const s = v128.load(scales + (<usize>run << 2));
     // Rounded up or down to a row, so that the variance is what was asked for on average.
-    const bits = i32x4.add(f32x4.mul(s, s), v128.and(word, mask));
+    const v = f32x4.mul(s, s);
+    const bits = i32x4.add(v, v128.and(word, mask));
     const row = i32x4.add(i32x4.mul(i32x4.shr_u(bits, ALIAS_SHIFT), rowBytes), table);
-    const place = v128.bitselect(stillRow, row, f32x4.eq(s, f32x4.splat(0)));
+    const other = v128.or(f32x4.eq(v, f32x4.splat(0)), f32x4.gt(v, f32x4.splat(TABLE_VARIANCE)));
+    const place = v128.bitselect(stillRow, row, other);
     v128.store(GROUP_ROWS + (<usize>run << 2), place);
     const variant = i32x4.shl(i32x4.shr_u(word, 29), 4);
     v128.store(GROUP_THRESHOLDS + (<usize>run << 2), i32x4.add(place, i32x4.add(variant, i32x4.splat(32))));
@@ -86,5 +91,9 @@ export function drawGroups(first: i32, n: i32, log: i32): void {
     const row = <usize>load<u32>(GROUP_ROWS + (<usize>run << 2));
     const thresholds = <usize>load<u32>(GROUP_THRESHOLDS + (<usize>run << 2));
     for (const end = i + length; i < end; i += 16) sixteenMoves(MOVES + i, runBytes(i), sharedBytes(i), row, thresholds);
+  }  if (!large) return;
+  for (let run = 0; run < n; run++) {
+    const s = load<f32>(scales + (<usize>run << 2));
+    if (s * s > TABLE_VARIANCE) drawRun(run << log, (run + 1) << log, s);
   }
 }

@@ -67,6 +67,8 @@ import { moveTable } from "./table-moves";
 /** Whether there are dense runs in the tile, and runs that move rarely. */
 let dense: bool = false;
 let rare: bool = false;
+/** Whether there are dense ones that the table does not serve by itself. */
+let large: bool = false;
 /** The binary logarithm of the length of all runs, or -1 where RUN_ENDS has their ends; and that of the hit groups of a run. */
 let even: i32 = -1;
 let hitGroupsLog: i32 = 0;
@@ -167,12 +169,12 @@ function noteHitGroupsOfSome(runs: i32): void {
   }
 }
 
-/** Notes the noise of a tile's runs, many at a time; whether one table serves those that are dense, a row of it a run. */
-function noteRuns(runs: i32): bool {
+/** Notes the noise of a tile's runs, many at a time. */
+function noteRuns(runs: i32): void {
   const kinds = noteScales(firstRun, runs);
   dense = (kinds & DENSE) != 0;
   rare = (kinds & RARE) != 0;
-  return (kinds & LARGE) == 0 && (1 << even) <= ROW_SPAN;
+  large = (kinds & LARGE) != 0;
 }
 
 /** Moves a tile of groups, but for rare moves: the hit groups that may have some are noted. */
@@ -182,17 +184,20 @@ function moveGroups(data: usize, blocks: i32): i32 {
   if (allRare(runs)) {
     noteHitGroups(runs);
   } else {
-    let tabled = false;
-    if (ASC_FEATURE_SIMD) tabled = !areKicks() && noteRuns(runs);
-    if (!tabled) {
+    const together = ASC_FEATURE_SIMD && !areKicks();
+    if (ASC_FEATURE_SIMD) {
+      if (together) noteRuns(runs);
+    }
+    if (!together) {
       dense = false;
       rare = false;
       for (let run = firstRun; run < firstRun + runs; run++) addRun(run, load<f32>(RUN_STEPS + (<usize>run << 2)));
     }
     if (rare) noteHitGroupsOfSome(runs);
     if (dense) {
+      const tabled = together && rounding == MATCHED && 1 << even <= ROW_SPAN;
       if (ASC_FEATURE_SIMD) {
-        if (tabled) drawGroups(firstRun, runs, even);
+        if (tabled) drawGroups(firstRun, runs, even, large);
       }
       if (!tabled) drawEach(runs);
       changed = putMoves(data, blocks, count);
