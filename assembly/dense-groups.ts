@@ -16,7 +16,7 @@ import {
   RUN_STEPS,
   RUN_VARIANCES,
 } from "./memory";
-import { drawRun, MAX_S, sixteenMoves } from "./moves";
+import { drawn, drawRun, MAX_S } from "./moves";
 import { SPARSE_VARIANCE } from "./rare-groups";
 
 /** What a tile's runs have among them. */
@@ -86,12 +86,25 @@ export function drawGroups(first: i32, n: i32, log: i32, large: bool): void {
     const variant = i32x4.shl(i32x4.shr_u(word, 29), 4);
     v128.store(GROUP_THRESHOLDS + (<usize>run << 2), i32x4.add(place, i32x4.add(variant, i32x4.splat(32))));
   }
-  const length = 1 << log;
+  // A tile begins with a multiple of sixteen weights, of thirty-two where groups are as long.
+  let bytes = runBytes(0);
   for (let run = 0, i = 0; run < n; run++) {
     const row = <usize>load<u32>(GROUP_ROWS + (<usize>run << 2));
     const thresholds = <usize>load<u32>(GROUP_THRESHOLDS + (<usize>run << 2));
-    for (const end = i + length; i < end; i += 16) sixteenMoves(MOVES + i, runBytes(i), sharedBytes(i), row, thresholds);
-  }  if (!large) return;
+    const first = v128.load(row);
+    const second = v128.load(row, 16);
+    const below = v128.load(thresholds);
+    const shared = sharedBytes(i);
+    v128.store(MOVES + i, drawn(v128.load(bytes), v128.load(shared), first, second, below));
+    if (log == 5) {
+      v128.store(MOVES + i, drawn(v128.load(bytes, 16), v128.load(shared, 16), first, second, below), 16);
+      bytes += 16;
+      i += 16;
+    }
+    bytes += 16;
+    i += 16;
+  }
+  if (!large) return;
   for (let run = 0; run < n; run++) {
     const s = load<f32>(scales + (<usize>run << 2));
     if (s * s > TABLE_VARIANCE) drawRun(run << log, (run + 1) << log, s);
