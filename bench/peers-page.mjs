@@ -28,18 +28,22 @@ const leftOut = (missing) =>
 export function page({ tables, rates, missing, versions, rounds, command }) {
   const names = { torch: "PyTorch", numpy: "NumPy", jax: "JAX" };
   const libraries = Object.entries(versions).map(([name, version]) => `${names[name]} ${version}`);
+  const said = `Made by \`${command}\`,
+${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model ?? "an unknown processor"} (${cpus().length} threads), Node ${process.versions.node}:
+${libraries.join(", ")}; ${rounds.done} of ${rounds.all} rounds.`;
   return `# Peers of today
 
-Made by \`${command}\`, ${new Date().toISOString().slice(0, 10)}, on ${cpus()[0]?.model ?? "an unknown processor"}
-(${cpus().length} threads), Node ${process.versions.node}: ${libraries.join(", ")}; ${rounds.done} of ${rounds.all} rounds.
+${said}
 
-In every round all are measured once, one after the other, so that a noisy minute falls on all alike. What is compared: normal
-float32 numbers; Gaussian noise of one step added to int8 weights with stochastic rounding, in the fastest way that each library
-offers, compiled too; and the published rule of QES (arXiv 2602.03120), floor and Bernoulli. "In tiles": through scratch that
-fits the cache, which is the fastest way to write it by hand. One thread is pinned to a core. Sizes: the numbers of a case lie
-in 2^18 bytes, or in 2^24 where a call costs too much beside its work (JAX, compiled code, rare moves).
+In every round all are measured once, one after the other, so that a noisy minute falls on all alike. What is compared:
+normal float32 numbers; Gaussian noise of one step added to int8 weights with stochastic rounding, in the fastest way
+that each library offers, compiled too; and the published rule of QES (arXiv 2602.03120), floor and Bernoulli. "In
+tiles": through scratch that fits the cache, which is the fastest way to write it by hand. One thread is pinned to a
+core. Sizes: the numbers of a case lie in 2^18 bytes, or in 2^24 where a call costs too much beside its work (JAX,
+compiled code, rare moves).
 
-brownian's noise is a function of seed, name, tick and index, the same bits everywhere; the peers' is not, and nothing of it can
-be made again without all before it. Rows of brownian move other formats than int8 too: those are what a model's file has.
+brownian's noise is a function of seed, name, tick and index, the same bits everywhere; the peers' is not, and nothing
+of it can be made again without all before it. Rows of brownian move other formats than int8 too: those are what a
+model's file has.
 ${tables.map((one) => table(one, rates)).join("")}${leftOut(missing)}`;
 }
