@@ -169,6 +169,13 @@ export function sharedBytes(i: i32): usize {
 // @ts-ignore: decorator
 @inline
 export function rowWord(i: i32): u32 {
+  return load<u32>(rowWords(i));
+}
+
+/** Where it lies; those of the next spans follow. */
+// @ts-ignore: decorator
+@inline
+export function rowWords(i: i32): usize {
   const at = <u32>(index & (ROW_BLOCK - 1)) + i;
-  return load<u32>(ROW_DRAWS + ((at / ROW_SPAN) << 2));
+  return ROW_DRAWS + ((at / ROW_SPAN) << 2);
 }

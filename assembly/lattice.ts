@@ -2,7 +2,8 @@
 // lattice.ts and runs.ts.
 
 import { beginCodes } from "./code-at";
-import { pack, readHalf, readStep, stepSize, unpack } from "./codes";
+import { readHalf, readStep, stepSize } from "./codes";
+import { DENSE, drawGroups, LARGE, noteScales, RARE } from "./dense-groups";
 import { beginDraws, beginTile, count, index, inSteps, key0, key1, rounding, sigma, tick } from "./draws";
 import { moveFloats, moveHalves } from "./float-moves";
 import {
@@ -23,6 +24,7 @@ import {
   RUN_SCALES,
   RUN_STEPS,
   RUN_VARIANCES,
+  ROW_SPAN,
   STAGE,
   STEP,
   STEP_EXTERNAL,
@@ -34,8 +36,9 @@ import {
   UNIFORM,
   WEIGHTS,
 } from "./memory";
-import { applyMoves, drawRun } from "./moves";
+import { drawRun } from "./moves";
 import { areKicks, noiseInSteps } from "./pulls";
+import { putMoves } from "./put-moves";
 import {
   beginHitGroups,
   moveHitGroup,
@@ -64,6 +67,8 @@ import { moveTable } from "./table-moves";
 /** Whether there are dense runs in the tile, and runs that move rarely. */
 let dense: bool = false;
 let rare: bool = false;
+/** Whether there are dense ones that the table does not serve by itself. */
+let large: bool = false;
 /** The binary logarithm of the length of all runs, or -1 where RUN_ENDS has their ends; and that of the hit groups of a run. */
 let even: i32 = -1;
 let hitGroupsLog: i32 = 0;
@@ -164,6 +169,14 @@ function noteHitGroupsOfSome(runs: i32): void {
   }
 }
 
+/** Notes the noise of a tile's runs, many at a time. */
+function noteRuns(runs: i32): void {
+  const kinds = noteScales(firstRun, runs);
+  dense = (kinds & DENSE) != 0;
+  rare = (kinds & RARE) != 0;
+  large = (kinds & LARGE) != 0;
+}
+
 /** Moves a tile of groups, but for rare moves: the hit groups that may have some are noted. */
 function moveGroups(data: usize, blocks: i32): i32 {
   const runs = readSteps(data, blocks);
@@ -171,11 +184,24 @@ function moveGroups(data: usize, blocks: i32): i32 {
   if (allRare(runs)) {
     noteHitGroups(runs);
   } else {
-    dense = false;
-    rare = false;
-    for (let run = firstRun; run < firstRun + runs; run++) addRun(run, load<f32>(RUN_STEPS + (<usize>run << 2)));
+    const together = ASC_FEATURE_SIMD && !areKicks();
+    if (ASC_FEATURE_SIMD) {
+      if (together) noteRuns(runs);
+    }
+    if (!together) {
+      dense = false;
+      rare = false;
+      for (let run = firstRun; run < firstRun + runs; run++) addRun(run, load<f32>(RUN_STEPS + (<usize>run << 2)));
+    }
     if (rare) noteHitGroupsOfSome(runs);
-    if (dense) changed = moveDense(data, blocks, runs);
+    if (dense) {
+      const tabled = together && rounding == MATCHED && 1 << even <= ROW_SPAN;
+      if (ASC_FEATURE_SIMD) {
+        if (tabled) drawGroups(firstRun, runs, even, large);
+      }
+      if (!tabled) drawEach(runs);
+      changed = putMoves(data, blocks, count);
+    }
   }
   firstRun += runs;
   return changed;
@@ -196,16 +222,13 @@ function moveRareGroups(): i32 {
   return changed;
 }
 
-function moveDense(data: usize, blocks: i32, runs: i32): i32 {
+/** The moves of a tile, run by run. */
+function drawEach(runs: i32): void {
   for (let run = firstRun, start = 0; run < firstRun + runs; run++) {
     const end = even < 0 ? load<i32>(RUN_ENDS + (<usize>run << 2)) : start + (1 << even);
     drawRun(start, end, load<f32>(RUN_SCALES + (<usize>run << 2)));
     start = end;
   }
-  unpack(data, blocks);
-  const changed = applyMoves(count);
-  if (changed > 0) pack(data, blocks);
-  return changed;
 }
 
 /** Makes the rare moves of a tile of rows, whose codes are bytes. */
@@ -317,7 +340,10 @@ export function perturb(
         }
         start = end;
       }
-      if (dense) changed += moveDense(data, some, runs);
+      if (dense) {
+        drawEach(runs);
+        changed += putMoves(data, some, count);
+      }
       if (rare) changed += moveRareRows(data, runs);
     } else if (uniform) {
       changed += moveGroups(data, some);

@@ -107,8 +107,11 @@ export const LANES: usize = memory.data(16 * 8, LINE);
  * its variance (0 where it does not), and its end. A group has 16 weights at least.
  */
 export const RUN_STEPS: usize = memory.data((SUM_LEAF / 16) * 4 + BEYOND, LINE);
-export const RUN_SCALES: usize = memory.data((SUM_LEAF / 16) * 4, LINE);
+export const RUN_SCALES: usize = memory.data((SUM_LEAF / 16) * 4 + BEYOND, LINE);
 export const RUN_VARIANCES: usize = memory.data((SUM_LEAF / 16) * 4 + BEYOND, LINE);
+/** Of each group of a tile: where the row of the table and the thresholds that it draws by lie (dense-groups.ts). */
+export const GROUP_ROWS: usize = memory.data((TILE / 16) * 4 + BEYOND, LINE);
+export const GROUP_THRESHOLDS: usize = memory.data((TILE / 16) * 4 + BEYOND, LINE);
 export const RUN_ENDS: usize = memory.data(TILE * 4, LINE);
 /** The float16 numbers that the steps of a tile are made of. */
 export const HALVES: usize = memory.data(TILE * 2 + BEYOND, LINE);

@@ -200,21 +200,36 @@ function aliasRun(from: i32, to: i32, v: f32): void {
   }
 }
 
+// Constants lie in memory, as in noise.ts.
+const BUCKET: usize = memory.data<u8>([15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15], 16);
+const SIGN_BIT: usize = memory.data<u8>([16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16], 16);
+const OWN: usize = memory.data<u8>(
+  [0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0],
+  16,
+);
+
 /**
- * Of a weight's byte, the lowest four bits choose the bucket, the fifth is the sign, and the upper three with five shared ones
- * the outcome.
+ * Sixteen moves. Of a weight's byte, the lowest four bits choose the bucket, the fifth is the sign, and the upper three with five
+ * shared ones the outcome.
  */
+// @ts-ignore: decorator
+@inline
+export function drawn(byte: v128, shared: v128, first: v128, second: v128, thresholds: v128): v128 {
+  const bucket = v128.and(byte, v128.load(BUCKET));
+  const share = v128.bitselect(byte, shared, v128.load(OWN));
+  const less = i8x16.lt_s(share, i8x16.swizzle(thresholds, bucket));
+  const size = v128.bitselect(i8x16.swizzle(first, bucket), i8x16.swizzle(second, bucket), less);
+  const bit = v128.load(SIGN_BIT);
+  const sign = i8x16.eq(v128.and(byte, bit), bit);
+  return i8x16.sub(v128.xor(size, sign), sign);
+}
+
+/** The same from and to memory, without SIMD too. */
 // @ts-ignore: decorator
 @inline
 function sixteenMoves(out: usize, bytes: usize, shared: usize, row: usize, thresholds: usize): void {
   if (ASC_FEATURE_SIMD) {
-    const byte = v128.load(bytes);
-    const bucket = v128.and(byte, i8x16.splat(15));
-    const share = v128.bitselect(byte, v128.load(shared), i8x16.splat(<i8>0xe0));
-    const less = i8x16.lt_s(share, i8x16.swizzle(v128.load(thresholds), bucket));
-    const size = v128.bitselect(i8x16.swizzle(v128.load(row), bucket), i8x16.swizzle(v128.load(row, 16), bucket), less);
-    const sign = i8x16.eq(v128.and(byte, i8x16.splat(16)), i8x16.splat(16));
-    v128.store(out, i8x16.sub(v128.xor(size, sign), sign));
+    v128.store(out, drawn(v128.load(bytes), v128.load(shared), v128.load(row), v128.load(row, 16), v128.load(thresholds)));
     return;
   }
   for (let i = 0; i < 16; i++) {

@@ -15,7 +15,7 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const command = new Command("npm run bench:paired --")
   .argument("<other>", "folder of another checkout, built (npm run setup)")
   .option("--pairs <n>", "pairs a case", Number, 10)
-  .option("--only <glob>", "only what matches GROUP/CASE/BACKEND", "**")
+  .option("--only <glob>", "only what matches GROUP or GROUP/CASE/BACKEND: redraw, calls/*/wasm", "**")
   .parse();
 const { pairs, only } = command.opts();
 const other = resolve(command.args[0]);
@@ -42,7 +42,7 @@ const chosen = picomatch(only, { bash: true });
 const items = CASES.filter(({ group }) => group !== "threads").flatMap(({ group, name }) =>
   variants
     .filter(({ backend }) => group !== "redraw" || backend === "native")
-    .filter(({ backend }) => chosen(`${group}/${name}/${backend}`))
+    .filter(({ backend }) => chosen(group) || chosen(`${group}/${name}/${backend}`))
     .map((variant) => ({ group, name, ...variant, bytes: WORKING_SETS.L2, ...(group === "redraw" && { threads: 1 }) })),
 );
 

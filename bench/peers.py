@@ -1,10 +1,11 @@
-"""The side of NumPy, PyTorch and JAX of the benchmark: peers.py versions, or peers.py PEER CASE BYTES [THREADS], which prints the seconds of
-one call as JSON.
+"""The side of NumPy, PyTorch and JAX of the benchmark: peers.py versions; peers.py PEER CASE BYTES [THREADS], which prints the seconds of
+one call as JSON; or peers.py serve PEER THREADS, which answers requests, one JSON object a line, as long as there are some: what is imported
+and compiled once serves all rounds.
 
-One thread, unless told otherwise. Buffers are made outside the timing and written in place; the case stochastic goes through the data in tiles that fit the cache,
-which is faster than whole-array operations. Those, as one would write them, are the case wholeStochastic, on a million weights; compiled by the
-library's own compiler, compiledStochastic. The case qes is the published rule of QES (arXiv 2602.03120): the floor of the scaled noise, and one
-more with the probability of what the floor took away.
+One thread, unless told otherwise. Buffers are made outside the timing and written in place; the case stochastic goes through the data in tiles
+that fit the cache, which is faster than whole-array operations. Those, as one would write them, are the case wholeStochastic, on a million
+weights; compiled by the library's own compiler, compiledStochastic. The case qes is the published rule of QES (arXiv 2602.03120): the floor of
+the scaled noise, and one more with the probability of what the floor took away; compiled, compiledQes.
 """
 
 import importlib
@@ -72,16 +73,24 @@ def torch_case(case, count, threads):
                 tile.copy_(low)
 
         return qes
-    if case == "compiledStochastic":
+    if case in ("compiledStochastic", "compiledQes"):
         weights = torch.empty(count).normal_(std=58).clamp_(-127, 127).to(torch.int8)
 
         @torch.compile
         def rounded(weights):
-            noise = torch.randn(count) + torch.rand(count)
-            return (weights + torch.floor(noise)).clamp(-127, 127).to(torch.int8)
+            noise = torch.floor(torch.randn(count) + torch.rand(count))
+            return (weights + noise).clamp(-127, 127).to(torch.int8)
+
+        @torch.compile
+        def by_qes(weights):
+            noise = torch.randn(count)
+            low = torch.floor(noise)
+            return (weights + low + torch.bernoulli(noise - low)).clamp(-127, 127).to(torch.int8)
+
+        moved = by_qes if case == "compiledQes" else rounded
 
         def compiled():
-            weights.copy_(rounded(weights))
+            weights.copy_(moved(weights))
 
         return compiled
     if case == "wholeStochastic":
@@ -139,13 +148,15 @@ def jax_case(case, count):
     return call
 
 
-def seconds(call):
+def seconds(call, budget):
+    """Median of a call, in batches until the budget is spent, three at least."""
     call()
     begin = time.perf_counter()
     call()
     calls = max(1, round(BATCH_SECONDS / max(time.perf_counter() - begin, 1e-9)))
     batches = []
-    for _ in range(BATCHES):
+    end = time.perf_counter() + budget
+    while len(batches) < 3 or time.perf_counter() < end:
         begin = time.perf_counter()
         for _ in range(calls):
             call()
@@ -153,21 +164,42 @@ def seconds(call):
     return statistics.median(batches)
 
 
+def made(peer, case, size, threads):
+    """A case's call, and how many numbers or weights it makes."""
+    count = 1 << 20 if case == "wholeStochastic" else size // (4 if case in ("uniform", "normal") else 1)
+    if peer == "PyTorch":
+        return torch_case(case, count, threads), count
+    if peer == "JAX":
+        return jax_case(case, count), count
+    return numpy_case(peer.split()[1], case, count), count
+
+
+def serve(peer, threads):
+    cases = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        key = (request["name"], request["bytes"])
+        try:
+            if key not in cases:
+                cases[key] = made(peer, *key, threads)
+            call, count = cases[key]
+            answer = {"seconds": seconds(call, request["budget"]), "elements": count}
+        except Exception as error:  # whatever a library says of itself
+            answer = {"error": f"{type(error).__name__}: {error}"[:500]}
+        print(json.dumps(answer), flush=True)
+
+
 def main():
     if sys.argv[1:] == ["versions"]:
         print(json.dumps(versions()))
         return
+    if sys.argv[1] == "serve":
+        serve(sys.argv[2], int(sys.argv[3]))
+        return
     peer, case, size, *more = sys.argv[1:]
-    threads = int(more[0]) if more else 1
+    call, count = made(peer, case, int(size), int(more[0]) if more else 1)
     width = 4 if case in ("uniform", "normal") else 1
-    count = 1 << 20 if case == "wholeStochastic" else int(size) // width
-    if peer == "PyTorch":
-        call = torch_case(case, count, threads)
-    elif peer == "JAX":
-        call = jax_case(case, count)
-    else:
-        call = numpy_case(peer.split()[1], case, count)
-    print(json.dumps({"seconds": seconds(call), "elements": count, "bytes": count * width}))
+    print(json.dumps({"seconds": seconds(call, BATCHES * BATCH_SECONDS), "elements": count, "bytes": count * width}))
 
 
 main()

@@ -69,37 +69,41 @@ export class BrownianError extends Error {
 
 /** Throws a `usage` error unless `value` is a finite number in [min, max]. `what` names the argument as the caller wrote it. */
 export function checkNumber(what: string, value: unknown, min: number, max = Number.MAX_VALUE): number {
-  if (typeof value !== "number" || !(value >= min && value <= max)) {
-    const range = max === Number.MAX_VALUE ? `a finite number, at least ${min}` : `a number from ${min} to ${max}`;
-    throw new BrownianError("usage", `${what} must be ${range}, but is ${shown(value)}.`);
-  }
+  if (typeof value !== "number" || !(value >= min && value <= max)) refuseNumber(what, value, min, max);
   return value;
+}
+
+// Apart, so that the checks are small enough to be compiled into their callers.
+function refuseNumber(what: string, value: unknown, min: number, max: number): never {
+  const range = max === Number.MAX_VALUE ? `a finite number, at least ${min}` : `a number from ${min} to ${max}`;
+  throw new BrownianError("usage", `${what} must be ${range}, but is ${shown(value)}.`);
+}
+
+function refuseOther(what: string, is: string, value: unknown): never {
+  throw new BrownianError("usage", `${what} must be ${is}, but is ${shown(value)}.`);
 }
 
 /** Like {@link checkNumber}, for whole numbers. */
 export function checkInteger(what: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
-  if (!Number.isInteger(value)) throw new BrownianError("usage", `${what} must be a whole number, but is ${shown(value)}.`);
+  if (!Number.isInteger(value)) refuseOther(what, "a whole number", value);
   return checkNumber(what, value, min, max);
 }
 
 /** Throws a `usage` error unless `value` is one of `choices`. */
 export function checkChoice<T extends string>(what: string, value: unknown, choices: readonly T[]): T {
-  if (!choices.includes(value as T)) {
-    throw new BrownianError("usage", `${what} must be one of ${choices.join(", ")}, but is ${shown(value)}.`);
-  }
+  if (!choices.includes(value as T)) refuseOther(what, `one of ${choices.join(", ")}`, value);
   return value as T;
 }
 
 /** Throws a `usage` error unless `value` is a text. */
 export function checkText(what: string, value: unknown): string {
-  if (typeof value !== "string") throw new BrownianError("usage", `${what} must be a text, but is ${shown(value)}.`);
+  if (typeof value !== "string") refuseOther(what, "a text", value);
   return value;
 }
 
 /** Throws a `usage` error unless `value` is an object (of options, say). */
 export function checkObject<T>(what: string, value: T): T & object {
-  if (typeof value !== "object" || value === null)
-    throw new BrownianError("usage", `${what} must be an object, but is ${shown(value)}.`);
+  if (typeof value !== "object" || value === null) refuseOther(what, "an object", value);
   return value;
 }
 
@@ -112,7 +116,7 @@ export function checkList<T extends ArrayLike<unknown>>(what: string, value: T):
 
 /** Throws a `usage` error unless `value` is a function. */
 export function checkFunction<T>(what: string, value: T): T {
-  if (typeof value !== "function") throw new BrownianError("usage", `${what} must be a function, but is ${shown(value)}.`);
+  if (typeof value !== "function") refuseOther(what, "a function", value);
   return value;
 }
 

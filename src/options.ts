@@ -12,14 +12,23 @@ export type Names<T> = { readonly [Name in keyof T]-?: true };
  * @throws BrownianError usage
  */
 export function checkOptions<T extends object>(of: string, options: T, names: Names<NoInfer<T>>): T {
-  checkObject(`The options of ${of}`, options);
+  if (typeof options !== "object" || options === null) checkObject(`The options of ${of}`, options);
+  const { signal, onProgress } = options as Calls;
+  if (signal !== undefined || onProgress !== undefined) checkCalls(signal, onProgress);
   // A value that is undefined says nothing.
-  const { signal, onProgress } = options as { signal?: unknown; onProgress?: unknown };
+  for (const name in options) if (names[name] !== true && options[name] !== undefined) refuse(of, name, names);
+  return options;
+}
+
+/** What any options may have for the time that a call takes. */
+interface Calls {
+  readonly signal?: unknown;
+  readonly onProgress?: unknown;
+}
+
+function checkCalls(signal: unknown, onProgress: unknown): void {
   if (signal !== undefined) checkSignal(signal);
   if (onProgress !== undefined) checkFunction("onProgress", onProgress);
-  for (const name in options)
-    if (!Object.hasOwn(names, name) && options[name] !== undefined) refuse(of, name, Object.keys(names));
-  return options;
 }
 
 /** Throws a `usage` error unless this is an AbortSignal, of whichever realm. */
@@ -29,7 +38,8 @@ export function checkSignal(signal: unknown): void {
   throw new BrownianError("usage", `signal must be an AbortSignal, but is ${shown(signal)}.`);
 }
 
-function refuse(of: string, name: string, names: readonly string[]): never {
+function refuse(of: string, name: string, known: object): never {
+  const names = Object.keys(known);
   throw new BrownianError(
     "usage",
     `${of} has no option ${JSON.stringify(name.slice(0, 100))}: the nearest is ${nearest(name, names)}. It has ${names.join(", ")}.`,

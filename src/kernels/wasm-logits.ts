@@ -14,8 +14,8 @@ export class WasmLogitSums implements LogitSums {
   private readonly reference: Float32Array;
 
   constructor(private readonly stage: Stage) {
-    this.row = stage.floats.subarray(0, PIECE);
-    this.reference = stage.floats.subarray(PIECE, 2 * PIECE);
+    this.row = stage.floats.all.subarray(0, PIECE);
+    this.reference = stage.floats.all.subarray(PIECE, 2 * PIECE);
   }
 
   weight(logits: Float32Array, most: number, beta: number): number {

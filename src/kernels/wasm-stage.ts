@@ -79,11 +79,25 @@ export interface Leaf {
   readonly rowLength: number;
 }
 
+/** Memory, and its first elements as a view, the same one as long as their number stays: to make one takes as long as to fill it. */
+class Place<T extends Uint8Array | Uint32Array | Float32Array> {
+  private head: T;
+
+  constructor(readonly all: T) {
+    this.head = all;
+  }
+
+  first(n: number): T {
+    if (this.head.length !== n) this.head = this.all.subarray(0, n) as T;
+    return this.head;
+  }
+}
+
 export class Stage {
-  readonly bytes: Uint8Array;
+  readonly bytes: Place<Uint8Array>;
   readonly pristine: Uint8Array;
-  readonly words: Uint32Array;
-  readonly floats: Float32Array;
+  readonly words: Place<Uint32Array>;
+  readonly floats: Place<Float32Array>;
   /** What an evolution goes by: Evolution.parameters. */
   readonly parameters: Float32Array;
   /** Pairs of a place and a sign: what hitsOfTile makes. */
@@ -93,10 +107,10 @@ export class Stage {
 
   constructor(readonly exports: Exports) {
     const { buffer } = exports.memory;
-    this.bytes = new Uint8Array(buffer, exports.stage(), 4 * SUM_LEAF);
+    this.bytes = new Place(new Uint8Array(buffer, exports.stage(), 4 * SUM_LEAF));
     this.pristine = new Uint8Array(buffer, exports.pristineStage(), 2 * SUM_LEAF);
-    this.words = new Uint32Array(buffer, exports.stage(), SUM_LEAF);
-    this.floats = new Float32Array(buffer, exports.stage(), SUM_LEAF);
+    this.words = new Place(new Uint32Array(buffer, exports.stage(), SUM_LEAF));
+    this.floats = new Place(new Float32Array(buffer, exports.stage(), SUM_LEAF));
     this.parameters = new Float32Array(buffer, exports.parameters(), DECAY_HEAD + MOST_LEVELS * DECAY_COLUMNS);
     this.accepted = new Int32Array(buffer, exports.accepted(), 2 * HITS_MOST);
     this.steps = new Float32Array(buffer, exports.steps(), SUM_LEAF);
@@ -106,20 +120,21 @@ export class Stage {
     new Int8Array(buffer, exports.alias(), alias().length).set(alias());
   }
 
-  /** Makes noise batch by batch: `use(skip, n, done)` takes n elements from element `skip` of the stage on. */
-  eachBatch(
+  /** Fills `out` with noise, batch by batch; `made` is where the module leaves it. Words go over as int32, which no number is made for. */
+  fill<T extends Uint32Array | Float32Array>(
     as: (typeof As)[keyof typeof As],
-    total: number,
+    out: T,
+    made: Place<T>,
     key: Key,
     at: Position,
-    use: (skip: number, n: number, done: number) => void,
   ): void {
+    const total = out.length;
     const batch = SUM_LEAF / 4;
     let { blockLo, blockHi, skip } = at;
     for (let done = 0; done < total; ) {
       const n = Math.min(total - done, SUM_LEAF - skip);
-      this.exports.noise(as, Math.ceil((skip + n) / 4), key.k0, key.k1, blockLo, blockHi, at.tick, at.purpose);
-      use(skip, n, done);
+      this.exports.noise(as, (skip + n + 3) >>> 2, key.k0 | 0, key.k1 | 0, blockLo | 0, blockHi | 0, at.tick | 0, at.purpose | 0);
+      out.set(skip === 0 ? made.first(n) : made.all.subarray(skip, skip + n), done);
       done += n;
       skip = 0;
       blockLo = (blockLo + batch) >>> 0;
@@ -147,10 +162,11 @@ export class Stage {
     // Rows are cut to what fits into 32 bits: no leaf has more.
     const most = SUM_LEAF + 1;
     for (let from = 0; from < end; from += leafBytes) {
-      const bytes = data.subarray(from, Math.min(end, from + leafBytes));
+      // To make a view takes longer than to move few weights.
+      const bytes = end === data.length && end <= leafBytes ? data : data.subarray(from, Math.min(end, from + leafBytes));
       const count = (bytes.length / blockBytes) * weights;
       const first = index + (from / blockBytes) * weights;
-      this.bytes.set(bytes);
+      this.bytes.all.set(bytes);
       let rowLeft = count;
       if (external) {
         const row = Math.floor(first / rowLength);

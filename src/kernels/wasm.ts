@@ -62,18 +62,15 @@ class WasmKernels implements Kernels {
   }
 
   bits(out: Uint32Array, key: Key, at: Position): void {
-    const { words } = this.stage;
-    this.stage.eachBatch(As.bits, out.length, key, at, (skip, n, done) => out.set(words.subarray(skip, skip + n), done));
+    this.stage.fill(As.bits, out, this.stage.words, key, at);
   }
 
   uniform(out: Float32Array, key: Key, at: Position): void {
-    const { floats } = this.stage;
-    this.stage.eachBatch(As.uniform, out.length, key, at, (skip, n, done) => out.set(floats.subarray(skip, skip + n), done));
+    this.stage.fill(As.uniform, out, this.stage.floats, key, at);
   }
 
   normal(out: Float32Array, key: Key, at: Position): void {
-    const { floats } = this.stage;
-    this.stage.eachBatch(As.normal, out.length, key, at, (skip, n, done) => out.set(floats.subarray(skip, skip + n), done));
+    this.stage.fill(As.normal, out, this.stage.floats, key, at);
   }
 
   perturb(data: Uint8Array, move: Move): number {
@@ -118,9 +115,10 @@ class WasmKernels implements Kernels {
     stage.eachLeaf(length, data, move.index, move, ({ bytes, index, rowLeft, rowLength }) => {
       const from = bytes.byteOffset - data.byteOffset;
       if (pristine !== undefined) stage.pristine.set(pristine.subarray(from, from + bytes.length));
-      const [lo, hi] = [index >>> 0, Math.floor(index / TWO_32)];
-      const here = moveLeaf(bytes.length, sigma, inSteps, rowLeft, rowLength, rounding, key.k0, key.k1, lo, hi, tick);
-      if (here > 0) bytes.set(stage.bytes.subarray(0, bytes.length));
+      const lo = index | 0;
+      const hi = Math.floor(index / TWO_32);
+      const here = moveLeaf(bytes.length, sigma, inSteps, rowLeft, rowLength, rounding, key.k0 | 0, key.k1 | 0, lo, hi, tick | 0);
+      if (here > 0) bytes.set(stage.bytes.first(bytes.length));
       changed += here;
     });
     return changed;

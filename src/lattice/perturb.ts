@@ -109,23 +109,13 @@ export function checkedMove(data: Uint8Array, options: PerturbOptions): CheckedC
   const { step, index: first = 0, rowLength, undo } = options;
   const format = supportedFormat(type);
   const bytes = checkArray("data", data, "Uint8Array");
-  if (bytes.length % format.bytes !== 0) {
-    throw new BrownianError(
-      "usage",
-      `data has ${bytes.length} bytes, which is no multiple of a ${format.name} block (${format.bytes} bytes).`,
-    );
-  }
+  if (bytes.length % format.bytes !== 0) refuseLength(format, bytes.length);
   const weights = (bytes.length / format.bytes) * format.weights;
   const index = checkInteger("index", first, 0);
-  if (index % format.weights !== 0) {
-    throw new BrownianError(
-      "usage",
-      `index must be a multiple of a ${format.name} block (${format.weights} weights), but is ${index}.`,
-    );
-  }
+  if (index % format.weights !== 0) refuseIndex(format, index);
   // Beyond, numbers no longer tell one weight from the next.
   checkInteger("index + the weights of data", index + weights, 0);
-  checkChoice("scale", scale ?? "absolute", SCALES);
+  if (scale !== undefined) checkChoice("scale", scale, SCALES);
   const steps = externalSteps(format, step);
   const move = makeMove(format, {
     sigma: checkSigma(sigma),
@@ -142,12 +132,23 @@ export function checkedMove(data: Uint8Array, options: PerturbOptions): CheckedC
   return { bytes, undo: kept, move, weights };
 }
 
+// Apart, so that the checks are small enough to be compiled together.
+function refuseLength({ name, bytes }: Format, length: number): never {
+  throw new BrownianError("usage", `data has ${length} bytes, which is no multiple of a ${name} block (${bytes} bytes).`);
+}
+
+function refuseIndex({ name, weights }: Format, index: number): never {
+  throw new BrownianError("usage", `index must be a multiple of a ${name} block (${weights} weights), but is ${index}.`);
+}
+
 /**
  * The format called `type`; throws `unsupported-type` with the list of those that there are. `where` names the tensor, if any.
  */
 export function supportedFormat(type: string, where = ""): Format {
-  const format = formatNamed(type);
-  if (format !== undefined) return format;
+  return formatNamed(type) ?? refuseType(type, where);
+}
+
+function refuseType(type: string, where: string): never {
   const known = FORMATS.map((f) => f.name).join(", ");
   throw new BrownianError(
     "unsupported-type",

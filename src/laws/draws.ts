@@ -87,6 +87,13 @@ export class Draws {
     return this.normals[(this.index % 4) + i] as number;
   }
 
+  /** The normals of all weights of the tile, for laws that need each: to ask for every one by itself takes longer. */
+  tileNormals(): Float32Array {
+    if (!this.hasNormals) this.makeNormals();
+    const first = this.index % 4;
+    return this.normals.subarray(first, first + this.count);
+  }
+
   /** 32 bits that round what weight `i` of the tile draws. */
   roundingWord(i: number): number {
     if (!this.hasRoundings) this.hasRoundings = this.make(this.roundings, 4, Purpose.Rounding);

@@ -29,13 +29,13 @@ export function absoluteSigma(sigma: number, inSteps: boolean, w: number, kind: 
 
 /** Moves data[0 ... n) of a tile of F32 weights; returns how many changed. */
 export function moveFloats(data: Float32Array, n: number, inSteps: boolean, kicks: Kicks): number {
-  const { draws } = kicks;
+  const normals = kicks.draws.tileNormals();
   let changed = 0;
   for (let i = 0; i < n; i++) {
     const w = data[i] as number;
     if (!(Math.abs(w) <= MAX_F32)) continue;
     const sigma = absoluteSigma(kicks.sigma(i), inSteps, w, Kind.f32);
-    const moved = f(w + clamp(f(sigma * draws.normal(i)), f(MAX_F32 - Math.abs(w))));
+    const moved = f(w + clamp(f(sigma * (normals[i] as number)), f(MAX_F32 - Math.abs(w))));
     if (moved !== w) {
       data[i] = moved;
       changed++;
