@@ -25,9 +25,33 @@ std::vector<uint8_t> Plan::Spare::take(size_t wanted) {
   return bytes;
 }
 
+std::vector<Plan::Run> Plan::Spare::take_runs() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (runs_.empty()) return {};
+  std::vector<Run> runs = std::move(runs_.back());
+  runs_.pop_back();
+  runs.clear();
+  return runs;
+}
+
 void Plan::Spare::give(std::vector<uint8_t> bytes) {
   const std::lock_guard<std::mutex> lock(mutex_);
   all_.push_back(std::move(bytes));
+}
+
+void Plan::Spare::give(std::vector<Run> runs) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  runs_.push_back(std::move(runs));
+}
+
+void Plan::Spare::lessen() {
+  constexpr size_t kLittle = 16 << 20;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  size_t bytes = 0, few = 0;
+  while (few < all_.size() && bytes + all_[few].capacity() <= kLittle) bytes += all_[few++].capacity();
+  all_.resize(few);
+  for (few = 0; few < runs_.size() && bytes + runs_[few].capacity() * sizeof(Run) <= kLittle;) bytes += runs_[few++].capacity() * sizeof(Run);
+  runs_.resize(few);
 }
 
 void Plan::Made::write(uint8_t* live) const {
@@ -87,13 +111,26 @@ void Prepared::make(const Target& target, const uint8_t* live) {
   for (size_t i = 0; i < parts_.size() && !stopped_; i++) {
     Item& item = items_[i];
     const Plan::Part& part = parts_[i];
-    item.made.bytes = plan->spare.take(plan->made_bytes(part));
+    item.made.bytes = plan->spare->take(plan->made_bytes(part));
+    item.made.runs = plan->spare->take_runs();
     plan->make(target, live, part, tick_, item.made);
     made_bytes_ += item.made.bytes.size();
     left_ = left_ - double(part.end - part.begin) * plan->share();  // nobody else subtracts
     // Where it has been taken meanwhile, whoever took it writes on while this was read: what was made is worth nothing.
     int open = kOpen;
-    if (!item.state.compare_exchange_strong(open, kMade)) plan->spare.give(std::move(item.made.bytes));
+    if (!item.state.compare_exchange_strong(open, kMade)) give_back(item);
+  }
+}
+
+void Prepared::give_back(Item& item) {
+  plan->spare->give(std::move(item.made.bytes));
+  plan->spare->give(std::move(item.made.runs));
+}
+
+void Prepared::drop() {
+  stopped_ = true;
+  for (size_t i = 0; i < parts_.size(); i++) {
+    if (items_[i].state.exchange(kTaken) == kMade) give_back(items_[i]);
   }
 }
 
@@ -105,8 +142,7 @@ double Prepared::write(Workers workers, uint8_t* live) {
     if (item.state.exchange(kTaken) == kMade) {
       item.made.write(live);
       changed += uint64_t(item.made.changed);
-      plan->spare.give(std::move(item.made.bytes));
-      item.made.runs = {};
+      give_back(item);
     } else {
       changed += uint64_t(plan->write(*workers.target, live, parts_[size_t(i)], tick_));
     }

@@ -47,23 +47,29 @@ class Plan {
   struct Span {
     uint64_t begin, end;
   };
-  /// Memory for work made ahead, used again: fresh pages take longer to come by than what is put on them.
+  struct Run {
+    uint64_t at;
+    size_t bytes;
+  };
+  /// Memory for work made ahead, used again: fresh pages take longer to come by than what is put on them. One for all plans of a file: those of texts
+  /// that are over wait for the garbage collector, which does not know what they hold.
   class Spare {
    public:
     /// Empty, with room for about so many bytes.
     std::vector<uint8_t> take(size_t bytes);
+    std::vector<Run> take_runs();
     void give(std::vector<uint8_t> bytes);
+    void give(std::vector<Run> runs);
+    /// Another plan begins: of what the last one needed no more is kept than a little.
+    void lessen();
 
    private:
     std::mutex mutex_;
     std::vector<std::vector<uint8_t>> all_;
+    std::vector<std::vector<Run>> runs_;
   };
   /// What becomes of a part, before it is written.
   struct Made {
-    struct Run {
-      uint64_t at;
-      size_t bytes;
-    };
     std::vector<uint8_t> bytes;
     std::vector<Run> runs;
     double changed = 0;
@@ -71,7 +77,7 @@ class Plan {
     void write(uint8_t* live) const;
   };
 
-  explicit Plan(std::shared_ptr<Mapping> source) : source(std::move(source)) {}
+  Plan(std::shared_ptr<Mapping> source, std::shared_ptr<Spare> spare) : source(std::move(source)), spare(std::move(spare)) {}
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
   virtual ~Plan() = default;
@@ -96,7 +102,7 @@ class Plan {
   virtual void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const = 0;
 
   const std::shared_ptr<Mapping> source;
-  mutable Spare spare;
+  const std::shared_ptr<Spare> spare;
   uint64_t end = 0;  // the first byte of the file after all tensors
 
  protected:
@@ -116,7 +122,7 @@ class Prepared {
 
   /// Makes all parts, of which none is written before `write` is called. Stops when it has been, or was dropped.
   void make(const Target& target, const uint8_t* live);
-  void drop() { stopped_ = true; }
+  void drop();
   /// Weights that are still to be worked on, and bytes that are made, as of now.
   double weights_left() const { return left_; }
   uint64_t bytes_made() const { return made_bytes_; }
@@ -130,6 +136,7 @@ class Prepared {
     Plan::Made made;
     std::atomic<int> state{kOpen};
   };
+  void give_back(Item& item);
 
   const uint32_t tick_;
   const std::vector<Plan::Part> parts_;
