@@ -45,6 +45,8 @@ interface Options {
   readonly samples?: number;
   readonly maxTokens?: number;
   readonly tuneTokens?: number;
+  readonly precision?: number;
+  readonly precisionNats?: number;
   readonly tau?: number;
   readonly seed?: bigint;
   readonly quick?: boolean;
@@ -78,12 +80,22 @@ export function compareCommand({ signal }: Invocation): Command {
       ...before,
       text,
     ])
-    .option("-n, --samples <n>", "texts for each prompt, method and temperature (default: 12)", parseWhole)
+    .option("-n, --samples <n>", "texts for each prompt, method and temperature, at most (default: 12)", parseWhole)
     .option("--max-tokens <n>", "tokens of every text (default: 64)", parseWhole)
     .option(
       "--tune-tokens <n>",
-      "tokens of the text to tune dials on; twice as many are read to check them (default: 512)",
+      "tokens of the text to tune dials on, at most; twice as many are read to check them (default: 512)",
       parseWhole,
+    )
+    .option(
+      "--precision <share>",
+      "enough is read where flip rates, minus softmax's, are known within this share of it (95 %) (default: 0.15)",
+      parseNumber,
+    )
+    .option(
+      "--precision-nats <nats>",
+      "enough is written where NLL, minus softmax's, is known within as many nats a token (default: 0.05)",
+      parseNumber,
     )
     .option("--tau <tokens>", `correlation time of ${remembering.join(" and ")} (default: ${DEFAULT_TAU})`, parseNumber)
     .option("--seed <n>", "equal seeds give equal numbers (default: 0)", parseSeed)
@@ -142,6 +154,7 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
 
 /** What of the settings was given on the command line. */
 function chosen(options: Options): Omit<CompareOptions, "profile"> {
-  const { methods, levels, beyond, prompt: prompts, samples, maxTokens, tuneTokens, tau, quick, seed } = options;
-  return given({ methods, levels, beyond, prompts, samples, maxTokens, tuneTokens, tau, quick, seed });
+  const { methods, levels, beyond, prompt: prompts, samples, maxTokens, tuneTokens } = options;
+  const { precision, precisionNats, tau, quick, seed } = options;
+  return given({ methods, levels, beyond, prompts, samples, maxTokens, tuneTokens, precision, precisionNats, tau, quick, seed });
 }
