@@ -84,7 +84,9 @@ async function steadiness() {
   console.log(`${tokens} tokens in ${texts} texts, ${seconds.toFixed(0)} s; own memory (V8's heap), MB: ${shown}`);
   const all = grown(measures.map(({ own }) => own));
   const said = [growth, all].map((bytes) => (bytes / 1e6).toFixed(1));
-  console.log(`growth after the first tenth: ${said[0]} MB outside of V8's heap, allowed ${MOST_GROWTH / 1e6}; ${said[1]} in all`);
+  console.log(
+    `growth after the first tenth: ${said[0]} MB outside of V8's heap, allowed ${MOST_GROWTH / 1e6}; ${said[1]} in all`,
+  );
   must(growth <= MOST_GROWTH, "memory grows");
 }
 

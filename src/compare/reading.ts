@@ -3,7 +3,7 @@
 
 import type { Kept } from "../engine/index.js";
 import type { Stream } from "../noise/index.js";
-import { gaussianMax } from "../sampling/gumbel.js";
+import { gaussianMax, withNoise } from "../sampling/gumbel.js";
 import { kl, softmax } from "../sampling/softmax.js";
 import { average, halfInterval } from "../statistics/rates.js";
 import type { DynamicsName } from "../thermostat/dynamics/index.js";
@@ -115,7 +115,7 @@ export async function logitDivergence(clean: Clean, stream: Stream, sigma: numbe
   for (const [number, { length }] of clean.likeliest.entries()) {
     for (const z of rowsOf(await clean.kept(number), length)) {
       const noise = stream.normal(new Float32Array(z.length), { tick: position * LOGIT_DRAWS });
-      divergence += kl(softmax(z), softmax(Float64Array.from(noise, (e, i) => (z[i] as number) + sigma * e)));
+      divergence += kl(softmax(z), softmax(withNoise(z, noise, sigma)));
       position++;
     }
   }
