@@ -9,7 +9,8 @@ namespace brownian {
 /// Cells whose word is below `threshold` collide: live := source, moved, of which those codes count that differ then.
 class Collisions : public Plan {
  public:
-  Collisions(std::shared_ptr<Mapping> source, uint64_t threshold) : Plan(std::move(source)), threshold_(threshold) {}
+  Collisions(std::shared_ptr<Mapping> source, std::shared_ptr<Spare> spare, uint64_t threshold)
+      : Plan(std::move(source), std::move(spare)), threshold_(threshold) {}
 
   /// With room for what chance adds.
   size_t made_bytes(const Part& part) const override { return size_t(double(part.bytes()) * share() * 1.5) + 1024; }

@@ -28,7 +28,7 @@ double Diffusion::write(const Target& target, uint8_t* live, const Part& part, u
 void Diffusion::make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const {
   const uint8_t* const from = live + part.at();
   const size_t bytes = part.bytes();
-  Made spared = spare.take(bytes);
+  Made spared = spare->take(bytes);
   std::vector<uint8_t>& next = spared.bytes;
   next.assign(from, from + bytes);
   made.changed = double(target.perturb(next.data(), bytes, part.tensor->move_at(part.begin, tick), *law_table()));
@@ -41,7 +41,7 @@ void Diffusion::make(const Target& target, const uint8_t* live, const Part& part
     made.bytes.insert(made.bytes.end(), next.begin() + ptrdiff_t(first), next.begin() + ptrdiff_t(last));
     made.runs.push_back({part.at() + first, last - first});
   }
-  spare.give(std::move(spared));
+  spare->give(std::move(spared));
 }
 
 }  // namespace brownian

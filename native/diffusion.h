@@ -8,7 +8,8 @@ namespace brownian {
 
 class Diffusion : public Plan {
  public:
-  Diffusion(std::shared_ptr<Mapping> source, uint64_t stride) : Plan(std::move(source)), stride(stride) {}
+  Diffusion(std::shared_ptr<Mapping> source, std::shared_ptr<Spare> spare, uint64_t stride)
+      : Plan(std::move(source), std::move(spare)), stride(stride) {}
 
   /// Ticks from one move of a weight to the next.
   const uint64_t stride;

@@ -8,7 +8,7 @@ namespace brownian {
 
 class Redraw : public Plan {
  public:
-  explicit Redraw(std::shared_ptr<Mapping> source) : Plan(std::move(source)) {}
+  Redraw(std::shared_ptr<Mapping> source, std::shared_ptr<Spare> spare) : Plan(std::move(source), std::move(spare)) {}
 
   double write(const Target& target, uint8_t* live, const Part& part, uint32_t tick) const override;
   void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const override;

@@ -40,6 +40,15 @@ uint64_t Plan::Spare::bytes() const {
   return sum;
 }
 
+void Plan::Spare::lessen() {
+  constexpr uint64_t kLittle = 16 << 20;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  uint64_t bytes = 0;
+  size_t few = 0;
+  while (few < all_.size() && bytes + all_[few].held() <= kLittle) bytes += all_[few++].held();
+  all_.resize(few);
+}
+
 void Plan::Made::write(uint8_t* live) const {
   // Short runs lie far apart: their lines are on the way while those before are written.
   constexpr size_t kAhead = 12, kLine = 64, kLines = 4;
@@ -103,18 +112,26 @@ void Prepared::make(const Target& target, const uint8_t* live) {
   for (size_t i = 0; i < parts_.size() && !stopped_; i++) {
     Item& item = items_[i];
     const Plan::Part& part = parts_[i];
-    item.made = plan->spare.take(plan->made_bytes(part));
+    item.made = plan->spare->take(plan->made_bytes(part));
     plan->make(target, live, part, tick_, item.made);
     made_bytes_ += item.made.bytes.size();
     left_ = left_ - double(part.end - part.begin) * plan->share();  // nobody else subtracts
     // Where it has been taken meanwhile, whoever took it writes on while this was read: what was made is worth nothing.
     int open = kOpen;
-    const uint64_t held = item.made.held();
-    plan->made += held;
-    if (!item.state.compare_exchange_strong(open, kMade)) {
-      plan->made -= held;
-      plan->spare.give(std::move(item.made));
-    }
+    plan->made += item.made.held();
+    if (!item.state.compare_exchange_strong(open, kMade)) give_back(item);
+  }
+}
+
+void Prepared::give_back(Item& item) {
+  plan->made -= item.made.held();
+  plan->spare->give(std::move(item.made));
+}
+
+void Prepared::drop() {
+  stopped_ = true;
+  for (size_t i = 0; i < parts_.size(); i++) {
+    if (items_[i].state.exchange(kTaken) == kMade) give_back(items_[i]);
   }
 }
 
@@ -124,10 +141,9 @@ double Prepared::write(Workers workers, uint8_t* live) {
   in_parallel(parts_.size(), 1, workers.threads, [&](uint64_t i, uint64_t) {
     Item& item = items_[size_t(i)];
     if (item.state.exchange(kTaken) == kMade) {
-      plan->made -= item.made.held();
       item.made.write(live);
       changed += uint64_t(item.made.changed);
-      plan->spare.give(std::move(item.made));
+      give_back(item);
     } else {
       changed += uint64_t(plan->write(*workers.target, live, parts_[size_t(i)], tick_));
     }

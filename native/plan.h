@@ -47,12 +47,12 @@ class Plan {
   struct Span {
     uint64_t begin, end;
   };
+  struct Run {
+    uint64_t at;
+    size_t bytes;
+  };
   /// What becomes of a part, before it is written.
   struct Made {
-    struct Run {
-      uint64_t at;
-      size_t bytes;
-    };
     std::vector<uint8_t> bytes;
     std::vector<Run> runs;
     double changed = 0;
@@ -61,12 +61,15 @@ class Plan {
     /// Of the memory that it has.
     uint64_t held() const { return bytes.capacity() + runs.capacity() * sizeof(Run); }
   };
-  /// Memory for work made ahead, used again: fresh pages take longer to come by than what is put on them.
+  /// Memory for work made ahead, used again: fresh pages take longer to come by than what is put on them. One for all plans of a file: those of texts
+  /// that are over wait for the garbage collector, which does not know what they hold.
   class Spare {
    public:
     /// Empty, with room for about so many bytes.
     Made take(size_t bytes);
     void give(Made made);
+    /// Another plan begins: of what the last one needed no more is kept than a little.
+    void lessen();
     /// How many bytes lie ready here.
     uint64_t bytes() const;
 
@@ -75,7 +78,7 @@ class Plan {
     std::vector<Made> all_;
   };
 
-  explicit Plan(std::shared_ptr<Mapping> source) : source(std::move(source)) {}
+  Plan(std::shared_ptr<Mapping> source, std::shared_ptr<Spare> spare) : source(std::move(source)), spare(std::move(spare)) {}
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
   virtual ~Plan() = default;
@@ -101,11 +104,11 @@ class Plan {
   /// What `write` would write. Whatever it reads of `live` is the part's own.
   virtual void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const = 0;
 
-  /// Bytes of what was made and is not written, and of memory for more.
-  uint64_t ready_bytes() const { return made + spare.bytes(); }
+  /// Bytes of what was made and is not written; `spare` has what more may be made in.
+  uint64_t ready_bytes() const { return made; }
 
   const std::shared_ptr<Mapping> source;
-  mutable Spare spare;
+  const std::shared_ptr<Spare> spare;
   mutable std::atomic<uint64_t> made{0};
   uint64_t end = 0;  // the first byte of the file after all tensors
 
@@ -129,7 +132,7 @@ class Prepared {
 
   /// Makes all parts, of which none is written before `write` is called. Stops when it has been, or was dropped.
   void make(const Target& target, const uint8_t* live);
-  void drop() { stopped_ = true; }
+  void drop();
   /// Weights that are still to be worked on, and bytes that are made, as of now.
   double weights_left() const { return left_; }
   uint64_t bytes_made() const { return made_bytes_; }
@@ -143,6 +146,7 @@ class Prepared {
     Plan::Made made;
     std::atomic<int> state{kOpen};
   };
+  void give_back(Item& item);
 
   const uint32_t tick_;
   const std::vector<Plan::Part> parts_;

@@ -115,7 +115,6 @@ struct ChainParameters {
   F(sampler_chain_init, Sampler*, (ChainParameters))                                                       \
   F(sampler_chain_add, void, (Sampler*, Sampler*))                                                         \
   F(sampler_chain_remove, Sampler*, (Sampler*, int32_t))                                                   \
-  F(sampler_sample, Token, (Sampler*, Context*, int32_t))                                                  \
   F(sampler_accept, void, (Sampler*, Token))                                                               \
   F(sampler_apply, void, (Sampler*, TokenDataArray*))                                                      \
   F(sampler_reset, void, (Sampler*))                                                                       \

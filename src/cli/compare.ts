@@ -1,25 +1,24 @@
 // brownian compare: moving weights beside softmax and others, at equal flip rates and along the whole frontier; a folder with a page and its
 // numbers. What is finished is kept in a file beside it until the folder is there, so that an interrupted comparison can go on.
 
-import { writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { Argument, Command } from "commander";
 import {
   type CompareOptions,
+  type ComparisonSettings,
   compare,
   comparisonSettings,
   METHODS,
   type MethodName,
   methodNames,
   optionsOf,
-  subjectOf,
-  Unfinished,
 } from "../compare/index.js";
 import { comparisonFigure, comparisonPage, comparisonTable } from "../compare/page/index.js";
-import { BrownianError } from "../errors.js";
-import { checkOutputFolder, writeFolderWhole } from "../files/index.js";
+import { checkOutputFolder } from "../files/index.js";
+import { Unfinished } from "../files/unfinished.js";
 import { defaultModel } from "../llama/index.js";
-import { loadPlot, renderFigure, renderPage } from "../report/page.js";
+import { loadPlot, renderFigure } from "../report/page.js";
 import { table } from "../report/table.js";
 import { DYNAMICS, dynamicsNames, hasCorrelationTime } from "../thermostat/dynamics/index.js";
 import { DEFAULT_TAU } from "../thermostat/noise.js";
@@ -29,10 +28,11 @@ import { parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
 import { printResult, remark } from "./print.js";
 import { profilePath, readProfile } from "./profile.js";
 import { withSteps } from "./progress.js";
+import { orKept, REPORT_FILES, writeReport } from "./report-folder.js";
 import { wordsText } from "./words.js";
 
 /** What the folder holds. */
-const FILES = ["report.html", "results.json", "frontier.svg"];
+const FILES = [...REPORT_FILES, "frontier.svg"];
 
 interface Options {
   readonly output: string;
@@ -45,6 +45,8 @@ interface Options {
   readonly samples?: number;
   readonly maxTokens?: number;
   readonly tuneTokens?: number;
+  readonly precision?: number;
+  readonly precisionNats?: number;
   readonly tau?: number;
   readonly seed?: bigint;
   readonly quick?: boolean;
@@ -78,12 +80,22 @@ export function compareCommand({ signal }: Invocation): Command {
       ...before,
       text,
     ])
-    .option("-n, --samples <n>", "texts for each prompt, method and temperature (default: 12)", parseWhole)
+    .option("-n, --samples <n>", "texts for each prompt, method and temperature, at most (default: 12)", parseWhole)
     .option("--max-tokens <n>", "tokens of every text (default: 64)", parseWhole)
     .option(
       "--tune-tokens <n>",
-      "tokens of the text to tune dials on; twice as many are read to check them (default: 512)",
+      "tokens of the text to tune dials on, at most; twice as many are read to check them (default: 512)",
       parseWhole,
+    )
+    .option(
+      "--precision <share>",
+      "enough is read where flip rates, minus softmax's, are known within this share of it (95 %) (default: 0.15)",
+      parseNumber,
+    )
+    .option(
+      "--precision-nats <nats>",
+      "enough is written where NLL, minus softmax's, is known within as many nats a token (default: 0.05)",
+      parseNumber,
     )
     .option("--tau <tokens>", `correlation time of ${remembering.join(" and ")} (default: ${DEFAULT_TAU})`, parseNumber)
     .option("--seed <n>", "equal seeds give equal numbers (default: 0)", parseSeed)
@@ -112,22 +124,16 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   await checkOutputFolder(output, FILES);
   const text = await readText(options.text, signal);
   const profile = await readProfile(options.calibration ?? profilePath(path), path);
-  const unfinished = new Unfinished(`${output.replace(/[/\\]+$/, "")}.unfinished.json`, path);
-  const former = await unfinished.read();
-  if (former !== undefined && !options.resume)
-    throw new BrownianError(
-      "usage",
-      `${unfinished.path} has what an interrupted comparison had finished: go on with --resume, or remove it, or give another --output.`,
-    );
-  if (former === undefined && options.resume)
-    throw new BrownianError(
-      "usage",
-      `There is no ${unfinished.path} to go on with: leave out --resume, or say which --output it was.`,
-    );
+  const unfinished = new Unfinished(`${output.replace(/[/\\]+$/, "")}.unfinished.jsonl`, "brownian-comparison-unfinished");
+  const resume = options.resume ?? false;
+  const former = await unfinished.former(resume);
 
-  const comparison = await withModel(path, options, signal, async (model) => {
-    const asked: CompareOptions = { ...(former && optionsOf(former.settings)), ...chosen(options), profile };
-    await unfinished.begin(subjectOf(comparisonSettings(model, text, asked), text, profile), former);
+  const measuring = withModel(path, options, signal, async (model) => {
+    const before = former === undefined ? {} : optionsOf(former.settings as ComparisonSettings);
+    const asked: CompareOptions = { ...before, ...chosen(options), profile };
+    const [hash, calibration] = [text, JSON.stringify(profile)].map((of) => createHash("sha256").update(of).digest("hex"));
+    const settings = comparisonSettings(model, text, asked);
+    await unfinished.begin({ settings, model: profile.model.sha256, text: hash, calibration }, resume);
     return withSteps("comparing", (onProgress) =>
       compare(model, text, {
         ...asked,
@@ -138,26 +144,17 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
         onProgress,
       }),
     );
-  }).catch((error) => {
-    if (unfinished.finished.size > 0)
-      process.stderr.write(
-        `${unfinished.texts} texts are finished and kept in ${unfinished.path}: go on with --resume and the same model, text and --output.\n`,
-      );
-    throw error;
   });
-  const page = comparisonPage(comparison);
-  await writeFolderWhole(output, FILES, async (folder) => {
-    await writeFile(join(folder, "report.html"), await renderPage(page));
-    await writeFile(join(folder, "results.json"), `${JSON.stringify(comparison, null, 1)}\n`);
-    await writeFile(join(folder, "frontier.svg"), await renderFigure(comparisonFigure(comparison)));
-  });
-  await unfinished.remove();
+  const comparison = await orKept(measuring, unfinished, "steps");
+  const figures = { "frontier.svg": await renderFigure(comparisonFigure(comparison)) };
+  await writeReport(output, comparisonPage(comparison), comparison, unfinished, figures);
   remark(`${join(output, "report.html")} shows this with plots and texts`);
   printResult(options.json, comparison, () => comparisonTable(comparison));
 }
 
 /** What of the settings was given on the command line. */
 function chosen(options: Options): Omit<CompareOptions, "profile"> {
-  const { methods, levels, beyond, prompt: prompts, samples, maxTokens, tuneTokens, tau, quick, seed } = options;
-  return given({ methods, levels, beyond, prompts, samples, maxTokens, tuneTokens, tau, quick, seed });
+  const { methods, levels, beyond, prompt: prompts, samples, maxTokens, tuneTokens } = options;
+  const { precision, precisionNats, tau, quick, seed } = options;
+  return given({ methods, levels, beyond, prompts, samples, maxTokens, tuneTokens, precision, precisionNats, tau, quick, seed });
 }

@@ -16,10 +16,10 @@ import {
   type Task,
 } from "../evaluate/index.js";
 import { evaluationPage, evaluationTable, powerSaid } from "../evaluate/page/index.js";
-import { Unfinished } from "../evaluate/unfinished.js";
 import { identity } from "../files/identity.js";
 import { checkOutputFolder } from "../files/index.js";
 import { readTextFile } from "../files/text.js";
+import { Unfinished } from "../files/unfinished.js";
 import { defaultModel } from "../llama/index.js";
 import { loadPlot } from "../report/page.js";
 import { table } from "../report/table.js";

@@ -2,8 +2,8 @@
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Unfinished } from "../evaluate/unfinished.js";
 import { writeFolderWhole } from "../files/index.js";
+import type { Unfinished } from "../files/unfinished.js";
 import { type Page, renderPage } from "../report/page.js";
 
 /** All that such a folder holds. */
@@ -20,11 +20,18 @@ export function orKept<T>(measuring: Promise<T>, unfinished: Unfinished, what: s
   });
 }
 
-/** Writes the folder, whole or not at all; what was kept of the measurement goes then. */
-export async function writeReport(output: string, page: Page, results: object, unfinished: Unfinished): Promise<void> {
-  await writeFolderWhole(output, REPORT_FILES, async (folder) => {
+/** Writes the folder, whole or not at all; what was kept of the measurement goes then. @param figures by the names of their files */
+export async function writeReport(
+  output: string,
+  page: Page,
+  results: object,
+  unfinished: Unfinished,
+  figures: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await writeFolderWhole(output, [...REPORT_FILES, ...Object.keys(figures)], async (folder) => {
     await writeFile(join(folder, "report.html"), await renderPage(page));
     await writeFile(join(folder, "results.json"), `${JSON.stringify(results, null, 1)}\n`);
+    for (const [name, figure] of Object.entries(figures)) await writeFile(join(folder, name), figure);
   });
   await unfinished.remove();
 }

@@ -61,7 +61,7 @@ async function weightFactor(steps: Steps, method: MethodName, clean: Clean): Pro
     const sigma = rounded(weightSigma(profile, level));
     const { flips } = await readMoving(steps, method, level, sigma, clean);
     measured.push({ sigma, flips: average(flips) });
-    target += average(clean.softmaxFlips(level));
+    target += average(clean.softmaxFlips(level).slice(0, flips.length)); // of the same windows
   }
   const expected = (factor: number) =>
     measured.reduce(

@@ -2,7 +2,7 @@
 //
 //   methods.ts metrics.ts   what is compared (one method for every dynamics), and by which figures
 //   plan.ts                 settings, checked before any work; the windows that are read
-//   run.ts                  the work in its order: dials.ts reading.ts, and steps.ts, which are kept in unfinished.ts
+//   run.ts                  the work in its order: dials.ts reading.ts, and steps.ts, which are kept
 //   records.ts results.ts   what was measured, and what follows from it
 //   autocorrelation.ts      how moved weights remember, beside theory
 //   page/                   the report: figures, tables, words. It loads packages, so whoever prints asks it directly
@@ -24,4 +24,3 @@ export type {
 } from "./records.js";
 export { evaluate } from "./results.js";
 export { compare } from "./run.js";
-export { subjectOf, Unfinished } from "./unfinished.js";

@@ -23,15 +23,25 @@ export interface CompareOptions {
   readonly beyond?: readonly number[];
   /** Beginnings of texts; default two of fairy tales. */
   readonly prompts?: readonly string[];
-  /** Texts a prompt, method and level, at least 4; default 12. */
+  /** Texts a prompt, method and level at most, at least 4; default 12. */
   readonly samples?: number;
   /** Tokens of every text, at least 8; default 64. */
   readonly maxTokens?: number;
-  /** Tokens of the text to tune dials on, and twice as many to check them; default 512. */
+  /** Tokens of the text to tune dials on at most, and twice as many to check them; default 512. */
   readonly tuneTokens?: number;
+  /**
+   * No more windows are read at a level where the flip rate of moving weights, minus that of softmax on the same windows, is known within this share
+   * of softmax's (95 %), 0 or more; default 0.15.
+   */
+  readonly precision?: number;
+  /**
+   * No more texts are written where NLL minus softmax's, averaged over the levels up to the breaking point, is known within as many nats a token
+   * (95 %) for every method, 0 or more; default 0.05. All have equally many texts: figures of diversity depend on their number.
+   */
+  readonly precisionNats?: number;
   /** Correlation time in tokens, of the dynamics that have one; default 32. */
   readonly tau?: number;
-  /** A first look in minutes: other defaults, namely two levels, 4 texts, 32 tokens, 128 tokens to tune on, and nothing beyond. */
+  /** A first look in minutes: other defaults, namely two levels, 4 texts, 32 tokens, 128 tokens to tune on, a precision of 0.3, and nothing beyond. */
   readonly quick?: boolean;
   /** Default 0. */
   readonly seed?: Seed;
@@ -56,6 +66,8 @@ const NAMES: Names<CompareOptions> = {
   samples: true,
   maxTokens: true,
   tuneTokens: true,
+  precision: true,
+  precisionNats: true,
   tau: true,
   quick: true,
   seed: true,
@@ -69,8 +81,10 @@ const NAMES: Names<CompareOptions> = {
 const PROMPTS = ["Once upon a time", "The King said to his daughter"];
 const BEYOND = [0.7, 1];
 /** A first look: two levels, few texts, short ones. */
-const QUICK = { shares: [0.45, 0.85], samples: 4, maxTokens: 32, tuneTokens: 128 } as const;
-const FULL = { shares: [0.3, 0.5, 0.7, 0.9], samples: 12, maxTokens: 64, tuneTokens: 512 } as const;
+const QUICK = { shares: [0.45, 0.85], samples: 4, maxTokens: 32, tuneTokens: 128, precision: 0.3 } as const;
+const FULL = { shares: [0.3, 0.5, 0.7, 0.9], samples: 12, maxTokens: 64, tuneTokens: 512, precision: 0.15 } as const;
+const PRECISION_NATS = 0.05;
+const GOLDEN = (Math.sqrt(5) - 1) / 2;
 /** What memory is measured over, in correlation times: at these shares of tau. */
 const REMEMBERED = [0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1, 1.5, 2];
 
@@ -124,6 +138,8 @@ export function comparisonSettings(model: Model, text: string, options: CompareO
     seed: String(seed64(options.seed ?? 0)),
     tuneWindows,
     checkWindows: 2 * tuneWindows,
+    precision: checkNumber("precision", options.precision ?? usual.precision, 0),
+    precisionNats: checkNumber("precisionNats", options.precisionNats ?? PRECISION_NATS, 0),
   };
 }
 
@@ -162,7 +178,7 @@ export async function refuseUnseen(model: Model, { methods, prompts, tau }: Comp
 /** Parts of the text that are each read for themselves, as tokens. */
 export type Windows = readonly (readonly number[])[];
 
-/** Windows of equal length from all over the text: every third to tune dials on, the others to check them. */
+/** Windows of equal length from all over the text: every third to tune dials on, the others to check them. Also the first few are from all over it. */
 export function chooseWindows(
   model: Model,
   text: string,
@@ -177,7 +193,13 @@ export function chooseWindows(
       `The text to read has ${whole.length} windows of ${maxTokens} tokens, but ${wanted} are needed: give a longer text, or fewer tokens to tune on.`,
     );
   const chosen = Array.from({ length: wanted }, (_, i) => whole[Math.floor((i * whole.length) / wanted)] as number[]);
-  return { tune: chosen.filter((_, i) => i % 3 === 0), check: chosen.filter((_, i) => i % 3 !== 0) };
+  return { tune: spreadOut(chosen.filter((_, i) => i % 3 === 0)), check: spreadOut(chosen.filter((_, i) => i % 3 !== 0)) };
+}
+
+/** In the order of the multiples of the golden ratio, whose beginnings lie evenly (Weyl). */
+function spreadOut<T>(list: readonly T[]): T[] {
+  const places = list.map((_, i) => (i * GOLDEN) % 1);
+  return places.map((place) => list[places.filter((other) => other < place).length] as T);
 }
 
 /** The ticks at which memory is looked at, rising from 0. */
@@ -185,10 +207,13 @@ export function rememberedTicks(tau: number): number[] {
   return distinctRising(REMEMBERED.map((share) => Math.round(share * tau)));
 }
 
+/** Milliseconds' worth of a window that the clean model reads, roughly. */
+export const cleanWork = ({ maxTokens }: ComparisonSettings): number => maxTokens * METHODS.greedy.cost(1);
+
 /** Milliseconds' worth of all steps, roughly. */
 export function workOf(settings: ComparisonSettings): number {
   const { methods, levels, samples, prompts, maxTokens, tau, tuneWindows, checkWindows } = settings;
-  let sum = 0;
+  let sum = (tuneWindows + checkWindows) * cleanWork(settings);
   for (const dynamics of remembering) sum += rememberingWork(settings, tickCost(dynamics, tau));
   for (const name of methods) {
     const { cost, dynamics } = METHODS[name];

@@ -2,13 +2,13 @@
 // would have picked another token there (flips).
 
 import type { Kept } from "../engine/index.js";
-import type { Model } from "../llama/model.js";
 import type { Stream } from "../noise/index.js";
-import { gaussianMax } from "../sampling/gumbel.js";
+import { gaussianMax, withNoise } from "../sampling/gumbel.js";
 import { kl, softmax } from "../sampling/softmax.js";
+import { average, halfInterval } from "../statistics/rates.js";
 import type { DynamicsName } from "../thermostat/dynamics/index.js";
 import { METHODS, type MethodName } from "./methods.js";
-import type { Windows } from "./plan.js";
+import { cleanWork, type Windows } from "./plan.js";
 import { at, type Reading } from "./records.js";
 import type { Steps } from "./steps.js";
 
@@ -16,6 +16,9 @@ import type { Steps } from "./steps.js";
 const MOST_KEPT = 2 ** 26;
 /** Draws of the noise on logits for each token that is read: there are no weights to be moved, so they cost little. */
 const LOGIT_DRAWS = 4;
+
+/** Windows that a reading has at least. */
+const FEWEST_WINDOWS = 4;
 
 /** The clean model on windows of equal length. */
 export class Clean {
@@ -25,25 +28,24 @@ export class Clean {
   private readonly flips = new Map<number, number[]>();
   private readonly memory: (Kept | undefined)[] = [];
   private room = MOST_KEPT;
+  /** The last that there was no room for: its memory is used again. */
+  private passing: Kept | undefined;
 
   private constructor(
     /** What they are read for: part of the names of steps and streams. */
     readonly purpose: "tune" | "check",
     readonly windows: Windows,
-    private readonly model: Model,
-    private readonly watch: Steps["watch"],
+    private readonly steps: Steps,
   ) {}
 
   /** Reads the windows once. @param temperatures at which softmax is asked for */
-  static async read(
-    { model, watch }: Steps,
-    purpose: Clean["purpose"],
-    windows: Windows,
-    temperatures: readonly number[],
-  ): Promise<Clean> {
-    const clean = new Clean(purpose, windows, model, watch);
+  static async read(steps: Steps, purpose: Clean["purpose"], windows: Windows, temperatures: readonly number[]): Promise<Clean> {
+    const clean = new Clean(purpose, windows, steps);
     for (const temperature of temperatures) clean.flips.set(temperature, []);
-    for (const number of windows.keys()) await clean.readWindow(number, temperatures);
+    for (const number of windows.keys()) {
+      await clean.readWindow(number, temperatures);
+      steps.advance(cleanWork(steps.settings));
+    }
     return clean;
   }
 
@@ -52,7 +54,7 @@ export class Clean {
     return this.flips.get(temperature) as number[];
   }
 
-  /** The logits of a window. */
+  /** The logits of a window, until those of another one are asked for. */
   async kept(number: number): Promise<Kept> {
     return this.memory[number] ?? this.readWindow(number, []);
   }
@@ -62,8 +64,12 @@ export class Clean {
     const likeliest: number[] = [];
     const flips = temperatures.map(() => 0);
     let kept: Kept | undefined;
-    const asked = { temperatures, keep: (of: Kept) => (kept = of), ...this.watch };
-    await this.model.score([window], asked, (expected) => {
+    const keep = (of: Kept) => {
+      kept = of;
+    };
+    const asked = { temperatures, keep, into: this.passing, ...this.steps.watch };
+    this.passing = undefined;
+    await this.steps.model.score([window], asked, (expected) => {
       likeliest.push(expected.likeliest);
       for (const [i, stays] of expected.stays.entries()) flips[i] = (flips[i] as number) + (1 - stays) / (window.length - 1);
     });
@@ -73,6 +79,8 @@ export class Clean {
     if (this.memory[number] === undefined && this.room >= read.logits.length) {
       this.memory[number] = read;
       this.room -= read.logits.length;
+    } else {
+      this.passing = read;
     }
     return read;
   }
@@ -107,26 +115,31 @@ export async function logitDivergence(clean: Clean, stream: Stream, sigma: numbe
   for (const [number, { length }] of clean.likeliest.entries()) {
     for (const z of rowsOf(await clean.kept(number), length)) {
       const noise = stream.normal(new Float32Array(z.length), { tick: position * LOGIT_DRAWS });
-      divergence += kl(softmax(z), softmax(Float64Array.from(noise, (e, i) => (z[i] as number) + sigma * e)));
+      divergence += kl(softmax(z), softmax(withNoise(z, noise, sigma)));
       position++;
     }
   }
   return divergence / position;
 }
 
-/** Moving weights on windows, each with a draw of its own, in motion as while a text is written. */
+/**
+ * Moving weights on windows, each with a draw of its own, in motion as while a text is written: as many as it takes to know how much more often they
+ * flip than softmax does there, as surely as the settings ask.
+ */
 export async function readMoving(steps: Steps, method: MethodName, level: number, sigma: number, clean: Clean): Promise<Reading> {
   const { model, settings, watch } = steps;
-  const { tau, maxTokens } = settings;
+  const { tau, maxTokens, precision } = settings;
   const { dynamics, cost } = METHODS[method];
   const name = `${clean.purpose} ${at(method, level)}`;
-  return steps.step(name, maxTokens * cost(tau) * clean.windows.length, async () => {
+  const softmax = clean.softmaxFlips(level);
+  return steps.step(name, maxTokens * cost(tau) * clean.windows.length, async (tell) => {
     const flips: number[] = [];
     let divergence = 0;
     let tokens = 0;
     for (const [i, window] of clean.windows.entries()) {
       const likeliest = clean.likeliest[i] as readonly number[];
-      const reference = [await clean.kept(i)];
+      // How far they diverge is only said of windows that dials are checked on.
+      const reference = clean.purpose === "check" ? [await clean.kept(i)] : undefined;
       const moving = {
         sigma,
         dynamics: dynamics as DynamicsName,
@@ -142,7 +155,20 @@ export async function readMoving(steps: Steps, method: MethodName, level: number
         divergence += expected.divergence;
       });
       flips.push(count / likeliest.length);
+      tell((i + 1) / clean.windows.length);
+      if (isSure(flips, softmax, likeliest.length, precision)) break;
     }
     return { flips, kl: divergence / tokens };
   });
+}
+
+/**
+ * Whether the mean of these flip rates minus softmax's on the same windows is known within `precision` of softmax's: 95 %, by Student's t. Windows that
+ * happen to be alike are taken for no surer than as many throws of a coin with softmax's rate.
+ */
+export function isSure(flips: readonly number[], softmax: readonly number[], tokens: number, precision: number): boolean {
+  if (flips.length < FEWEST_WINDOWS) return false;
+  const rate = average(softmax.slice(0, flips.length));
+  const more = flips.map((share, i) => share - (softmax[i] as number));
+  return halfInterval(more, (rate * (1 - rate)) / tokens) <= precision * rate;
 }

@@ -17,7 +17,7 @@ export interface ComparisonSettings {
   readonly beyond: readonly number[];
   /** Beginnings of texts. */
   readonly prompts: readonly string[];
-  /** Texts a prompt. */
+  /** Texts a prompt: as many as were written, in results. */
   readonly samples: number;
   /** Tokens a text, and a window of reading. */
   readonly maxTokens: number;
@@ -25,15 +25,19 @@ export interface ComparisonSettings {
   readonly tau: number;
   /** Decimal. */
   readonly seed: string;
-  /** How many windows dials are tuned on. */
+  /** How many windows dials are tuned on, at most. */
   readonly tuneWindows: number;
-  /** How many others they are checked on. */
+  /** How many others they are checked on, at most. */
   readonly checkWindows: number;
+  /** Where reading ends before: the flip rate minus softmax's is known within this share of it. */
+  readonly precision: number;
+  /** Where writing ends before: NLL minus softmax's is known within as many nats a token. */
+  readonly precisionNats: number;
 }
 
 /** What one method did on the windows of the text it read, teacher-forced. */
 export interface Reading {
-  /** Flips of each window, as a share of its tokens. */
+  /** Flips of each window that was read, as a share of its tokens. */
   readonly flips: readonly number[];
   /** Mean KL(clean || moved), nats a token. */
   readonly kl: number;

@@ -115,9 +115,11 @@ function figures(written: readonly Written[], { prompts, samples }: ComparisonSe
 
 /** The flip rates of all methods at the levels, and whether they are equal. */
 function flipRates({ settings, readings, dials }: Records, noise: Noise): Flips[] {
-  // The same windows for all methods: differences are of the same tokens.
-  const again = choices(noise.stream("windows"), settings.checkWindows, "bootstrap", RESAMPLES);
-  const over = (flips: readonly number[]) => again.map((chosen) => average(Array.from(chosen, (i) => flips[i] as number)));
+  // The same windows for all methods: differences are of the same tokens. Some have read fewer of them.
+  const over = (flips: readonly number[]) => {
+    const again = choices(noise.stream("windows"), flips.length, "bootstrap", RESAMPLES);
+    return again.map((chosen) => average(Array.from(chosen, (i) => flips[i] as number)));
+  };
   return settings.levels.flatMap((level) => {
     const softmax = readings[at("softmax", level)] as Reading;
     return settings.methods

@@ -6,7 +6,7 @@ import { identity } from "../files/identity.js";
 import type { GenerateOptions, Model } from "../llama/model.js";
 import { gaussianMax } from "../sampling/gumbel.js";
 import { weightSigma } from "../statistics/calibration.js";
-import { average } from "../statistics/rates.js";
+import { average, NORMAL_95, spread } from "../statistics/rates.js";
 import type { DynamicsName } from "../thermostat/dynamics/index.js";
 import { autocorrelation, type Remembered } from "./autocorrelation.js";
 import { rounded, tuned } from "./dials.js";
@@ -22,7 +22,7 @@ import {
   type Windows,
 } from "./plan.js";
 import { Clean, logitDivergence, logitFlips, readMoving } from "./reading.js";
-import { at, type Comparison, levelsOf, type Reading, type Records } from "./records.js";
+import { at, type Comparison, type ComparisonSettings, levelsOf, type Reading, type Records } from "./records.js";
 import { evaluate } from "./results.js";
 import { Steps } from "./steps.js";
 
@@ -48,15 +48,12 @@ export async function compare(model: Model, text: string, options: CompareOption
   const { readings, softmaxCurve } = await checked(steps, windows.check, dials);
   const memory: Record<string, readonly Remembered[]> = {};
   for (const dynamics of remembering) memory[dynamics] = await remembered(steps, dynamics);
-  const texts: Record<string, readonly Written[]> = {};
-  for (const method of settings.methods)
-    for (const level of levelsOf(method, settings))
-      texts[at(method, level)] = await writtenAll(steps, method, level, dials[at(method, level)] ?? 0);
+  const { texts, samples } = await writtenInRounds(steps, dials);
   const { noise, nll, breaking } = options.profile;
   return evaluate({
     model: await identity(model.path),
     text: { sha256: createHash("sha256").update(text).digest("hex") },
-    settings,
+    settings: { ...settings, samples },
     profile: { noise, nll, breaking },
     dials,
     factors,
@@ -110,23 +107,71 @@ async function remembered(steps: Steps, dynamics: DynamicsName): Promise<readonl
   );
 }
 
-/** The texts of one method at one level, prompt after prompt. */
-async function writtenAll(steps: Steps, method: MethodName, level: number, dial: number): Promise<Written[]> {
-  const { prompts, samples, maxTokens, tau } = steps.settings;
-  const work = maxTokens * METHODS[method].cost(tau);
-  const written: Written[] = [];
-  for (const prompt of prompts) {
-    for (let i = 0; i < samples; i++) {
-      const before = written.at(-1);
+/** Texts of every prompt, method and level that are written before it is asked whether more are needed. */
+const ROUND = 4;
+
+/** The texts of all methods at all levels, equally many of each prompt; more of them until figures are as sure as the settings ask. */
+async function writtenInRounds(steps: Steps, dials: Records["dials"]): Promise<Pick<Records, "texts"> & { samples: number }> {
+  const { settings } = steps;
+  const kinds = settings.methods.flatMap((method) => levelsOf(method, settings).map((level) => ({ method, level })));
+  const byPrompt = new Map(kinds.map(({ method, level }) => [at(method, level), settings.prompts.map((): Written[] => [])]));
+  let samples = 0;
+  while (samples < settings.samples && !(samples > 0 && isSureOfTexts(settings, byPrompt))) {
+    const end = settings.samples - samples < 2 * ROUND ? settings.samples : samples + ROUND;
+    for (const { method, level } of kinds) {
+      const name = at(method, level);
+      await writeUpTo(end, steps, { method, level, dial: dials[name] ?? 0 }, byPrompt.get(name) as Written[][]);
+    }
+    samples = end;
+  }
+  const spared = kinds.reduce((sum, { method }) => sum + (method === "greedy" ? 0 : textWork(steps, method)), 0);
+  steps.spare(spared * settings.prompts.length * (settings.samples - samples));
+  return { texts: Object.fromEntries([...byPrompt].map(([name, prompts]) => [name, prompts.flat()])), samples };
+}
+
+/** Whether NLL minus softmax's, averaged over the levels up to the breaking point, is known as surely as the settings ask for every method. */
+function isSureOfTexts(
+  { methods, levels, precisionNats }: ComparisonSettings,
+  byPrompt: ReadonlyMap<string, Written[][]>,
+): boolean {
+  /** The variance of the mean over prompts of texts' means. */
+  const variance = (method: MethodName, level: number) => {
+    const prompts = byPrompt.get(at(method, level)) as Written[][];
+    const each = prompts.map((texts) => spread(texts.map(({ nll }) => nll)) / texts.length);
+    return each.reduce((sum, one) => sum + one, 0) / prompts.length ** 2;
+  };
+  return methods
+    .filter((method) => method !== "greedy" && method !== "softmax")
+    .every((method) => {
+      const sum = levels.reduce((all, level) => all + variance(method, level) + variance("softmax", level), 0);
+      return NORMAL_95 * (Math.sqrt(sum) / levels.length) <= precisionNats;
+    });
+}
+
+/** Milliseconds' worth of a text, roughly. */
+const textWork = ({ settings }: Steps, method: MethodName): number => settings.maxTokens * METHODS[method].cost(settings.tau);
+
+/** The texts of one method at one level, prompt after prompt, up to number `end` of each. */
+async function writeUpTo(
+  end: number,
+  steps: Steps,
+  { method, level, dial }: { readonly method: MethodName; readonly level: number; readonly dial: number },
+  written: readonly Written[][],
+): Promise<void> {
+  for (const [number, prompt] of steps.settings.prompts.entries()) {
+    const texts = written[number] as Written[];
+    while (texts.length < end) {
+      const [first] = texts;
       // Greedy texts of a prompt are all the same one.
-      if (method === "greedy" && i > 0) written.push(before as Written);
+      if (method === "greedy" && first !== undefined) texts.push(first);
       else {
-        const name = `text ${at(method, level)} ${prompts.indexOf(prompt)} ${i}`;
-        written.push(await steps.step(name, work, () => write(steps, prompt, writing(steps, method, dial, name))));
+        const name = `text ${at(method, level)} ${number} ${texts.length}`;
+        texts.push(
+          await steps.step(name, textWork(steps, method), () => write(steps, prompt, writing(steps, method, dial, name))),
+        );
       }
     }
   }
-  return written;
 }
 
 async function write({ model, settings, watch }: Steps, prompt: string, how: GenerateOptions): Promise<Written> {

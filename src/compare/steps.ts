@@ -10,7 +10,7 @@ export class Steps {
   readonly noise: Noise;
   /** To be spread into what may be aborted. */
   readonly watch: { readonly signal?: AbortSignal };
-  private readonly total: number;
+  private total: number;
   private done = 0;
 
   constructor(
@@ -22,20 +22,40 @@ export class Steps {
     this.noise = new Noise(BigInt(settings.seed));
     this.watch = signal === undefined ? {} : { signal };
     this.total = workOf(settings);
+    this.tell(0);
   }
 
-  /** One step: taken from what is finished, or done and kept. @param work milliseconds' worth, roughly */
-  async step<T>(name: string, work: number, make: () => Promise<T>): Promise<T> {
-    const { signal, finished, onFinished, onProgress } = this.options;
+  /** Says that so many milliseconds' worth are done. */
+  advance(work: number): void {
+    this.done += work;
+    this.tell(0);
+  }
+
+  /** Says that so many are not to be done. */
+  spare(work: number): void {
+    this.total -= work;
+    this.tell(0);
+  }
+
+  private tell(underWay: number): void {
+    this.options.onProgress?.(Math.min(this.done + underWay, this.total), this.total);
+  }
+
+  /**
+   * One step: taken from what is finished, or done and kept.
+   * @param work milliseconds' worth, roughly
+   * @param make is given what to tell which share of that it has done
+   */
+  async step<T>(name: string, work: number, make: (tell: (share: number) => void) => Promise<T>): Promise<T> {
+    const { signal, finished, onFinished } = this.options;
     signal?.throwIfAborted();
     let outcome = finished?.get(name) as T | undefined;
     if (outcome === undefined) {
-      outcome = await make();
+      outcome = await make((share) => this.tell(share * work));
       signal?.throwIfAborted(); // half a text is none
       await onFinished?.(name, outcome);
     }
-    this.done += work;
-    onProgress?.(Math.min(this.done, this.total), this.total);
+    this.advance(work);
     return outcome;
   }
 

@@ -38,6 +38,8 @@ export interface Asked {
   readonly reference?: Kept | undefined;
   /** Whether this reading is to be compared with. */
   readonly keep?: boolean | undefined;
+  /** What was kept of another reading that nobody looks at any more: its memory is used again where it is as large. */
+  readonly into?: Kept | undefined;
   /** Probabilities are added to this: a row of the vocabulary for each token from `from` on. */
   readonly sums?: Float32Array | undefined;
 }
@@ -48,19 +50,33 @@ export class Reading {
   readonly kept: Kept | undefined;
   readonly width: number;
 
-  /** @param outputs tokens after which something is expected */
+  /**
+   * @param outputs tokens after which something is expected
+   * @param room where their logits are kept; default: an array of their own
+   */
   constructor(
     readonly asked: Asked,
     outputs: number,
     private readonly vocabulary: number,
+    room?: Float32Array,
   ) {
     this.betas = Float32Array.from(asked.temperatures ?? [], (temperature) => 1 / Math.max(temperature, COLDEST));
     this.width = LogitColumn.head + this.betas.length;
-    if (asked.keep)
-      this.kept = {
-        logits: new Float32Array(outputs * vocabulary),
-        rows: new Float64Array(outputs * LogitColumn.head),
-      };
+    if (!asked.keep) return;
+    const again = asked.into?.logits.length === outputs * vocabulary ? asked.into : undefined;
+    const logits = room ?? again?.logits ?? new Float32Array(outputs * vocabulary);
+    this.kept = { logits, rows: new Float64Array(outputs * LogitColumn.head) };
+  }
+
+  /** What kernels are asked of outputs from number `from` on. */
+  wanted(from: number): { betas: Float32Array } & Partial<Record<"reference" | "keep" | "sums", Float32Array>> {
+    const { reference, sums } = this.asked;
+    const rows = { reference: reference?.logits, keep: this.kept?.logits, sums };
+    const given = Object.entries(rows).filter(([, array]) => array !== undefined);
+    return {
+      betas: this.betas,
+      ...Object.fromEntries(given.map(([name, array]) => [name, array?.subarray(from * this.vocabulary)])),
+    };
   }
 
   /** The rows of outputs `from` to `to` of an array that has one for each. */

@@ -39,6 +39,9 @@ async function load({ engine, path, name, repacks, ...options }: ChildTask): Pro
       loaded.text(tokens, []);
       await loaded.score(tokens, {}, () => undefined);
       await loaded.logits(tokens.slice(0, 1));
+      const twice = [tokens, tokens];
+      if ((loaded.shortTexts?.fitting(twice, 0) ?? 1) === twice.length)
+        await loaded.shortTexts?.score(twice, [{}, {}], () => undefined);
       await loaded.dispose();
     }
     return { well: true };

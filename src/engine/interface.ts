@@ -134,6 +134,22 @@ export interface Adapter {
   free(): void;
 }
 
+/** Texts that are each read for themselves, several at once. */
+export interface ShortTexts {
+  /** How many of these texts, from number `first` on, are read at once: 1 where the first is too long for that. */
+  fitting(texts: readonly (readonly number[])[], first: number): number;
+  /**
+   * {@link Engine.score} of as many as that: visit(text, i, expected), text after text. What is asked differs from text to text in `from` and
+   * `reference` alone, and nothing is added up.
+   */
+  score(
+    texts: readonly (readonly number[])[],
+    asked: readonly Asked[],
+    visit: (text: number, i: number, expected: Expectation) => void,
+    signal?: AbortSignal,
+  ): Promise<(Kept | undefined)[]>;
+}
+
 /** A model as an engine has it loaded: tokens in, tokens and logits out. All errors are engine-failed unless said otherwise. */
 export interface Engine {
   /** What the user calls the model: the engine has the live file. */
@@ -171,6 +187,8 @@ export interface Engine {
     between?: () => Promise<unknown>,
     signal?: AbortSignal,
   ): Promise<Kept | undefined>;
+  /** Of engines that read several short texts at once. */
+  readonly shortTexts?: ShortTexts | undefined;
   /**
    * What the model thinks of every token of each text after number `from`, evaluated afresh in place of all sequences: as many texts at once as there
    * are sequences (less one, where they begin alike: what they have in common is computed once).

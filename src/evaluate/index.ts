@@ -3,7 +3,7 @@
 //   task.ts readers.ts answers.ts   questions, the ways in which they are written, and when an answer is right
 //   made/                           questions that are made from a seed or a text, one file a kind
 //   methods.ts plan.ts dials.ts     what is put side by side, how much of it, and at which dials
-//   run.ts steps.ts reading.ts      the work in its order, kept in unfinished.ts
+//   run.ts steps.ts reading.ts      the work in its order, kept in files/unfinished.ts
 //   records.ts outcomes.ts doubt.ts what was measured, and what follows from it
 //   audit/                          how a model answers to noise
 //   page/                           the reports

@@ -50,6 +50,7 @@ export interface AddonFile {
   /** Bytes of the index, and of its journals. */
   indexBytes(index: StepIndex): [index: number, journal: number];
   readyBytes(plan: Plan): number;
+  spareBytes(): number;
   planCollide(source: AddonFile, tensors: readonly PlannedTensor[], threshold: number): Plan;
   planDiffuse(source: AddonFile, tensors: readonly PlannedTensor[], stride: number): Plan;
   planDraw(source: AddonFile, tensors: readonly PlannedTensor[]): Plan;

@@ -187,7 +187,7 @@ class NativeLiveFile implements LiveFile {
       index += own;
       journal += undoes;
     }
-    return { index, journal, ready: this.present.reduce((sum, { plan }) => sum + this.file.readyBytes(plan), 0) };
+    return { index, journal, ready: this.present.reduce((sum, { plan }) => sum + this.file.readyBytes(plan), this.file.spareBytes()) };
   }
 
   async restore(tensor: TensorRange, format: EncodedFormat, watch?: FileWatch): Promise<void> {

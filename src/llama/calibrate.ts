@@ -151,6 +151,8 @@ class Reader {
   private nll = 0;
   /** What the first window is compared with. */
   private first: Kept | undefined;
+  /** What the last window was compared with: its memory is used again, for it may be 128 MB, and garbage is collected late. */
+  private last: Kept | undefined;
   private done = 0;
   /** Tokens that are to be read yet, as far as can be told. */
   private left: number;
@@ -246,7 +248,10 @@ class Reader {
     const likeliest: number[] = [];
     let kept: Kept | undefined;
     const { signal } = this.options;
-    const asked = { temperatures: TEMPERATURES, keep: (of: Kept) => (kept = of), signal };
+    const keep = (of: Kept) => {
+      kept = of;
+    };
+    const asked = { temperatures: TEMPERATURES, keep, into: this.last, signal };
     await this.model.score([this.windows[number] as number[]], asked, (expected) => {
       likeliest.push(expected.likeliest);
       this.nll -= expected.logProbability;
@@ -254,6 +259,7 @@ class Reader {
     });
     this.likeliest[number] = likeliest;
     this.report(this.each);
+    this.last = kept;
     return kept as unknown as Kept;
   }
 

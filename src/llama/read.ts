@@ -22,6 +22,8 @@ export interface ScoreOptions extends Omit<GenerateOptions, OnlyWritten | keyof 
   readonly temperatures?: readonly number[] | undefined;
   /** Called with what later readings of the same windows are compared with: the logits of a window, 4 bytes a token of the vocabulary each. */
   readonly keep?: ((kept: Kept, window: number) => void) | undefined;
+  /** What `keep` was called with before and nobody looks at any more: its memory is used again for the first window, if that is as large. */
+  readonly into?: Kept | undefined;
   /** What `keep` was called with, by window: then every token's divergence from that is told (Expected.divergence). */
   readonly reference?: readonly (Kept | undefined)[] | undefined;
 }
@@ -34,6 +36,7 @@ const NAMES: Names<ScoreOptions> = {
   ticks: true,
   temperatures: true,
   keep: true,
+  into: true,
   reference: true,
 };
 
@@ -62,7 +65,7 @@ export async function score(
   options: ScoreOptions,
   visit: (expected: Expected) => void,
 ): Promise<number> {
-  const { signal, temperatures, keep } = checkOptions("score", options, NAMES);
+  const { signal, temperatures, keep, into } = checkOptions("score", options, NAMES);
   checkFunction("visit", visit);
   if (keep !== undefined) checkFunction("keep", keep);
   for (const temperature of checkList("temperatures", temperatures ?? []))
@@ -76,20 +79,35 @@ export async function score(
     await session.alone(() => session.prepare(noise, { signal }));
     const ticking = !noise.off && options.ticks === true && noise.dynamics.moves;
     let position = 0;
-    for (const [number, window] of read.entries()) {
+    const askedOf = (window: number) => ({ temperatures, reference: options.reference?.[window], keep: keep !== undefined });
+    const seen = (window: number, i: number, expectation: Expectation) =>
+      visit(new Seeing(expectation, position++, window, read[window]?.[i + 1] as number));
+    for (let number = 0; number < read.length; ) {
       signal?.throwIfAborted();
       if (ticking && number > 0) await session.alone(() => session.start(signal));
-      const asked = { temperatures, reference: options.reference?.[number], keep: keep !== undefined };
-      const kept = await session.alone(() =>
-        session.engine.score(
-          window,
-          asked,
-          (i, expectation) => visit(new Seeing(expectation, position++, number, window[i + 1] as number)),
-          ticking ? () => session.tick() : undefined,
-          signal,
-        ),
-      );
-      if (kept !== undefined) keep?.(kept, number);
+      const { engine } = session;
+      const count = ticking ? 1 : (engine.shortTexts?.fitting(read, number) ?? 1);
+      const first = number;
+      const kept = await session.alone(async () => {
+        if (count > 1) {
+          const texts = read.slice(first, first + count);
+          const asked = texts.map((_, text) => askedOf(first + text));
+          return engine.shortTexts?.score(texts, asked, (text, i, expectation) => seen(first + text, i, expectation), signal);
+        }
+        const tick = ticking ? () => session.tick() : undefined;
+        const told = (i: number, expectation: Expectation) => seen(first, i, expectation);
+        return [
+          await engine.score(
+            read[first] as readonly number[],
+            { ...askedOf(first), into: first === 0 ? into : undefined },
+            told,
+            tick,
+            signal,
+          ),
+        ];
+      });
+      for (const [text, one] of (kept ?? []).entries()) if (one !== undefined) keep?.(one, first + text);
+      number += count;
     }
     return position;
   }, signal);

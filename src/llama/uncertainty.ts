@@ -161,7 +161,9 @@ async function believed(
     onMember(member + 1);
   }
   return Array.from({ length: count }, (_, i) => {
-    const mean = Float64Array.from(sums.subarray(i * vocabulary, (i + 1) * vocabulary), (sum) => Math.min(1, sum / members));
+    const mean = new Float64Array(vocabulary);
+    for (let token = 0; token < vocabulary; token++)
+      mean[token] = Math.min(1, (sums[i * vocabulary + token] as number) / members);
     // One member does not disagree with itself, however its entropy is rounded.
     const expected = members === 1 ? Number.POSITIVE_INFINITY : (entropies[i] as number) / members;
     return { probability: mean[tokens[start + i] as number] as number, ...ensembleEntropy(mean, expected) };

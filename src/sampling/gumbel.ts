@@ -62,6 +62,12 @@ export function gaussianMax(logits: Logits, stream: Stream, at: At = {}, sigma =
   checkNumber("sigma", sigma, 0);
   checkStream(stream);
   argmax(logits);
-  const noise = stream.normal(new Float32Array(logits.length), at);
-  return argmax(Float64Array.from(noise, (e, i) => (logits[i] as number) + sigma * e));
+  return argmax(withNoise(logits, stream.normal(new Float32Array(logits.length), at), sigma));
+}
+
+/** logits + sigma e. A plain loop: Float64Array.from with a function takes a hundred times as long. */
+export function withNoise(logits: Logits, noise: Float32Array, sigma: number): Float64Array {
+  const noisy = new Float64Array(logits.length);
+  for (let i = 0; i < noisy.length; i++) noisy[i] = (logits[i] as number) + sigma * (noise[i] as number);
+  return noisy;
 }

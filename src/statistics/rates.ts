@@ -3,7 +3,8 @@
 
 /** The two-sided 95 % points of Student's t for 1 to 10 degrees of freedom. */
 const STUDENT = [12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.306, 2.2622, 2.2281];
-const NORMAL_95 = 1.959964;
+/** The same of the normal distribution. */
+export const NORMAL_95 = 1.959964;
 const NORMAL_99 = 2.326348;
 
 /** t with P(|t| > it) = 5 %, by the expansion of Abramowitz & Stegun 26.7.5 where the table ends. */
@@ -23,12 +24,17 @@ export function average(values: readonly number[]): number {
 /** The mean of independent measurements and its 95 % interval, by Student's t. At least two of them. */
 export function meanInterval(values: readonly number[]): { mean: number; low: number; high: number } {
   const mean = average(values);
-  const half = student95(values.length - 1) * Math.sqrt(spread(values) / values.length);
+  const half = halfInterval(values);
   return { mean, low: Math.max(0, mean - half), high: Math.min(1, mean + half) };
 }
 
+/** Half the 95 % interval of the mean of independent measurements, whose variance is taken for no less than `least`. At least two of them. */
+export function halfInterval(values: readonly number[], least = 0): number {
+  return student95(values.length - 1) * Math.sqrt(Math.max(spread(values), least) / values.length);
+}
+
 /** The unbiased variance. */
-function spread(values: readonly number[]): number {
+export function spread(values: readonly number[]): number {
   const mean = average(values);
   return values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (values.length - 1);
 }

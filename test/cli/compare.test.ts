@@ -32,7 +32,7 @@ it("refuses folders that cannot be written, and another model's calibration, bef
     { args: ["-o", "no/where"], code: 1, message: /make .*no first/ },
     { args: [model("Q6_K.gguf"), "--calibration", model("Q8_0.calibration.json")], code: 2, message: /of another model/ },
     { args: [model("Q6_K.gguf"), "-o", "x"], code: 2, message: /no calibration yet/ },
-    { args: ["--resume", "-o", "x"], code: 2, message: /no x\.unfinished\.json to go on with/ },
+    { args: ["--resume", "-o", "x"], code: 2, message: /no x\.unfinished\.jsonl to go on with/ },
   ];
   const ends = await Promise.all(cases.map(({ args }) => start(...args).ended));
   for (const [i, { code, err }] of ends.entries()) {
@@ -57,14 +57,14 @@ it("keeps what is done at Ctrl-C, says how to go on, and goes on", async () => {
     "--methods",
     "quenched",
   ];
-  const kept = join(folder, "out.unfinished.json");
+  const kept = join(folder, "out.unfinished.jsonl");
   const first = start("-o", "out", ...few);
   while (!(existsSync(kept) && readFileSync(kept, "utf8").includes('"text softmax')) && first.child.exitCode === null)
     await new Promise((resolve) => setTimeout(resolve, 20));
   first.child.kill("SIGINT");
   const { code, err } = await first.ended;
   expect(code).toBe(130);
-  expect(err).toMatch(/texts are finished and kept in out\.unfinished\.json: go on with --resume/);
+  expect(err).toMatch(/steps are finished and kept in out\.unfinished\.jsonl: go on with --resume/);
   expect((await start("-o", "out", ...few).ended).err).toMatch(/go on with --resume, or remove it/);
   expect((await start("-o", "out", "--resume", "--seed", "5").ended).err).toMatch(/begun with other seed/);
   const rest = await start("-o", "out", "--resume", "--json").ended;

@@ -82,14 +82,11 @@ describe("prompts", () => {
 it("compare keeps what is unfinished beside its folder, also where that ends in a slash", async () => {
   const output = join(folder, "report");
   mkdirSync(output);
-  writeFileSync(
-    `${output}.unfinished.json`,
-    '{"format":"brownian-comparison-unfinished","version":2,"settings":{},"finished":null}',
-  );
+  writeFileSync(`${output}.unfinished.jsonl`, '{"format":"brownian-comparison-unfinished","version":1,"subject":{}} 0123\n');
   const { code, err } = await run(["compare", q8, "-o", `${output}/`, "--resume", "--quick"]);
   expect([code, err]).toEqual([
     2,
-    expect.stringMatching(/report\.unfinished\.json is damaged: remove it, or give another --output/),
+    expect.stringMatching(/report\.unfinished\.jsonl is damaged in line 1: remove it, or give another --output/),
   ]);
 });
 

@@ -36,6 +36,8 @@ describe("the arithmetic of a comparison", () => {
       seed: "0",
       tuneWindows: 1,
       checkWindows: 4,
+      precision: 0.15,
+      precisionNats: 0.05,
     },
     profile,
     dials: { "softmax 0.2": 0.2, "softmax 0.4": 0.4, "quenched 0.2": 0.1, "quenched 0.4": 0.2 },

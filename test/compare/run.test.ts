@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { comparisonSettings, optionsOf } from "../../src/compare/index.js";
+import { isSure } from "../../src/compare/reading.js";
 import { type CompareOptions, compare, loadModel, type Model } from "../../src/index.llama.js";
 import type { Profile } from "../../src/statistics/calibration.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
@@ -59,6 +60,44 @@ describe("a comparison on the embedded model", () => {
     expect(numbers(other.texts)).not.toBe(numbers(whole.texts.filter((one) => one.method === "softmax")));
   });
 
+  it("reads and writes no more than the precision asks for, and tells from the first how much is left", async () => {
+    const measured = async (precision: number) => {
+      const told: [number, number][] = [];
+      const windows: Record<string, number> = {};
+      const { settings, texts } = await compare(model, text, {
+        ...small,
+        methods: ["quenched"],
+        tuneTokens: 72,
+        samples: 8,
+        precision,
+        precisionNats: precision,
+        onProgress: (done, total) => void told.push([done, total]),
+        onFinished: async (name, outcome) => {
+          expect(told.length).toBeGreaterThan(0);
+          const { flips } = outcome as { flips?: number[] };
+          if (flips !== undefined) windows[name] = flips.length;
+        },
+      });
+      expect(told[0]?.[0]).toBe(0);
+      expect(told.at(-1)?.[0]).toBeCloseTo(told.at(-1)?.[1] as number, 6);
+      for (const [i, [done]] of told.entries()) expect(done).toBeGreaterThanOrEqual((told[i - 1]?.[0] ?? 0) - 1e-9);
+      return { windows, samples: settings.samples, texts: texts.length };
+    };
+    // Of one prompt, at one level, by softmax and quenched.
+    expect(await measured(100)).toEqual({ windows: { "tune quenched 0.45": 4, "check quenched 0.45": 4 }, samples: 4, texts: 8 });
+    expect(await measured(0)).toEqual({ windows: { "tune quenched 0.45": 6, "check quenched 0.45": 12 }, samples: 8, texts: 16 });
+  });
+
+  it("is sure of a flip rate when its interval is narrow, not when windows happen to be alike", () => {
+    const half = new Array<number>(8).fill(0.5);
+    // A coin's: 2.3646 x sqrt(0.25 / 64 / 8) = 0.0523 of 0.5.
+    expect([isSure(half, half, 64, 0.11), isSure(half, half, 64, 0.1)]).toEqual([true, false]);
+    const wide = half.map((rate, i) => rate + (i % 2 === 0 ? 0.1 : -0.1));
+    // 2.3646 x sqrt(0.08 / 7 / 8) = 0.0894 of 0.5.
+    expect([isSure(wide, half, 64, 0.18), isSure(wide, half, 64, 0.17)]).toEqual([true, false]);
+    expect(isSure(half.slice(5), half, 64, 10)).toBe(false); // three windows are none
+  });
+
   it.each([
     [{ levels: [0.9] }, /breaking this model/],
     [{ levels: [] }, /at least one/],
@@ -68,6 +107,8 @@ describe("a comparison on the embedded model", () => {
     [{ samples: 3 }, /samples must be/],
     [{ maxTokens: 255 }, /context holds 256/],
     [{ tau: 0 }, /tau must be/],
+    [{ precision: -1 }, /precision must be/],
+    [{ precisionNats: Number.NaN }, /precisionNats must be/],
     [{ tuneTokens: 40_000 }, /windows of 12 tokens, but/],
   ] as const)("refuses %j", async (wrong, message) => {
     const refused = compare(model, text, { ...small, ...wrong } as CompareOptions);

@@ -354,6 +354,7 @@ const FUNCTIONS = {
   "file.redraw": { call: method("redraw"), kinds: ["offset", "length", "source", "stepIndex", "move"] },
   "file.indexBytes": { call: method("indexBytes"), kinds: ["stepIndex"] },
   "file.readyBytes": { call: method("readyBytes"), kinds: ["plan"] },
+  "file.spareBytes": { call: method("spareBytes"), kinds: [] },
   "file.planCollide": { call: method("planCollide"), kinds: ["source", "tensors", "threshold"] },
   "file.planDiffuse": { call: method("planDiffuse"), kinds: ["source", "tensors", "stride"] },
   "file.planDraw": { call: method("planDraw"), kinds: ["source", "tensors"] },

@@ -7,12 +7,23 @@ import { type Decoder, DONE } from "./decoder.js";
 
 export class Adapters {
   private readonly loaded = new Map<Adapter, AddonAdapter>();
+  private readonly decoders: Decoder[];
+  /** Those that are added now, and how much of each. */
+  private added: { readonly list: readonly AddonAdapter[]; readonly scales: Float32Array } | undefined;
 
   constructor(
     private readonly name: string,
     private readonly model: AddonModel,
-    private readonly decoder: Decoder,
-  ) {}
+    decoder: Decoder,
+  ) {
+    this.decoders = [decoder];
+  }
+
+  /** Adds them in this decoder, too, from now on. */
+  async join(decoder: Decoder): Promise<void> {
+    this.decoders.push(decoder);
+    if (this.added !== undefined) await this.setIn(decoder);
+  }
 
   /** @throws BrownianError engine-failed */
   async load(path: string): Promise<Adapter> {
@@ -38,9 +49,15 @@ export class Adapters {
       if (made === undefined) throw new BrownianError("closed", `An adapter of ${this.name} was freed, or is another model's.`);
       return made;
     });
-    await this.decoder.exclusive(() => {
-      const status = this.decoder.context.adapt(list, Float32Array.from(scales));
-      if (status !== DONE) throw this.decoder.failure(status);
+    this.added = { list, scales: Float32Array.from(scales) };
+    for (const decoder of this.decoders) await this.setIn(decoder);
+  }
+
+  private setIn(decoder: Decoder): Promise<void> {
+    const { list, scales } = this.added as NonNullable<typeof this.added>;
+    return decoder.exclusive(() => {
+      const status = decoder.context.adapt(list, scales);
+      if (status !== DONE) throw decoder.failure(status);
     });
   }
 

@@ -52,6 +52,7 @@ export class Decoder {
     private readonly name: string,
     readonly context: AddonContext,
     private readonly flag: Flag,
+    readonly vocabulary: number,
   ) {
     this.texts = Array.from({ length: context.facts().sequences }, () => []);
     this.most = context.facts().batch;

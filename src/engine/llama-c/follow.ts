@@ -3,16 +3,8 @@
 
 import { LogitColumn } from "../../laws/numbers.js";
 import type { Followed, Seen } from "../interface.js";
-import { type Decoder, DONE } from "./decoder.js";
-
-/** Tokens of one text that go into a batch next. */
-interface Part {
-  readonly text: Followed;
-  readonly sequence: number;
-  readonly first: number;
-  readonly end: number;
-  readonly seen: Seen[];
-}
+import type { Decoder } from "./decoder.js";
+import { forget, type Part, readParts, type Said } from "./parts.js";
 
 /** What the model thinks of each text from token `from` + 1 on. Has the decoder to itself; leaves all its texts empty. */
 export function followAll(decoder: Decoder, texts: readonly Followed[], signal?: AbortSignal): Promise<Seen[][]> {
@@ -27,14 +19,6 @@ export function followAll(decoder: Decoder, texts: readonly Followed[], signal?:
   return decoder.exclusive(() => decoder.interruptible(read, signal));
 }
 
-/** By removing, which touches no more than there is; what may be no number is cleared, which writes over all of the cache. */
-function forget(decoder: Decoder): void {
-  for (const [sequence, text] of decoder.texts.entries()) {
-    text.length = 0;
-    decoder.context.remove(sequence, -1, -1);
-  }
-}
-
 async function readAll(decoder: Decoder, texts: readonly Followed[], signal: AbortSignal | undefined): Promise<Seen[][]> {
   const all = texts.map((): Seen[] => []);
   const last = decoder.texts.length - 1;
@@ -42,16 +26,20 @@ async function readAll(decoder: Decoder, texts: readonly Followed[], signal: Abo
   const common = last > 0 && texts.length > 1 ? commonBeginning(texts) : 0;
   const places = common > 0 ? last : last + 1;
   if (common > 0) {
-    const [text] = texts as [Followed];
-    await decode(decoder, [{ text, sequence: last, first: 0, end: common, seen: [] }], signal);
+    const [{ tokens, from }] = texts as [Followed];
+    await readParts(decoder, [{ tokens, from, sequence: last, first: 0, end: common }], {}, () => undefined, signal);
   }
   for (let at = 0; at < texts.length; at += places) {
     if (at > 0) for (let sequence = 0; sequence < places; sequence++) decoder.context.remove(sequence, -1, -1);
-    const parts = texts.slice(at, at + places).map((text, sequence) => {
+    const parts = texts.slice(at, at + places).map(({ tokens, from }, sequence): Part => {
       if (common > 0) decoder.context.copy(last, sequence, 0, -1);
-      return { text, sequence, first: common, end: text.tokens.length - 1, seen: all[at + sequence] as Seen[] };
+      return { tokens, from, sequence, first: common, end: tokens.length - 1 };
     });
-    await decode(decoder, parts, signal);
+    const tell = ({ tokens, sequence }: Part, i: number, { numbers, likeliest }: Said) => {
+      const [below, weight] = [numbers[LogitColumn.below] as number, numbers[LogitColumn.weight] as number];
+      all[at + sequence]?.push({ logProbability: below - Math.log(weight), likeliest: likeliest === tokens[i + 1] });
+    };
+    await readParts(decoder, parts, {}, tell, signal);
   }
   return all;
 }
@@ -66,34 +54,4 @@ function commonBeginning(texts: readonly Followed[]): number {
     most = same;
   }
   return most;
-}
-
-/** Reads these parts, as many tokens at once as a batch holds. */
-async function decode(decoder: Decoder, parts: readonly Part[], signal: AbortSignal | undefined): Promise<void> {
-  const entries = parts.flatMap((part) =>
-    Array.from({ length: part.end - part.first }, (_, i) => ({ part, at: part.first + i })),
-  );
-  for (let begin = 0; begin < entries.length; begin += decoder.most) {
-    const batch = entries.slice(begin, begin + decoder.most);
-    const asked = batch.filter(({ part, at }) => at >= part.text.from);
-    const targets = asked.map(({ part, at }) => part.text.tokens[at + 1] as number);
-    const { status, rows, largest } = await decoder.context.read({
-      tokens: Int32Array.from(batch, ({ part, at }) => part.text.tokens[at] as number),
-      positions: Int32Array.from(batch, ({ at }) => at),
-      sequences: Int32Array.from(batch, ({ part }) => part.sequence),
-      outputs: Uint8Array.from(batch, ({ part, at }) => (at >= part.text.from ? 1 : 0)),
-      targets: Int32Array.from(targets),
-      betas: new Float32Array(0),
-    });
-    if (status !== DONE) {
-      decoder.context.clear();
-      signal?.throwIfAborted();
-      throw decoder.failure(status);
-    }
-    for (const [row, { part }] of asked.entries()) {
-      const at = row * LogitColumn.head;
-      const [below, weight] = [rows[at + LogitColumn.below] as number, rows[at + LogitColumn.weight] as number];
-      part.seen.push({ logProbability: below - Math.log(weight), likeliest: largest[row] === targets[row] });
-    }
-  }
 }

@@ -20,10 +20,12 @@ import type {
 import { engineThreads, physicalCores } from "../threads.js";
 import { Adapters } from "./adapters.js";
 import { type AddonModel, type AddonSampler, engineAddon } from "./addon.js";
-import { Decoder, DONE } from "./decoder.js";
+import { Decoder } from "./decoder.js";
 import { followAll } from "./follow.js";
 import { installedLibrary, type Library, parameters, placeOf } from "./library.js";
+import { type Part, readParts, type Said } from "./parts.js";
 import { diceOf, samplersOf } from "./samplers.js";
+import { CELLS, roomFor, ShortWindows } from "./short-windows.js";
 
 /** Tokens that are computed at once at most, and the least; in between as many as have so many bytes of logits. */
 const BATCH = 512;
@@ -84,7 +86,12 @@ export const llamaC: EngineKind = {
       };
       model = await addon.load(paths, path, parameters(release.model, values), places, flag);
       const contextSize = contextSizeOf(model.facts().trainedContext, name, options.contextSize);
-      return new Loaded(name, model, await newDecoder(name, model, release.context, contextSize, options), contextSize);
+      const decoder = (length: number, how: DecoderOptions) =>
+        newDecoder(name, model as AddonModel, release.context, length, how);
+      const first = await decoder(contextSize, options);
+      return new Loaded(name, model, first, contextSize, (texts, batch) =>
+        decoder(CELLS, { ...options, parallel: texts, oneCache: false, batch }),
+      );
     } catch (error) {
       model?.free();
       if (error instanceof BrownianError) throw error;
@@ -100,15 +107,19 @@ export const llamaC: EngineKind = {
   },
 };
 
+/** `batch`: fewer tokens at once than usual. */
+type DecoderOptions = EngineOptions & { readonly batch?: number };
+
 async function newDecoder(
   name: string,
   model: AddonModel,
   layout: Library["release"]["context"],
   length: number,
-  { threads, threadsPrompt, parallel = 1, oneCache = false }: EngineOptions,
+  { threads, threadsPrompt, parallel = 1, oneCache = false, batch: most = BATCH }: DecoderOptions,
 ): Promise<Decoder> {
   const count = threads ?? engineThreads(physicalCores());
-  const batch = Math.max(SMALLEST_BATCH, Math.min(BATCH, Math.floor(LOGIT_BYTES / (4 * model.facts().vocabulary))));
+  const { vocabulary } = model.facts();
+  const batch = Math.max(SMALLEST_BATCH, Math.min(most, Math.floor(LOGIT_BYTES / (4 * vocabulary))));
   const values = {
     n_ctx: length * parallel,
     n_batch: batch,
@@ -122,7 +133,7 @@ async function newDecoder(
   };
   const flag = new (engineAddon().Flag)();
   const places = { abort: placeOf(layout, "abort_callback"), abortData: placeOf(layout, "abort_callback_data") };
-  return new Decoder(name, await model.context(parameters(layout, values), places, flag), flag);
+  return new Decoder(name, await model.context(parameters(layout, values), places, flag), flag, vocabulary);
 }
 
 /** One text. */
@@ -231,6 +242,7 @@ class Loaded implements Engine {
   readonly sequences: readonly Sequence[];
   readonly beginning: number | null;
   readonly vocabulary: number;
+  readonly shortTexts: ShortWindows;
   private readonly bos: number;
   private logitsAfter: Float32Array | undefined;
   private readonly adapters: Adapters;
@@ -240,9 +252,16 @@ class Loaded implements Engine {
     private readonly model: AddonModel,
     private readonly decoder: Decoder,
     readonly contextSize: number,
+    forShort: (texts: number, batch: number) => Promise<Decoder>,
   ) {
     const { bos, beginsWithBos, vocabulary } = model.facts();
     this.adapters = new Adapters(name, model, decoder);
+    const room = roomFor(model.facts());
+    this.shortTexts = new ShortWindows(room, vocabulary, async () => {
+      const own = await forShort(room.texts, room.batch);
+      await this.adapters.join(own);
+      return own;
+    });
     this.sequences = decoder.texts.map((_, number) => new Text(model, decoder, name, contextSize, number));
     this.vocabulary = vocabulary;
     this.bos = bos;
@@ -292,56 +311,23 @@ class Loaded implements Engine {
     const from = asked.from ?? 0;
     const end = tokens.length - 1;
     const reading = new Reading(asked, Math.max(0, end - from), this.vocabulary);
-    const most = between === undefined ? decoder.most : 1;
+    const tell = (_: Part, at: number, { numbers, likeliest, place }: Said) =>
+      visit(
+        at,
+        reading.expectation(at - from, numbers, likeliest, () => this.logitsOf(place)),
+      );
+    const step = between === undefined ? end : 1;
     const read = async () => {
       decoder.cut(0, 0);
-      for (let at = 0; at < end; at += most) {
+      for (let at = 0; at < end; at += step) {
         if (at > 0) await between?.();
-        await this.readBatch(tokens.slice(at, Math.min(at + most, end) + 1), at, from, reading, visit, signal);
+        const part = { tokens, sequence: 0, first: at, end: at + step, from };
+        await readParts(decoder, [part], reading.wanted(Math.max(0, at - from)), tell, signal);
       }
       decoder.cut(0, 0);
     };
     await decoder.exclusive(() => decoder.interruptible(read, signal));
     return reading.kept;
-  }
-
-  /** Reads all of `tokens` but the last, the first being number `at` of the text, and visits those from number `from` on. */
-  private async readBatch(
-    tokens: readonly number[],
-    at: number,
-    from: number,
-    reading: Reading,
-    visit: (i: number, expected: Expectation) => void,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const { decoder } = this;
-    const count = tokens.length - 1;
-    const first = Math.min(count, Math.max(0, from - at));
-    const [a, b] = [Math.max(0, at + first - from), Math.max(0, at + count - from)];
-    const { reference, sums } = reading.asked;
-    const wanted = { reference: reference?.logits, keep: reading.kept?.logits, sums };
-    const { status, rows, largest } = await decoder.context.read({
-      tokens: Int32Array.from(tokens.slice(0, -1)),
-      positions: Int32Array.from({ length: count }, (_, i) => at + i),
-      sequences: new Int32Array(count),
-      outputs: Uint8Array.from({ length: count }, (_, i) => (i < first ? 0 : 1)),
-      targets: Int32Array.from(tokens.slice(first + 1)),
-      betas: reading.betas,
-      ...Object.fromEntries(Object.entries(wanted).map(([name, array]) => [name, reading.rowsOf(array, a, b)])),
-    });
-    if (status !== DONE) {
-      decoder.cut(0, 0);
-      signal?.throwIfAborted();
-      throw decoder.failure(status);
-    }
-    for (let i = first; i < count; i++) {
-      const row = i - first;
-      const numbers = rows.subarray(row * reading.width, (row + 1) * reading.width);
-      visit(
-        at + i,
-        reading.expectation(a + row, numbers, largest[row] as number, () => this.logitsOf(i)),
-      );
-    }
   }
 
   followAll(texts: readonly Followed[], signal?: AbortSignal): Promise<Seen[][]> {
@@ -367,6 +353,7 @@ class Loaded implements Engine {
 
   async dispose(): Promise<void> {
     this.adapters.free();
+    await this.shortTexts.dispose();
     this.decoder.context.free();
     this.model.free();
   }

@@ -2,7 +2,7 @@
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { Unfinished } from "../../src/evaluate/unfinished.js";
+import { Unfinished } from "../../src/files/unfinished.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
 const folder = scratchFolder();
@@ -42,6 +42,11 @@ it("refuses what is of something else, damaged, or not asked for", async () => {
   await expect(new Unfinished(path, "test").begin({ ...subject, model: "abd" }, true)).rejects.toMatchObject(
     usage(/other model:/),
   );
+  const nested = new Unfinished(fresh(), "test");
+  await nested.begin({ settings: { seed: "1", levels: [1] } }, false);
+  const other = new Unfinished(nested.path, "test").begin({ settings: { seed: "2", levels: [1] } }, true);
+  await expect(other).rejects.toMatchObject(usage(/with other seed:/));
+  expect(await new Unfinished(nested.path, "test").former(true)).toEqual({ settings: { seed: "1", levels: [1] } });
   await expect(new Unfinished(path, "other").begin(subject, true)).rejects.toMatchObject(usage(/nothing that this version/));
   writeFileSync(path, readFileSync(path, "utf8").replace("12", "13"));
   await expect(new Unfinished(path, "test").begin(subject, true)).rejects.toMatchObject(usage(/damaged in line 2/));

@@ -4,8 +4,8 @@
 import { createHash } from "node:crypto";
 import { appendFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
-import { asFileError } from "../files/file-errors.js";
-import { readTextFile } from "../files/text.js";
+import { asFileError } from "./file-errors.js";
+import { readTextFile } from "./text.js";
 
 const VERSION = 1;
 /** Letters of the hash at the end of a line. */
@@ -37,11 +37,10 @@ export class Unfinished {
   }
 
   /**
-   * Goes on with the file, or makes it.
-   * @throws BrownianError usage where it is of something else, names what differs, or where there is one and `resume` is not asked for (or the other
-   * way round)
+   * What an earlier run was of, if it left something; whoever begins anew must not find one.
+   * @throws BrownianError usage where there is one and `resume` is not asked for (or the other way round), and where it is damaged or of another kind
    */
-  async begin(subject: Subject, resume: boolean): Promise<void> {
+  async former(resume: boolean): Promise<Subject | undefined> {
     const there = await this.exists();
     if (there && !resume)
       throw new BrownianError(
@@ -53,10 +52,14 @@ export class Unfinished {
         "usage",
         `There is no ${this.path} to go on with: leave out --resume, or say which --output it was.`,
       );
+    return there ? (await this.read()).subject : undefined;
+  }
+
+  /** Goes on with the file, or makes it. @throws BrownianError as `former`, and usage where it is of something else: names what differs */
+  async begin(subject: Subject, resume: boolean): Promise<void> {
+    if ((await this.former(resume)) !== undefined) return this.take(JSON.parse(JSON.stringify(subject)) as Subject);
     const head = { format: this.format, version: VERSION, subject };
-    if (!there)
-      return writeFile(this.path, lineOf(head), { flag: "wx" }).catch((error) => Promise.reject(asFileError(error, this.path)));
-    await this.take(JSON.parse(JSON.stringify(subject)) as Subject);
+    await writeFile(this.path, lineOf(head), { flag: "wx" }).catch((error) => Promise.reject(asFileError(error, this.path)));
   }
 
   /** Keeps the outcome of a step. */
@@ -69,11 +72,11 @@ export class Unfinished {
     await rm(this.path, { force: true });
   }
 
-  private async take(subject: Subject): Promise<void> {
+  private async read() {
     const text = await readTextFile(this.path);
     const refuse = (why: string) => new BrownianError("usage", `${this.path} ${why}: remove it, or give another --output.`);
     const lines = text.split("\n");
-    const torn = lines.pop() as string; // what comes after the last end of line
+    const torn = Buffer.byteLength(lines.pop() as string); // what comes after the last end of line
     const values = lines.map((line, i) => {
       const json = line.slice(0, -HASH - 1);
       if (line.slice(-HASH) !== hashOf(json)) throw refuse(`is damaged in line ${i + 1}`);
@@ -82,15 +85,29 @@ export class Unfinished {
     const head = values[0] as { format?: unknown; version?: unknown; subject?: Subject } | undefined;
     if (head?.format !== this.format || head.version !== VERSION || head.subject === undefined)
       throw refuse("is nothing that this version goes on with");
-    const differing = [...new Set([...Object.keys(subject), ...Object.keys(head.subject)])].filter(
-      (key) => JSON.stringify(subject[key]) !== JSON.stringify(head.subject?.[key]),
+    return { subject: head.subject, steps: values.slice(1) as [string, unknown][], whole: Buffer.byteLength(text) - torn, torn };
+  }
+
+  private async take(subject: Subject): Promise<void> {
+    const { subject: former, steps, whole, torn } = await this.read();
+    const [now, before] = [inDetail(subject), inDetail(former)];
+    const differing = [...new Set([...Object.keys(now), ...Object.keys(before)])].filter(
+      (key) => JSON.stringify(now[key]) !== JSON.stringify(before[key]),
     );
     if (differing.length > 0)
       throw new BrownianError(
         "usage",
         `${this.path} was begun with other ${differing.join(", ")}: go on with the same, or give another --output.`,
       );
-    for (const [name, outcome] of values.slice(1) as [string, unknown][]) this.finished.set(name, outcome);
-    if (torn !== "") await truncate(this.path, Buffer.byteLength(text) - Buffer.byteLength(torn));
+    for (const [name, outcome] of steps) this.finished.set(name, outcome);
+    if (torn > 0) await truncate(this.path, whole);
   }
+}
+
+/** With what is in its objects instead of these, so that what differs is said by its own name. */
+function inDetail(subject: Subject): Subject {
+  const isPlain = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+  return Object.fromEntries(
+    Object.entries(subject).flatMap(([name, value]) => (isPlain(value) ? Object.entries(value as object) : [[name, value]])),
+  );
 }
