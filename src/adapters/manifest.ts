@@ -50,7 +50,7 @@ export interface AdapterManifest {
   readonly members: readonly ManifestMember[];
   /** Of each matrix: the standard deviation that sigma 1 is, in weight units. */
   readonly tensors: readonly {
-    /** By the model's own names. */
+    /** As GGUF calls it. */
     readonly name: string;
     /** Length of a row, rows. */
     readonly shape: readonly number[];

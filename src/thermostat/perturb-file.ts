@@ -1,22 +1,6 @@
 // A moved copy of a model file, once: what `brownian perturb` does.
 
-import { copyFile } from "node:fs/promises";
-import { basename, join } from "node:path";
-import {
-  checkApart,
-  companionsOf,
-  isFolder,
-  type ModelFile,
-  openWriter,
-  outputParts,
-  readModel,
-  type Skipped,
-  WATCH,
-  type Watch,
-  watchOver,
-  writeFolderWhole,
-  writeTogether,
-} from "../files/index.js";
+import { type ModelFile, openWriter, readModel, type Skipped, WATCH, type Watch, watchOver, writeModel } from "../files/index.js";
 import { selection } from "../kernels/select.js";
 import { checkOptions, type Names } from "../options.js";
 import { choose, drawTensors, Measures, type TensorDrawn } from "./draw.js";
@@ -61,21 +45,8 @@ export async function perturbFile(input: string, output: string, options: Pertur
   const model = await readModel(input);
   const chosen = choose(model, noise);
   await noise.open(model); // before the work of a copy
-  const write = async (to: readonly string[]): Promise<Moves> => moveInto(to, model, chosen, noise, options);
-  if (!(await isFolder(input))) {
-    const files = outputParts(output, model);
-    const inputs = model.parts.map(({ path }) => path);
-    return { files, copied: [], leftOut: [], ...(await writeTogether(files, inputs, write)) };
-  }
-  await checkApart(output, input);
-  const { files: copied, others: leftOut } = await companionsOf(input, model);
-  const names = model.parts.map(({ path }) => basename(path));
-  const moves = await writeFolderWhole(output, [...names, ...copied], async (folder) => {
-    const done = await write(names.map((name) => join(folder, name)));
-    for (const name of copied) await copyFile(join(input, name), join(folder, name));
-    return done;
-  });
-  return { files: names.map((name) => join(output, name)), copied, leftOut, ...moves };
+  const { result, ...written } = await writeModel(input, output, model, (to) => moveInto(to, model, chosen, noise, options));
+  return { ...written, ...result };
 }
 
 type Moves = Omit<FilePerturbed, "files" | "copied" | "leftOut">;
