@@ -87,7 +87,10 @@ async function run(question: string, options: Options, signal: AbortSignal): Pro
   const who = given({ membersPath, members, sigma, exact, antithetic, protocol, keep, apiKey });
   const how = given({ maxTokens, temperature, seed, stop, concurrency, retries, deadline });
   const found = await askEnsemble(options.continue ? question : chat, { endpoints, adapters, ...who, ...how, signal });
-  for (const { url, gone } of found.endpoints) if (gone !== undefined) remark(`left out: ${url}: ${gone}`);
+  for (const { url, gone, stayed } of found.endpoints) {
+    if (gone !== undefined) remark(`left out: ${url}: ${gone}`);
+    for (const { called, why } of stayed) remark(`may still be loaded on ${url}: ${called}: ${why}`);
+  }
   printResult(json, { question, ...found }, () => summary(found));
 }
 

@@ -136,8 +136,9 @@ const llamaServer: Kind = (fake, asked, { adapters = [] }) => {
   return { body: completion(asked, fake.answer(`${paths[id]} x ${scale}`), false) };
 };
 
-/** options.fixed: adapters may not be loaded while it runs; options.lost: a path that it does not find. */
-const vllm: Kind = (fake, asked, { fixed, lost }) => {
+/** options.fixed: adapters may not be loaded while it runs; options.lost: a path that it does not find; options.kept: it
+ * unloads nothing. */
+const vllm: Kind = (fake, asked, { fixed, lost, kept }) => {
   const { path, body } = asked;
   const error = (status: number, message: string) => ({
     status,
@@ -155,6 +156,8 @@ const vllm: Kind = (fake, asked, { fixed, lost }) => {
     return { body: `Success: LoRA adapter '${name}' added successfully.` };
   }
   if (path === "/v1/unload_lora_adapter" && fixed !== true) {
+    if (body.lora_name === kept || kept === true) return error(500, "Engine is busy.");
+    if (!fake.loaded.has(String(body.lora_name))) return error(404, `The lora adapter '${body.lora_name}' cannot be found.`);
     fake.loaded.delete(String(body.lora_name));
     return { body: `Success: LoRA adapter '${body.lora_name}' removed successfully.` };
   }
@@ -164,7 +167,7 @@ const vllm: Kind = (fake, asked, { fixed, lost }) => {
   return { body: completion(asked, fake.answer(model), true) };
 };
 
-const sglang: Kind = (fake, asked, { lost }) => {
+const sglang: Kind = (fake, asked, { lost, kept }) => {
   const { path, body } = asked;
   if (path === "/v1/models") return { body: { object: "list", data: [{ id: "base", owned_by: "sglang", root: "base" }] } };
   if (path === "/load_lora_adapter") {
@@ -175,8 +178,11 @@ const sglang: Kind = (fake, asked, { lost }) => {
       status: found ? 200 : 400,
     };
   }
-  if (path === "/unload_lora_adapter")
+  if (path === "/unload_lora_adapter") {
+    if (kept === true)
+      return { body: { success: false, error_message: "LoRA adapter is in use.", loaded_adapters: {} }, status: 400 };
     return { body: { success: fake.loaded.delete(String(body.lora_name)), loaded_adapters: {} } };
+  }
   if (!path.endsWith("completions")) return undefined;
   return { body: completion(asked, fake.answer(String(body.lora_path ?? "base")), true) };
 };

@@ -51,5 +51,5 @@ export const llamaServer: Protocol = {
     return askOpenAi(server, asked, { lora, cache_prompt: false }, signal);
   },
 
-  unload: async () => undefined,
+  unload: async () => [],
 };

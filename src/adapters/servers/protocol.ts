@@ -3,6 +3,7 @@
 
 import type { AdapterFormatName } from "../formats/index.js";
 import type { Server } from "./http.js";
+import type { Stayed } from "./unloading.js";
 
 /** A message of a chat. */
 export interface ServedMessage {
@@ -74,6 +75,6 @@ export interface Protocol {
     member: { readonly called: string; readonly scale: number } | undefined,
     signal?: AbortSignal,
   ): Promise<Answered>;
-  /** Removes what `load` brought, where the server can. */
-  unload(server: Server, called: readonly string[]): Promise<void>;
+  /** Removes what `load` brought, where the server can; resolves to what stays though it could. Never throws. */
+  unload(server: Server, called: readonly string[]): Promise<readonly Stayed[]>;
 }
