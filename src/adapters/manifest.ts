@@ -63,6 +63,8 @@ export interface AdapterManifest {
 
 /** The manifest's name in its folder. */
 export const MANIFEST = "manifest.json";
+/** What a calibration of the members is called beside it. */
+export const MEMBERS_CALIBRATION = "calibration.json";
 
 /** The manifest of a folder. @throws BrownianError usage where it is none of this version; file-not-found */
 export async function readManifest(folder: string): Promise<AdapterManifest> {

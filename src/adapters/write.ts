@@ -11,7 +11,7 @@ import { writeFully } from "../files/transfer.js";
 import { checkOptions, type Names } from "../options.js";
 import { NOISE, type NoiseSettings, noiseOf } from "../thermostat/noise.js";
 import { ADAPTER_FORMATS, type AdapterFile, type AdapterFormat, type AdapterFormatName } from "./formats/index.js";
-import { type AdapterManifest, MANIFEST, type ManifestMember } from "./manifest.js";
+import { type AdapterManifest, MANIFEST, type ManifestMember, MEMBERS_CALIBRATION } from "./manifest.js";
 import { Members } from "./members.js";
 import { architectureOf } from "./names.js";
 
@@ -98,7 +98,7 @@ export async function writeAdapters(input: string, output: string, options: Writ
   const planned = names.flatMap((name) => planOf(members, name, { count, sigmas, antithetic }));
   const sizes = planned.map(({ files }) => files.reduce((sum, file) => sum + file.bytes, 0));
   const bytes = sizes.reduce((sum, n) => sum + n, 0);
-  await checkOutputFolder(output, [MANIFEST, ...planned.map(({ path }) => path)]);
+  await checkOutputFolder(output, [MANIFEST, MEMBERS_CALIBRATION, ...planned.map(({ path }) => path)]);
   await checkRoom({ folder: dirname(resolve(output)), bytes, wayOut: "write fewer members, or elsewhere." });
   onPlan?.({
     files: planned.length,
@@ -123,7 +123,7 @@ export async function writeAdapters(input: string, output: string, options: Writ
     serve: Object.fromEntries(names.map((name) => [name, servingOf(name, basename(model.path), planned, "FOLDER")])),
   };
   const watch = watchOver(bytes, options);
-  await writeFolderWhole(output, [MANIFEST, ...planned.map(({ path }) => path)], async (folder) => {
+  await writeFolderWhole(output, [MANIFEST, MEMBERS_CALIBRATION, ...planned.map(({ path }) => path)], async (folder) => {
     for (const { files } of planned) {
       for (const file of files) {
         signal?.throwIfAborted();

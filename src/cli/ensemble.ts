@@ -11,7 +11,7 @@ import type { Invocation } from "./command.js";
 import { given } from "./inputs.js";
 import { parseNumber, parseWhole } from "./options.js";
 import { printResult, remark, written } from "./print.js";
-import { profilePath, readProfile } from "./profile.js";
+import { profilePath, readMembersProfile, readProfile } from "./profile.js";
 
 interface Options {
   readonly endpoint: string[];
@@ -52,7 +52,7 @@ export function ensembleCommand({ signal }: Invocation): Command {
     .option("-s, --sigma <number>", "noise on the weights (default: the largest of the folder)", parseNumber)
     .option(
       "--weight-temperature <T>",
-      "instead of sigma: as surprising as softmax at T, by the calibration of --model",
+      "instead of sigma: as surprising as softmax at T, by the members' calibration (calibrate --endpoint) or that of --model",
       parseNumber,
     )
     .option("-m, --model <file>", "the GGUF model that was calibrated (brownian calibrate --carrier adapter)")
@@ -96,12 +96,10 @@ async function run(question: string, options: Options, signal: AbortSignal): Pro
 
 /** By the model's calibration where one is asked for; a sigma that breaks the model is refused where that is known. */
 async function sigmaOf({ sigma, weightTemperature, model, force, adapters }: Options): Promise<number | undefined> {
-  if (weightTemperature !== undefined && (sigma !== undefined || model === undefined))
-    throw new BrownianError(
-      "usage",
-      "--weight-temperature chooses sigma by the calibration of --model FILE: give that, and leave out --sigma.",
-    );
-  if (model === undefined) return sigma;
+  if (weightTemperature !== undefined && sigma !== undefined)
+    throw new BrownianError("usage", "--weight-temperature chooses sigma by a calibration: leave out --sigma.");
+  if (model === undefined)
+    return weightTemperature === undefined ? sigma : weightSigma(await readMembersProfile(adapters), weightTemperature, force);
   const { rank, scale, sigma: levels } = await readManifest(adapters);
   if (scale !== "rms") throw new BrownianError("usage", `A calibration is of the scale rms, these members are of ${scale}.`);
   const profile = await readProfile(profilePath(model, { carrier: "adapter", rank }), model);

@@ -5,6 +5,7 @@ import { BrownianError } from "../../errors.js";
 import type { Server } from "./http.js";
 import { askOpenAi } from "./openai.js";
 import type { Protocol, ServedFile } from "./protocol.js";
+import { readByBeginnings } from "./reading.js";
 
 interface Loaded {
   readonly id: number;
@@ -49,6 +50,11 @@ export const llamaServer: Protocol = {
   ask(server, asked, member, signal) {
     const lora = member === undefined ? [] : [{ id: Number(member.called), scale: member.scale }];
     return askOpenAi(server, asked, { lora, cache_prompt: false }, signal);
+  },
+
+  read(server, text, member, signal) {
+    const lora = member === undefined ? [] : [{ id: Number(member.called), scale: member.scale }];
+    return readByBeginnings(server, text, { lora }, signal);
   },
 
   unload: async () => [],

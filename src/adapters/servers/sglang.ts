@@ -5,6 +5,7 @@ import { BrownianError } from "../../errors.js";
 import { type Server, ServerError } from "./http.js";
 import { askOpenAi, modelsOf } from "./openai.js";
 import type { Protocol } from "./protocol.js";
+import { readEchoed } from "./reading.js";
 import { andStayed, saidOf, unloadEach } from "./unloading.js";
 
 const START = "python -m sglang.launch_server --model-path MODEL --enable-lora --max-lora-rank RANK --lora-target-modules all";
@@ -42,6 +43,9 @@ export const sglang: Protocol = {
 
   ask: (server, asked, member, signal) =>
     askOpenAi(server, asked, { model: "default", ...(member !== undefined && { lora_path: member.called }) }, signal),
+
+  read: (server, text, member, signal) =>
+    readEchoed(server, text, { model: "default", ...(member !== undefined && { lora_path: member.called }) }, signal),
 
   unload: (server, called) => unloadEach(called, (lora_name) => change(server, "/unload_lora_adapter", { lora_name })),
 };

@@ -5,6 +5,7 @@ import { BrownianError } from "../../errors.js";
 import { type Server, ServerError, STRANGE } from "./http.js";
 import { askOpenAi, modelsOf } from "./openai.js";
 import type { Protocol } from "./protocol.js";
+import { readEchoed } from "./reading.js";
 import { andStayed, saidOf, unloadEach } from "./unloading.js";
 
 /** How it has to be started. */
@@ -48,6 +49,10 @@ export const vllm: Protocol = {
 
   async ask(server, asked, member, signal) {
     return askOpenAi(server, asked, { model: member?.called ?? (await baseOf(server, signal)) }, signal);
+  },
+
+  async read(server, text, member, signal) {
+    return readEchoed(server, text, { model: member?.called ?? (await baseOf(server, signal)) }, signal);
   },
 
   unload: (server, called) =>
