@@ -21,6 +21,13 @@ async function loadedBy(server: Server, signal: AbortSignal | undefined): Promis
 export const startLine = (files: readonly ServedFile[]): string =>
   `llama-server -m MODEL --lora-init-without-apply --lora ${files.map(({ path }) => path).join(",")}`;
 
+/**
+ * The scales of a request. Those that it does not name are 0, but an empty list is as good as none, and then all are what they were started with: 1,
+ * also with --lora-init-without-apply (build 0.6.0-dev). So clean weights have one named, too.
+ */
+const loraOf = (member: { readonly called: string; readonly scale: number } | undefined) =>
+  member === undefined ? [{ id: 0, scale: 0 }] : [{ id: Number(member.called), scale: member.scale }];
+
 export const llamaServer: Protocol = {
   name: "llama-server",
   format: "gguf",
@@ -48,13 +55,11 @@ export const llamaServer: Protocol = {
   },
 
   ask(server, asked, member, signal) {
-    const lora = member === undefined ? [] : [{ id: Number(member.called), scale: member.scale }];
-    return askOpenAi(server, asked, { lora, cache_prompt: false }, signal);
+    return askOpenAi(server, asked, { lora: loraOf(member), cache_prompt: false }, signal);
   },
 
   read(server, text, member, signal) {
-    const lora = member === undefined ? [] : [{ id: Number(member.called), scale: member.scale }];
-    return readByBeginnings(server, text, { lora }, signal);
+    return readByBeginnings(server, text, { lora: loraOf(member) }, signal);
   },
 
   unload: async () => [],
