@@ -13,7 +13,7 @@ import { scratchFolder } from "../support/synthetic-gguf.js";
 const FILE = "models/fairytales-3M-Q8_0.gguf";
 const folder = scratchFolder();
 const adapters = join(folder, "members");
-const MEMBERS = 4;
+const MEMBERS = 2;
 const SIGMAS = [0.05, 0.1, 0.2];
 const TOKENS = 60;
 const text = "yes ".repeat(TOKENS);
