@@ -58,6 +58,8 @@ enum Kind : int {
   kF32 = 1,
   kF16 = 2,
   kBF16 = 3,
+  kE4m3 = 4,
+  kE5m2 = 5,
 };
 
 enum Levels : int {

@@ -44,6 +44,7 @@ const char* wrong_with(const int32_t* format) {
   const int32_t kind = format[kKind], weights = format[kWeights], bytes = format[kBytes], group = format[kGroup], step = format[kStep];
   if (kind == kF32) return weights == 1 && bytes == 4 ? nullptr : "a float32 has 4 bytes";
   if (kind == kF16 || kind == kBF16) return weights == 1 && bytes == 2 ? nullptr : "a half float has 2 bytes";
+  if (kind == kE4m3 || kind == kE5m2) return weights == 1 && bytes == 1 ? nullptr : "a float of eight bits has one byte";
   if (kind != kLattice) return "its kind is not known";
   if (!power_of_two(weights) || size_t(weights) > kCell) return "the weights of a block are no power of two up to 256";
   if (bytes < 1 || bytes > 65536) return "a block has 1 to 65536 bytes";

@@ -178,7 +178,7 @@ inline size_t column_halves(uint8_t* data, size_t n, const Move& move, ColumnKic
   alignas(64) int32_t k[kTile];
   alignas(64) uint8_t fine[kTile];
   const float* const sigmas = kicks.sigmas();
-  memcpy(halves, data, 2 * n);
+  Format::load_all(halves, data, n);
   int any_fine = 0;
   for (size_t i = 0; i < n; i++) {
     const float w = Format::value(halves[i]);
@@ -198,7 +198,7 @@ inline size_t column_halves(uint8_t* data, size_t n, const Move& move, ColumnKic
     d[i] = fine[i] ? sigma * z[i] : d[i];
   }
   const size_t changed = put_halves<Format>(halves, halves, d, n, kicks.draws);
-  if (changed > 0) memcpy(data, halves, 2 * n);
+  if (changed > 0) Format::store_all(data, halves, n);
   return changed;
 }
 
@@ -211,8 +211,7 @@ inline size_t perturb_columns(uint8_t* data, size_t bytes, const Move& move) {
       case kLattice:
         return move.format[kLevels] == kUniform ? column_codes(data + at, blocks, n, move, kicks) : column_levels(data + at, blocks, n, move, kicks);
       case kF32: return column_f32(data + at, n, move, kicks);
-      case kF16: return column_halves<F16>(data + at, n, move, kicks);
-      default: return column_halves<BF16>(data + at, n, move, kicks);
+      default: return with_short_float(move.format[kKind], [&](auto format) { return column_halves<decltype(format)>(data + at, n, move, kicks); });
     }
   });
 }

@@ -24,6 +24,7 @@ inline size_t different_words(const uint8_t* a, const uint8_t* b, size_t n) {
 inline size_t difference(const uint8_t* a, const uint8_t* b, size_t bytes, const int32_t* format) {
   const size_t weights = format[kWeights], block_bytes = format[kBytes], blocks = bytes / block_bytes, tile_blocks = kTile / weights;
   if (format[kKind] == kF32) return different_words<uint32_t>(a, b, blocks);
+  if (format[kKind] == kE4m3 || format[kKind] == kE5m2) return different_words<uint8_t>(a, b, blocks);
   if (format[kKind] != kLattice) return different_words<uint16_t>(a, b, blocks);
   alignas(64) uint8_t codes_a[kTile], codes_b[kTile];
   size_t different = 0;

@@ -1,4 +1,4 @@
-// Moves of float weights: F32, F16, BF16. The counterpart of src/laws/floats.ts, which holds the formulas.
+// Moves of float weights: F32, F16, BF16, and those of eight bits. The counterpart of src/laws/floats.ts, which holds the formulas.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -8,17 +8,9 @@
 #include "draws.inl.h"
 #include "float_bits.inl.h"
 #include "laws.inl.h"
-#include "steps.inl.h"
+#include "short_floats.inl.h"
 
 namespace brownian::BROWNIAN_TARGET {
-
-/// The distance from |w| to the next larger value with this many bits of mantissa; below 2^lowest the grid is uniform.
-inline float ulp(float w, int mantissa, int lowest) {
-  int exponent = (float_bits(w) >> 23) & 0xff;
-  if (exponent < lowest + 127) exponent = lowest + 127;
-  return exponent > mantissa ? bits_float(uint32_t(exponent - mantissa) << 23) : bits_float(1u << (exponent + 22 - mantissa));
-}
-inline float ulp_f32(float w) { return ulp(w, 23, -126); }
 
 inline float read_f32(const uint8_t* data, size_t i) {
   float w;
@@ -77,57 +69,6 @@ class FloatMover {
   const bool in_steps_;
   const float sigma_;
   Draws& draws_;
-};
-
-struct F16 {
-  static constexpr float max = 65504.0f;
-  static constexpr int mantissa = 10, exponents = 31, infinity = 0x7c00, dropped = 13;
-  /// The binade of the step 2^(exponent - 25), as float32 has it.
-  static constexpr int step_binade = 102;
-  static constexpr float unit = 0.0009765625f;                        // 2^-10
-  static constexpr uint32_t least_normal = uint32_t(127 - 14) << 23;  // as float32
-  static float value(uint16_t h) { return half_to_float(h); }
-  static float step(float w) { return ulp(w, 10, -14); }
-  /// |w| of finite ones, and their sign as a float has it.
-  static F size(U h) { return mul(as_float(shl<13>(band(h, set1(0x7fff)))), set1f(5192296858534827628530496329220096.0f)); }
-  static U sign(U h) { return shl<16>(band(h, set1(0x8000))); }
-  /// y on the grid, up or down by four bits.
-  static U rounded(F y, U four) {
-    // Below the normal numbers every y is on the grid, whose points are those of the first binade, less one.
-    const U size = band(as_uint(y), set1(0x7fffffffu)), small = sar<31>(sub(size, set1(least_normal)));
-    const U bits = as_uint(add(as_float(size), as_float(band(small, set1(least_normal)))));
-    const U whole = sub(shr<13>(add(bits, shl<9>(four))), add(set1(112u << 10), band(small, set1(1u << 10))));
-    return bor(whole, band(shr<16>(as_uint(y)), set1(0x8000)));
-  }
-
-  /// |y| on the grid, as the format's bits: up or down as `word` decides, or to the nearest (ties to even).
-  static uint32_t magnitude(float a, bool nearest, uint32_t word) {
-    const uint32_t bits = float_bits(a);
-    const uint32_t bump = nearest ? 0xfff + ((bits >> 13) & 1) : word & 0x1fff;
-    const uint32_t normal = ((bits + bump) >> 13) - (112u << 10);
-    const float n = a * 16777216.0f;
-    const float up = nearest ? (n + 8388608.0f) - 8388608.0f : n + centred_uniform(word);
-    const bool small = a < 6.103515625e-5f;
-    return small ? uint32_t(int32_t(small ? up : 0.0f)) : normal;
-  }
-};
-
-struct BF16 {
-  static constexpr float max = 3.38953138925153547591e38f;
-  static constexpr int mantissa = 7, exponents = 255, infinity = 0x7f80, dropped = 16, step_binade = -7;
-  static constexpr float unit = 0.0078125f;
-  static constexpr uint32_t least_normal = 1u << 23;
-  static float value(uint16_t h) { return bits_float(uint32_t(h) << 16); }
-  static float step(float w) { return ulp(w, 7, -126); }
-  static F size(U h) { return as_float(shl<16>(band(h, set1(0x7fff)))); }
-  static U sign(U h) { return shl<16>(band(h, set1(0x8000))); }
-  static U rounded(F y, U four) { return shr<16>(add(as_uint(y), shl<12>(four))); }
-
-  static uint32_t magnitude(float a, bool nearest, uint32_t word) {
-    const uint32_t bits = float_bits(a);
-    const uint32_t bump = nearest ? 0x7fff + ((bits >> 16) & 1) : word & 0xffff;
-    return (bits + bump) >> 16;
-  }
 };
 
 /// The laws of half floats at one sigma (src/laws/floats.ts), by the binade of a weight's step, of which the first is `least`.
@@ -193,14 +134,14 @@ struct HalfLaws {
   };
 };
 
-/// F16 and BF16 under the `matched` law.
+/// Short floats under the `matched` law.
 template <class Format>
 class HalfMover {
  public:
   HalfMover(const Move& move, const LawTable& table, Draws& draws) : in_steps_(move.in_steps), table_(table), draws_(draws), laws_(move, table) {}
 
   size_t operator()(uint8_t* data, size_t n) {
-    memcpy(h_, data, 2 * n);
+    Format::load_all(h_, data, n);
     classify(n);
     draw(n);
     if (laws_.coarse) {
@@ -224,7 +165,7 @@ class HalfMover {
       changed = uint16_t(changed + uint16_t(kept != h_[i]));
       h_[i] = kept;
     }
-    if (changed > 0) memcpy(data, h_, 2 * n);
+    if (changed > 0) Format::store_all(data, h_, n);
     return changed;
   }
 
@@ -357,12 +298,12 @@ class HalfMover {
   alignas(64) uint32_t moved_[kTile + N], wide_[kTile + N];
 };
 
-/// F16 and BF16 under the other laws: w + sigma z, rounded.
+/// Short floats under the other laws: w + sigma z, rounded.
 template <class Format>
 inline size_t move_half_tile(uint8_t* data, size_t n, const Move& move, Draws& draws) {
   const bool nearest = move.rounding == kNearest;
   uint16_t h[kTile];
-  memcpy(h, data, 2 * n);
+  Format::load_all(h, data, n);
   const float* z = draws.normals();
   const uint32_t* words = nearest ? nullptr : draws.rounding();
   int changed = 0;
@@ -376,7 +317,7 @@ inline size_t move_half_tile(uint8_t* data, size_t n, const Move& move, Draws& d
     changed += kept != h[i];
     h[i] = kept;
   }
-  if (changed > 0) memcpy(data, h, 2 * n);
+  if (changed > 0) Format::store_all(data, h, n);
   return size_t(changed);
 }
 

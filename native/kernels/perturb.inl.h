@@ -33,8 +33,7 @@ inline size_t perturb(uint8_t* data, size_t bytes, const Move& move, const LawTa
   switch (format[kKind]) {
     case kLattice: return by_tiles(TableMover(move, draws));
     case kF32: return by_tiles(FloatMover(move, draws));
-    case kF16: return each_half(F16());
-    default: return each_half(BF16());
+    default: return with_short_float(format[kKind], each_half);
   }
 }
 

@@ -144,8 +144,8 @@ inline size_t relax_halves(uint8_t* live, const uint8_t* pristine, size_t n, con
   Pulls pulls;
   const auto sigmas = kicks.sigmas();
   const float a = decay[0], b = decay[2];
-  memcpy(to, live, 2 * n);
-  memcpy(from, pristine, 2 * n);
+  Format::load_all(to, live, n);
+  Format::load_all(from, pristine, n);
   int fine = 0;
   for (size_t i = 0; i < n; i++) {
     p[i] = Format::value(from[i]);
@@ -171,7 +171,7 @@ inline size_t relax_halves(uint8_t* live, const uint8_t* pristine, size_t n, con
     }
   }
   const size_t changed = put_halves<Format>(to, from, d, n, kicks.draws);
-  if (changed > 0) memcpy(live, to, 2 * n);
+  if (changed > 0) Format::store_all(live, to, n);
   return changed;
 }
 
@@ -194,8 +194,10 @@ inline size_t relax_by(Kicks kicks, uint8_t* live, const uint8_t* pristine, size
       return by_tiles([&](Live to, Pristine from, size_t blocks, size_t n) { return relax_levels(to, from, blocks, n, move, decay, pulls, kicks); });
     }
     case kF32: return by_tiles([&](Live to, Pristine from, size_t, size_t n) { return relax_f32(to, from, n, move, decay, kicks); });
-    case kF16: return by_tiles([&](Live to, Pristine from, size_t, size_t n) { return relax_halves<F16>(to, from, n, move, decay, kicks); });
-    default: return by_tiles([&](Live to, Pristine from, size_t, size_t n) { return relax_halves<BF16>(to, from, n, move, decay, kicks); });
+    default:
+      return with_short_float(move.format[kKind], [&](auto format) {
+        return by_tiles([&](Live to, Pristine from, size_t, size_t n) { return relax_halves<decltype(format)>(to, from, n, move, decay, kicks); });
+      });
   }
 }
 

@@ -8,6 +8,7 @@
 #include "codes.inl.h"
 #include "levels.inl.h"
 #include "runs.inl.h"
+#include "short_floats.inl.h"
 #include "steps.inl.h"
 
 namespace brownian::BROWNIAN_TARGET {
@@ -252,6 +253,23 @@ inline double row_leaf(const uint8_t* data, size_t n, const int32_t* format, con
   return sum;
 }
 
+template <class Format>
+inline double short_float_leaf(const uint8_t* data, size_t n) {
+  double values[256];
+  for (int code = 0; code < 256; code++) {
+    const uint8_t byte = uint8_t(code);
+    uint16_t half;
+    Format::load_all(&half, &byte, 1);
+    values[code] = double(Format::value(half)) * double(Format::value(half));
+  }
+  double lanes[16] = {0};
+  for (size_t i = 0; i < n; i++) lanes[i & 15] += values[data[i]];
+  for (int apart = 8; apart > 0; apart >>= 1) {
+    for (int l = 0; l < apart; l++) lanes[l] += lanes[l + apart];
+  }
+  return lanes[0];
+}
+
 inline float read_float(const uint8_t* data, size_t i, int kind) {
   if (kind == kF32) {
     float w;
@@ -304,6 +322,8 @@ inline double sum_squares(const uint8_t* data, size_t bytes, const int32_t* form
         break;
       case kF32: sums[0] = float_leaf<kF32>(at, n); break;
       case kF16: sums[0] = float_leaf<kF16>(at, n); break;
+      case kE4m3: sums[0] = short_float_leaf<E4M3>(at, n); break;
+      case kE5m2: sums[0] = short_float_leaf<E5M2>(at, n); break;
       default: sums[0] = float_leaf<kBF16>(at, n); break;
     }
     for (size_t l = 0; l < leaves; l++) total += sums[l];

@@ -4,7 +4,17 @@
 import { BrownianError, checkInteger, checkList, checkNumber, checkText } from "../errors.js";
 import { checkOptions, type Names } from "../options.js";
 import { type AdapterManifest, type ManifestMember, readManifest } from "./manifest.js";
-import { PROTOCOLS, type Protocol, type ProtocolName, protocolOf, type ServedMessage, Server } from "./servers/index.js";
+import {
+  andStayed,
+  PROTOCOLS,
+  type Protocol,
+  type ProtocolName,
+  protocolOf,
+  type ServedMessage,
+  Server,
+  type Stayed,
+  saidOf,
+} from "./servers/index.js";
 import { type ServerWork, spread } from "./spread.js";
 
 /** Which servers are asked, and with which members. */
@@ -139,6 +149,8 @@ export interface EnsembleAnswers {
     readonly failures: number;
     /** Why it was given no more. */
     readonly gone?: string | undefined;
+    /** Members that are still loaded there, though they were to be unloaded, and why; without `keep`, none. */
+    readonly stayed: readonly Stayed[];
   }[];
 }
 
@@ -193,9 +205,11 @@ export async function askEnsemble(prompt: string | readonly ServedMessage[], opt
   const manifest = await readManifest(options.adapters);
   const servers = endpoints.map((url) => new Server(url, { apiKey, deadline }));
   const places = await placesOf(servers, manifest, options, work);
+  const unload = () => (keep ? Promise.resolve(places.map(() => [])) : unloadAll(places));
+  let done: { readonly results: readonly MemberAnswer[]; readonly servers: readonly ServerWork<Place>[] };
   try {
     const tasks = [...(places[0] as Place).tasks.keys()];
-    const done = await spread(
+    done = await spread(
       tasks,
       places,
       async (place, number, whole): Promise<MemberAnswer> => {
@@ -206,11 +220,19 @@ export async function askEnsemble(prompt: string | readonly ServedMessage[], opt
       },
       work,
     );
-    return { ...counted(done.results), endpoints: done.servers.map(toldOf) };
-  } finally {
-    if (!keep) await Promise.all(places.map(({ protocol, server, called }) => protocol.unload(server, called)));
+  } catch (error) {
+    throw andStayed(error, sentences(places, await unload()));
   }
+  const stayed = new Map((await unload()).map((own, i) => [places[i] as Place, own]));
+  const told = done.servers.map((one) => ({ ...toldOf(one), stayed: stayed.get(one.place) ?? [] }));
+  return { ...counted(done.results), endpoints: told };
 }
+
+const unloadAll = (places: readonly Place[]): Promise<readonly (readonly Stayed[])[]> =>
+  Promise.all(places.map(({ protocol, server, called }) => protocol.unload(server, called)));
+
+const sentences = (places: readonly Place[], stayed: readonly (readonly Stayed[])[]): string[] =>
+  places.map(({ server }, i) => saidOf(server.url, stayed[i] ?? []));
 
 /** The servers with their members. One that does not answer is left out, unless none does. */
 async function placesOf(
@@ -236,8 +258,7 @@ async function placesOf(
     ? work.signal.reason
     : failed.find((error) => !(error instanceof BrownianError) || error.code !== "endpoint-failed");
   if (fatal !== undefined || places.length === 0) {
-    await Promise.all(places.map(({ protocol, server, called }) => protocol.unload(server, called)));
-    throw fatal ?? failed[0];
+    throw andStayed(fatal ?? failed[0], sentences(places, await unloadAll(places)));
   }
   return places;
 }

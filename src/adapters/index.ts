@@ -10,8 +10,9 @@ export {
   type Vote,
 } from "./ensemble.js";
 export { ADAPTER_FORMATS, type AdapterFormatName } from "./formats/index.js";
-export { type AdapterManifest, type ManifestMember, readManifest } from "./manifest.js";
+export { type AdapterManifest, MANIFEST, type ManifestMember, MEMBERS_CALIBRATION, readManifest } from "./manifest.js";
 export { type Merged, type MergeOptions, mergeMember } from "./merge.js";
+export { type MemberReader, type ReadMembersOptions, readMembers } from "./read.js";
 export { type Answered, PROTOCOLS, type ProtocolName, type ServedMessage, type ServedToken } from "./servers/index.js";
 export { Upstream, type UpstreamOptions } from "./upstream.js";
 export { type AdapterPlan, servingLines, type WriteAdaptersOptions, writeAdapters } from "./write.js";

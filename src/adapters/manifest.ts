@@ -50,7 +50,7 @@ export interface AdapterManifest {
   readonly members: readonly ManifestMember[];
   /** Of each matrix: the standard deviation that sigma 1 is, in weight units. */
   readonly tensors: readonly {
-    /** By the model's own names. */
+    /** As GGUF calls it. */
     readonly name: string;
     /** Length of a row, rows. */
     readonly shape: readonly number[];
@@ -63,6 +63,8 @@ export interface AdapterManifest {
 
 /** The manifest's name in its folder. */
 export const MANIFEST = "manifest.json";
+/** What a calibration of the members is called beside it. */
+export const MEMBERS_CALIBRATION = "calibration.json";
 
 /** The manifest of a folder. @throws BrownianError usage where it is none of this version; file-not-found */
 export async function readManifest(folder: string): Promise<AdapterManifest> {

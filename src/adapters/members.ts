@@ -3,7 +3,8 @@
 //   E = sigma_W / sqrt(r) · B·A,   A of r rows of n_in and B of n_out rows of r numbers, standard normal and independent,
 //
 // so that every weight moves with mean 0 and variance sigma_W^2 (docs/theory/low-rank.md). Sigma_W is sigma times what its scale says (RMS by
-// default). A and B have streams of their own, "NAME.lora_a" and "NAME.lora_b", at tick m: no tensor has such a name, so these share no bits with any
+// default). NAME is a matrix's in GGUF, and rows are in GGUF's order. A and B have streams of their own,
+// "NAME.lora_a" and "NAME.lora_b", at tick m: no tensor has such a name, so these share no bits with any
 // move of codes, and no purpose of the counter is needed. Number k·n + i of a stream is that of rank-one term k: the first terms of a member are the
 // same at every rank. Pure: the same bits on every backend.
 
@@ -15,10 +16,13 @@ import { Noise } from "../noise/index.js";
 import { Measures } from "../thermostat/draw.js";
 import { type CheckedNoise, MOST_MEMBER } from "../thermostat/noise.js";
 import { chooseMatrices } from "./matrices.js";
+import { nameInGguf } from "./names.js";
 
 /** A matrix that members move. */
 export interface Matrix {
   readonly tensor: Tensor;
+  /** As GGUF calls it, whatever the model lies in. */
+  readonly name: string;
   /** Outputs. */
   readonly rows: number;
   /** Inputs. */
@@ -34,7 +38,7 @@ export interface Pair {
   readonly matrix: Matrix;
   /** Rank rows, of a number for every input. */
   readonly a: Float32Array;
-  /** Rank columns, one after the other, of a number for every output. */
+  /** Rank columns, one after the other, of a number for every output, in the order of GGUF's rows. */
   readonly b: Float32Array;
 }
 
@@ -77,7 +81,7 @@ export class Members implements Drawing {
       for (const tensor of chosen) {
         const [columns, rows] = tensor.shape as [number, number];
         const { sigma, columns: by } = await sigmaOf(1, { tensor, rms: () => measures.rms(tensor) });
-        matrices.push({ tensor, rows, columns, unit: sigma, factors: by?.factors });
+        matrices.push({ tensor, name: nameInGguf(model, tensor.name), rows, columns, unit: sigma, factors: by?.factors });
       }
       return new Members(model, noise.seed, rank, matrices, skipped, kernels);
     } finally {
@@ -117,7 +121,7 @@ export class Members implements Drawing {
     checkInteger("member", member, 0, MOST_MEMBER);
     const noise = new Noise(this.seed, this.kernels);
     for (const matrix of this.matrices) {
-      const { name } = matrix.tensor;
+      const { name } = matrix;
       const strength = Math.fround((sigma * matrix.unit) / Math.sqrt(this.rank));
       if (!Number.isFinite(strength))
         throw new BrownianError("usage", `sigma ${sigma} is beyond float32 on tensor ${name}: take a smaller one.`);

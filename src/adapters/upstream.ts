@@ -7,12 +7,14 @@ import { type AdapterManifest, readManifest } from "./manifest.js";
 import {
   type Answered,
   type Asked,
+  andStayed,
   PROTOCOLS,
   type Protocol,
   type ProtocolName,
   protocolOf,
   Server,
   ServerError,
+  saidOf,
 } from "./servers/index.js";
 
 /** Which servers, and which members they have. */
@@ -65,8 +67,7 @@ export class Upstream {
         places.push({ server, protocol, called: new Map(files.map((path, i) => [path, called[i] as string])), busy: 0 });
       }
     } catch (error) {
-      await unload(places);
-      throw error;
+      throw andStayed(error, await unload(places));
     }
     return new Upstream(manifest, places);
   }
@@ -131,11 +132,13 @@ export class Upstream {
     throw failure;
   }
 
-  close(): Promise<void> {
-    return unload(this.places);
+  /** Unloads members; resolves to a sentence for each server on which some stay. */
+  async close(): Promise<readonly string[]> {
+    return (await unload(this.places)).filter((sentence) => sentence !== "");
   }
 }
 
-async function unload(places: readonly Place[]): Promise<void> {
-  await Promise.all(places.map(({ protocol, server, called }) => protocol.unload(server, [...called.values()])));
-}
+const unload = (places: readonly Place[]): Promise<readonly string[]> =>
+  Promise.all(
+    places.map(async ({ protocol, server, called }) => saidOf(server.url, await protocol.unload(server, [...called.values()]))),
+  );

@@ -2,7 +2,7 @@
 // whole or not at all.
 
 import { type FileHandle, mkdir, open, writeFile } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import { BrownianError, checkChoice, checkFunction, checkInteger, checkNumber, checkText } from "../errors.js";
 import { identity } from "../files/identity.js";
 import { checkOutputFolder, readModel, type Skipped, WATCH, type Watch, watchOver, writeFolderWhole } from "../files/index.js";
@@ -11,8 +11,9 @@ import { writeFully } from "../files/transfer.js";
 import { checkOptions, type Names } from "../options.js";
 import { NOISE, type NoiseSettings, noiseOf } from "../thermostat/noise.js";
 import { ADAPTER_FORMATS, type AdapterFile, type AdapterFormat, type AdapterFormatName } from "./formats/index.js";
-import { type AdapterManifest, MANIFEST, type ManifestMember } from "./manifest.js";
+import { type AdapterManifest, MANIFEST, type ManifestMember, MEMBERS_CALIBRATION } from "./manifest.js";
 import { Members } from "./members.js";
+import { architectureOf } from "./names.js";
 
 /** Which members are written, and for which engines. */
 export interface WriteAdaptersOptions extends Omit<NoiseSettings, "sigma" | "rounding">, Watch {
@@ -97,7 +98,7 @@ export async function writeAdapters(input: string, output: string, options: Writ
   const planned = names.flatMap((name) => planOf(members, name, { count, sigmas, antithetic }));
   const sizes = planned.map(({ files }) => files.reduce((sum, file) => sum + file.bytes, 0));
   const bytes = sizes.reduce((sum, n) => sum + n, 0);
-  await checkOutputFolder(output, [MANIFEST, ...planned.map(({ path }) => path)]);
+  await checkOutputFolder(output, [MANIFEST, MEMBERS_CALIBRATION, ...planned.map(({ path }) => path)]);
   await checkRoom({ folder: dirname(resolve(output)), bytes, wayOut: "write fewer members, or elsewhere." });
   onPlan?.({
     files: planned.length,
@@ -110,7 +111,7 @@ export async function writeAdapters(input: string, output: string, options: Writ
   const manifest: AdapterManifest = {
     format: "brownian-adapters",
     version: 1,
-    model: { ...(await identity(input)), architecture: model.architecture },
+    model: { ...(await identity(input)), architecture: architectureOf(model) },
     law: LAW,
     seed: String(members.seed),
     rank: members.rank,
@@ -118,11 +119,11 @@ export async function writeAdapters(input: string, output: string, options: Writ
     sigma: sigmas,
     antithetic,
     members: planned.map(({ files, ...member }) => member),
-    tensors: members.matrices.map(({ tensor: { name, shape }, unit }) => ({ name, shape, unit })),
+    tensors: members.matrices.map(({ name, tensor: { shape }, unit }) => ({ name, shape, unit })),
     serve: Object.fromEntries(names.map((name) => [name, servingOf(name, basename(model.path), planned, "FOLDER")])),
   };
   const watch = watchOver(bytes, options);
-  await writeFolderWhole(output, [MANIFEST, ...planned.map(({ path }) => path)], async (folder) => {
+  await writeFolderWhole(output, [MANIFEST, MEMBERS_CALIBRATION, ...planned.map(({ path }) => path)], async (folder) => {
     for (const { files } of planned) {
       for (const file of files) {
         signal?.throwIfAborted();
@@ -176,7 +177,8 @@ function servingOf(name: AdapterFormatName, model: string, planned: readonly Man
   const paths = planned.filter(({ format }) => format === name).map(({ path }) => path);
   if (ADAPTER_FORMATS[name].scaled) {
     const files = paths.map((path) => `${folder}/${path}`).join(",");
-    return `llama-server -m ${model} --lora-init-without-apply --lora ${files}; in a request: "lora": [{"id": 0, "scale": 1}]`;
+    const gguf = extname(model) === ".gguf" ? model : "MODEL.gguf"; // as converted from the folder
+    return `llama-server -m ${gguf} --lora-init-without-apply --lora ${files}; in a request: "lora": [{"id": 0, "scale": 1}]`;
   }
   const [path] = paths;
   return `vLLM: --enable-lora --max-lora-rank RANK, VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, POST /v1/load_lora_adapter {"lora_name": "${path}", "lora_path": "${folder}/${path}"}; in a request: "model": "${path}"`;

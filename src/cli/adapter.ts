@@ -9,6 +9,7 @@ import type { Scale } from "../thermostat/scales/index.js";
 import type { Invocation } from "./command.js";
 import { given } from "./inputs.js";
 import { addTensorOptions, parseNumbers, parseSeed, parseWhole, type TensorOptions, tensorSettings } from "./options.js";
+import { MODEL } from "./perturb.js";
 import { printResult, remark } from "./print.js";
 import { withProgress } from "./progress.js";
 
@@ -30,7 +31,7 @@ const SCALES: readonly Scale[] = ["rms", "absolute", "imatrix"];
 export function adapterCommand({ signal }: Invocation): Command {
   const command = new Command("adapter")
     .description("write draws of the weights as LoRA adapters, for llama-server, vLLM, GPUs and clusters")
-    .addArgument(new Argument("[model]", "GGUF model").default(defaultModel, "the one that ships with brownian"))
+    .addArgument(new Argument("[model]", MODEL).default(defaultModel, "the one that ships with brownian"))
     .requiredOption("-o, --output <folder>", "where they go (with --merge: a file); it appears whole or not at all")
     .option("--members <n>", "draws of the weights (default: 16)", parseWhole)
     .option(
@@ -48,7 +49,7 @@ export function adapterCommand({ signal }: Invocation): Command {
       ]),
     )
     .option("--antithetic", "mirror images too: scale -1 of a GGUF adapter, PEFT files of their own")
-    .option("--merge <member>", "write the model with this member added to its weights (moved matrices: F16)", parseWhole)
+    .option("--merge <member>", "write the model with this member added to its weights (moved matrices of GGUF: F16)", parseWhole)
     .option("--json", "print the manifest");
   return addTensorOptions(command, SCALES).action((model: string, options: Options) => run(model, options, signal));
 }

@@ -1,14 +1,19 @@
 // brownian calibrate: measures which sigma is as surprising as which softmax temperature, and keeps the answer beside the model.
 
 import { constants } from "node:fs";
-import { access } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { access, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { Argument, Command, Option } from "commander";
+import { MANIFEST, MEMBERS_CALIBRATION } from "../adapters/index.js";
+import { environment } from "../environment.js";
+import { BrownianError } from "../errors.js";
 import { asFileError } from "../files/file-errors.js";
-import { calibrate, defaultModel } from "../llama/index.js";
+import { checkOutput, writeTogether } from "../files/index.js";
+import { calibrate, calibrateEndpoint, defaultModel } from "../llama/index.js";
 import { percent, significant, table } from "../report/table.js";
 import { type Profile, weightSigma, weightSigmaInterval } from "../statistics/calibration.js";
 import type { Invocation } from "./command.js";
+import { type Idle, idleLines } from "./idle.js";
 import { given, readText, withModel } from "./inputs.js";
 import { addCarrierOptions, type CarrierFlags, parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
 import { printResult, remark } from "./print.js";
@@ -30,6 +35,11 @@ interface Options extends CarrierFlags {
   readonly seed: bigint;
   readonly threads?: number;
   readonly scratch?: string;
+  readonly endpoint?: string;
+  readonly adapters?: string;
+  readonly membersPath?: string;
+  readonly members?: number;
+  readonly apiKey?: string;
   readonly json?: boolean;
 }
 
@@ -57,8 +67,45 @@ export function calibrateCommand({ signal }: Invocation): Command {
     .addOption(new Option("--seed <n>", "equal seeds give equal calibrations").argParser(parseSeed).default(0n, "0"))
     .option("--threads <n>", "engine threads (default: all physical cores but one)", parseWhole)
     .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
+    .option("--endpoint <url>", "measure members on this server instead (llama-server, vLLM, SGLang); goes with --adapters")
+    .option("--adapters <folder>", "with --endpoint: the members, as brownian adapter wrote them; the calibration goes there")
+    .option("--members-path <folder>", "with --endpoint: the same folder as the server sees it")
+    .option("--members <n>", "with --endpoint: how many read the text (default: all of the folder)", parseWhole)
+    .option("--api-key <key>", "of the server (better: BROWNIAN_API_KEY, which no list of processes shows)")
     .option("--json", "print the calibration as JSON");
-  return addCarrierOptions(command).action((model: string, options: Options) => run(model, options, signal));
+  return addCarrierOptions(command).action((model: string, options: Options, itself: Command) => {
+    for (const line of idleLines(itself, options, IDLE)) remark(line);
+    return options.endpoint === undefined ? run(model, options, signal) : onServer(options.endpoint, options, signal);
+  });
+}
+
+const IDLE: readonly Idle<Options>[] = [
+  {
+    names: ["adapters", "membersPath", "members", "apiKey"],
+    when: ({ endpoint }) => endpoint === undefined,
+    why: "without --endpoint",
+  },
+  {
+    names: ["draws", "precision", "seed", "threads", "scratch", "carrier", "rank"],
+    when: ({ endpoint }) => endpoint !== undefined,
+    why: "with --endpoint, where the members of the folder read",
+  },
+];
+
+/** The calibration of members, measured where they are served. */
+async function onServer(endpoint: string, options: Options, signal: AbortSignal): Promise<void> {
+  const { adapters, membersPath, members, sigmas, maxTokens, breakingNats, apiKey = environment.apiKey } = options;
+  if (adapters === undefined)
+    throw new BrownianError("usage", "--endpoint needs the members that the server is to have: --adapters FOLDER.");
+  const text = await readText(options.text, signal);
+  const output = options.output ?? join(adapters, MEMBERS_CALIBRATION);
+  await checkOutput(output, join(adapters, MANIFEST));
+  const asked = { endpoint, adapters, maxTokens, breakingNats, signal, ...given({ membersPath, members, sigmas, apiKey }) };
+  const profile = await withSteps("reading", (onProgress) => calibrateEndpoint(text, { ...asked, onProgress }));
+  const json = `${JSON.stringify(profile, null, 2)}\n`;
+  await writeTogether([output], [join(adapters, MANIFEST)], ([partial]) => writeFile(partial as string, json));
+  remark(`${output} keeps this for ensemble and serve --upstream with a weight temperature`);
+  printResult(options.json, profile, () => summary(profile));
 }
 
 async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {

@@ -11,7 +11,7 @@ import type { Invocation } from "./command.js";
 import { given } from "./inputs.js";
 import { parseNumber, parseWhole } from "./options.js";
 import { printResult, remark, written } from "./print.js";
-import { profilePath, readProfile } from "./profile.js";
+import { profilePath, readMembersProfile, readProfile } from "./profile.js";
 
 interface Options {
   readonly endpoint: string[];
@@ -52,7 +52,7 @@ export function ensembleCommand({ signal }: Invocation): Command {
     .option("-s, --sigma <number>", "noise on the weights (default: the largest of the folder)", parseNumber)
     .option(
       "--weight-temperature <T>",
-      "instead of sigma: as surprising as softmax at T, by the calibration of --model",
+      "instead of sigma: as surprising as softmax at T, by the members' calibration (calibrate --endpoint) or that of --model",
       parseNumber,
     )
     .option("-m, --model <file>", "the GGUF model that was calibrated (brownian calibrate --carrier adapter)")
@@ -87,18 +87,19 @@ async function run(question: string, options: Options, signal: AbortSignal): Pro
   const who = given({ membersPath, members, sigma, exact, antithetic, protocol, keep, apiKey });
   const how = given({ maxTokens, temperature, seed, stop, concurrency, retries, deadline });
   const found = await askEnsemble(options.continue ? question : chat, { endpoints, adapters, ...who, ...how, signal });
-  for (const { url, gone } of found.endpoints) if (gone !== undefined) remark(`left out: ${url}: ${gone}`);
+  for (const { url, gone, stayed } of found.endpoints) {
+    if (gone !== undefined) remark(`left out: ${url}: ${gone}`);
+    for (const { called, why } of stayed) remark(`may still be loaded on ${url}: ${called}: ${why}`);
+  }
   printResult(json, { question, ...found }, () => summary(found));
 }
 
 /** By the model's calibration where one is asked for; a sigma that breaks the model is refused where that is known. */
 async function sigmaOf({ sigma, weightTemperature, model, force, adapters }: Options): Promise<number | undefined> {
-  if (weightTemperature !== undefined && (sigma !== undefined || model === undefined))
-    throw new BrownianError(
-      "usage",
-      "--weight-temperature chooses sigma by the calibration of --model FILE: give that, and leave out --sigma.",
-    );
-  if (model === undefined) return sigma;
+  if (weightTemperature !== undefined && sigma !== undefined)
+    throw new BrownianError("usage", "--weight-temperature chooses sigma by a calibration: leave out --sigma.");
+  if (model === undefined)
+    return weightTemperature === undefined ? sigma : weightSigma(await readMembersProfile(adapters), weightTemperature, force);
   const { rank, scale, sigma: levels } = await readManifest(adapters);
   if (scale !== "rms") throw new BrownianError("usage", `A calibration is of the scale rms, these members are of ${scale}.`);
   const profile = await readProfile(profilePath(model, { carrier: "adapter", rank }), model);

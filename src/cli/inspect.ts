@@ -21,6 +21,7 @@ import { bytes, grouped, percent, significant, table } from "../report/table.js"
 import { doseOf, Measures } from "../thermostat/draw.js";
 import type { Invocation } from "./command.js";
 import { parseNumber } from "./options.js";
+import { MODEL } from "./perturb.js";
 import { withProgress } from "./progress.js";
 import { wordsText } from "./words.js";
 
@@ -54,7 +55,7 @@ export function inspectCommand({ signal }: Invocation): Command {
   return new Command("inspect")
     .description("show a model's tensors: type, shape, RMS, median step, and the moves to expect for a sigma")
     .addHelpText("after", () => wordsText("sigma", "RMS", "rails"))
-    .argument("<model>", "GGUF model")
+    .argument("<model>", MODEL)
     .option("-s, --sigma <number>", "noise in units of each tensor's RMS", parseNumber, 0.05)
     .option("--json", "print one JSON document")
     .action((model: string, options: Options) => inspect(model, options, signal));

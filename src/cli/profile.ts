@@ -1,6 +1,8 @@
 // Calibration profiles on disk: beside the model, as JSON, whole or not at all; read with suspicion.
 
 import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { MEMBERS_CALIBRATION, readManifest } from "../adapters/index.js";
 import { BrownianError } from "../errors.js";
 import { identity } from "../files/identity.js";
 import { readModel, writeTogether } from "../files/index.js";
@@ -49,6 +51,26 @@ export async function readProfile(path: string, model: string): Promise<Profile>
       `The calibration ${path} is of another model (${file}, ${bytes} bytes), not of ${model}: calibrate this one.`,
     );
   }
+  return profile;
+}
+
+/** The profile of the members in a folder, measured where they are served. @throws BrownianError usage where there is none, or another's */
+export async function readMembersProfile(folder: string): Promise<Profile> {
+  const path = join(folder, MEMBERS_CALIBRATION);
+  const text = await readTextFile(path).catch((error) => {
+    if (!(error instanceof BrownianError && error.code === "file-not-found")) throw error;
+    throw new BrownianError(
+      "usage",
+      `The members of ${folder} have no calibration yet (${path}): run brownian calibrate --endpoint URL --adapters ${folder} first, give that of the model (--model), or --sigma.`,
+    );
+  });
+  const profile = parsed(text);
+  const { model, rank } = await readManifest(folder);
+  if (profile === undefined || profile === "older" || profile.model.sha256 !== model.sha256 || profile.settings.rank !== rank)
+    throw new BrownianError(
+      "usage",
+      `${path} is no calibration of these members: make it anew with brownian calibrate --endpoint.`,
+    );
   return profile;
 }
 

@@ -18,7 +18,7 @@ import { type Idle, idleLines } from "./idle.js";
 import { given } from "./inputs.js";
 import { parseNumber, parseWhole } from "./options.js";
 import { remark } from "./print.js";
-import { profilePath, readProfile } from "./profile.js";
+import { profilePath, readMembersProfile, readProfile } from "./profile.js";
 import { withProgress } from "./progress.js";
 import { wordsText } from "./words.js";
 
@@ -151,7 +151,7 @@ async function localWriter(path: string, options: Options, parallel: number, sig
   const { LocalWriter } = await import("../serve/index.js");
   const model = await opened(path, options, parallel, signal);
   const name = options.alias ?? basename(path).replace(/\.gguf$/i, "");
-  const sigmaOf = calibrated(path, profilePath(path));
+  const sigmaOf = calibrated(() => readProfile(profilePath(path), path));
   const remarks =
     model.chatTemplate === undefined ? "no chat template (--chat-template FILE gives one)" : "chats by the model's template";
   return { writer: new LocalWriter(model, { name, parallel, weightSigma: sigmaOf }), sigmaOf, remarks };
@@ -167,12 +167,13 @@ async function upstreamWriter(path: string, options: Options, parallel: number, 
   const { UpstreamWriter } = await import("../serve/index.js");
   const upstream = await Upstream.open({ endpoints, adapters, signal, ...given({ membersPath, apiKey }) });
   const { rank, model: base } = upstream.manifest;
-  const sigmaOf = calibrated(path, profilePath(path, { carrier: "adapter", rank }));
+  const ofModel = () => readProfile(profilePath(path, { carrier: "adapter", rank }), path);
+  const sigmaOf = calibrated(model === undefined ? () => readMembersProfile(adapters) : ofModel);
   const writer = new UpstreamWriter(upstream, {
     name: alias ?? base.file.replace(/\.gguf$/i, ""),
     parallel: parallel * upstream.servers,
     contextSize: options.context ?? (await upstream.contextSize(signal)) ?? UPSTREAM_CONTEXT,
-    ...(model !== undefined && { weightSigma: sigmaOf }),
+    weightSigma: sigmaOf,
   });
   return { writer, sigmaOf, remarks: `${upstream.members} members of rank ${rank} on ${endpoints.join(", ")}` };
 }
@@ -184,11 +185,11 @@ async function opened(path: string, options: Options, parallel: number, signal: 
   return withProgress("copying the model", (onProgress) => loadModel(path, { ...engine, signal, onProgress }));
 }
 
-/** Which sigma a weight temperature is, by the model's calibration, which is read when it is needed first. */
-function calibrated(path: string, at: string): (temperature: number) => Promise<number> {
+/** Which sigma a weight temperature is, by a calibration, which is read when it is needed first. */
+function calibrated(read: () => Promise<Profile>): (temperature: number) => Promise<number> {
   let profile: Promise<Profile> | undefined;
   return async (temperature) => {
-    profile ??= readProfile(at, path);
+    profile ??= read();
     profile.catch(() => {
       profile = undefined; // it may be calibrated meanwhile
     });

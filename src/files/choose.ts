@@ -23,7 +23,7 @@ export interface ChooseOptions {
 /** Tables that are stored among the weights but were not learned: noise on them is no temperature. */
 const NOT_LEARNED = /^rope_(freqs|factors)/;
 /** Numbers of bookkeeping, such as indices; as is I8 within a GGUF file, which has no scale to it. */
-const BOOKKEEPING = new Set(["I8", "I16", "I32", "I64", "F64"]);
+const BOOKKEEPING = new Set(["I8", "I16", "I32", "I64", "F64", "BOOL", "U16", "U32", "U64", "F8_E8M0"]);
 
 /** How numbers that other weights are multiplied with are called: by llama.cpp (NVFP4, BitNet), and in files made of FP8 models. */
 const SCALE_OF = /(?:\.(?:input_|weight_)?scales?|_scale(?:_inv)?)$/;

@@ -9,6 +9,7 @@ export { type Importance, readImatrix } from "./imatrix.js";
 export { LiveCopy, type LiveCopyOptions } from "./live/live-copy.js";
 export { type LiveTensors, type Reader, type TensorToMove, tensorRms } from "./live/live-tensors.js";
 export { openLiveModel, openLiveTensors, openModel, openReader } from "./live/open.js";
+export { type ModelWritten, writeModel } from "./model-folder.js";
 export { checkOutput, checkOutputFolder, writeFolderWhole, writeTogether, writeWhole } from "./output.js";
 export { outputParts } from "./part-names.js";
 export { withScratchFile } from "./scratch.js";

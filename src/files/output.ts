@@ -79,11 +79,11 @@ export async function checkOutput(output: string, input: string): Promise<void> 
  * @example
  * await writeFolderWhole("report", ["report.html"], (folder) => writeFile(join(folder, "report.html"), html));
  */
-export async function writeFolderWhole(
+export async function writeFolderWhole<T>(
   output: string,
   names: readonly string[],
-  work: (folder: string) => Promise<void>,
-): Promise<void> {
+  work: (folder: string) => Promise<T>,
+): Promise<T> {
   const target = resolve(output);
   const folder = dirname(target);
   const label = basename(target);
@@ -92,7 +92,7 @@ export async function writeFolderWhole(
   const partial = await claim(folder, label, ENDING + FOLDER);
   try {
     await mkdir(partial);
-    await work(partial);
+    const result = await work(partial);
     if (await exists(target)) {
       const former = await claim(folder, label, ENDING + FOLDER);
       await patiently(() => rename(target, former));
@@ -100,6 +100,7 @@ export async function writeFolderWhole(
       await discard(former);
     } else await patiently(() => rename(partial, target));
     release(partial);
+    return result;
   } catch (error) {
     await discard(partial);
     throw asFileError(error, output);

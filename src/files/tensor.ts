@@ -38,6 +38,8 @@ export interface ModelPart extends FileMark {
 export interface ModelFile {
   /** Where its first file lies, absolute: what it is called by. */
   readonly path: string;
+  /** What its files are, such as "GGUF". */
+  readonly container: string;
   /** Of all its files, in bytes. */
   readonly size: number;
   /** Its files, the first one first. */

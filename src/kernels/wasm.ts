@@ -4,10 +4,12 @@
 import { type Census, type CensusColumns, takeCensus } from "../laws/census.js";
 import { difference } from "../laws/difference.js";
 import type { Evolution } from "../laws/evolution.js";
+import { isByteFloat } from "../laws/halves.js";
 import { type LogitQuestion, readLogits } from "../laws/logits.js";
 import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
-import { SUM_LEAF } from "../laws/numbers.js";
+import { Field, SUM_LEAF } from "../laws/numbers.js";
 import { perturb } from "../laws/perturb.js";
+import { sumSquares } from "../laws/sums.js";
 import { Workspace } from "../laws/workspace.js";
 import type { Kernels } from "./contract.js";
 import { WASM as SCALAR } from "./generated/scalar.wasm.js";
@@ -74,14 +76,16 @@ class WasmKernels implements Kernels {
   }
 
   perturb(data: Uint8Array, move: Move): number {
-    if (move.columns !== undefined) return perturb(data, move, this.workspace());
+    if (move.columns !== undefined || isByteFloat(move.format[Field.kind] as number))
+      return perturb(data, move, this.workspace());
     return this.rare.perturb(data, move) ?? this.moveLeaves(this.exports.perturb, data, move);
   }
 
-  /** By the module's kernel of the law, or, where it has none, and where sigma goes by column, by the law's own step. */
+  /** By the module's kernel of the law, or, where it has none, where sigma goes by column, and of floats of eight bits, by the law's own step. */
   evolve(live: Uint8Array, pristine: Uint8Array, move: Move, law: Evolution, strength: number): number {
     const parameters = law.parameters(strength, move.format);
-    const kernel = move.columns === undefined ? this.exports[`evolve_${law.name}`] : undefined;
+    const own = move.columns === undefined && !isByteFloat(move.format[Field.kind] as number);
+    const kernel = own ? this.exports[`evolve_${law.name}`] : undefined;
     if (kernel === undefined) return law.step(live, pristine, move, parameters, this.workspace());
     this.stage.parameters.set(parameters);
     return this.moveLeaves(kernel, live, move, pristine);
@@ -132,6 +136,8 @@ class WasmKernels implements Kernels {
     index: number,
     total: number,
   ): number {
+    if (isByteFloat(format[Field.kind] as number))
+      return sumSquares(data, { format, steps, rowLength }, index, total, this.workspace().live);
     let sum = total;
     this.stage.eachLeaf(SUM_LEAF, data, index, { format, steps, rowLength }, (leaf) => {
       sum += this.exports.sumSquares(leaf.bytes.length, leaf.rowLeft, leaf.rowLength);

@@ -4,7 +4,7 @@
 import { BrownianError } from "../errors.js";
 import { stepSize, unpack } from "../laws/codes.js";
 import { ulp } from "../laws/floats.js";
-import { widen } from "../laws/halves.js";
+import { isByteFloat, widen } from "../laws/halves.js";
 import { levelOfCode, levelsOf, meanGap } from "../laws/levels.js";
 import { Field, Kind, Levels } from "../laws/numbers.js";
 import { eachGroup } from "../laws/runs.js";
@@ -76,5 +76,6 @@ function decodeFloats(format: Format, data: Uint8Array): Float32Array {
   const bytes = new Uint8Array(data); // a copy at an aligned address (Buffer.slice would be a view)
   if (format.kind === "f32") return new Float32Array(bytes.buffer);
   const kind = Kind[format.kind];
+  if (isByteFloat(kind)) return Float32Array.from(bytes, (b) => widen((b & 0x7f) | ((b & 0x80) << 8), kind));
   return Float32Array.from(new Uint16Array(bytes.buffer), (h) => widen(h, kind));
 }

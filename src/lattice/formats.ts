@@ -33,10 +33,10 @@ export interface Plane {
 
 /** A type of weights. */
 export interface Format {
-  /** As ggml calls it: "Q8_0", say. */
+  /** As ggml calls it: "Q8_0", say; those that ggml has not, as safetensors does. */
   readonly name: string;
-  /** The number of the type in ggml (`enum ggml_type`), as GGUF files carry it. */
-  readonly ggml: number;
+  /** The number of the type in ggml (`enum ggml_type`), as GGUF files carry it; null where it has none. */
+  readonly ggml: number | null;
   /** "lattice" (codes on a grid with a step), or the kind of float. */
   readonly kind: keyof typeof Kind;
   /** Weights a block, at least 1. */
@@ -125,7 +125,7 @@ function table(
   };
 }
 
-const f = (name: string, ggml: number, kind: "f32" | "f16" | "bf16", size: number): Format => ({
+const f = (name: string, ggml: number | null, kind: Exclude<keyof typeof Kind, "lattice">, size: number): Format => ({
   name,
   ggml,
   kind,
@@ -156,6 +156,8 @@ export const FORMATS: readonly Format[] = [
   f("F32", 0, "f32", 4),
   f("F16", 1, "f16", 2),
   f("BF16", 30, "bf16", 2),
+  f("F8_E4M3", null, "e4m3", 1),
+  f("F8_E5M2", null, "e5m2", 1),
   q("I8", 24, 1, 1, grid(0, -127, 127, 1, "external", [0], bytes(0, 1))),
   q("Q8_0", 8, 32, 34, grid(0, -127, 127, 32, "f16", [0], bytes(2, 32))),
   q("Q4_0", 2, 32, 18, grid(8, -8, 7, 32, "f16", [0], [nibbles(2, 32)])),

@@ -1,5 +1,5 @@
-// Float weights: the grid of each format, and moves of F32, which adds the noise. F16 and BF16, whose grid is coarse enough to
-// matter, are in halves.ts. No move makes an infinity or a NaN: |move| <= largest finite value - |w|, the same on both sides.
+// Float weights: the grid of each format, and moves of F32, which adds the noise. F16, BF16 and the two of eight bits, whose
+// grid is coarse enough to matter, are in halves.ts. No move makes an infinity or a NaN: |move| <= largest finite value - |w|, the same on both sides.
 
 import { bitsOf, floatOf } from "./float-bits.js";
 import type { Kicks } from "./kicks.js";
@@ -9,16 +9,41 @@ import { Kind } from "./numbers.js";
 const f = Math.fround;
 
 const MAX_F32 = f(3.4028234663852886e38);
-const MAX_F16 = 65504;
-const MAX_BF16 = f(3.3895313892515355e38);
-const MIN_NORMAL_F16 = f(2 ** -14);
-const TWO_24 = 2 ** 24;
+
+/** A float shorter than 32 bits. Below its smallest normal number, 2^lowest, the grid is uniform. */
+export interface ShortFloat {
+  /** Bits of the mantissa, without the leading one. */
+  readonly mantissa: number;
+  /** The largest exponent as it is stored. */
+  readonly exponents: number;
+  readonly lowest: number;
+  /** The largest finite value. */
+  readonly most: number;
+}
+
+/**
+ * IEEE's half float, the upper half of a float32, and the two of eight bits by OCP 8-bit Floating Point Specification (2023): E4M3, which has no
+ * infinity and one NaN beside 448, and E5M2.
+ */
+export const SHORT: Readonly<Record<number, ShortFloat>> = {
+  [Kind.f16]: { mantissa: 10, exponents: 31, lowest: -14, most: 65504 },
+  [Kind.bf16]: { mantissa: 7, exponents: 255, lowest: -126, most: f(3.3895313892515355e38) },
+  [Kind.e4m3]: { mantissa: 3, exponents: 15, lowest: -6, most: 448 },
+  [Kind.e5m2]: { mantissa: 2, exponents: 31, lowest: -14, most: 57344 },
+};
+
+/** The format of a kind that is no float32. */
+export const shortFloat = (kind: number): ShortFloat => SHORT[kind] as ShortFloat;
+
+/** Bits of a float32 that a format drops. */
+export const droppedBits = (kind: number): number => 23 - shortFloat(kind).mantissa;
+
 const EVEN = 2 ** 23; // x + 2^23 - 2^23 rounds 0 <= x < 2^22 to the nearest integer, ties to even
 
 /** An overflowing sigma is cut, or infinity times a normal of 0 would be NaN. */
 export const finite = (sigma: number): number => Math.min(sigma, MAX_F32);
 /** The largest finite value of a format. */
-export const limitOf = (kind: number): number => (kind === Kind.f32 ? MAX_F32 : kind === Kind.f16 ? MAX_F16 : MAX_BF16);
+export const limitOf = (kind: number): number => (kind === Kind.f32 ? MAX_F32 : shortFloat(kind).most);
 /** x, at most as far from 0 as `limit`. */
 export const clamp = (x: number, limit: number): number => Math.max(-limit, Math.min(limit, x));
 
@@ -44,29 +69,28 @@ export function moveFloats(data: Float32Array, n: number, inSteps: boolean, kick
   return changed;
 }
 
-/** Bits of the mantissa, without the leading one. */
-const MANTISSA = { [Kind.f32]: 23, [Kind.f16]: 10, [Kind.bf16]: 7 } as Record<number, number>;
+const FLOAT = { mantissa: 23, lowest: -126 };
 
 /** The distance from |w| to the next larger value of the format: a power of two. */
 export function ulp(w: number, kind: number): number {
-  const exponent = (bitsOf(w) >>> 23) & 0xff;
-  const mantissa = MANTISSA[kind] as number;
-  // 2^(e - mantissa) as float32 bits. F16 is uniform below 2^-14; the others below 2^-126, where float32 itself is subnormal.
-  if (kind === Kind.f16) return floatOf(Math.max(exponent - mantissa, 127 - 24) << 23);
-  return exponent > mantissa ? floatOf((exponent - mantissa) << 23) : floatOf(1 << (Math.max(exponent, 1) + 22 - mantissa));
+  const { mantissa, lowest } = kind === Kind.f32 ? FLOAT : shortFloat(kind);
+  // 2^(e - mantissa) as float32 bits; below 2^-126, where float32 itself is subnormal, those of a mantissa.
+  const exponent = Math.max((bitsOf(w) >>> 23) & 0xff, 127 + lowest);
+  return exponent > mantissa ? floatOf((exponent - mantissa) << 23) : floatOf(1 << (exponent + 22 - mantissa));
 }
 
-/** |y| on the F16 or BF16 grid, as the format's own bits; `word` decides, or null for the nearest (ties to even). */
+/** |y| on the grid of a short float, as the format's own bits; `word` decides, or null for the nearest (ties to even). */
 export function magnitudeBits(y: number, kind: number, word: number | null): number {
   const a = Math.abs(y);
   const bits = bitsOf(a);
-  if (kind === Kind.f16 && a < MIN_NORMAL_F16) {
-    const n = f(a * TWO_24);
+  const { mantissa, lowest } = shortFloat(kind);
+  if (kind !== Kind.bf16 && a < 2 ** lowest) {
+    const n = f(a * 2 ** (mantissa - lowest));
     return word === null ? f(f(n + EVEN) - EVEN) : Math.floor(f(n + centredUniform(word)));
   }
-  const dropped = kind === Kind.f16 ? 13 : 16;
+  const dropped = 23 - mantissa;
   const mask = (1 << dropped) - 1;
   const bump = word === null ? (mask >>> 1) + ((bits >>> dropped) & 1) : word & mask;
   const kept = (bits + bump) >>> dropped;
-  return kind === Kind.f16 ? kept - (112 << 10) : kept;
+  return kept - ((126 + lowest) << mantissa);
 }

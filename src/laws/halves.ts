@@ -1,4 +1,4 @@
-// F16 and BF16 weights live on a grid that gets coarser away from zero. `nearest` rounds the sum of weight and noise,
+// F16 and BF16 weights, and those of eight bits, live on a grid that gets coarser away from zero. `nearest` rounds the sum of weight and noise,
 // `stochastic` rounds it up or down with the right probabilities. `matched` moves w on a lattice of its own step, ulp(w) or,
 // where that is below sigma / 128, the power of two above that, by the law of lattices (moves.ts),
 //
@@ -6,27 +6,53 @@
 //
 // and rounds stochastically what ends between the points of a coarser binade. The step is a power of two, so the law depends on
 // its distance from sigma's in binades alone: one row of the table for each.
+//
+// A float of eight bits is worked on as one of sixteen, with its sign where theirs is and its other bits at the lower end.
 
 import { halfToFloat } from "./codes.js";
 import type { Draws } from "./draws.js";
 import { bitsOf, floatOf } from "./float-bits.js";
-import { absoluteSigma, clamp, limitOf, magnitudeBits, ulp } from "./floats.js";
+import { absoluteSigma, clamp, droppedBits, limitOf, magnitudeBits, shortFloat, ulp } from "./floats.js";
 import type { Kicks } from "./kicks.js";
 import type { Move } from "./move.js";
 import { Law } from "./moves.js";
 import { Field, Kind, Rounding } from "./numbers.js";
+import type { Weights } from "./workspace.js";
 
 const f = Math.fround;
 
 /** The value of a half float with these bits. */
-export const widen = (h: number, kind: number): number => (kind === Kind.f16 ? halfToFloat(h) : floatOf(h << 16));
+export function widen(h: number, kind: number): number {
+  if (kind === Kind.bf16) return floatOf(h << 16);
+  if (kind === Kind.f16) return halfToFloat(h);
+  // E5M2 is the upper half of F16; E4M3 has no infinity.
+  if (kind === Kind.e5m2) return halfToFloat((h & 0x8000) | ((h & 0x7f) << 8));
+  const magnitude = h & 0x7f;
+  const size = magnitude < 8 ? magnitude * 2 ** -9 : magnitude < 0x7f ? floatOf((magnitude << 20) + (120 << 23)) : Number.NaN;
+  return h & 0x8000 ? -size : size;
+}
 
-/** y on the grid of F16 or BF16, as the format's own bits; `word` rounds it, or null to the nearest. */
+/** Whether a kind has eight bits. */
+export const isByteFloat = (kind: number): boolean => kind === Kind.e4m3 || kind === Kind.e5m2;
+
+/** Puts the floats of a kind that lie in `data` into a tile: its half floats, or those of eight bits as such. */
+export function loadFloats(tile: Weights, data: Uint8Array, kind: number): void {
+  if (!isByteFloat(kind)) tile.bytes.set(data);
+  else for (let i = 0; i < data.length; i++) tile.halves[i] = ((data[i] as number) & 0x7f) | (((data[i] as number) & 0x80) << 8);
+}
+
+/** The other way round. */
+export function storeFloats(tile: Weights, data: Uint8Array, kind: number): void {
+  if (!isByteFloat(kind)) data.set(tile.bytes.subarray(0, data.length));
+  else for (let i = 0; i < data.length; i++) data[i] = ((tile.halves[i] as number) & 0x7f) | ((tile.halves[i] as number) >> 8);
+}
+
+/** y on the grid of a short float, as the format's own bits; `word` rounds it, or null to the nearest. */
 export function halfOf(y: number, kind: number, word: number | null): number {
   return magnitudeBits(y, kind, word) | (y < 0 || Object.is(y, -0) ? 0x8000 : 0);
 }
 
-/** Moves data[0 ... n) of a tile of F16 or BF16 weights; returns how many changed. */
+/** Moves data[0 ... n) of a tile of short floats; returns how many changed. */
 export function moveHalves(data: Uint16Array, n: number, { format, inSteps, rounding }: Move, kicks: Kicks): number {
   const kind = format[Field.kind] as number;
   const most = limitOf(kind);
@@ -76,7 +102,8 @@ export class HalfLaws {
       ? floatOf(Math.max(exponent - MOST_BITS, 127) << 23)
       : floatOf(exponent > MOST_BITS ? (exponent - MOST_BITS) << 23 : 1 << (22 - MOST_BITS + exponent));
     this.s = f(sigma / this.least);
-    this.first = exponent - MOST_BITS - (kind === Kind.f16 ? 102 : -7);
+    const { mantissa, lowest } = shortFloat(kind);
+    this.first = exponent - MOST_BITS - (126 + lowest - mantissa);
   }
 
   private step(w: number): number {
@@ -86,7 +113,8 @@ export class HalfLaws {
 
   /** The law of a weight with these bits. */
   private law(h: number): Law {
-    const exponent = this.kind === Kind.f16 ? (h >> 10) & 31 : (h >> 7) & 255;
+    const { mantissa, exponents } = shortFloat(this.kind);
+    const exponent = (h >> mantissa) & exponents;
     const binade = this.inSteps ? 0 : Math.max(Math.max(exponent, 1) - this.first, 0);
     let law = this.laws[binade];
     if (law === undefined) {
@@ -112,7 +140,7 @@ export class HalfLaws {
 
   /** What rounds y: four bits, and where y has more below the format's, those of a word of its own below them. */
   static word(y: number, kind: number, draws: Draws, i: number): number {
-    const dropped = kind === Kind.f16 ? 13 : 16;
+    const dropped = droppedBits(kind);
     const between = bitsOf(y) & ((1 << dropped) - 1);
     if (between === 0) return 0;
     const rest = (1 << (dropped - 4)) - 1;

@@ -71,8 +71,8 @@ export const Field = {
 export const PLANE_FIELDS = 6;
 export const FORMAT_FIELDS = 24;
 
-/** What a stored code is. */
-export const Kind = { lattice: 0, f32: 1, f16: 2, bf16: 3 } as const;
+/** What a stored code is: on a lattice, or a float. */
+export const Kind = { lattice: 0, f32: 1, f16: 2, bf16: 3, e4m3: 4, e5m2: 5 } as const;
 
 /** The values of codes in units of the step: the whole numbers, or one of two tables (laws/levels.ts). */
 export const Levels = { uniform: 0, iq4nl: 1, e2m1: 2 } as const;

@@ -2,7 +2,7 @@
 
 import { ColumnKicks } from "./columns.js";
 import { moveFloats } from "./floats.js";
-import { moveHalves } from "./halves.js";
+import { loadFloats, moveHalves, storeFloats } from "./halves.js";
 import type { Kicks } from "./kicks.js";
 import { moveLattice } from "./lattice.js";
 import type { Move } from "./move.js";
@@ -27,10 +27,10 @@ export function perturb(data: Uint8Array, move: Move, work: Workspace): number {
     kicks.begin(index, n);
     if (kind === Kind.lattice) return moveLattice(data, from, blocks, index, move, kicks, work);
     const { live } = work;
-    const bytes = n * (format[Field.bytes] as number);
-    live.bytes.set(data.subarray(from, from + bytes));
+    const part = data.subarray(from, from + n * (format[Field.bytes] as number));
+    loadFloats(live, part, kind);
     const changed = kind === Kind.f32 ? moveFloats(live.floats, n, move.inSteps, kicks) : moveHalves(live.halves, n, move, kicks);
-    if (changed > 0) data.set(live.bytes.subarray(0, bytes), from);
+    if (changed > 0) storeFloats(live, part, kind);
     return changed;
   });
 }

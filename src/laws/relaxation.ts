@@ -16,7 +16,7 @@ import { difference } from "./difference.js";
 import type { Draws } from "./draws.js";
 import type { Evolution } from "./evolution.js";
 import { absoluteSigma, clamp, limitOf, ulp } from "./floats.js";
-import { halfOf, widen } from "./halves.js";
+import { halfOf, loadFloats, storeFloats, widen } from "./halves.js";
 import type { Kicks } from "./kicks.js";
 import { codeOfLevel, kickLevel, levelBelow, levelOfCode, levelsOf, scaleOfTable } from "./levels.js";
 import type { EncodedFormat, Move } from "./move.js";
@@ -105,10 +105,10 @@ class Relaxing {
       return changed;
     }
     const end = from + n * (format[Field.bytes] as number);
-    live.bytes.set(data.subarray(from, end));
-    pristine.bytes.set(origin.subarray(from, end));
+    loadFloats(live, data.subarray(from, end), kind);
+    loadFloats(pristine, origin.subarray(from, end), kind);
     changed = kind === Kind.f32 ? this.floats(n) : this.halves(n, kind);
-    if (changed > 0) data.set(live.bytes.subarray(0, end - from), from);
+    if (changed > 0) storeFloats(live, data.subarray(from, end), kind);
     return changed;
   }
 
@@ -308,7 +308,7 @@ class Relaxing {
   }
 
   /**
-   * F16 and BF16: within the binade of p a lattice of step ulp(p); where noise is far above that, as F32, rounded
+   * Short floats: within the binade of p a lattice of step ulp(p); where noise is far above that, as F32, rounded
    * stochastically.
    */
   private halves(n: number, kind: number): number {

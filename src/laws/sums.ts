@@ -7,7 +7,7 @@
 // then added pairwise, those 8, 4, 2 and 1 apart.
 
 import { unpack } from "./codes.js";
-import { widen } from "./halves.js";
+import { loadFloats, widen } from "./halves.js";
 import { levelOfCode, levelsOf } from "./levels.js";
 import type { EncodedFormat, Move } from "./move.js";
 import { Field, Kind, Levels, StepKind, SUM_CUT, SUM_LEAF } from "./numbers.js";
@@ -75,7 +75,7 @@ function floatLeaf(data: Uint8Array, n: number, format: EncodedFormat, scratch: 
   const lanes = new Float64Array(LANES);
   for (let tile = 0; tile < n; tile += floats.length) {
     const count = Math.min(floats.length, n - tile);
-    scratch.bytes.set(data.subarray(tile * bytes, (tile + count) * bytes));
+    loadFloats(scratch, data.subarray(tile * bytes, (tile + count) * bytes), kind);
     for (let i = 0; i < count; i++) {
       const w = kind === Kind.f32 ? (floats[i] as number) : widen(halves[i] as number, kind);
       const lane = i & (LANES - 1);

@@ -43,7 +43,7 @@ const HALVINGS = 2;
 const LEVELS = 6;
 /** The lowest temperature that the map is for. */
 const COLDEST = 0.1;
-const TEMPERATURES = Array.from({ length: 40 }, (_, i) => (i + 1) / 20);
+export const TEMPERATURES = Array.from({ length: 40 }, (_, i) => (i + 1) / 20);
 /** Draws of every sigma at first, and the fewest that give an interval. */
 const FIRST_DRAWS = 2;
 const FEWEST_DRAWS = 2;
@@ -124,7 +124,7 @@ export async function calibrate(model: Model, text: string, options: CalibrateOp
 }
 
 /** One reading of the text, or of a window, with moved weights: per token. */
-interface Reading {
+export interface Reading {
   readonly flips: number;
   /** Only while the clean model's logits are there to compare with. */
   readonly kl?: number;
@@ -358,7 +358,10 @@ function remaining(
 }
 
 /** The readings at each sigma as a point with its interval, and the curve through all of them. */
-function noisePoints(sigmas: readonly number[], readings: readonly (readonly Reading[])[]): (NoisePoint & { draws: number })[] {
+export function noisePoints(
+  sigmas: readonly number[],
+  readings: readonly (readonly Reading[])[],
+): (NoisePoint & { draws: number })[] {
   const flips = readings.map((own) => own.map((reading) => reading.flips));
   const curve = smooth(sigmas, flips);
   return sigmas.map((sigma, i) => {

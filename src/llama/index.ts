@@ -10,6 +10,7 @@ export {
   type TensorClass,
 } from "../engine/index.js";
 export { type CalibrateOptions, calibrate } from "./calibrate.js";
+export { type CalibrateEndpointOptions, calibrateEndpoint } from "./calibrate-endpoint.js";
 export { defaultModel } from "./default-model.js";
 export { jsonGrammar } from "./json-grammar.js";
 export { REPACK, type Repack } from "./load-options.js";

@@ -157,7 +157,8 @@ export class UpstreamWriter implements Writer {
     return this.texts[token] ?? "";
   }
 
-  close(): Promise<void> {
-    return this.upstream.close();
+  /** What stays loaded on the servers is said as a warning: whoever closes has nothing else to hear it by. */
+  async close(): Promise<void> {
+    for (const sentence of await this.upstream.close()) process.emitWarning(sentence, { code: "BROWNIAN_STILL_LOADED" });
   }
 }

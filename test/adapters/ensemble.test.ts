@@ -36,7 +36,9 @@ describe("llama-server", () => {
     expect(answers.map(({ member, sigma, text }) => ({ member, sigma, text }))).toEqual(
       [0, 1, 2].map((member) => ({ member, sigma: 0.05, text: `answer of ${adapters}/m0${member}.gguf x 0.5` })),
     );
-    expect(endpoints).toEqual([{ url: server.url, protocol: "llama-server", answers: 3, failures: 0, gone: undefined }]);
+    expect(endpoints).toEqual([
+      { url: server.url, protocol: "llama-server", answers: 3, failures: 0, gone: undefined, stayed: [] },
+    ]);
     const [{ body, headers }] = server.written as [(typeof server.written)[0]];
     expect(body).toMatchObject({ messages: chat, temperature: 0, max_tokens: 100, logprobs: true });
     expect(headers.authorization).toBe("Bearer secret");
@@ -101,6 +103,37 @@ describe("vLLM", () => {
     const lost = await FakeServer.start("vllm", { lost: "m02-s0.1" });
     await expect(ask([lost])).rejects.toThrow(/does not load member m02-s0\.1 \(.*No adapter found/);
     expect(lost.loaded.size).toBe(0);
+  });
+});
+
+describe("members that a server does not unload", () => {
+  it.each(["vllm", "sglang"] as const)("are told, with why (%s)", async (kind) => {
+    const server = await FakeServer.start(kind, { kept: true });
+    const { endpoints } = await ask([server], { members: 2 });
+    const [one, two] = endpoints[0]?.stayed ?? [];
+    expect([one?.called, two?.called]).toEqual([...server.loaded.keys()]);
+    expect(one?.why).toMatch(kind === "vllm" ? /refuses \(HTTP 500\): Engine is busy/ : /in use/);
+  });
+
+  it("are told after an error, too, and a server that is gone is asked once", async () => {
+    const kept = await FakeServer.start("vllm", { kept: true });
+    kept.fault = () => ({ status: 400, body: { error: { message: "No." } } });
+    await expect(ask([kept], { members: 2 })).rejects.toThrow(
+      /No\. Besides, brownian-.*-m00-s0\.1, brownian-.*-m01-s0\.1 may still be loaded on http.*: .*Engine is busy/,
+    );
+    const gone = await FakeServer.start("vllm");
+    gone.fault = () => {
+      void gone.stop();
+      return "hangup";
+    };
+    await expect(ask([gone], { members: 4, retries: 0 })).rejects.toThrow(
+      /Besides, .*m00-s0\.1, .*m02-s0\.1, \.\.\. \(4 members\) may still be loaded on http.*does not answer/,
+    );
+  });
+
+  it("are none where all is well", async () => {
+    const server = await FakeServer.start("vllm");
+    expect((await ask([server], { members: 2 })).endpoints[0]?.stayed).toEqual([]);
   });
 });
 

@@ -1,13 +1,14 @@
 // brownian adapter, generate --carrier adapter, and brownian ensemble, as programs.
 
 import { execFile } from "node:child_process";
-import { copyFileSync, existsSync, readFileSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { llamaC } from "../../src/engine/llama-c/index.js";
 import { FakeServer } from "../support/fake-servers.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
+import { writeHfFolder } from "../support/synthetic-safetensors.js";
 
 const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const folder = scratchFolder();
@@ -39,6 +40,51 @@ describe("brownian adapter", () => {
     const { code, out } = await run("adapter", "-o", path, "--merge", "1", "--sigma", "0.1", "--json");
     expect(code).toBe(0);
     expect(JSON.parse(out)).toMatchObject({ member: 1, sigma: 0.1, matrices: 28, bytes: statSync(path).size });
+  });
+
+  it("is what perturb --carrier adapter adds", async () => {
+    const [merged, moved] = [join(folder, "merge.gguf"), join(folder, "moved.gguf")];
+    const asked = ["--sigma", "0.1", "--seed", "7", "--rank", "2"];
+    expect((await run("adapter", "-o", merged, "--merge", "1", ...asked)).code).toBe(0);
+    const model = "models/fairytales-3M-Q8_0.gguf";
+    const { code, out, err } = await run(
+      "perturb",
+      model,
+      "-o",
+      moved,
+      "--carrier",
+      "adapter",
+      "--member",
+      "1",
+      "--tick",
+      "3",
+      ...asked,
+    );
+    expect(code, err).toBe(0);
+    expect(out).toMatch(/member 1 added to 28 matrices/);
+    expect(err).toContain("--tick: no effect with --carrier adapter");
+    expect(readFileSync(moved).equals(readFileSync(merged))).toBe(true);
+    for (const args of [
+      ["--rank", "2"],
+      ["--carrier", "adapter", "--rounding", "nearest"],
+    ])
+      expect((await run("perturb", model, "-o", join(folder, "none"), "--sigma", "0.1", ...args)).code).toBe(2);
+  });
+
+  it("reads a folder of Hugging Face, as inspect and perturb do", async () => {
+    const model = join(folder, "hf");
+    const values = new Uint8Array(Uint16Array.from({ length: 1024 }, (_, i) => 0x3f00 + (i % 128)).buffer);
+    const tensor = { dtype: "BF16", shape: [32, 32], data: values };
+    const config = { model_type: "qwen2", num_hidden_layers: 1 };
+    writeHfFolder(model, [{ "model.layers.0.mlp.up_proj.weight": tensor }], config);
+    writeFileSync(join(model, "old.bin"), "");
+    const moved = join(folder, "hf-moved");
+    const { code, err } = await run("perturb", model, "-o", moved, "--sigma", "0.1");
+    expect(code, err).toBe(0);
+    expect(err).toMatch(/copied: config\.json, tokenizer\.json\n.*left out, being other weights or folders: old\.bin/s);
+    expect((await run("inspect", moved)).out).toMatch(/qwen2, 1,024 weights in 1 tensors/);
+    const members = await run("adapter", model, "-o", join(folder, "hf-members"), "--members", "1", "--format", "both");
+    expect(members.out, members.err).toContain("llama-server -m MODEL.gguf");
   });
 
   it("exits with 2 where it is misused, and leaves nothing", async () => {
@@ -102,6 +148,31 @@ describe.skipIf(why !== undefined)("a calibration of adapters", () => {
     const [{ sigma }] = JSON.parse(within.out).answers;
     expect(sigma).toBeGreaterThan(0);
     expect(sigma).toBeLessThanOrEqual(breaking.sigma);
+  });
+});
+
+describe("brownian calibrate --endpoint", () => {
+  it("keeps what it measures beside the members, for ensemble --weight-temperature", async () => {
+    const members = join(folder, "served");
+    expect((await run("adapter", "-o", members, "--members", "2", "--sigma", "0.05,0.1", "--format", "peft")).code).toBe(0);
+    const server = await FakeServer.start("vllm");
+    // Softmax picks "no" in a fifth of all places at T = 1; a member of sigma s wherever 1/s divides the place.
+    server.doubt = (called, after) => {
+      const sigma = Number(/-s([\d.]+)$/.exec(called)?.[1] ?? 0);
+      return sigma > 0 && after % Math.round(1 / sigma) === 0 ? 0.8 : 0.2;
+    };
+    const text = join(folder, "yes.txt");
+    writeFileSync(text, "yes ".repeat(100));
+    const asked = ["--endpoint", server.url, "--adapters", members];
+    const before = await run("ensemble", ...asked, "--weight-temperature", "0.5", "?");
+    expect(before.code).toBe(2);
+    expect(before.err).toContain("brownian calibrate --endpoint URL");
+    const { code, out, err } = await run("calibrate", ...asked, "--text", text, "--draws", "3");
+    expect(code, err).toBe(0);
+    expect(out).toMatch(/0\.05\s+4 %/); // 4 of 99;
+    expect(err).toContain("--draws: no effect with --endpoint");
+    const { answers } = JSON.parse((await run("ensemble", ...asked, "--weight-temperature", "0.5", "--json", "?")).out);
+    expect(answers).toMatchObject([{ sigma: 0.05 }, { sigma: 0.05 }]);
   });
 });
 

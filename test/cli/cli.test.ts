@@ -180,7 +180,7 @@ describe("brownian perturb", () => {
       /types? .*IQ3_S cannot be moved \(blk\.0\.TQ1_0\.weight.*--skip-unsupported/,
     ],
     ["a missing folder", () => [q8, "-o", join(folder, "no/out.gguf"), "-s", "1"], 1, /folder of .* does not exist/],
-    ["no GGUF", () => [main, "-o", out, "-s", "1"], 1, /is not a GGUF model: it begins with "#!\/u"/],
+    ["no GGUF", () => [main, "-o", out, "-s", "1"], 1, /is not a GGUF or safetensors model: it begins with "#!\/u"/],
     [
       "an unknown rounding",
       () => [q8, "-o", out, "-s", "1", "--rounding", "up"],

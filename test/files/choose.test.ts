@@ -5,7 +5,7 @@ import { chooseTensors, type ModelFile, type Tensor } from "../../src/files/inde
 const tensor = (name: string, type = "Q8_0"): Tensor => ({ name, type, shape: [32], weights: 32, part: 0, offset: 0, bytes: 34 });
 
 function model(...tensors: Tensor[]): ModelFile {
-  return { path: "/models/m.gguf", size: 0, parts: [], metadata: {}, architecture: "llama", tensors };
+  return { path: "/models/m.gguf", container: "GGUF", size: 0, parts: [], metadata: {}, architecture: "llama", tensors };
 }
 
 const names = (tensors: readonly Tensor[]) => tensors.map((t) => t.name);

@@ -243,7 +243,7 @@ describe("what is no whole model", () => {
       "a part that is no GGUF file",
       ([a, b]) => then(writeFileSync(b as string, "nothing"), a),
       "not-gguf",
-      /m-00002-of-00003\.gguf is not a GGUF model/,
+      /m-00002-of-00003\.gguf is not a GGUF or safetensors model/,
     ],
     [
       "a part that was cut",

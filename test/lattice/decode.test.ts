@@ -22,7 +22,7 @@ describe("formats", () => {
   it("cover every type of ggml's file that is a lattice or a float", () => {
     const missing = rows.filter(({ type }) => formatNamed(type) === undefined).map(({ type }) => type);
     expect(missing).toEqual(["TQ1_0", "Q1_0", "Q2_0", "IQ3_S"]);
-    expect(FORMATS).toHaveLength(19);
+    expect(FORMATS.filter(({ ggml }) => ggml !== null)).toHaveLength(19);
   });
 
   it.each(rows.filter(({ type }) => formatNamed(type) !== undefined))("$type decodes to ggml's bits", ({ tensor, expected }) => {

@@ -115,7 +115,8 @@ describe("moves by column", () => {
 
   it("are frozen", () => {
     const hash = createHash("sha256");
-    for (const { format } of movable) {
+    // Of those of 8 bits the other tests speak; frozen.json has their moves.
+    for (const { format } of movable.filter((each) => each.format.ggml !== null)) {
       const word = words(11);
       const width = Math.max(16, format.weights);
       const factors = new Float32Array(width).map((_, j) => 0.25 + (j % 8) / 4);

@@ -53,8 +53,8 @@ describe("in front of llama-server", () => {
       `answer of ${paths[2]} x 1`,
       `answer of ${paths[0]} x 1`,
     ]);
-    expect(await content({ temperature: 0 })).toEqual(["answer of undefined x 0"]); // clean: no adapter is named
-    expect(fake.written.at(-1)?.body).toMatchObject({ messages, lora: [], stream: true });
+    expect(await content({ temperature: 0 })).toEqual([`answer of ${paths[0]} x 0`]); // clean: no adapter is named
+    expect(fake.written.at(-1)?.body).toMatchObject({ messages, lora: [{ id: 0, scale: 0 }], stream: true });
   });
 
   it("streams, with logprobs, chats and texts", async () => {

@@ -23,6 +23,8 @@ export class FakeServer {
   fault: (count: number) => Fault | undefined = () => undefined;
   /** What is written, by the member's name or number (and its scale). */
   answer: (member: string) => string = (member) => `answer of ${member}`;
+  /** How likely "no" is where "yes" is the other word: after so many tokens, by the member's name or number (and its scale). */
+  doubt: (member: string, after: number) => number = () => 0.2;
   /** Most requests at a time. */
   most = 0;
   private now = 0;
@@ -126,18 +128,51 @@ function eventsOf(body: unknown): string {
   return `${events.join("")}data: [DONE]\n\n`;
 }
 
+/** Which of two words comes, in the shapes that servers say it in. */
+function places(fake: FakeServer, member: string, count: number): { yes: number; no: number }[] {
+  return Array.from({ length: count }, (_, after) => {
+    const no = fake.doubt(member, after);
+    return { yes: Math.log(1 - no), no: Math.log(no) };
+  });
+}
+
+/** A text that is read: every token of it is "yes". vLLM says nothing of the first, and has written one more. */
+function echoed(fake: FakeServer, member: string, { body }: Asked) {
+  const tokens = [...words(String(body.prompt)), "yes"];
+  const top = places(fake, member, tokens.length);
+  const skip = <T>(list: readonly T[]) => list.map((one, i) => (i === 0 ? null : one));
+  const logprobs = { tokens, token_logprobs: skip(top.map(({ yes }) => yes)), top_logprobs: skip(top) };
+  return { choices: [{ index: 0, text: `${body.prompt}yes`, logprobs, finish_reason: "length" }] };
+}
+
+/** An empty list is as good as none to llama-server, and then all members are added. */
+const loraOf = ({ body }: Asked): { id: number; scale: number } =>
+  ((body.lora ?? []) as { id: number; scale: number }[])[0] ?? { id: Number.NaN, scale: 1 };
+
 /** options.adapters: paths that it was started with. */
 const llamaServer: Kind = (fake, asked, { adapters = [] }) => {
   const paths = adapters as string[];
   if (asked.path === "/lora-adapters")
     return { body: paths.map((path, id) => ({ id, path, scale: 1, task_name: "", prompt_prefix: "" })) };
+  if (asked.path === "/tokenize") return { body: { tokens: words(String(asked.body.content)).map(() => 1) } };
+  if (asked.path === "/completion") {
+    const { id, scale } = loraOf(asked);
+    const after = (asked.body.prompt as number[]).length;
+    const [{ yes, no }] = places(fake, `${paths[id]} x ${scale}`, after + 1).slice(-1) as [{ yes: number; no: number }];
+    const top_logprobs = [
+      { id: 1, token: "yes", logprob: yes },
+      { id: 2, token: "no", logprob: no },
+    ];
+    return { body: { content: "yes", completion_probabilities: [{ id: 1, token: "yes", logprob: yes, top_logprobs }] } };
+  }
   if (!asked.path.endsWith("completions")) return undefined;
-  const [{ id, scale } = { id: -1, scale: 0 }] = (asked.body.lora ?? []) as { id: number; scale: number }[];
+  const { id, scale } = loraOf(asked);
   return { body: completion(asked, fake.answer(`${paths[id]} x ${scale}`), false) };
 };
 
-/** options.fixed: adapters may not be loaded while it runs; options.lost: a path that it does not find. */
-const vllm: Kind = (fake, asked, { fixed, lost }) => {
+/** options.fixed: adapters may not be loaded while it runs; options.lost: a path that it does not find; options.kept: it
+ * unloads nothing. */
+const vllm: Kind = (fake, asked, { fixed, lost, kept }) => {
   const { path, body } = asked;
   const error = (status: number, message: string) => ({
     status,
@@ -155,16 +190,19 @@ const vllm: Kind = (fake, asked, { fixed, lost }) => {
     return { body: `Success: LoRA adapter '${name}' added successfully.` };
   }
   if (path === "/v1/unload_lora_adapter" && fixed !== true) {
+    if (body.lora_name === kept || kept === true) return error(500, "Engine is busy.");
+    if (!fake.loaded.has(String(body.lora_name))) return error(404, `The lora adapter '${body.lora_name}' cannot be found.`);
     fake.loaded.delete(String(body.lora_name));
     return { body: `Success: LoRA adapter '${body.lora_name}' removed successfully.` };
   }
   if (!path.endsWith("completions")) return undefined;
   const model = String(body.model);
   if (model !== "base" && !fake.loaded.has(model)) return error(404, `The model '${model}' does not exist.`);
+  if (body.echo === true) return { body: echoed(fake, model, asked) };
   return { body: completion(asked, fake.answer(model), true) };
 };
 
-const sglang: Kind = (fake, asked, { lost }) => {
+const sglang: Kind = (fake, asked, { lost, kept }) => {
   const { path, body } = asked;
   if (path === "/v1/models") return { body: { object: "list", data: [{ id: "base", owned_by: "sglang", root: "base" }] } };
   if (path === "/load_lora_adapter") {
@@ -175,9 +213,13 @@ const sglang: Kind = (fake, asked, { lost }) => {
       status: found ? 200 : 400,
     };
   }
-  if (path === "/unload_lora_adapter")
+  if (path === "/unload_lora_adapter") {
+    if (kept === true)
+      return { body: { success: false, error_message: "LoRA adapter is in use.", loaded_adapters: {} }, status: 400 };
     return { body: { success: fake.loaded.delete(String(body.lora_name)), loaded_adapters: {} } };
+  }
   if (!path.endsWith("completions")) return undefined;
+  if (body.echo === true) return { body: echoed(fake, String(body.lora_path ?? "base"), asked) };
   return { body: completion(asked, fake.answer(String(body.lora_path ?? "base")), true) };
 };
 

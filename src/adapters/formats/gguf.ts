@@ -3,20 +3,21 @@
 
 import { type GgufTensor, ggufLayout, ggufMetadata } from "../../files/containers/gguf-writer.js";
 import { type Drawing, rowsOf } from "../members.js";
+import { architectureOf } from "../names.js";
 import type { AdapterFormat, MemberFile } from "./format.js";
 
 function layoutOf(members: Drawing, { member, sigma }: MemberFile) {
   const { model, rank, seed, mixed } = members;
   const metadata = ggufMetadata({
     "general.type": { text: "adapter" },
-    "general.architecture": { text: model.architecture },
+    "general.architecture": { text: architectureOf(model) },
     "general.name": { text: mixed ?? `brownian member ${member} of seed ${seed}` },
     "adapter.type": { text: "lora" },
     "adapter.lora.alpha": { f32: rank },
     "brownian.seed": { u64: seed },
     ...(mixed === undefined && { "brownian.member": { u32: member }, "brownian.sigma": { f32: sigma } }),
   });
-  const tensors = members.matrices.flatMap(({ tensor: { name }, rows, columns }): GgufTensor[] => [
+  const tensors = members.matrices.flatMap(({ name, rows, columns }): GgufTensor[] => [
     { name: `${name}.lora_a`, type: "F32", shape: [columns, rank] },
     { name: `${name}.lora_b`, type: "F32", shape: [rank, rows] },
   ]);

@@ -1,70 +1,17 @@
 // PEFT adapters (adapter_config.json and safetensors), as vLLM, SGLang, TGI and transformers read them: of each linear layer lora_A.weight
 // [r, n_in] and lora_B.weight [n_out, r], added as lora_alpha / r · B·A, with lora_alpha = r. A file has one scale, fixed. The names of layers, and
-// the order of the rows of q and k, which llama.cpp's converter interleaves for its RoPE in the llama family, are those of Hugging Face.
+// the order of rows, are those of Hugging Face.
 
 import { BrownianError } from "../../errors.js";
-import type { ModelFile, Tensor } from "../../files/index.js";
-import { placeOf } from "../matrices.js";
-import { type Drawing, type Matrix, rowsOf } from "../members.js";
+import { type Drawing, rowsOf } from "../members.js";
+import { architectureOf, blocksOf, isNamed, layerOf, NAMED, placeOf, rowOrder } from "../names.js";
 import type { AdapterFile, AdapterFormat, MemberFile } from "./format.js";
 
-const LAYERS: Readonly<Record<string, string>> = {
-  attn_q: "self_attn.q_proj",
-  attn_k: "self_attn.k_proj",
-  attn_v: "self_attn.v_proj",
-  attn_output: "self_attn.o_proj",
-  ffn_gate: "mlp.gate_proj",
-  ffn_up: "mlp.up_proj",
-  ffn_down: "mlp.down_proj",
-};
-
-/** Architectures whose layers have these names, and whether llama.cpp's converter interleaves the rows of q and k. */
-const INTERLEAVED: Readonly<Record<string, boolean>> = {
-  llama: true,
-  qwen2: false,
-  qwen3: false,
-  gemma: false,
-  gemma2: false,
-  gemma3: false,
-};
-
-const HEADS: Readonly<Record<string, string>> = { attn_q: "head_count", attn_k: "head_count_kv" };
-
-/** A layer's name in Hugging Face's models; undefined where there is no rule. */
-function layerOf({ name }: Tensor): string | undefined {
-  if (name === "output.weight") return "lm_head";
-  const place = placeOf(name);
-  const layer = place === undefined ? undefined : LAYERS[place.part];
-  return layer === undefined ? undefined : `model.layers.${place?.block}.${layer}`;
-}
-
-/** Where a row of a GGUF tensor lies in Hugging Face's. */
-export function rowOrder(model: ModelFile, { tensor, rows }: Matrix): ((row: number) => number) | undefined {
-  const place = placeOf(tensor.name);
-  const key = place === undefined ? undefined : HEADS[place.part];
-  if (!INTERLEAVED[model.architecture] || place === undefined || key === undefined) return undefined;
-  const size = rows / headsOf(model, key, place.block);
-  // Row 2i + h of a head is row i of half h.
-  return (row) => {
-    const within = row % size;
-    return row - within + (within % 2) * (size / 2) + (within >> 1);
-  };
-}
-
-function headsOf(model: ModelFile, key: string, block: number): number {
-  const found = model.metadata[`${model.architecture}.attention.${key}`];
-  const heads = Array.isArray(found) ? found[block] : found;
-  // Without heads of their own, keys have those of queries.
-  if (heads === undefined && key !== "head_count") return headsOf(model, "head_count", block);
-  if (typeof heads === "number" && heads > 0) return heads;
-  throw new BrownianError("corrupt-gguf", `${model.path} does not say how many heads block ${block} has (${key}).`);
-}
-
 function configOf({ model, rank, matrices, mixed }: Drawing, { member, sigma }: MemberFile): Uint8Array {
-  const layers = matrices.map(({ tensor }) => layerOf(tensor) as string);
+  const layers = matrices.map(({ name }) => layerOf(name) as string);
   const kinds = [...new Set(layers.map((layer) => layer.split(".").at(-1) as string))];
-  const blocks = new Set(matrices.map(({ tensor }) => placeOf(tensor.name)?.block)).size;
-  const whole = layers.length === kinds.length * blocks && blocks === model.metadata[`${model.architecture}.block_count`];
+  const blocks = new Set(matrices.map(({ name }) => placeOf(name)?.block)).size;
+  const whole = layers.length === kinds.length * blocks && blocks === blocksOf(model);
   const config = {
     peft_type: "LORA",
     task_type: "CAUSAL_LM",
@@ -94,8 +41,8 @@ function weightsOf(members: Drawing, file: MemberFile, path: string): AdapterFil
     entries[name] = { dtype: "F32", shape, data_offsets: [end, end + bytes] };
     end += bytes;
   };
-  for (const { tensor, rows, columns } of matrices) {
-    const layer = `base_model.model.${layerOf(tensor)}`;
+  for (const { name, rows, columns } of matrices) {
+    const layer = `base_model.model.${layerOf(name)}`;
     add(`${layer}.lora_A.weight`, [rank, columns]);
     add(`${layer}.lora_B.weight`, [rows, rank]);
   }
@@ -110,7 +57,7 @@ function weightsOf(members: Drawing, file: MemberFile, path: string): AdapterFil
       yield header;
       for (const { matrix, a, b } of members.draw(file.member, file.sigma)) {
         yield new Uint8Array(a.buffer);
-        yield new Uint8Array(rowsOf(b, rank, rowOrder(model, matrix)).buffer);
+        yield new Uint8Array(rowsOf(b, rank, rowOrder(model, matrix.name, matrix.rows)).buffer);
       }
     },
   };
@@ -121,12 +68,10 @@ export const peft: AdapterFormat = {
   scaled: false,
 
   check({ model, matrices }) {
-    const unknown = !Object.hasOwn(INTERLEAVED, model.architecture);
-    const [without] = matrices.filter(({ tensor }) => layerOf(tensor) === undefined);
+    const unknown = !isNamed(model);
+    const [without] = matrices.filter(({ name }) => layerOf(name) === undefined);
     if (!unknown && without === undefined) return;
-    const what = unknown
-      ? `the architecture ${model.architecture} (known: ${Object.keys(INTERLEAVED).join(", ")})`
-      : `${without?.tensor.name}`;
+    const what = unknown ? `the architecture ${architectureOf(model)} (known: ${NAMED.join(", ")})` : `${without?.tensor.name}`;
     throw new BrownianError(
       "unsupported-type",
       `${model.path}: PEFT's names for ${what} are not known here: write GGUF adapters (--format gguf), or name other tensors with --only.`,

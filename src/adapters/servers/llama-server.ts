@@ -5,6 +5,7 @@ import { BrownianError } from "../../errors.js";
 import type { Server } from "./http.js";
 import { askOpenAi } from "./openai.js";
 import type { Protocol, ServedFile } from "./protocol.js";
+import { readByBeginnings } from "./reading.js";
 
 interface Loaded {
   readonly id: number;
@@ -19,6 +20,13 @@ async function loadedBy(server: Server, signal: AbortSignal | undefined): Promis
 /** How it has to be started to have these members. */
 export const startLine = (files: readonly ServedFile[]): string =>
   `llama-server -m MODEL --lora-init-without-apply --lora ${files.map(({ path }) => path).join(",")}`;
+
+/**
+ * The scales of a request. Those that it does not name are 0, but an empty list is as good as none, and then all are what they were started with: 1,
+ * also with --lora-init-without-apply (build 0.6.0-dev). So clean weights have one named, too.
+ */
+const loraOf = (member: { readonly called: string; readonly scale: number } | undefined) =>
+  member === undefined ? [{ id: 0, scale: 0 }] : [{ id: Number(member.called), scale: member.scale }];
 
 export const llamaServer: Protocol = {
   name: "llama-server",
@@ -47,9 +55,12 @@ export const llamaServer: Protocol = {
   },
 
   ask(server, asked, member, signal) {
-    const lora = member === undefined ? [] : [{ id: Number(member.called), scale: member.scale }];
-    return askOpenAi(server, asked, { lora, cache_prompt: false }, signal);
+    return askOpenAi(server, asked, { lora: loraOf(member), cache_prompt: false }, signal);
   },
 
-  unload: async () => undefined,
+  read(server, text, member, signal) {
+    return readByBeginnings(server, text, { lora: loraOf(member) }, signal);
+  },
+
+  unload: async () => [],
 };

@@ -3,6 +3,7 @@
 
 import type { AdapterFormatName } from "../formats/index.js";
 import type { Server } from "./http.js";
+import type { Stayed } from "./unloading.js";
 
 /** A message of a chat. */
 export interface ServedMessage {
@@ -33,6 +34,14 @@ export interface ServedToken {
   readonly logProbability: number;
   /** The likeliest in its place, where they were asked for. */
   readonly top?: readonly { readonly text: string; readonly logProbability: number }[] | undefined;
+}
+
+/** A token of a text as a model reads it. */
+export interface ReadToken {
+  /** ln p of it; where it is not among the likeliest and nobody says, that of the last of these: no less than it is. */
+  readonly logProbability: number;
+  /** Of the likeliest ones, falling. The first is the one that greedy decoding takes. */
+  readonly top: readonly { readonly text: string; readonly logProbability: number }[];
 }
 
 /** What a server wrote. */
@@ -74,6 +83,16 @@ export interface Protocol {
     member: { readonly called: string; readonly scale: number } | undefined,
     signal?: AbortSignal,
   ): Promise<Answered>;
-  /** Removes what `load` brought, where the server can. */
-  unload(server: Server, called: readonly string[]): Promise<void>;
+  /**
+   * Reads a text with a member, or without any, from its second token on. Not there: it does not tell what it thinks of a given text.
+   * @throws ServerError
+   */
+  read?(
+    server: Server,
+    text: string,
+    member: { readonly called: string; readonly scale: number } | undefined,
+    signal?: AbortSignal,
+  ): Promise<readonly ReadToken[]>;
+  /** Removes what `load` brought, where the server can; resolves to what stays though it could. Never throws. */
+  unload(server: Server, called: readonly string[]): Promise<readonly Stayed[]>;
 }

@@ -5,6 +5,8 @@ import { BrownianError } from "../../errors.js";
 import { type Server, ServerError } from "./http.js";
 import { askOpenAi, modelsOf } from "./openai.js";
 import type { Protocol } from "./protocol.js";
+import { readEchoed } from "./reading.js";
+import { andStayed, saidOf, unloadEach } from "./unloading.js";
 
 const START = "python -m sglang.launch_server --model-path MODEL --enable-lora --max-lora-rank RANK --lora-target-modules all";
 
@@ -34,8 +36,7 @@ export const sglang: Protocol = {
           );
       }
     } catch (error) {
-      await sglang.unload(server, called);
-      throw error;
+      throw andStayed(error, [saidOf(server.url, await sglang.unload(server, called))]);
     }
     return called;
   },
@@ -43,9 +44,10 @@ export const sglang: Protocol = {
   ask: (server, asked, member, signal) =>
     askOpenAi(server, asked, { model: "default", ...(member !== undefined && { lora_path: member.called }) }, signal),
 
-  async unload(server, called) {
-    for (const lora_name of called) await change(server, "/unload_lora_adapter", { lora_name }).catch(() => undefined);
-  },
+  read: (server, text, member, signal) =>
+    readEchoed(server, text, { model: "default", ...(member !== undefined && { lora_path: member.called }) }, signal),
+
+  unload: (server, called) => unloadEach(called, (lora_name) => change(server, "/unload_lora_adapter", { lora_name })),
 };
 
 /** Why a member is not loaded; undefined where it is. */

@@ -47,7 +47,7 @@ export const tgi: Protocol = {
     return generate(server, asked, member?.called, signal);
   },
 
-  unload: async () => undefined,
+  unload: async () => [],
 };
 
 async function generate(server: Server, asked: Asked, adapter: string | undefined, signal?: AbortSignal): Promise<Answered> {

@@ -5,6 +5,8 @@ import { BrownianError } from "../../errors.js";
 import { type Server, ServerError, STRANGE } from "./http.js";
 import { askOpenAi, modelsOf } from "./openai.js";
 import type { Protocol } from "./protocol.js";
+import { readEchoed } from "./reading.js";
+import { andStayed, saidOf, unloadEach } from "./unloading.js";
 
 /** How it has to be started. */
 const START = "vllm serve MODEL --enable-lora --max-lora-rank RANK, with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True";
@@ -40,8 +42,7 @@ export const vllm: Protocol = {
         if (!there.has(lora_name)) await loadOne(server, name, { lora_name, lora_path: path }, signal);
       }
     } catch (error) {
-      await vllm.unload(server, called);
-      throw error;
+      throw andStayed(error, [saidOf(server.url, await vllm.unload(server, called))]);
     }
     return called;
   },
@@ -50,9 +51,15 @@ export const vllm: Protocol = {
     return askOpenAi(server, asked, { model: member?.called ?? (await baseOf(server, signal)) }, signal);
   },
 
-  async unload(server, called) {
-    for (const lora_name of called) await server.post("/v1/unload_lora_adapter", { lora_name }).catch(() => undefined);
+  async read(server, text, member, signal) {
+    return readEchoed(server, text, { model: member?.called ?? (await baseOf(server, signal)) }, signal);
   },
+
+  unload: (server, called) =>
+    unloadEach(called, async (lora_name) => {
+      await server.post("/v1/unload_lora_adapter", { lora_name });
+      return undefined;
+    }),
 };
 
 async function loadOne(

@@ -46,12 +46,17 @@ export interface Container {
    * Where the further files of a model lie whose first one this is, in their order; none where it is all there is. Not there: always none.
    * @throws BrownianError usage where it is not the first one, or is not called like one
    */
-  others?(first: ReadFile): readonly string[];
+  others?(first: ReadFile): readonly string[] | Promise<readonly string[]>;
   /**
    * Whether these files are all the parts of one model, in their order.
    * @throws BrownianError corrupt-gguf
    */
-  checkParts?(parts: readonly ReadFile[]): void;
+  checkParts?(parts: readonly ReadFile[]): void | Promise<void>;
+  /**
+   * The first file of the model that a folder is. Not there: no folder is one.
+   * @throws BrownianError usage where there is none, or more than one
+   */
+  first?(folder: string): Promise<string>;
 }
 
 /** What to do about a file that is not what its container says. */

@@ -9,14 +9,15 @@ import { stampOf } from "../stamp.js";
 import type { ModelFile } from "../tensor.js";
 import { BEGINNING, type Container, type Contents, DOWNLOAD_AGAIN, type FoundFile } from "./container.js";
 import { gguf } from "./gguf.js";
+import { safetensors } from "./safetensors.js";
 
-const CONTAINERS: readonly Container[] = [gguf];
+const CONTAINERS: readonly Container[] = [gguf, safetensors];
 
 /** Of a file that no container knows, what a message shows. */
 const SHOWN = 4;
 
 /**
- * Reads the directory of a model in one or several files; `path` leads to the first one.
+ * Reads the directory of a model in one or several files; `path` leads to the first one, or to the folder that is the model (as of Hugging Face).
  * @throws BrownianError file-not-found (also a further part), file-access, not-gguf (no container knows it), truncated-gguf, corrupt-gguf (also
  * parts that are not of one model); `usage` for a part that is not the first
  *
@@ -25,11 +26,11 @@ const SHOWN = 4;
  * console.log(tensors[0].name, tensors[0].type, tensors[0].offset); // token_embd.weight Q8_0 41984
  */
 export async function readModel(path: string): Promise<ModelFile> {
-  const file = await find(path);
+  const file = await find(await firstOf(path));
   const container = containerOf(file);
   const first = { file, contents: await readPart(container, file) };
   const parts = [first];
-  for (const other of container.others?.(first) ?? []) {
+  for (const other of (await container.others?.(first)) ?? []) {
     const further = await find(other).catch((error) => {
       throw incomplete(error, path);
     });
@@ -37,15 +38,27 @@ export async function readModel(path: string): Promise<ModelFile> {
       throw new BrownianError("corrupt-gguf", `${other} is no ${container.name} file as the first part, ${path}, is.`);
     parts.push({ file: further, contents: await readPart(container, further) });
   }
-  container.checkParts?.(parts);
+  await container.checkParts?.(parts);
   return {
     path: file.full,
+    container: container.name,
     size: parts.reduce((sum, { file: { size } }) => sum + size, 0),
     parts: parts.map(({ file: { full, size, stamp }, contents: { header } }) => ({ path: full, size, stamp, header })),
     metadata: first.contents.metadata,
     architecture: first.contents.architecture,
     tensors: parts.flatMap(({ contents }, part) => contents.tensors.map((tensor) => ({ ...tensor, part }))),
   };
+}
+
+/** The first file of a folder that is a model; what is no folder, as it is. */
+async function firstOf(path: string): Promise<string> {
+  const isFolder = typeof path === "string" && !path.includes("\0") && (await stat(path).catch(() => null))?.isDirectory();
+  const container = isFolder ? CONTAINERS.find(({ first }) => first !== undefined) : undefined;
+  return container?.first === undefined
+    ? path
+    : container.first(path).catch((error) => {
+        throw asFileError(error, path);
+      });
 }
 
 function containerOf({ path, size, beginning }: FoundFile): Container {
