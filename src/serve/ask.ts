@@ -41,12 +41,9 @@ export interface Format {
 
 /** One ask for each of n answers, with seeds counting up: n draws of the weights where they move. @throws ApiError 400, BrownianError usage */
 export function asksOf(body: CommonBody, wish: Wish, defaults: Defaults): Ask[] {
-  const weightTemperature = body.weight_temperature ?? (body.sigma === undefined ? defaults.weightTemperature : undefined);
-  const sigma = body.sigma ?? (weightTemperature === undefined ? defaults.sigma : undefined);
+  const { weightTemperature, sigma, seed, noiseSeed } = drawOf(body, defaults);
   const moving = (sigma ?? 0) > 0 || weightTemperature !== undefined;
   const temperature = body.temperature ?? defaults.temperature ?? (moving ? 0 : OPENAI_TEMPERATURE);
-  const seed = BigInt(body.seed ?? randomInt(LARGEST_SEED));
-  const noiseSeed = body.noise_seed === undefined ? seed : BigInt(body.noise_seed);
   if (body.members !== undefined && body.uncertainty !== true)
     throw new ApiError(400, "members says how many draws uncertainty takes: give uncertainty: true as well.", {
       param: "members",
@@ -74,6 +71,14 @@ export function asksOf(body: CommonBody, wish: Wish, defaults: Defaults): Ask[] 
     weightTemperature,
     uncertainty: body.uncertainty ? { members: body.members } : undefined,
   }));
+}
+
+/** Which weights a request wants, and its dice. */
+export function drawOf(body: Pick<CommonBody, "sigma" | "weight_temperature" | "seed" | "noise_seed">, defaults: Defaults) {
+  const weightTemperature = body.weight_temperature ?? (body.sigma === undefined ? defaults.weightTemperature : undefined);
+  const sigma = body.sigma ?? (weightTemperature === undefined ? defaults.sigma : undefined);
+  const seed = BigInt(body.seed ?? randomInt(LARGEST_SEED));
+  return { weightTemperature, sigma, seed, noiseSeed: body.noise_seed === undefined ? seed : BigInt(body.noise_seed) };
 }
 
 /** Penalties of 0 are left out: many clients always send them, and the library asks what a length of memory without a penalty is for. */

@@ -2,9 +2,9 @@
 
 import { basename, dirname, join } from "node:path";
 import { BrownianError } from "../errors.js";
-import type { Model } from "../llama/index.js";
+import type { Embedding, Model } from "../llama/index.js";
 import { ApiError } from "./errors.js";
-import type { Answer, Ask, Heard, Task, Writer, WrittenToken } from "./writer.js";
+import type { Answer, Ask, EmbedAsk, Heard, Task, Writer, WrittenToken } from "./writer.js";
 
 /** Noise of the ensemble that reads an answer of clean weights. */
 const ENSEMBLE_SIGMA = 0.05;
@@ -64,6 +64,15 @@ export class LocalWriter implements Writer {
   async write(task: Task, heard: Heard, signal: AbortSignal): Promise<Answer> {
     try {
       return await this.written(task, heard, signal);
+    } catch (error) {
+      throw this.withoutPaths(error);
+    }
+  }
+
+  async embed({ texts, options, weightTemperature }: EmbedAsk, signal: AbortSignal): Promise<readonly Embedding[]> {
+    try {
+      const sigma = weightTemperature === undefined ? options.sigma : await this.sigmaOf(weightTemperature, options.sigma);
+      return await this.model.embed(texts, { ...options, sigma, signal });
     } catch (error) {
       throw this.withoutPaths(error);
     }

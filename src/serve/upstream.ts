@@ -153,6 +153,12 @@ export class UpstreamWriter implements Writer {
     return this.texts.push(text) - 1;
   }
 
+  async embed(): Promise<never> {
+    throw new ApiError(400, "Embeddings need the engine in this process: ask the other server for them itself.", {
+      code: "embeddings_unsupported",
+    });
+  }
+
   textOf(token: number): string {
     return this.texts[token] ?? "";
   }

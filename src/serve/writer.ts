@@ -3,6 +3,8 @@
 
 import type {
   ChatOptions,
+  Embedding,
+  EmbedOptions,
   GenerateOptions,
   Generation,
   Message,
@@ -21,6 +23,14 @@ export interface Ask {
   readonly weightTemperature?: number | undefined;
   /** An ensemble reads what was written. */
   readonly uncertainty?: { readonly members?: number | undefined } | undefined;
+}
+
+/** What is to be turned into vectors. */
+export interface EmbedAsk {
+  /** Texts or tokens. */
+  readonly texts: readonly Prompt[];
+  readonly options: EmbedOptions;
+  readonly weightTemperature?: number | undefined;
 }
 
 /** An ask that was checked. */
@@ -57,6 +67,8 @@ export interface Writer {
   check(ask: Ask): Promise<Task>;
   /** Writes, in its turn. Ends soon when the signal is raised. @throws BrownianError */
   write(task: Task, heard: Heard, signal: AbortSignal): Promise<Answer>;
+  /** Turns texts into vectors, in its turn. @throws BrownianError, ApiError */
+  embed(ask: EmbedAsk, signal: AbortSignal): Promise<readonly Embedding[]>;
   /** The text of one token after others. */
   textOf(token: number, preceding: readonly number[]): string;
   close(): Promise<void>;

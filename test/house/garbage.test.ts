@@ -159,6 +159,7 @@ describe("methods", () => {
         score: ["A king", {}, () => undefined],
         uncertainty: ["A", { ...short, members: 1 }],
         follow: ["A", [5]],
+        embed: [["A"], {}],
         tokens: ["A", {}],
         tokenize: ["A", {}],
         text: [[5], [6]],

@@ -21,6 +21,7 @@ import { engineThreads, physicalCores } from "../threads.js";
 import { Adapters } from "./adapters.js";
 import { type AddonModel, type AddonSampler, engineAddon } from "./addon.js";
 import { Decoder, DONE } from "./decoder.js";
+import { embed } from "./embed.js";
 import { followAll } from "./follow.js";
 import { installedLibrary, type Library, parameters, placeOf } from "./library.js";
 import { diceOf, samplersOf } from "./samplers.js";
@@ -355,6 +356,10 @@ class Loaded implements Engine {
     await this.decoder.submit({ sequence: 0, tokens, logits, unchecked: true });
     await sequence.reset();
     return new Map(logits.entries());
+  }
+
+  embed(tokens: readonly number[], signal?: AbortSignal): Promise<Float64Array> {
+    return embed(this.decoder, tokens, signal);
   }
 
   loadAdapter(path: string): Promise<Adapter> {
