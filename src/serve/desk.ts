@@ -194,5 +194,6 @@ export class Job {
 
 export const usageOf = (prompt: number, answers: readonly Answer[]) => {
   const written = answers.reduce((sum, { tokens }) => sum + tokens, 0);
-  return { prompt_tokens: prompt, completion_tokens: written, total_tokens: prompt + written };
+  const read = answers[0]?.promptTokens ?? prompt;
+  return { prompt_tokens: read, completion_tokens: written, total_tokens: read + written };
 };

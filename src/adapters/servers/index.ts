@@ -24,4 +24,5 @@ export async function protocolOf(server: Server, signal?: AbortSignal): Promise<
 }
 
 export { Server, ServerError, type ServerOptions } from "./http.js";
-export type { Answered, Asked, Protocol, ServedFile, ServedMessage, ServedToken } from "./protocol.js";
+export type { Answered, Asked, Protocol, ServedCall, ServedFile, ServedMessage, ServedToken, Shape } from "./protocol.js";
+export { isServedChat } from "./protocol.js";

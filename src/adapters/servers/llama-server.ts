@@ -4,7 +4,7 @@
 import { BrownianError } from "../../errors.js";
 import type { Server } from "./http.js";
 import { askOpenAi } from "./openai.js";
-import type { Protocol, ServedFile } from "./protocol.js";
+import { isServedChat, type Protocol, responseFormat, type ServedFile } from "./protocol.js";
 
 interface Loaded {
   readonly id: number;
@@ -46,9 +46,16 @@ export const llamaServer: Protocol = {
     throw new BrownianError("usage", `${server.url} ${what}. llama-server loads them when it starts: ${startLine(files)}`);
   },
 
+  kept(shape, chat) {
+    if ("grammar" in shape) return shape;
+    return chat ? responseFormat(shape.json) : { json_schema: shape.json.schema ?? { type: "object" } };
+  },
+
   ask(server, asked, member, signal) {
-    const lora = member === undefined ? [] : [{ id: Number(member.called), scale: member.scale }];
-    return askOpenAi(server, asked, { lora, cache_prompt: false }, signal);
+    // An empty list means all adapters, as they were loaded: those that a list does not name are left out.
+    const lora = member === undefined ? [{ id: 0, scale: 0 }] : [{ id: Number(member.called), scale: member.scale }];
+    const kept = asked.shape && llamaServer.kept(asked.shape, isServedChat(asked.prompt));
+    return askOpenAi(server, asked, { ...kept, lora, cache_prompt: false }, signal);
   },
 
   unload: async () => undefined,

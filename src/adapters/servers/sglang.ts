@@ -4,7 +4,7 @@
 import { BrownianError } from "../../errors.js";
 import { type Server, ServerError } from "./http.js";
 import { askOpenAi, modelsOf } from "./openai.js";
-import type { Protocol } from "./protocol.js";
+import { type Protocol, responseFormat, type Shape } from "./protocol.js";
 
 const START = "python -m sglang.launch_server --model-path MODEL --enable-lora --max-lora-rank RANK --lora-target-modules all";
 
@@ -40,13 +40,22 @@ export const sglang: Protocol = {
     return called;
   },
 
-  ask: (server, asked, member, signal) =>
-    askOpenAi(server, asked, { model: "default", ...(member !== undefined && { lora_path: member.called }) }, signal),
+  kept: keptAsJson,
+
+  ask(server, asked, member, signal) {
+    const lora = member !== undefined && { lora_path: member.called };
+    return askOpenAi(server, asked, { ...(asked.shape && keptAsJson(asked.shape)), model: "default", ...lora }, signal);
+  },
 
   async unload(server, called) {
     for (const lora_name of called) await change(server, "/unload_lora_adapter", { lora_name }).catch(() => undefined);
   },
 };
+
+/** Its grammars are written in another way than GBNF. */
+function keptAsJson(shape: Shape): Readonly<Record<string, unknown>> | undefined {
+  return "json" in shape ? responseFormat(shape.json) : undefined;
+}
 
 /** Why a member is not loaded; undefined where it is. */
 async function refusal(server: Server, body: object, signal: AbortSignal | undefined): Promise<string | undefined> {

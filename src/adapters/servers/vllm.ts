@@ -4,7 +4,7 @@
 import { BrownianError } from "../../errors.js";
 import { type Server, ServerError, STRANGE } from "./http.js";
 import { askOpenAi, modelsOf } from "./openai.js";
-import type { Protocol } from "./protocol.js";
+import { type Protocol, responseFormat, type Shape } from "./protocol.js";
 
 /** How it has to be started. */
 const START = "vllm serve MODEL --enable-lora --max-lora-rank RANK, with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True";
@@ -46,14 +46,22 @@ export const vllm: Protocol = {
     return called;
   },
 
+  kept: keptAsJson,
+
   async ask(server, asked, member, signal) {
-    return askOpenAi(server, asked, { model: member?.called ?? (await baseOf(server, signal)) }, signal);
+    const model = member?.called ?? (await baseOf(server, signal));
+    return askOpenAi(server, asked, { ...(asked.shape && keptAsJson(asked.shape)), model }, signal);
   },
 
   async unload(server, called) {
     for (const lora_name of called) await server.post("/v1/unload_lora_adapter", { lora_name }).catch(() => undefined);
   },
 };
+
+/** The field for grammars has had another name in every few releases, and unknown fields are passed over in silence. */
+function keptAsJson(shape: Shape): Readonly<Record<string, unknown>> | undefined {
+  return "json" in shape ? responseFormat(shape.json) : undefined;
+}
 
 async function loadOne(
   server: Server,
