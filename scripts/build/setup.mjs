@@ -13,6 +13,8 @@ const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const STAMPS = join(ROOT, "build", "stamps");
 const NOT_COMPILED =
   "the native addon did not compile (build/native.log says why); WebAssembly does the work, with the same results, more slowly";
+/** What lies in native/ while npm packs (native-sources.mjs). */
+const PACKED = /^native.(binding\.gyp$|node-addon-api)/;
 const windows = process.platform === "win32";
 
 if (startedBySetup) process.exit(0); // npm, which setup started, runs this again
@@ -30,6 +32,7 @@ function fingerprint(paths, ...others) {
     const full = join(ROOT, path);
     if (!existsSync(full)) hash.update(`${path} missing\n`);
     else if (statSync(full).isDirectory()) for (const name of readdirSync(full).sort()) visit(join(path, name));
+    else if (PACKED.test(path)) return;
     else hash.update(path).update(readFileSync(full));
   };
   for (const path of paths) visit(path);
