@@ -15,6 +15,7 @@ import {
   type Split,
 } from "../evolve/index.js";
 import { readTextFile } from "../files/text.js";
+import { readTemplate } from "./chat-template.js";
 import { readText } from "./inputs.js";
 import { parseNumber, parseSeed, parseWhole } from "./options.js";
 
@@ -104,7 +105,7 @@ export async function toldBy(flags: SearchFlags, signal: AbortSignal): Promise<T
   const share = Number(parted);
   const task = await taskOf(file, Number.isNaN(share) ? parted : undefined, signal);
   const text = await readText(named, signal);
-  const chatTemplate = template === undefined ? undefined : await readTextFile(template, signal);
+  const chatTemplate = template === undefined ? undefined : await readTemplate(template, signal);
   const validation = Number.isNaN(share) ? undefined : share;
   const options = { ...others, task, validation, text, contextSize, chatTemplate, output, signal };
   const reward = outside?.judge ?? flags.reward;
