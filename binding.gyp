@@ -27,7 +27,8 @@
         "native/formats.cc",
         "native/law_table.cc", "native/mapped_file.cc", "native/mapped_file_object.cc", "native/plan.cc", "native/ranges.cc",
         "native/visits.cc",
-        "native/engine/library.cc", "native/engine/model_object.cc", "native/engine/context_object.cc", "native/engine/sampler_object.cc"
+        "native/engine/library.cc", "native/engine/model_object.cc", "native/engine/context_object.cc", "native/engine/context_reading.cc",
+        "native/engine/sampler_object.cc"
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")"],
       # What C++ itself throws, for want of memory, becomes an error of JavaScript's too.

@@ -109,9 +109,18 @@ export function checkObject<T>(what: string, value: T): T & object {
 
 /** Throws a `usage` error unless `value` is a list: an array, or another object that has a length and elements. */
 export function checkList<T extends ArrayLike<unknown>>(what: string, value: T): T {
-  const length: unknown = typeof value === "object" && value !== null ? value.length : undefined;
+  const length = lengthIn(what, value);
   if (typeof length === "number" && Number.isSafeInteger(length) && length >= 0) return value;
   throw new BrownianError("usage", `${what} must be a list, but is ${shown(value)}.`);
+}
+
+/** Proxies of typed arrays, and objects that only have their prototype, have a length that cannot be read. */
+function lengthIn(what: string, value: unknown): unknown {
+  try {
+    return typeof value === "object" && value !== null ? (value as { readonly length?: unknown }).length : undefined;
+  } catch (cause) {
+    throw new BrownianError("usage", `${what} must be a list, but has no length that can be read.`, { cause });
+  }
 }
 
 /** Throws a `usage` error unless `value` is a function. */

@@ -6,68 +6,15 @@
 #include <stdexcept>
 #include <utility>
 
-#include "../dispatch.h"
 #include "../job.h"
 #include "arguments.h"
+#include "batch.h"
 #include "objects.h"
 #include "sampler_object.h"
 
 namespace brownian {
 namespace engine {
 namespace {
-
-/// Tokens to be read at once, each at a place of a sequence.
-struct Tokens {
-  std::vector<Token> tokens;
-  std::vector<int32_t> positions, sequences;
-  std::vector<uint8_t> outputs;
-  size_t rows = 0;
-
-  /// Of { tokens, positions, sequences, outputs }. Throws where they do not fit each other or the context.
-  Tokens(const Napi::Object& given, const LoadedContext& context)
-      : tokens(ints_of(given.Get("tokens"), "tokens")),
-        positions(ints_of(given.Get("positions"), "positions")),
-        sequences(ints_of(given.Get("sequences"), "sequences")),
-        outputs(bytes_of(given.Get("outputs"), "outputs")) {
-    const Napi::Env env = given.Env();
-    const Library& l = context.model->library;
-    const size_t n = tokens.size();
-    if (n == 0 || n > l.n_batch(context.context)) refuse(env, "a batch has 1 to " + std::to_string(l.n_batch(context.context)) + " tokens");
-    if (positions.size() != n || sequences.size() != n || outputs.size() != n)
-      refuse(env, "a batch needs a position, a sequence and an output of every token");
-    for (size_t i = 0; i < n; i++) {
-      if (!context.model->has(tokens[i])) refuse(env, "the model has no token " + std::to_string(tokens[i]));
-      if (positions[i] < 0 || uint32_t(positions[i]) >= l.n_ctx(context.context)) refuse(env, "a position lies outside of the context");
-      if (sequences[i] < 0 || uint32_t(sequences[i]) >= l.n_seq_max(context.context))
-        refuse(env, "the context has no sequence " + std::to_string(sequences[i]));
-      rows += outputs[i] != 0;
-    }
-  }
-
-  /// 0; 1 where there is no room; 2 where it was aborted: then some of it may have been read; below 0 for other failures.
-  int32_t decode(const LoadedContext& context) {
-    const size_t n = tokens.size();
-    std::vector<int32_t> one(n, 1);
-    std::vector<int32_t*> ids(n);
-    for (size_t i = 0; i < n; i++) ids[i] = &sequences[i];
-    const Batch batch = {int32_t(n), tokens.data(), nullptr, positions.data(), one.data(), ids.data(), reinterpret_cast<int8_t*>(outputs.data())};
-    const Library& l = context.model->library;
-    const int32_t status = l.decode(context.context, batch);
-    if (status == 0) l.synchronize(context.context);
-    return status;
-  }
-};
-
-/// The kernels for this processor.
-const Target& best_target() {
-  for (const Candidate& candidate : candidates()) {
-    if (candidate.target != nullptr) return *candidate.target;
-  }
-  throw std::logic_error("the last candidate always runs");
-}
-
-/// How decoding ended, besides llama.cpp's own numbers.
-constexpr int32_t kAborted = 2, kNoNumbers = 3;
 
 /// Whether logits are numbers, of which minus infinity is one, but not of all.
 bool sound(const float* logits, size_t n) {
@@ -87,32 +34,13 @@ int32_t sequence_of(const Napi::Value& value, const LoadedContext& context) {
   return sequence;
 }
 
-/// An array of floats, a row of logits long for every output, that a job works on: it must be left alone until the job is done.
-struct Rows {
-  float* data = nullptr;
-  std::shared_ptr<Napi::ObjectReference> held;
-
-  Rows(const Napi::Object& given, const char* name, size_t length) {
-    const Napi::Value value = given.Get(name);
-    if (value.IsUndefined()) return;
-    const std::string called = name;
-    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array)
-      refuse(given.Env(), called + " is no Float32Array");
-    auto array = value.As<Napi::Float32Array>();
-    if (array.ElementLength() != length) refuse(given.Env(), called + " has not a number of every token and output");
-    data = array.Data();
-    held = std::make_shared<Napi::ObjectReference>(Napi::Persistent(value.As<Napi::Object>()));
-  }
-  float* row(size_t number, size_t vocabulary) const { return data == nullptr ? nullptr : data + number * vocabulary; }
-};
-
 }  // namespace
 
 Napi::Function ContextObject::Define(Napi::Env env) {
   return DefineClass(
       env, "EngineContext",
       {InstanceMethod<&ContextObject::Facts>("facts"), InstanceMethod<&ContextObject::Decode>("decode"), InstanceMethod<&ContextObject::Read>("read"),
-       InstanceMethod<&ContextObject::Logits>("logits"), InstanceMethod<&ContextObject::Clear>("clear"),
+       InstanceMethod<&ContextObject::Embed>("embed"), InstanceMethod<&ContextObject::Logits>("logits"), InstanceMethod<&ContextObject::Clear>("clear"),
        InstanceMethod<&ContextObject::Remove>("remove"), InstanceMethod<&ContextObject::Copy>("copy"),
        InstanceMethod<&ContextObject::Length>("length"), InstanceMethod<&ContextObject::Save>("save"),
        InstanceMethod<&ContextObject::Restore>("restore"), InstanceMethod<&ContextObject::Adapt>("adapt"),
@@ -182,73 +110,6 @@ Napi::Value ContextObject::Decode(const Napi::CallbackInfo& info) {
         if (!result->second.empty()) memcpy(tokens.Data(), result->second.data(), result->second.size() * sizeof(Token));
         out.Set("status", result->first);
         out.Set("tokens", tokens);
-        return out;
-      });
-}
-
-/**
- * ({ tokens, positions, sequences, outputs, targets, betas, reference?, keep?, sums? }): a promise of { status, rows, largest }: of every output in
- * turn the numbers of src/laws/logits.ts, and its likeliest token. Each of the last three is a Float32Array of a row of logits for every output: what
- * these are compared with, where they are kept, what their probabilities are added to. Nobody else may touch them until the promise is settled.
- */
-Napi::Value ContextObject::Read(const Napi::CallbackInfo& info) {
-  const auto context = Open(info);
-  const auto given = object_of(info[0], "the batch");
-  const auto batch = std::make_shared<Tokens>(given, *context);
-  const auto targets = std::make_shared<std::vector<int32_t>>(ints_of(given.Get("targets"), "targets"));
-  const auto betas = std::make_shared<std::vector<float>>(floats_of(given.Get("betas"), "betas"));
-  if (targets->size() != batch->rows) refuse(info.Env(), "a target of every output is needed");
-  const size_t vocabulary = size_t(context->model->tokens);
-  for (const int32_t target : *targets) {
-    if (target >= int32_t(vocabulary)) refuse(info.Env(), "the model has no token " + std::to_string(target));
-  }
-  const size_t length = batch->rows * vocabulary;
-  const Rows reference(given, "reference", length), keep(given, "keep", length), sums(given, "sums", length);
-  struct Result {
-    int32_t status = 0;
-    std::vector<double> rows;
-    std::vector<int32_t> largest;
-  };
-  const auto result = std::make_shared<Result>();
-  return Job::start(
-      info.Env(),
-      [=] {
-        result->status = batch->decode(*context);
-        if (result->status != 0) return 0.0;
-        const Target& target = best_target();
-        const size_t width = kLogitHead + betas->size();
-        result->rows.resize(batch->rows * width);
-        result->largest.resize(batch->rows);
-        for (size_t i = 0, row = 0; i < batch->tokens.size(); i++) {
-          if (batch->outputs[i] == 0) continue;
-          if (context->flag->load()) {
-            result->status = kAborted;
-            return 0.0;
-          }
-          const float* logits = context->model->library.get_logits_ith(context->context, int32_t(i));
-          if (logits == nullptr) throw std::runtime_error("the engine has no logits of an output that it was asked for");
-          double* const out = &result->rows[row * width];
-          result->largest[row] =
-              target.read_logits(logits, vocabulary, {(*targets)[row], betas->data(), betas->size(), reference.row(row, vocabulary)}, out);
-          if (result->largest[row] < 0) {
-            result->status = kNoNumbers;
-            return 0.0;
-          }
-          if (keep.data != nullptr) memcpy(keep.row(row, vocabulary), logits, vocabulary * sizeof(float));
-          if (sums.data != nullptr) target.add_probabilities(logits, vocabulary, out, sums.row(row, vocabulary));
-          row++;
-        }
-        return 0.0;
-      },
-      [=](Napi::Env env) {
-        auto out = Napi::Object::New(env);
-        out.Set("status", result->status);
-        auto rows = Napi::Float64Array::New(env, result->rows.size());
-        auto largest = Napi::Int32Array::New(env, result->largest.size());
-        if (!result->rows.empty()) memcpy(rows.Data(), result->rows.data(), result->rows.size() * sizeof(double));
-        if (!result->largest.empty()) memcpy(largest.Data(), result->largest.data(), result->largest.size() * sizeof(int32_t));
-        out.Set("rows", rows);
-        out.Set("largest", largest);
         return out;
       });
 }

@@ -46,6 +46,7 @@ class ContextObject : public Napi::ObjectWrap<ContextObject> {
   Napi::Value Facts(const Napi::CallbackInfo& info);
   Napi::Value Decode(const Napi::CallbackInfo& info);
   Napi::Value Read(const Napi::CallbackInfo& info);
+  Napi::Value Embed(const Napi::CallbackInfo& info);
   Napi::Value Logits(const Napi::CallbackInfo& info);
   void Clear(const Napi::CallbackInfo& info);
   Napi::Value Remove(const Napi::CallbackInfo& info);

@@ -69,6 +69,7 @@ struct ChainParameters {
   F(model_get_vocab, const Vocabulary*, (const Model*))                                                    \
   F(model_n_ctx_train, int32_t, (const Model*))                                                            \
   F(model_n_embd, int32_t, (const Model*))                                                                 \
+  F(model_n_embd_out, int32_t, (const Model*))                                                             \
   F(model_n_layer, int32_t, (const Model*))                                                                \
   F(model_n_params, uint64_t, (const Model*))                                                              \
   F(model_size, uint64_t, (const Model*))                                                                  \
@@ -97,6 +98,8 @@ struct ChainParameters {
   F(decode, int32_t, (Context*, Batch))                                                                    \
   F(synchronize, void, (Context*))                                                                         \
   F(get_logits_ith, float*, (Context*, int32_t))                                                           \
+  F(set_embeddings, void, (Context*, bool))                                                                \
+  F(get_embeddings_ith, float*, (Context*, int32_t))                                                       \
   F(vocab_n_tokens, int32_t, (const Vocabulary*))                                                          \
   F(vocab_bos, Token, (const Vocabulary*))                                                                 \
   F(vocab_eos, Token, (const Vocabulary*))                                                                 \

@@ -1,16 +1,16 @@
 // The tarball: node scripts/build/pack.mjs [--release]. Lays out in build/package what is published, and packs it into build/. The addons lie in
 // prebuilds/; binding.gyp lies in native/, since npm compiles at once where it finds one at a package's root; there is no lifecycle script.
 // --release refuses when an addon is missing that a published package has.
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { npm } from "../environment.mjs";
 import { publishedManifest } from "./manifest.mjs";
+import { layNative } from "./native-sources.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const PREBUILDS = join(ROOT, "build", "prebuilds");
 const STAGE = join(ROOT, "build", "package");
-const NAPI = join(ROOT, "node_modules", "node-addon-api");
 
 /** The addons of a published package. */
 export const RELEASED = [
@@ -52,7 +52,7 @@ export function pack(targets = readdirSync(PREBUILDS)) {
   mkdirSync(STAGE, { recursive: true });
   cpSync(join(ROOT, "dist"), join(STAGE, "dist"), { recursive: true, filter: published });
   for (const target of targets) cpSync(join(PREBUILDS, target), join(STAGE, "prebuilds", target), { recursive: true });
-  layNative();
+  laySources();
   const manifest = publishedManifest();
   for (const name of manifest.files)
     if (!existsSync(join(STAGE, name))) cpSync(join(ROOT, name), join(STAGE, name), { recursive: true });
@@ -66,16 +66,10 @@ export function pack(targets = readdirSync(PREBUILDS)) {
 }
 
 /** The sources with all that compiling them needs, so that `brownian build-native` works in the package alone. */
-function layNative() {
+function laySources() {
   const native = join(STAGE, "native");
   cpSync(join(ROOT, "native"), native, { recursive: true, filter: (path) => !path.endsWith("linking") });
-  for (const name of readdirSync(NAPI))
-    if (/^(napi.*\.h|LICENSE.md)$/.test(name)) cpSync(join(NAPI, name), join(native, "node-addon-api", name));
-  const gyp = readFileSync(join(ROOT, "binding.gyp"), "utf8");
-  const moved = gyp.replaceAll('"native/', '"').replace(/"<!@\(node -p [^\n]*include_dir\\"\)"/, '"node-addon-api"');
-  if (!moved.includes('["node-addon-api"]'))
-    throw new Error("binding.gyp names the headers of node-addon-api in another way than before");
-  writeFileSync(join(native, "binding.gyp"), moved);
+  layNative(native);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

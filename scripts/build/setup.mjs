@@ -1,6 +1,7 @@
 // Brings a checkout from nothing to runnable: packages, native addon (where a compiler is), WASM, TypeScript. Each step is done only when
 // what it depends on has changed. Needs nothing but Node and npm; `npm start`, `npm test` and `npm run bench` begin with it, and npm runs it
 // as `prepare`: after packages are installed in a clone, before one is packed, and for whoever installs the repository by its address.
+// An addon that did not compile is tried again when its sources or the compiler have changed, or with --again.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -10,9 +11,19 @@ import { cxxCompiler, gypHeaders, npm, onPath, preparingFor, SETUP, startedBySet
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const STAMPS = join(ROOT, "build", "stamps");
+const NOT_COMPILED =
+  "the native addon did not compile (build/native.log says why); WebAssembly does the work, with the same results, more slowly";
+/** What lies in native/ while npm packs (native-sources.mjs). */
+const PACKED = /^native.(binding\.gyp$|node-addon-api)/;
 const windows = process.platform === "win32";
 
 if (startedBySetup) process.exit(0); // npm, which setup started, runs this again
+const again = process.argv.includes("--again");
+for (const argument of process.argv.slice(2)) {
+  if (argument === "--again") continue;
+  process.stderr.write(`setup: unknown argument ${argument}: there is --again, to compile anew what did not compile\n`);
+  process.exit(2);
+}
 
 /** Hash of files and folders (recursively) under the root, and of any other strings that matter. */
 function fingerprint(paths, ...others) {
@@ -21,6 +32,7 @@ function fingerprint(paths, ...others) {
     const full = join(ROOT, path);
     if (!existsSync(full)) hash.update(`${path} missing\n`);
     else if (statSync(full).isDirectory()) for (const name of readdirSync(full).sort()) visit(join(path, name));
+    else if (PACKED.test(path)) return;
     else hash.update(path).update(readFileSync(full));
   };
   for (const path of paths) visit(path);
@@ -76,25 +88,49 @@ function missingTool() {
   return null;
 }
 
+/** What the compiler says of itself: with another one, what did not compile may. */
+function compilerVersion() {
+  if (windows) return "";
+  const [command, ...flags] = (cxxCompiler ?? "c++").split(" ");
+  return run(command, [...flags, "--version"]).stdout ?? "";
+}
+
+/** The addon, unless there is one of these sources, or it is known that they do not compile. */
+async function native() {
+  const print = fingerprint(["native", "binding.gyp"], machine, missingTool(), cxxCompiler, compilerVersion());
+  const failed = join(STAMPS, "native-failed");
+  if (!again && existsSync(failed) && readFileSync(failed, "utf8") === print) {
+    say(`${NOT_COMPILED}; tried again when sources or compiler change, or by npm run setup -- --again.`);
+    return;
+  }
+  rmSync(failed, { force: true });
+  await step("native", print, missingTool() === null ? ADDON : null, () => {
+    if (buildNative()) return true;
+    mkdirSync(STAMPS, { recursive: true });
+    writeFileSync(failed, print);
+    return false;
+  });
+}
+
+/** Whether all is as well as it can be here; false where the addon did not compile. */
 function buildNative() {
   const missing = missingTool();
   if (missing !== null) {
     rmSync(join(ROOT, "build", "Release"), { recursive: true, force: true });
     say(`${missing}: no native addon; WebAssembly does the work, with the same results, more slowly.`);
-    return;
+    return true;
   }
   say("compiling the native addon (once)");
   const stamps = readStamps(); // node-gyp rebuild empties build/
   const result = run(process.execPath, [join(ROOT, "node_modules", "node-gyp", "bin", "node-gyp.js"), "rebuild", ...gypHeaders]);
   restoreStamps(stamps);
-  if (result.status === 0) return;
+  if (result.status === 0) return true;
   mkdirSync(join(ROOT, "build"), { recursive: true });
   const log = join(ROOT, "build", "native.log");
   writeFileSync(log, `${result.stdout}${result.stderr}`);
   rmSync(join(ROOT, "build", "Release"), { recursive: true, force: true });
-  say(
-    `the native addon did not compile (build/native.log says why); WebAssembly does the work, with the same results, more slowly.`,
-  );
+  say(`${NOT_COMPILED}.`);
+  return false;
 }
 
 function readStamps() {
@@ -135,7 +171,7 @@ async function buildTypeScript() {
 const ADDON = join("build", "Release", "brownian.node");
 const machine = `${process.platform}-${process.arch}`;
 await step("packages", fingerprint(["package-lock.json"], machine), "node_modules/.package-lock.json", installPackages);
-await step("native", fingerprint(["native", "binding.gyp"], machine, missingTool(), cxxCompiler), null, buildNative);
+await native();
 await step(
   "wasm",
   fingerprint(["assembly", "scripts/build/wasm.mjs", "package-lock.json"]),

@@ -13,6 +13,15 @@ export { ADAPTER_FORMATS, type AdapterFormatName } from "./formats/index.js";
 export { type AdapterManifest, MANIFEST, type ManifestMember, MEMBERS_CALIBRATION, readManifest } from "./manifest.js";
 export { type Merged, type MergeOptions, mergeMember } from "./merge.js";
 export { type MemberReader, type ReadMembersOptions, readMembers } from "./read.js";
-export { type Answered, PROTOCOLS, type ProtocolName, type ServedMessage, type ServedToken } from "./servers/index.js";
+export {
+  type Answered,
+  PROTOCOLS,
+  type ProtocolName,
+  type ServedCall,
+  type ServedMessage,
+  type ServedToken,
+  ServerError,
+  type Shape,
+} from "./servers/index.js";
 export { Upstream, type UpstreamOptions } from "./upstream.js";
 export { type AdapterPlan, servingLines, type WriteAdaptersOptions, writeAdapters } from "./write.js";

@@ -8,6 +8,7 @@ import {
   type Answered,
   type Asked,
   andStayed,
+  isServedChat,
   PROTOCOLS,
   type Protocol,
   type ProtocolName,
@@ -15,6 +16,7 @@ import {
   Server,
   ServerError,
   saidOf,
+  type Shape,
 } from "./servers/index.js";
 
 /** Which servers, and which members they have. */
@@ -98,6 +100,15 @@ export class Upstream {
     return sizes.length === 0 ? undefined : Math.min(...sizes);
   }
 
+  /** @throws BrownianError usage where none of the servers can keep answers to this */
+  checkShape(shape: Shape, chat: boolean): void {
+    if (this.places.some(({ protocol }) => protocol.kept(shape, chat) !== undefined)) return;
+    const what = "grammar" in shape ? "a grammar" : "a JSON schema";
+    const names = [...new Set(this.places.map(({ protocol }) => protocol.name))].join(", ");
+    const instead = "grammar" in shape ? "take response_format, or a llama-server" : "ask it in words, or take another server";
+    throw new BrownianError("usage", `${names} cannot be told here to keep to ${what}: ${instead}.`);
+  }
+
   /**
    * A text by a member at a sigma (0: clean weights).
    * @throws BrownianError endpoint-failed where no server answers; usage
@@ -115,7 +126,9 @@ export class Upstream {
             },
           };
     let failure: unknown;
-    for (const place of [...this.places].sort((a, b) => a.busy - b.busy)) {
+    const { shape, prompt } = asked;
+    const able = this.places.filter(({ protocol }) => shape === undefined || protocol.kept(shape, isServedChat(prompt)));
+    for (const place of able.sort((a, b) => a.busy - b.busy)) {
       const all = this.manifest.members.filter(({ format }) => format === place.protocol.format);
       const own = sigma === 0 ? undefined : nearestFile(place.protocol, all, member % this.members, sigma);
       const with_ = own && { called: place.called.get(own.nearest.path) as string, scale: own.scale };

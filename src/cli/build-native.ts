@@ -25,7 +25,11 @@ export function buildNativeCommand(invocation: Invocation): Command {
 
 async function buildNative({ signal }: Invocation): Promise<void> {
   const from = sources();
-  if (from === undefined) throw new BrownianError("file-not-found", `${ROOT} has no native sources: install brownian again.`);
+  if (from === undefined)
+    throw new BrownianError(
+      "file-not-found",
+      `${ROOT} has no binding.gyp, without which its addon cannot be compiled: packages have one (npm pack), and clones of the repository.`,
+    );
   const [command, ...args] = [...nodeGyp(), "rebuild", ...headers()] as [string, ...string[]];
   checkTools();
   const status = await new Promise<number | null>((resolve, reject) => {

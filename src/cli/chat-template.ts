@@ -1,9 +1,8 @@
 // --chat-template FILE, as several commands take it.
 
-import { readFile } from "node:fs/promises";
-import { asFileError } from "../files/file-errors.js";
+import { readTextFile, withPlainLines } from "../files/text.js";
 
-/** The Jinja in a file. @throws BrownianError file-not-found, file-access */
-export async function readTemplate(path: string): Promise<string> {
-  return readFile(path, "utf8").catch((error) => Promise.reject(asFileError(error, path)));
+/** The Jinja in a file. @throws BrownianError file-not-found, file-access, usage */
+export async function readTemplate(path: string, signal?: AbortSignal): Promise<string> {
+  return withPlainLines(await readTextFile(path, signal));
 }

@@ -18,6 +18,7 @@ import {
   type WorkerNews,
 } from "../evolve/index.js";
 import { readTextFile } from "../files/text.js";
+import { readTemplate } from "./chat-template.js";
 import { readText } from "./inputs.js";
 import { parseNumber, parseSeed, parseWhole } from "./options.js";
 import { remark } from "./print.js";
@@ -148,7 +149,7 @@ export async function taskBy<Flags extends TaskFlags>(flags: Flags, signal: Abor
   const share = Number(parted);
   const task = await taskOf(file, Number.isNaN(share) ? parted : undefined, signal);
   const text = other || named !== undefined ? await readText(named, signal) : undefined;
-  const chatTemplate = template === undefined ? undefined : await readTextFile(template, signal);
+  const chatTemplate = template === undefined ? undefined : await readTemplate(template, signal);
   const validation = Number.isNaN(share) ? undefined : share;
   const reward = outside?.judge ?? flags.reward;
   const options = { ...others, task, validation, text, contextSize, chatTemplate, signal, reward, rewardName: outside?.name };

@@ -5,7 +5,7 @@ import chalk from "chalk";
 import { Command } from "commander";
 import { BrownianError, checkInteger } from "../errors.js";
 import { readModel } from "../files/index.js";
-import { readTextFile, textOf } from "../files/text.js";
+import { readTextFile, textOf, withPlainLines } from "../files/text.js";
 import { formatNamed } from "../lattice/formats.js";
 import { defaultModel, loadModel, type Message, type Prompt } from "../llama/index.js";
 import { significant } from "../report/table.js";
@@ -84,7 +84,7 @@ async function read(text: string | undefined, file: string | undefined, signal: 
   if (file === undefined && text !== "-") return text;
   const name = file ?? "-";
   const all = name === "-" ? await textOf(process.stdin, "stdin") : await readTextFile(name, signal);
-  return all.replace(/\r?\n$/, "");
+  return withPlainLines(all).replace(/\n$/, "");
 }
 
 /** A text to continue, or a chat to answer. @throws BrownianError usage for both at once */

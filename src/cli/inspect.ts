@@ -90,6 +90,9 @@ async function inspect(path: string, { sigma, json }: Options, signal: AbortSign
   );
 }
 
+/** Tensors that are looked at at once: where they are small, most of the time is waiting. */
+const AT_ONCE = 32;
+
 async function measure(
   model: ModelFile,
   sigma: number,
@@ -99,44 +102,66 @@ async function measure(
   const reader = await openModel(model, selection().kernels);
   const file = await TensorBytes.open(model.parts.map((part) => part.path));
   const total = model.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
-  const names = namesOf(model);
-  const measures = new Measures(reader, model);
+  const look: Look = { reader, file, model, sigma, names: namesOf(model) };
   const lines: Line[] = [];
+  let next = 0;
   let done = 0;
-  try {
-    for (const tensor of model.tensors) {
+  const worker = async () => {
+    for (let i = next++; i < model.tensors.length; i = next++) {
       signal.throwIfAborted();
-      const { name, type, shape, weights } = tensor;
-      const format = formatNamed(type);
-      const none = notWeights(tensor, names);
-      const movable = none === undefined && format !== undefined && format.lattice?.step !== "external" && weights > 0;
-      const rms = movable ? await finiteRms(reader, tensor) : null;
-      const dose =
-        rms === null ? null : await doseOf(tensor, { sigma: Math.fround(sigma * rms), inSteps: false }, "matched", measures);
-      const broken = movable && rms === null ? await notFinite(file, tensor, format) : undefined;
-      const steps = movable ? await sampleSteps(file, tensor, format) : null;
-      lines.push({
-        name,
-        type,
-        shape,
-        weights,
-        bytes: tensor.bytes,
-        rms,
-        medianStep: steps === null ? null : median(steps),
-        asked: dose?.asked ?? null,
-        given: dose?.given ?? null,
-        expectedMoves:
-          steps === null || dose === null ? null : mean(steps.map((step) => (step > 0 ? moveProbability(dose.law / step) : 0))),
-        note: none ?? broken,
-      });
+      const tensor = model.tensors[i] as Tensor;
+      lines[i] = await lineOf(tensor, look);
       done += tensor.bytes;
       onProgress(done, total);
     }
+  };
+  const workers = Array.from({ length: AT_ONCE }, worker);
+  try {
+    await Promise.all(workers);
   } finally {
+    next = model.tensors.length;
+    await Promise.allSettled(workers); // what is read from is closed only then
     await file.close();
     await reader.close();
   }
   return lines;
+}
+
+/** What tensors are looked at with. */
+interface Look {
+  readonly reader: Reader;
+  readonly file: TensorBytes;
+  readonly model: ModelFile;
+  readonly sigma: number;
+  readonly names: ReturnType<typeof namesOf>;
+}
+
+async function lineOf(tensor: Tensor, { reader, file, model, sigma, names }: Look): Promise<Line> {
+  const { name, type, shape, weights } = tensor;
+  const format = formatNamed(type);
+  const none = notWeights(tensor, names);
+  const movable = none === undefined && format !== undefined && format.lattice?.step !== "external" && weights > 0;
+  const rms = movable ? await finiteRms(reader, tensor) : null;
+  // Nothing of a tensor is kept for the next.
+  const measures = new Measures(reader, model);
+  const dose =
+    rms === null ? null : await doseOf(tensor, { sigma: Math.fround(sigma * rms), inSteps: false }, "matched", measures);
+  const broken = movable && rms === null ? await notFinite(file, tensor, format) : undefined;
+  const steps = movable ? await sampleSteps(file, tensor, format) : null;
+  return {
+    name,
+    type,
+    shape,
+    weights,
+    bytes: tensor.bytes,
+    rms,
+    medianStep: steps === null ? null : median(steps),
+    asked: dose?.asked ?? null,
+    given: dose?.given ?? null,
+    expectedMoves:
+      steps === null || dose === null ? null : mean(steps.map((step) => (step > 0 ? moveProbability(dose.law / step) : 0))),
+    note: none ?? broken,
+  };
 }
 
 /** Null where the weights have none: some are infinite or NaN. */

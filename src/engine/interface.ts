@@ -196,6 +196,11 @@ export interface Engine {
   followAll(texts: readonly Followed[], signal?: AbortSignal): Promise<Seen[][]>;
   /** The logit of every token after `tokens`, evaluated afresh; what is no number is handed over, too. */
   logits(tokens: readonly number[]): Promise<ReadonlyMap<number, number>>;
+  /**
+   * The mean of what the last layer makes of each of `tokens`, at least one and no more than the context holds, evaluated afresh in place of the
+   * first sequence. Of engines that hand it over.
+   */
+  embed?(tokens: readonly number[], signal?: AbortSignal): Promise<Float64Array>;
   /** Reads a GGUF adapter, whole: the file is not needed after. Of engines that exchange adapters. */
   loadAdapter?(path: string): Promise<Adapter>;
   /** Adds these to the weights, each times its scale, in the place of all others: what is computed from now on. Sequences keep what they have. */

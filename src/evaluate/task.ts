@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { BrownianError, checkList, checkObject, checkText } from "../errors.js";
+import { withoutMark } from "../files/text.js";
 import { checkQuestion, type Question } from "./question.js";
 import { READERS } from "./readers.js";
 
@@ -53,7 +54,7 @@ export function halfOf(question: Question): Half {
 export function parseTask(text: string, name: string): Task {
   checkText("name", name);
   const questions: Question[] = [];
-  for (const [i, line] of checkText("text", text).split("\n").entries()) {
+  for (const [i, line] of withoutMark(checkText("text", text)).split("\n").entries()) {
     if (line.trim() === "") continue;
     const refuse = (why: string) => new BrownianError("usage", `${name}, line ${i + 1}: ${why}`);
     let value: unknown;

@@ -1,6 +1,7 @@
 // Tasks: questions with an answer each, one JSON object a line. Which of them a search learns from, which it is judged by, and which a generation asks.
 
 import { BrownianError, checkList, checkNumber, checkObject, checkText, shown } from "../errors.js";
+import { withoutMark } from "../files/text.js";
 import { isChat } from "../llama/chat.js";
 import type { Message, Prompt } from "../llama/index.js";
 import { Noise } from "../noise/index.js";
@@ -38,7 +39,7 @@ export interface Split {
 export function parseTask(text: string, name: string): Question[] {
   checkText("name", name);
   const questions: Question[] = [];
-  for (const [i, line] of checkText("text", text).split("\n").entries()) {
+  for (const [i, line] of withoutMark(checkText("text", text)).split("\n").entries()) {
     if (line.trim() === "") continue;
     const refuse = (why: string) => new BrownianError("usage", `${name}, line ${i + 1}: ${why}.`);
     let value: unknown;

@@ -39,7 +39,7 @@ export async function readTextFile(path: string, signal?: AbortSignal, most = MO
           throw error;
         });
         const empty = piece?.bytesRead === 0;
-        if (empty && !(read === 0 && (await isNamedPipe(path, info)))) return Buffer.concat(parts).toString("utf8");
+        if (empty && !(read === 0 && (await isNamedPipe(path, info)))) return decoded(parts, path);
         if (piece === undefined || empty) {
           await sleep(PATIENCE);
           continue;
@@ -70,8 +70,23 @@ export async function textOf(stream: AsyncIterable<Uint8Array | string>, name: s
     read += bytes.length;
     if (read > most) throw tooLong(name, most);
   }
-  return Buffer.concat(parts).toString("utf8");
+  return decoded(parts, name);
 }
+
+/** Editors on Windows begin a text with a mark of its encoding, which is none of its letters. @throws BrownianError usage for UTF-16 */
+function decoded(parts: readonly Uint8Array[], name: string): string {
+  const bytes = Buffer.concat(parts);
+  const [first, second] = bytes;
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff))
+    throw new BrownianError("usage", `${name} is written in UTF-16: save it as UTF-8.`);
+  return withoutMark(bytes.toString("utf8"));
+}
+
+/** A text without the mark that says of a file that it is UTF-8. */
+export const withoutMark = (text: string): string => (text.startsWith("\ufeff") ? text.slice(1) : text);
+
+/** A text whose lines end as they do everywhere but on Windows: of what a model is to read, the ends of lines are the file's, not the text's. */
+export const withPlainLines = (text: string): string => text.replaceAll("\r\n", "\n");
 
 /** One to which somebody may write yet; a pipe of the shell's without a name has ended when it is empty. */
 async function isNamedPipe(path: string, info: Stats): Promise<boolean> {

@@ -17,6 +17,8 @@ export { REPACK, type Repack } from "./load-options.js";
 export {
   type ChatOptions,
   type Continuation,
+  type Embedding,
+  type EmbedOptions,
   type Expected,
   type GenerateOptions,
   type Generation,

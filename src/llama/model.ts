@@ -6,6 +6,7 @@ import { BrownianError, checkText, shown } from "../errors.js";
 import { checkOptions, checkSignal } from "../options.js";
 import type { ThermostatMemory } from "../thermostat/index.js";
 import type { ChatOptions, Prompt } from "./chat.js";
+import { type Embedding, type EmbedOptions, embed } from "./embed.js";
 import type { LoadOptions } from "./load-options.js";
 import {
   type Continuation,
@@ -24,6 +25,7 @@ import { type Uncertainty, type UncertaintyOptions, uncertainty } from "./uncert
 import { check, complete, type GenerateOptions, type Generation, write } from "./write.js";
 
 export type { ChatOptions, Message, Prompt, ToolCall } from "./chat.js";
+export type { Embedding, EmbedOptions } from "./embed.js";
 export type { LoadOptions } from "./load-options.js";
 export type { TokenLogProbability } from "./log-probabilities.js";
 export type { Continuation, Expected, ScoreOptions, WindowOptions } from "./read.js";
@@ -184,6 +186,18 @@ export class Model {
   async followAll(continuations: readonly Continuation[], signal?: AbortSignal): Promise<Seen[][]> {
     if (signal !== undefined) checkSignal(signal);
     return followAll(this.session, continuations, signal);
+  }
+
+  /**
+   * Each text as a vector of length 1: the mean of what the last layer makes of its tokens, with the weights as `options` moves them, one draw for
+   * all texts. Language models are not taught to make such vectors: they tell like from unlike, but less well than models for that.
+   * @throws BrownianError usage for a text without tokens, one that fills the context, and engines other than llama-c; the signal's reason
+   * @example
+   * const [a, b] = await model.embed(["A king lived in a castle.", "The queen had a palace."]);
+   * const alike = a.vector.reduce((sum, value, i) => sum + value * b.vector[i], 0); // the cosine, up to 1
+   */
+  embed(texts: readonly Prompt[], options: EmbedOptions = {}): Promise<Embedding[]> {
+    return embed(this.session, texts, options);
   }
 
   /**

@@ -62,6 +62,8 @@ table { border-collapse: collapse; font-size: 0.92rem; font-variant-numeric: tab
 th, td { text-align: left; padding: 0.38rem 1.3rem 0.38rem 0; white-space: nowrap; vertical-align: top; }
 th { color: var(--dim); font-weight: 600; border-bottom: 2px solid var(--line); }
 td { border-bottom: 1px solid var(--line); }
+/* What a row is about stays in sight. */
+th:first-child, td:first-child { position: sticky; left: 0; background: var(--ground); }
 .right { text-align: right; }
 .texts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)); gap: 0.9rem; margin: 1rem 0 1.4rem; }
 .texts article { background: var(--raised); border: 1px solid var(--line); border-radius: 10px; padding: 0.9rem 1.1rem; }

@@ -2,14 +2,17 @@
 
 import stringWidth from "string-width";
 
+/** Columns of a terminal. Most texts are of one a letter, which is told much faster. */
+const widthOf = (text: string): number => (/^[\x20-\x7e]*$/.test(text) ? text.length : stringWidth(text));
+
 /** Rows of cells as aligned lines; columns named in `right` (by number) are aligned to the right. The first row is the head. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
-  const widths = rows.reduce<number[]>((max, row) => row.map((cell, c) => Math.max(max[c] ?? 0, stringWidth(cell))), []);
+  const widths = rows.reduce<number[]>((max, row) => row.map((cell, c) => Math.max(max[c] ?? 0, widthOf(cell))), []);
   return rows
     .map((row) =>
       row
         .map((cell, c) => {
-          const space = " ".repeat((widths[c] ?? 0) - stringWidth(cell));
+          const space = " ".repeat((widths[c] ?? 0) - widthOf(cell));
           return right.includes(c) ? space + cell : cell + space;
         })
         .join("  ")

@@ -7,6 +7,7 @@ import { cors } from "hono/cors";
 import { chatCompletions } from "./chat-completions.js";
 import { completions } from "./completions.js";
 import type { Desk, ServeContext } from "./desk.js";
+import { embeddings } from "./embeddings.js";
 import { ApiError, asApiError } from "./errors.js";
 import { keyGuard, localGuard } from "./guard.js";
 import { pageFiles } from "./page.js";
@@ -63,6 +64,7 @@ const ROUTES: readonly (readonly [method: "GET" | "POST", path: string, route: R
   ["POST", "/v1/chat/completions", chatCompletions],
   ["POST", "/v1/completions", completions],
   ["POST", "/v1/responses", responses],
+  ["POST", "/v1/embeddings", embeddings],
 ];
 
 /** What the page consists of; open, since it asks for the key itself. */

@@ -2,11 +2,10 @@
 
 import { randomInt } from "node:crypto";
 import type { GenerateOptions, Prompt } from "../llama/index.js";
-import { jsonGrammar } from "../llama/index.js";
 import type { DynamicsName } from "../thermostat/dynamics/index.js";
 import { ApiError } from "./errors.js";
 import { type CommonBody, DICE } from "./fields.js";
-import type { Ask } from "./writer.js";
+import type { Ask, Format } from "./writer.js";
 
 /** How texts are written unless a request says otherwise. */
 export interface Defaults {
@@ -28,29 +27,23 @@ const OPENAI_TEMPERATURE = 1;
 export interface Wish {
   readonly prompt: Prompt;
   readonly chat?: Ask["chat"];
+  readonly toolChoice?: unknown;
   /** Tokens to write at most; undefined: as many as there is room for. */
   readonly maxTokens: number | undefined;
   readonly logprobs: number | undefined;
   readonly format?: Format | undefined;
 }
 
-export interface Format {
-  readonly type: "text" | "json_object" | "json_schema";
-  readonly schema?: unknown;
-}
-
 /** One ask for each of n answers, with seeds counting up: n draws of the weights where they move. @throws ApiError 400, BrownianError usage */
 export function asksOf(body: CommonBody, wish: Wish, defaults: Defaults): Ask[] {
-  const weightTemperature = body.weight_temperature ?? (body.sigma === undefined ? defaults.weightTemperature : undefined);
-  const sigma = body.sigma ?? (weightTemperature === undefined ? defaults.sigma : undefined);
+  const { weightTemperature, sigma, seed, noiseSeed } = drawOf(body, defaults);
   const moving = (sigma ?? 0) > 0 || weightTemperature !== undefined;
   const temperature = body.temperature ?? defaults.temperature ?? (moving ? 0 : OPENAI_TEMPERATURE);
-  const seed = BigInt(body.seed ?? randomInt(LARGEST_SEED));
-  const noiseSeed = body.noise_seed === undefined ? seed : BigInt(body.noise_seed);
   if (body.members !== undefined && body.uncertainty !== true)
     throw new ApiError(400, "members says how many draws uncertainty takes: give uncertainty: true as well.", {
       param: "members",
     });
+  const format = formatOf(body.grammar, wish.format);
   const options: GenerateOptions = {
     ...Object.fromEntries(
       DICE.flatMap(([field, name]) =>
@@ -63,17 +56,27 @@ export function asksOf(body: CommonBody, wish: Wish, defaults: Defaults): Ask[] 
     dynamics: (body.dynamics as DynamicsName | undefined) ?? defaults.dynamics, // others are refused by the library
     tau: body.tau ?? defaults.tau,
     logitBias: body.logit_bias as Record<number, number> | undefined,
-    grammar: grammarOf(body.grammar, wish.format),
+    grammar: body.grammar,
     logprobs: wish.logprobs,
     maxTokens: Math.min(wish.maxTokens ?? Number.MAX_SAFE_INTEGER, defaults.maxTokens ?? Number.MAX_SAFE_INTEGER),
   };
   return Array.from({ length: body.n ?? 1 }, (_, i) => ({
     prompt: wish.prompt,
     chat: wish.chat ?? {},
+    toolChoice: wish.toolChoice,
+    format,
     options: { ...options, seed: seed + BigInt(i), noiseSeed: noiseSeed + BigInt(i) },
     weightTemperature,
     uncertainty: body.uncertainty ? { members: body.members } : undefined,
   }));
+}
+
+/** Which weights a request wants, and its dice. */
+export function drawOf(body: Pick<CommonBody, "sigma" | "weight_temperature" | "seed" | "noise_seed">, defaults: Defaults) {
+  const weightTemperature = body.weight_temperature ?? (body.sigma === undefined ? defaults.weightTemperature : undefined);
+  const sigma = body.sigma ?? (weightTemperature === undefined ? defaults.sigma : undefined);
+  const seed = BigInt(body.seed ?? randomInt(LARGEST_SEED));
+  return { weightTemperature, sigma, seed, noiseSeed: body.noise_seed === undefined ? seed : BigInt(body.noise_seed) };
 }
 
 /** Penalties of 0 are left out: many clients always send them, and the library asks what a length of memory without a penalty is for. */
@@ -84,11 +87,10 @@ function penalties({ frequency_penalty, presence_penalty }: CommonBody): Partial
   };
 }
 
-function grammarOf(grammar: string | undefined, format: Format | undefined): string | undefined {
-  if (format === undefined || format.type === "text") return grammar;
+function formatOf(grammar: string | undefined, format: Format | undefined): Format | undefined {
+  if (format === undefined || format.type === "text") return undefined;
   if (grammar !== undefined) throw new ApiError(400, "Give grammar or response_format, not both.", { param: "grammar" });
-  if (format.type === "json_object") return jsonGrammar();
-  if (format.schema === undefined)
+  if (format.type === "json_schema" && format.schema === undefined)
     throw new ApiError(400, "response_format of the type json_schema needs a schema.", { param: "response_format" });
-  return jsonGrammar(format.schema);
+  return format;
 }

@@ -22,6 +22,7 @@ export async function chatCompletions(c: ServeContext, desk: Desk): Promise<Resp
     {
       prompt: body.messages as readonly Message[],
       chat: { tools, variables: body.chat_template_kwargs },
+      toolChoice: tools && body.tool_choice,
       maxTokens: body.max_completion_tokens ?? body.max_tokens,
       logprobs: body.logprobs ? (body.top_logprobs ?? 0) : undefined,
       format: format?.type === "json_schema" ? { type: "json_schema", schema: format.json_schema.schema } : format,
@@ -38,7 +39,7 @@ export async function chatCompletions(c: ServeContext, desk: Desk): Promise<Resp
     ...head,
     object: "chat.completion",
     choices: answers.map((answer, index) => {
-      const { text, calls } = tools === undefined ? { text: answer.text, calls: undefined } : callsOf(answer.text);
+      const { text, calls } = tools === undefined ? { text: answer.text, calls: undefined } : calledIn(answer);
       return {
         index,
         message: {
@@ -54,6 +55,9 @@ export async function chatCompletions(c: ServeContext, desk: Desk): Promise<Resp
     usage: usageOf(job.promptTokens, answers),
   }));
 }
+
+/** What is said, and what is called: as the writer tells it, or as the text has it. */
+const calledIn = ({ text, calls }: Answer) => (calls === undefined ? callsOf(text) : { text, calls });
 
 interface Streamed {
   readonly body: ChatBody;
@@ -90,7 +94,7 @@ async function stream(send: Send, { body, job, desk, head, tools, logprobsOf }: 
       chunk(i, {}, finishOf(answer), logprobs);
       continue;
     }
-    const { text, calls } = callsOf(answer.text);
+    const { text, calls } = calledIn(answer);
     if (text !== "") chunk(i, { content: text });
     if (calls !== undefined) chunk(i, { tool_calls: calls.map((call, index) => ({ index, ...call })) });
     chunk(i, {}, calls === undefined ? finishOf(answer) : "tool_calls", logprobsOf(answer));

@@ -58,6 +58,31 @@ export function checkModel(desk: Desk, model: string | undefined): void {
   });
 }
 
+/** Work that takes one place, and ends when its client goes away or the server closes. @throws ApiError 429, and what `work` throws */
+export async function inPlace<T>(c: ServeContext, desk: Desk, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  if (desk.closing.aborted) throw new ApiError(503, "The server is closing: try another.", { code: "closed" });
+  const leave = desk.places.enter(1);
+  const began = performance.now();
+  const end = new AbortController();
+  const outgoing = c.env?.outgoing;
+  const goAway = () => {
+    if (!outgoing?.writableFinished) end.abort(new ApiError(CLIENT_WENT_AWAY, "The client went away."));
+  };
+  const close = () => end.abort(desk.closing.reason);
+  outgoing?.once("close", goAway);
+  desk.closing.addEventListener("abort", close, { once: true });
+  if (outgoing?.destroyed) goAway();
+  try {
+    return await work(end.signal);
+  } finally {
+    desk.closing.removeEventListener("abort", close);
+    leave((performance.now() - began) / 1000);
+  }
+}
+
+/** As nginx calls it in its log: nobody reads the answer. */
+const CLIENT_WENT_AWAY = 499;
+
 let last: Promise<unknown> = Promise.resolve();
 
 /**
@@ -169,5 +194,6 @@ export class Job {
 
 export const usageOf = (prompt: number, answers: readonly Answer[]) => {
   const written = answers.reduce((sum, { tokens }) => sum + tokens, 0);
-  return { prompt_tokens: prompt, completion_tokens: written, total_tokens: prompt + written };
+  const read = answers[0]?.promptTokens ?? prompt;
+  return { prompt_tokens: read, completion_tokens: written, total_tokens: read + written };
 };

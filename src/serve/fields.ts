@@ -5,6 +5,9 @@ import * as z from "zod";
 import { nearest } from "../options.js";
 import { ApiError } from "./errors.js";
 
+/** Texts of one request that are turned into vectors, as in OpenAI's protocol. */
+const MOST_INPUTS = 2048;
+
 const text = z.string();
 const number = z.number();
 const whole = z.int();
@@ -175,10 +178,28 @@ export const ResponseBody = z.strictObject({
   top_logprobs: z.int().min(0).max(20).optional(),
 });
 
+export const EmbeddingBody = z.strictObject({
+  model: text.optional(),
+  input: z.union([
+    text.min(1, "it must not be empty"),
+    z.array(text.min(1, "a text must not be empty")).min(1).max(MOST_INPUTS),
+    z.array(whole).min(1),
+    z.array(z.array(whole).min(1)).min(1).max(MOST_INPUTS),
+  ]),
+  encoding_format: z.enum(["float", "base64"]).optional(),
+  dimensions: whole.optional(),
+  sigma: weights.sigma,
+  weight_temperature: weights.weight_temperature,
+  noise_seed: weights.noise_seed,
+  seed: whole.optional(),
+  user: aside.user,
+});
+
 export type ChatBody = z.infer<typeof ChatBody>;
 export type CompletionBody = z.infer<typeof CompletionBody>;
 export type ResponseBody = z.infer<typeof ResponseBody>;
-/** What all three have. */
+export type EmbeddingBody = z.infer<typeof EmbeddingBody>;
+/** What the three that write have. */
 export type CommonBody = Partial<Omit<ChatBody, "messages">>;
 
 /** The dice's fields, as the library calls them. */

@@ -2,13 +2,19 @@
 
 import { basename, dirname, join } from "node:path";
 import { BrownianError } from "../errors.js";
-import type { Model } from "../llama/index.js";
+import { type Embedding, jsonGrammar, type Model } from "../llama/index.js";
 import type { ThermostatMemory } from "../thermostat/index.js";
 import { ApiError } from "./errors.js";
-import type { Answer, Ask, Heard, Task, Writer, WrittenToken } from "./writer.js";
-
-/** Noise of the ensemble that reads an answer of clean weights. */
-const ENSEMBLE_SIGMA = 0.05;
+import {
+  type Answer,
+  type Ask,
+  type EmbedAsk,
+  ENSEMBLE_SIGMA,
+  type Heard,
+  type Task,
+  type Writer,
+  type WrittenToken,
+} from "./writer.js";
 
 export interface LocalOptions {
   /** The model's name. */
@@ -46,9 +52,10 @@ export class LocalWriter implements Writer {
     }
   }
 
-  private async checked({ prompt, chat, options, weightTemperature, uncertainty }: Ask): Promise<Task> {
+  private async checked({ prompt, chat, options, format, weightTemperature, uncertainty }: Ask): Promise<Task> {
     const sigma = weightTemperature === undefined ? options.sigma : await this.sigmaOf(weightTemperature, options.sigma);
-    const task = { tokens: this.model.tokens(prompt, chat), options: { ...options, sigma }, uncertainty };
+    const grammar = format && { grammar: format.type === "json_object" ? jsonGrammar() : jsonGrammar(format.schema) };
+    const task = { tokens: this.model.tokens(prompt, chat), options: { ...options, sigma, ...grammar }, uncertainty };
     this.model.check(task.options);
     return task;
   }
@@ -65,6 +72,15 @@ export class LocalWriter implements Writer {
   async write(task: Task, heard: Heard, signal: AbortSignal): Promise<Answer> {
     try {
       return await this.written(task, heard, signal);
+    } catch (error) {
+      throw this.withoutPaths(error);
+    }
+  }
+
+  async embed({ texts, options, weightTemperature }: EmbedAsk, signal: AbortSignal): Promise<readonly Embedding[]> {
+    try {
+      const sigma = weightTemperature === undefined ? options.sigma : await this.sigmaOf(weightTemperature, options.sigma);
+      return await this.model.embed(texts, { ...options, sigma, signal });
     } catch (error) {
       throw this.withoutPaths(error);
     }

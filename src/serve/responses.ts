@@ -60,11 +60,11 @@ export async function responses(c: ServeContext, desk: Desk): Promise<Response> 
       incomplete_details: whole ? null : { reason: "max_output_tokens" },
       output: [messageOf(answer)],
       usage: {
-        input_tokens: job.promptTokens,
+        input_tokens: answer.promptTokens ?? job.promptTokens,
         input_tokens_details: { cached_tokens: 0 },
         output_tokens: answer.tokens,
         output_tokens_details: { reasoning_tokens: 0 },
-        total_tokens: job.promptTokens + answer.tokens,
+        total_tokens: (answer.promptTokens ?? job.promptTokens) + answer.tokens,
       },
     };
   };

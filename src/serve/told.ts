@@ -1,7 +1,6 @@
 // How likely tokens were, as OpenAI's protocol tells it, with what moved weights disagree about beside.
 
-import type { UncertainToken } from "../llama/index.js";
-import type { Answer, Writer, WrittenToken } from "./writer.js";
+import type { Answer, Uncertain, Writer, WrittenToken } from "./writer.js";
 
 /** One entry of the list `content` of logprobs. */
 export interface ToldToken {
@@ -19,6 +18,8 @@ export interface Told {
   readonly total: number;
   /** What of that the members disagree about. */
   readonly information: number;
+  /** Members that think so, where not all do: the others' texts have parted from this one before. */
+  readonly members?: number;
 }
 
 /** The bytes of a text; null for a part of a character. */
@@ -35,7 +36,7 @@ export class Teller {
     this.preceding = prompt.slice(-8);
   }
 
-  tell({ token, logProbability, top = [] }: WrittenToken, uncertain?: UncertainToken): ToldToken {
+  tell({ token, logProbability, top = [] }: WrittenToken, uncertain?: Uncertain): ToldToken {
     const named = (one: number) => {
       const text = this.writer.textOf(one, this.preceding);
       return { token: text, bytes: bytesOf(text) };
@@ -48,8 +49,8 @@ export class Teller {
     this.preceding.push(token);
     this.preceding.shift();
     if (uncertain === undefined) return told;
-    const { probability, total, information } = uncertain;
-    return { ...told, uncertainty: { probability, total, information } };
+    const { probability, total, information, members } = uncertain;
+    return { ...told, uncertainty: { probability, total, information, ...(members !== undefined && { members }) } };
   }
 }
 

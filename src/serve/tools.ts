@@ -3,17 +3,11 @@
 import { randomUUID } from "node:crypto";
 import { ApiError } from "./errors.js";
 import type { ChatBody } from "./fields.js";
-import type { Writer } from "./writer.js";
-
-export interface Call {
-  readonly id: string;
-  readonly type: "function";
-  readonly function: { readonly name: string; readonly arguments: string };
-}
+import type { Call, Writer } from "./writer.js";
 
 /** The tools that the template is told of; undefined where there are none. @throws ApiError 400 for what no template can promise */
 export function toolsOf({ tools = [], tool_choice }: ChatBody, writer: Writer): readonly object[] | undefined {
-  if (tool_choice !== undefined && tool_choice !== "auto" && tool_choice !== "none")
+  if (writer.knowsTools !== "forced" && tool_choice !== undefined && tool_choice !== "auto" && tool_choice !== "none")
     throw new ApiError(
       400,
       'A chat template cannot force a call: tool_choice must be "auto" or "none". For an answer of one shape take response_format.',

@@ -1,10 +1,21 @@
 // Other servers as the ones who write: sigma, weight_temperature and noise_seed become a member and its scale there. Tokens are theirs, and known by
-// their texts alone; what only an engine in this process can do is refused by name.
+// their texts alone; tools and shapes of answers are passed on; what only an engine in this process can do is refused by name.
 
-import type { Answered, ServedToken, Upstream } from "../adapters/index.js";
+import { randomUUID } from "node:crypto";
+import { type Answered, type ServedToken, ServerError, type Shape, type Upstream } from "../adapters/index.js";
 import type { GenerateOptions } from "../llama/index.js";
+import { beliefsOf, LIKELIEST } from "./beliefs.js";
 import { ApiError } from "./errors.js";
-import type { Answer, Ask, Heard, Task, Writer, WrittenToken } from "./writer.js";
+import {
+  type Answer,
+  type Ask,
+  type Call,
+  ENSEMBLE_SIGMA,
+  type Heard,
+  type Task,
+  type Writer,
+  type WrittenToken,
+} from "./writer.js";
 
 export interface UpstreamWriterOptions {
   /** The model's name. */
@@ -20,7 +31,15 @@ export interface UpstreamWriterOptions {
 /** With what it was asked. */
 interface UpstreamTask extends Task {
   readonly prompt: Ask["prompt"];
+  readonly shape: Shape | undefined;
+  /** Of chats: tools, and what the template is told. */
+  readonly more: Readonly<Record<string, unknown>>;
 }
+
+type Asked = Parameters<Upstream["ask"]>[0];
+
+/** Members that are asked what they think of an answer, unless the request says how many. */
+const MEMBERS = 8;
 
 /** Options that have a field of the same meaning in OpenAI's protocol, or in that of all these servers. */
 const FIELDS: Partial<Record<keyof GenerateOptions, string>> = {
@@ -39,6 +58,7 @@ const KNOWN: readonly string[] = [
   "maxTokens",
   "stop",
   "logprobs",
+  "grammar",
   "dynamics",
   "tau",
 ];
@@ -47,7 +67,8 @@ export class UpstreamWriter implements Writer {
   readonly name: string;
   readonly parallel: number;
   readonly contextSize: number;
-  readonly knowsTools = false;
+  /** The servers say themselves what they cannot. */
+  readonly knowsTools = "forced";
   /** Texts of tokens, by numbers of our own. */
   private readonly texts: string[] = [];
   private readonly numbers = new Map<string, number>();
@@ -59,17 +80,29 @@ export class UpstreamWriter implements Writer {
     ({ name: this.name, parallel: this.parallel, contextSize: this.contextSize } = options);
   }
 
-  async check({ prompt, options, weightTemperature, uncertainty }: Ask): Promise<UpstreamTask> {
+  async check(ask: Ask): Promise<UpstreamTask> {
+    const { prompt, chat, options, weightTemperature, uncertainty } = ask;
     const refuse = (what: string, param: string) => {
       throw new ApiError(400, `${what}: the weights are on other servers.`, { param });
     };
-    if (uncertainty !== undefined) refuse("uncertainty needs the engine in this process", "uncertainty");
+    if (uncertainty !== undefined && (options.temperature ?? 0) > 0)
+      refuse("Members tell what they think of the likeliest text alone (temperature 0)", "uncertainty");
+    if ((uncertainty?.members ?? 0) > this.upstream.members)
+      refuse(`There are ${this.upstream.members} members, not ${uncertainty?.members}`, "members");
     if ((options.dynamics ?? "quenched") !== "quenched")
       refuse("Members are at rest while they write (dynamics quenched)", "dynamics");
     for (const [name, value] of Object.entries(options))
       if (value !== undefined && !KNOWN.includes(name) && !Object.hasOwn(FIELDS, name))
         refuse(`${name} cannot be passed on`, name);
-    return { tokens: [], prompt, options: { ...options, sigma: await this.sigmaOf(options.sigma, weightTemperature) } };
+    const shape = shapeOf(ask);
+    if (shape !== undefined) this.upstream.checkShape(shape, isChat(prompt));
+    const more = {
+      tools: chat.tools,
+      tool_choice: ask.toolChoice,
+      chat_template_kwargs: chat.variables,
+    };
+    const sigma = await this.sigmaOf(options.sigma, weightTemperature);
+    return { tokens: [], prompt, shape, more, uncertainty, options: { ...options, sigma } };
   }
 
   private async sigmaOf(sigma: GenerateOptions["sigma"], temperature: number | undefined): Promise<GenerateOptions["sigma"]> {
@@ -83,7 +116,7 @@ export class UpstreamWriter implements Writer {
   }
 
   async write(task: Task, heard: Heard, signal: AbortSignal): Promise<Answer> {
-    const { prompt, options } = task as UpstreamTask;
+    const { prompt, options, uncertainty } = task as UpstreamTask;
     const { temperature = 0, seed, noiseSeed = seed ?? 0, stop, logprobs } = options;
     const sigma = typeof options.sigma === "number" ? options.sigma : 0;
     const began = performance.now();
@@ -95,30 +128,56 @@ export class UpstreamWriter implements Writer {
       written.push(...own);
       heard(piece, own);
     };
-    const asked = {
-      prompt: prompt as Parameters<Upstream["ask"]>[0]["prompt"],
+    const asked: Asked = {
+      prompt: prompt as Asked["prompt"],
       maxTokens: Math.min(options.maxTokens ?? this.contextSize, this.contextSize),
       temperature,
       ...(seed !== undefined && { seed: Number(BigInt(seed) % 2n ** 31n) }),
       stop: typeof stop === "string" ? [stop] : stop,
-      more: this.fieldsOf(options, typeof prompt !== "string" && typeof prompt[0] === "object"),
+      shape: (task as UpstreamTask).shape,
+      plain: logprobs === undefined && (task as UpstreamTask).more.tools !== undefined,
+      more: this.fieldsOf(task as UpstreamTask, logprobs),
       heard: listen,
     };
+    const member = Number(BigInt.asUintN(32, BigInt(noiseSeed)));
     try {
-      const member = Number(BigInt.asUintN(32, BigInt(noiseSeed)));
-      const { end } = await this.upstream.ask(asked, member, sigma, signal);
-      return this.answer(text, written, { end, seconds: (performance.now() - began) / 1000, logprobs });
+      const { end, calls, usage } = await this.upstream.ask(asked, member, sigma, signal);
+      const seconds = (performance.now() - began) / 1000;
+      const uncertain = uncertainty && (await this.believed(task as UpstreamTask, asked, written, signal));
+      const answer = this.answer(text, written, { end, seconds, logprobs });
+      const { prompt: promptTokens, written: tokens = answer.tokens } = usage ?? {};
+      return { ...answer, tokens, promptTokens, uncertain, calls: calls?.map(callOf) };
     } catch (error) {
-      if (!signal.aborted || error !== signal.reason) throw error;
+      if (!signal.aborted || error !== signal.reason) throw toldAs(error);
       return { ...this.answer(text, written, { end: "stop", seconds: 0, logprobs }), stop: "aborted" };
     }
   }
 
-  private fieldsOf(options: GenerateOptions, chat: boolean): Record<string, unknown> {
+  /** What members think of an answer: each writes its own likeliest one, and counts for as long as that is the same. */
+  private async believed(task: UpstreamTask, asked: Asked, written: readonly WrittenToken[], signal: AbortSignal) {
+    const { options, uncertainty } = task;
+    const { seed, noiseSeed = seed ?? 0 } = options;
+    if (written.length === 0) return [];
+    const sigma = typeof options.sigma === "number" && options.sigma > 0 ? options.sigma : ENSEMBLE_SIGMA;
+    const members = uncertainty?.members ?? Math.min(MEMBERS, this.upstream.members);
+    const { heard: _, ...quiet } = asked;
+    const own = { ...quiet, maxTokens: written.length, more: this.fieldsOf(task, LIKELIEST) };
+    const first = Number(BigInt.asUintN(32, BigInt(noiseSeed)));
+    const answers = await Promise.all(
+      Array.from({ length: members }, (_member, i) => this.upstream.ask(own, first + i, sigma, signal)),
+    );
+    const texts = written.map(({ token }) => this.textOf(token));
+    return beliefsOf(
+      texts,
+      answers.map(({ tokens = [] }) => tokens),
+    );
+  }
+
+  private fieldsOf({ options, prompt, more }: UpstreamTask, logprobs: number | undefined): Record<string, unknown> {
     const fields = Object.entries(FIELDS).map(([name, field]) => [field, options[name as keyof GenerateOptions]]);
-    const { logprobs } = options;
-    const likeliest = logprobs === undefined ? [] : [chat ? ["top_logprobs", logprobs] : ["logprobs", Math.max(1, logprobs)]];
-    return Object.fromEntries([...fields, ...likeliest].filter(([, value]) => value !== undefined));
+    const likeliest =
+      logprobs === undefined ? [] : [isChat(prompt) ? ["top_logprobs", logprobs] : ["logprobs", Math.max(1, logprobs)]];
+    return Object.fromEntries([...fields, ...likeliest, ...Object.entries(more)].filter(([, value]) => value !== undefined));
   }
 
   private answer(
@@ -153,6 +212,12 @@ export class UpstreamWriter implements Writer {
     return this.texts.push(text) - 1;
   }
 
+  async embed(): Promise<never> {
+    throw new ApiError(400, "Embeddings need the engine in this process: ask the other server for them itself.", {
+      code: "embeddings_unsupported",
+    });
+  }
+
   textOf(token: number): string {
     return this.texts[token] ?? "";
   }
@@ -161,4 +226,30 @@ export class UpstreamWriter implements Writer {
   async close(): Promise<void> {
     for (const sentence of await this.upstream.close()) process.emitWarning(sentence, { code: "BROWNIAN_STILL_LOADED" });
   }
+}
+
+const isChat = (prompt: Ask["prompt"]): boolean => typeof prompt !== "string" && typeof prompt[0] === "object";
+
+function shapeOf({ options, format }: Ask): Shape | undefined {
+  if (options.grammar !== undefined) return { grammar: options.grammar };
+  return format && { json: format.type === "json_schema" ? { schema: format.schema } : {} };
+}
+
+const callOf = ({ id = `call_${randomUUID()}`, name, arguments: given }: NonNullable<Answered["calls"]>[number]): Call => ({
+  id,
+  type: "function",
+  function: { name, arguments: given },
+});
+
+const BAD_GATEWAY = 502;
+/** What the request is to blame for, and another may mend. */
+const PASSED_ON: readonly number[] = [400, 413, 422, 429];
+
+/** What another server refuses, as our own client is told. */
+function toldAs(error: unknown): unknown {
+  if (!(error instanceof ServerError)) return error;
+  const { status, after, message } = error;
+  const headers = after === undefined ? undefined : { "retry-after": String(after) };
+  const own = status !== undefined && PASSED_ON.includes(status) ? status : BAD_GATEWAY;
+  return new ApiError(own, message, { code: error.code, headers });
 }

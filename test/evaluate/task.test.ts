@@ -24,6 +24,12 @@ describe("a task", () => {
     expect(choices).toMatchObject({ match: "exact", choices: ["yes", "no"] });
   });
 
+  it("is read from what editors on Windows write", () => {
+    const plain = read({ prompt: "2 + 2 =", answer: "4" }, { prompt: "x", answer: "y" });
+    const lines = ['\ufeff{"prompt":"2 + 2 =","answer":"4"}\r', '{"prompt":"x","answer":"y"}\r', "\r"];
+    expect(read(...lines)).toEqual(plain);
+  });
+
   it("is read from what lm-evaluation-harness logs, and from what it reads", () => {
     const logged = {
       doc_id: 0,

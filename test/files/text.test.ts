@@ -21,6 +21,18 @@ describe("texts", () => {
     expect(await readTextFile(path)).toBe("");
   });
 
+  it("have no mark of their encoding, and are refused in another one", async () => {
+    const path = join(folder, "windows");
+    writeFileSync(path, "\ufeff{}\r\n");
+    expect(await readTextFile(path)).toBe("{}\r\n");
+    const little = Buffer.from("\ufefftext", "utf16le");
+    for (const bytes of [little, Buffer.from(little).swap16()]) {
+      writeFileSync(path, bytes);
+      const message = expect.stringMatching(/UTF-16: save it as UTF-8/);
+      await expect(readTextFile(path)).rejects.toMatchObject({ code: "usage", message });
+    }
+  });
+
   it("are refused where they are too long, before they are read where that can be told", async () => {
     const path = join(folder, "long");
     const file = openSync(path, "w");

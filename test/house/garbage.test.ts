@@ -18,6 +18,8 @@ circle.self = circle;
 const GARBAGE: readonly unknown[] = [
   ...[undefined, null, true, 0, -1, 0.5, Number.NaN, 1e300, 3n, "", "x", "[", "a\0b", Symbol("s")],
   ...[[], [null], [[]], {}, { a: 1 }, () => undefined, new Date(), Object.create(null), /x/, circle],
+  ...[new DataView(new ArrayBuffer(8)), new BigInt64Array(2), Object.create(Float32Array.prototype)],
+  ...[new Float32Array(new SharedArrayBuffer(8)), new Uint8ClampedArray(3), new Int16Array(3)],
   ...[new Float32Array(3), new Uint8Array(3), new Float64Array(0), new ArrayBuffer(2), Promise.resolve(1), new Map()],
 ];
 
@@ -159,6 +161,7 @@ describe("methods", () => {
         score: ["A king", {}, () => undefined],
         uncertainty: ["A", { ...short, members: 1 }],
         follow: ["A", [5]],
+        embed: [["A"], {}],
         tokens: ["A", {}],
         tokenize: ["A", {}],
         text: [[5], [6]],

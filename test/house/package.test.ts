@@ -1,10 +1,11 @@
 // What is published: nothing that runs on installing, every file that `exports` names, and, of a release, every addon.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { expect, it } from "vitest";
 import { publishedManifest } from "../../scripts/build/manifest.mjs";
+import { clearNative, LAID, layNative } from "../../scripts/build/native-sources.mjs";
 import { lacking, missing, RELEASED } from "../../scripts/build/pack.mjs";
 import { TARGETS } from "../../scripts/build/prebuild.mjs";
 
@@ -36,6 +37,23 @@ it("is not packed before it is built, and says what is missing", () => {
     ]);
   } finally {
     rmSync(empty, { recursive: true });
+  }
+});
+
+it("has in native/ what compiling needs, where it is packed", () => {
+  const native = join(mkdtempSync(join(tmpdir(), "brownian-native-")), "native");
+  try {
+    cpSync(join(ROOT, "native"), native, { recursive: true });
+    layNative(native);
+    const gyp = readFileSync(join(native, "binding.gyp"), "utf8");
+    const sources = [...gyp.matchAll(/"([\w/]+\.cc)"/g)].map(([, name]) => name as string);
+    expect(sources.length).toBeGreaterThan(20);
+    expect(sources.filter((name) => !existsSync(join(native, name)))).toEqual([]);
+    expect(existsSync(join(native, "node-addon-api", "napi.h"))).toBe(true);
+    clearNative(native);
+    expect(LAID.filter((name) => existsSync(join(native, name)))).toEqual([]);
+  } finally {
+    rmSync(join(native, ".."), { recursive: true });
   }
 });
 

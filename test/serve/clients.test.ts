@@ -163,6 +163,43 @@ describe.skipIf(why !== undefined)("openai", () => {
     expect(text).toBe(alone.text);
   });
 
+  it("turns texts and tokens into vectors, as floats and as base64", async () => {
+    const input = ["A king lived in a castle.", "A king lived in a palace.", "3 + 4 = 7"];
+    const alone = await here.model.embed(input);
+    const asked = { model: NAME, input } as const;
+    const { data, usage } = await openai.embeddings.create({ ...asked, encoding_format: "float" });
+    expect(data.map(({ index }) => index)).toEqual([0, 1, 2]);
+    expect(data.map(({ embedding }) => Float32Array.from(embedding))).toEqual(alone.map(({ vector }) => vector));
+    const read = input.reduce((sum, text) => sum + here.model.tokens(text).length, 0);
+    expect(usage).toEqual({ prompt_tokens: read, total_tokens: read });
+    // The client asks for base64 by itself, and decodes it.
+    const packed = await openai.embeddings.create(asked);
+    expect(packed.data.map(({ embedding }) => embedding)).toEqual(data.map(({ embedding }) => embedding));
+    const raw = await openai.embeddings.create({ ...asked, encoding_format: "base64" });
+    const bytes = Buffer.from(raw.data[0]?.embedding as unknown as string, "base64");
+    expect(bytes.readFloatLE(4)).toBe(alone[0]?.vector[1]);
+    const tokens = input.map((text) => [...here.model.tokens(text)]);
+    expect((await openai.embeddings.create({ ...asked, input: tokens })).data).toEqual(data);
+    expect((await openai.embeddings.create({ ...asked, input: tokens[2] as number[] })).data[0]?.embedding).toEqual(
+      data[2]?.embedding,
+    );
+  });
+
+  it("lets moved weights make vectors, and refuses what it has not", async () => {
+    const vectorOf = async (more: object) =>
+      (await openai.embeddings.create({ model: NAME, input: "The king", ...more })).data[0]?.embedding as number[];
+    const moved = await vectorOf({ sigma: 0.1, seed: 3 });
+    expect(moved).not.toEqual(await vectorOf({}));
+    expect(moved).toEqual(await vectorOf({ weight_temperature: 1, noise_seed: 3 }));
+    const [alone] = await here.model.embed(["The king"], { sigma: 0.1, seed: 3n });
+    expect(Float32Array.from(moved)).toEqual(alone?.vector);
+    await expect(vectorOf({ dimensions: 3 })).rejects.toThrow(/have 256 numbers.*leave dimensions out/);
+    await expect(vectorOf({ input: "" })).rejects.toThrow(/input: .*empty/);
+    await expect(vectorOf({ input: [] })).rejects.toThrow(/400 input/);
+    await expect(vectorOf({ input: [1e9] })).rejects.toThrow(/400 A token of the prompt/);
+    await expect(vectorOf({ sigmas: 1 })).rejects.toThrow(/nearest known one is "sigma"/);
+  });
+
   it("speaks the protocol of responses, whole and as events", async () => {
     const alone = await here.model.complete([{ role: "system", content: "Be brief." }, ...messages], { maxTokens: 16 });
     const asked = { model: NAME, instructions: "Be brief.", input: messages[0].content, temperature: 0, max_output_tokens: 16 };
@@ -202,8 +239,8 @@ describe.skipIf(why !== undefined)("openai", () => {
     await expect(
       openai.chat.completions.create({ ...greedy, messages: [{ role: "user", content: "word ".repeat(600) }] }),
     ).rejects.toThrow(/the context holds 256/);
-    await expect(openai.embeddings.create({ model: NAME, input: "x" })).rejects.toThrow(
-      /no POST \/v1\/embeddings, but .*POST \/v1\/completions/,
+    await expect(openai.moderations.create({ input: "x" })).rejects.toThrow(
+      /no POST \/v1\/moderations, but .*POST \/v1\/completions/,
     );
   });
 

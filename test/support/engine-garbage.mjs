@@ -177,6 +177,7 @@ const FUNCTIONS = {
   adapter: [on(model, "adapter"), () => pick([nothing, MODEL, folder, "", join(folder, "none")])],
   decode: [on(context, "decode"), batch],
   read: [on(context, "read"), batch],
+  embed: [on(context, "embed"), batch],
   logits: [on(context, "logits"), whole, () => new Float32Array(pick([VOCABULARY, VOCABULARY, 5]))],
   clear: [on(context, "clear")],
   remove: [on(context, "remove"), whole, whole, whole],

@@ -25,6 +25,10 @@ export class FakeServer {
   answer: (member: string) => string = (member) => `answer of ${member}`;
   /** How likely "no" is where "yes" is the other word: after so many tokens, by the member's name or number (and its scale). */
   doubt: (member: string, after: number) => number = () => 0.2;
+  /** What is called instead, where a chat has tools. */
+  calls: readonly object[] | undefined;
+  /** How likely each word of an answer is; the word "other" has what is left. */
+  probability: (member: string, word: number) => number = () => Math.exp(-0.5);
   /** Most requests at a time. */
   most = 0;
   private now = 0;
@@ -99,12 +103,19 @@ type Kind = (
 const words = (text: string) => text.match(/ ?\S+/g) ?? [];
 
 /** In the shape of chat completions, or of completions with `lists` or a list of tokens. */
-function completion({ path }: Asked, text: string, lists: boolean) {
-  const content = words(text).map((token) => ({ token, logprob: -0.5, bytes: [...Buffer.from(token)], top_logprobs: [] }));
-  if (path.includes("chat"))
-    return {
-      choices: [{ index: 0, message: { role: "assistant", content: text }, logprobs: { content }, finish_reason: "stop" }],
-    };
+function completion({ path, body }: Asked, fake: FakeServer, member: string, lists: boolean) {
+  const text = fake.answer(member);
+  const content = words(text).map((token, i) => {
+    const p = fake.probability(member, i);
+    const own = { token, logprob: Math.log(p), bytes: [...Buffer.from(token)] };
+    const other = { token: " other", logprob: Math.log(1 - p), bytes: [] };
+    return { ...own, top_logprobs: body.top_logprobs === 20 ? [own, other] : [] };
+  });
+  if (path.includes("chat")) {
+    const called = body.tools === undefined ? undefined : fake.calls;
+    const message = { role: "assistant", content: called === undefined ? text : null, tool_calls: called };
+    return { choices: [{ index: 0, message, logprobs: { content }, finish_reason: called ? "tool_calls" : "stop" }] };
+  }
   const logprobs = lists
     ? { tokens: words(text), token_logprobs: words(text).map(() => -0.5), top_logprobs: [], text_offset: [] }
     : { content };
@@ -115,7 +126,7 @@ function completion({ path }: Asked, text: string, lists: boolean) {
 function eventsOf(body: unknown): string {
   const [choice] = (body as { choices: [Record<string, unknown>] }).choices;
   const { message, text, logprobs } = choice as {
-    message?: { content: string };
+    message?: { content: string | null; tool_calls?: { function: { name: string; arguments: string } }[] };
     text?: string;
     logprobs: Record<string, unknown[]>;
   };
@@ -123,9 +134,18 @@ function eventsOf(body: unknown): string {
     const own = Object.fromEntries(Object.entries(logprobs).map(([name, list]) => [name, list.slice(i, i + 1)]));
     return { ...(message ? { delta: { content: piece } } : { text: piece }), logprobs: own, finish_reason: null };
   });
+  for (const [index, call] of (message?.tool_calls ?? []).entries()) {
+    const { arguments: given } = call.function;
+    const parts = [given.slice(0, 3), given.slice(3)].map((part, i) =>
+      i === 0 ? { ...call, index, function: { ...call.function, arguments: part } } : { index, function: { arguments: part } },
+    );
+    for (const part of parts)
+      pieces.push({ delta: { content: "", tool_calls: [part] }, logprobs: {}, finish_reason: null } as never);
+  }
   const last = { ...(message ? { delta: {} } : { text: "" }), logprobs: null, finish_reason: choice.finish_reason };
   const events = [...pieces, last].map((one) => `data: ${JSON.stringify({ choices: [{ index: 0, ...one }] })}\n\n`);
-  return `${events.join("")}data: [DONE]\n\n`;
+  const usage = { choices: [], usage: { prompt_tokens: 7, completion_tokens: pieces.length, total_tokens: 7 + pieces.length } };
+  return `${events.join("")}data: ${JSON.stringify(usage)}\n\ndata: [DONE]\n\n`;
 }
 
 /** Which of two words comes, in the shapes that servers say it in. */
@@ -167,7 +187,8 @@ const llamaServer: Kind = (fake, asked, { adapters = [] }) => {
   }
   if (!asked.path.endsWith("completions")) return undefined;
   const { id, scale } = loraOf(asked);
-  return { body: completion(asked, fake.answer(`${paths[id]} x ${scale}`), false) };
+  const member = Number.isNaN(id) ? "all of them" : scale === 0 ? "clean weights" : `${paths[id]} x ${scale}`;
+  return { body: completion(asked, fake, member, false) };
 };
 
 /** options.fixed: adapters may not be loaded while it runs; options.lost: a path that it does not find; options.kept: it
@@ -199,7 +220,7 @@ const vllm: Kind = (fake, asked, { fixed, lost, kept }) => {
   const model = String(body.model);
   if (model !== "base" && !fake.loaded.has(model)) return error(404, `The model '${model}' does not exist.`);
   if (body.echo === true) return { body: echoed(fake, model, asked) };
-  return { body: completion(asked, fake.answer(model), true) };
+  return { body: completion(asked, fake, model, true) };
 };
 
 const sglang: Kind = (fake, asked, { lost, kept }) => {
@@ -220,7 +241,7 @@ const sglang: Kind = (fake, asked, { lost, kept }) => {
   }
   if (!path.endsWith("completions")) return undefined;
   if (body.echo === true) return { body: echoed(fake, String(body.lora_path ?? "base"), asked) };
-  return { body: completion(asked, fake.answer(String(body.lora_path ?? "base")), true) };
+  return { body: completion(asked, fake, String(body.lora_path ?? "base"), true) };
 };
 
 /** options.adapters: names that it was started with. */
@@ -233,7 +254,7 @@ const tgi: Kind = (fake, asked, { adapters = [] }) => {
   if (!(adapters as string[]).includes(called))
     return { status: 422, body: { error: `Adapter ${called} is not loaded`, error_type: "validation" } };
   const text = fake.answer(called);
-  if (path !== "/generate") return { body: completion(asked, text, true) };
+  if (path !== "/generate") return { body: completion(asked, fake, called, true) };
   const tokens = words(text).map((word, id) => ({ id, text: word, logprob: -0.5, special: false }));
   return {
     body: {

@@ -4,7 +4,7 @@
 import { BrownianError } from "../../errors.js";
 import type { Server } from "./http.js";
 import { askOpenAi } from "./openai.js";
-import type { Protocol, ServedFile } from "./protocol.js";
+import { isServedChat, type Protocol, responseFormat, type ServedFile } from "./protocol.js";
 import { readByBeginnings } from "./reading.js";
 
 interface Loaded {
@@ -54,8 +54,14 @@ export const llamaServer: Protocol = {
     throw new BrownianError("usage", `${server.url} ${what}. llama-server loads them when it starts: ${startLine(files)}`);
   },
 
+  kept(shape, chat) {
+    if ("grammar" in shape) return shape;
+    return chat ? responseFormat(shape.json) : { json_schema: shape.json.schema ?? { type: "object" } };
+  },
+
   ask(server, asked, member, signal) {
-    return askOpenAi(server, asked, { lora: loraOf(member), cache_prompt: false }, signal);
+    const kept = asked.shape && llamaServer.kept(asked.shape, isServedChat(asked.prompt));
+    return askOpenAi(server, asked, { ...kept, lora: loraOf(member), cache_prompt: false }, signal);
   },
 
   read(server, text, member, signal) {

@@ -13,6 +13,9 @@ export interface ServedMessage {
   readonly content: string;
 }
 
+/** What an answer keeps to: a grammar (GBNF), or JSON, of a schema where there is one. */
+export type Shape = { readonly grammar: string } | { readonly json: { readonly schema?: unknown } };
+
 /** What is to be written. */
 export interface Asked {
   /** A chat to answer, or a text to continue. */
@@ -22,6 +25,10 @@ export interface Asked {
   readonly temperature: number;
   readonly seed?: number | undefined;
   readonly stop?: readonly string[] | undefined;
+  /** Only for servers that can keep to it ({@link Protocol.kept}). */
+  readonly shape?: Shape | undefined;
+  /** Whether log-probabilities are not asked for: with tools, servers may refuse them. */
+  readonly plain?: boolean | undefined;
   /** More of OpenAI's fields, for servers that speak it. */
   readonly more?: Readonly<Record<string, unknown>> | undefined;
   /** Told of pieces of text as they are written, with their tokens; of all at once where a server cannot. */
@@ -44,11 +51,23 @@ export interface ReadToken {
   readonly top: readonly { readonly text: string; readonly logProbability: number }[];
 }
 
+/** A function that an answer calls. */
+export interface ServedCall {
+  readonly id: string | undefined;
+  readonly name: string;
+  /** As JSON. */
+  readonly arguments: string;
+}
+
 /** What a server wrote. */
 export interface Answered {
   readonly text: string;
   /** Where it tells its logprobs. */
   readonly tokens?: readonly ServedToken[] | undefined;
+  /** Functions that it calls, where it was told of some. */
+  readonly calls?: readonly ServedCall[] | undefined;
+  /** Tokens that were read and written, where the server says so. */
+  readonly usage?: { readonly prompt: number; readonly written: number } | undefined;
   /** "stop" or "length", as servers say. */
   readonly end: string;
 }
@@ -60,6 +79,16 @@ export interface ServedFile {
   /** The same as the server sees it. */
   readonly path: string;
 }
+
+/** Whether it is a chat. */
+export const isServedChat = (prompt: Asked["prompt"]): prompt is readonly ServedMessage[] =>
+  typeof prompt !== "string" && typeof prompt[0] === "object";
+
+/** As OpenAI's protocol asks for JSON. */
+export const responseFormat = ({ schema }: { readonly schema?: unknown }) => ({
+  response_format:
+    schema === undefined ? { type: "json_object" } : { type: "json_schema", json_schema: { name: "answer", schema } },
+});
 
 export interface Protocol {
   /** What the program is called. */
@@ -76,6 +105,8 @@ export interface Protocol {
    * @throws BrownianError usage where it has not, and cannot be told; ServerError
    */
   load(server: Server, files: readonly ServedFile[], own: string, signal?: AbortSignal): Promise<readonly string[]>;
+  /** The fields of a request whose answer keeps to this; undefined where the server cannot be told. */
+  kept(shape: Shape, chat: boolean): Readonly<Record<string, unknown>> | undefined;
   /** A text with a member, or without any. @throws ServerError */
   ask(
     server: Server,

@@ -4,7 +4,7 @@
 import { BrownianError } from "../../errors.js";
 import { type Server, ServerError } from "./http.js";
 import { askOpenAi, modelsOf } from "./openai.js";
-import type { Protocol } from "./protocol.js";
+import { type Protocol, responseFormat, type Shape } from "./protocol.js";
 import { readEchoed } from "./reading.js";
 import { andStayed, saidOf, unloadEach } from "./unloading.js";
 
@@ -41,14 +41,23 @@ export const sglang: Protocol = {
     return called;
   },
 
-  ask: (server, asked, member, signal) =>
-    askOpenAi(server, asked, { model: "default", ...(member !== undefined && { lora_path: member.called }) }, signal),
+  kept: keptAsJson,
+
+  ask(server, asked, member, signal) {
+    const lora = member !== undefined && { lora_path: member.called };
+    return askOpenAi(server, asked, { ...(asked.shape && keptAsJson(asked.shape)), model: "default", ...lora }, signal);
+  },
 
   read: (server, text, member, signal) =>
     readEchoed(server, text, { model: "default", ...(member !== undefined && { lora_path: member.called }) }, signal),
 
   unload: (server, called) => unloadEach(called, (lora_name) => change(server, "/unload_lora_adapter", { lora_name })),
 };
+
+/** Its grammars are written in another way than GBNF. */
+function keptAsJson(shape: Shape): Readonly<Record<string, unknown>> | undefined {
+  return "json" in shape ? responseFormat(shape.json) : undefined;
+}
 
 /** Why a member is not loaded; undefined where it is. */
 async function refusal(server: Server, body: object, signal: AbortSignal | undefined): Promise<string | undefined> {

@@ -4,7 +4,7 @@
 import { BrownianError } from "../../errors.js";
 import { type Server, ServerError, STRANGE } from "./http.js";
 import { askOpenAi } from "./openai.js";
-import type { Answered, Asked, Protocol, ServedFile } from "./protocol.js";
+import { type Answered, type Asked, isServedChat, type Protocol, type ServedFile } from "./protocol.js";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -40,8 +40,11 @@ export const tgi: Protocol = {
     return files.map(({ name }) => name);
   },
 
+  /** Its releases differ in how they are told. */
+  kept: () => undefined,
+
   ask(server, asked, member, signal) {
-    if (typeof asked.prompt !== "string" && typeof asked.prompt[0] !== "object")
+    if (typeof asked.prompt !== "string" && !isServedChat(asked.prompt))
       throw new BrownianError("usage", "TGI reads texts and chats, not tokens.");
     if (typeof asked.prompt !== "string") return askOpenAi(server, asked, { model: member?.called ?? "tgi" }, signal);
     return generate(server, asked, member?.called, signal);
@@ -50,8 +53,14 @@ export const tgi: Protocol = {
   unload: async () => [],
 };
 
+/** Fields of OpenAI's protocol that it has for texts, too; it always tells how likely tokens were. */
+const OF_TEXTS: readonly string[] = ["top_p", "top_k", "frequency_penalty", "logprobs"];
+
 async function generate(server: Server, asked: Asked, adapter: string | undefined, signal?: AbortSignal): Promise<Answered> {
-  const { prompt, maxTokens, temperature, seed, stop } = asked;
+  const { prompt, maxTokens, temperature, seed, stop, more = {} } = asked;
+  const unknown = Object.keys(more).find((name) => !OF_TEXTS.includes(name));
+  if (unknown !== undefined)
+    throw new BrownianError("usage", `TGI takes no ${unknown} with a text: leave it out, or ask as a chat.`);
   const parameters = {
     max_new_tokens: maxTokens,
     details: true,
@@ -59,6 +68,7 @@ async function generate(server: Server, asked: Asked, adapter: string | undefine
     ...(temperature > 0 ? { do_sample: true, temperature } : {}),
     ...(seed !== undefined && { seed }),
     ...(stop !== undefined && { stop }),
+    ...Object.fromEntries(Object.entries(more).filter(([name]) => name !== "logprobs")),
   };
   const answer = (await server.post("/generate", { inputs: prompt, parameters }, signal)) as Json | null;
   if (typeof answer?.generated_text !== "string")

@@ -4,7 +4,7 @@
 import { BrownianError } from "../../errors.js";
 import { type Server, ServerError, STRANGE } from "./http.js";
 import { askOpenAi, modelsOf } from "./openai.js";
-import type { Protocol } from "./protocol.js";
+import { type Protocol, responseFormat, type Shape } from "./protocol.js";
 import { readEchoed } from "./reading.js";
 import { andStayed, saidOf, unloadEach } from "./unloading.js";
 
@@ -47,8 +47,11 @@ export const vllm: Protocol = {
     return called;
   },
 
+  kept: keptAsJson,
+
   async ask(server, asked, member, signal) {
-    return askOpenAi(server, asked, { model: member?.called ?? (await baseOf(server, signal)) }, signal);
+    const model = member?.called ?? (await baseOf(server, signal));
+    return askOpenAi(server, asked, { ...(asked.shape && keptAsJson(asked.shape)), model }, signal);
   },
 
   async read(server, text, member, signal) {
@@ -61,6 +64,11 @@ export const vllm: Protocol = {
       return undefined;
     }),
 };
+
+/** The field for grammars has had another name in every few releases, and unknown fields are passed over in silence. */
+function keptAsJson(shape: Shape): Readonly<Record<string, unknown>> | undefined {
+  return "json" in shape ? responseFormat(shape.json) : undefined;
+}
 
 async function loadOne(
   server: Server,

@@ -83,6 +83,8 @@ export interface AddonContext {
       readonly sums?: Float32Array | undefined;
     },
   ): Promise<{ readonly status: Status; readonly rows: Float64Array; readonly largest: Int32Array }>;
+  /** What the last layer made of the tokens with an output, added up. */
+  embed(batch: Batch): Promise<{ readonly status: Status; readonly sum: Float64Array }>;
   logits(token: number, out: Float32Array): Float32Array;
   clear(): void;
   remove(sequence: number, from: number, to: number): boolean;

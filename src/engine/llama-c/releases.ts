@@ -22,7 +22,7 @@ export interface Release {
 export const RELEASES: Readonly<Record<string, Release>> = {
   "v0.5.0": {
     version: "0.5.0-dev",
-    declarations: "82b2ae7d7ba9d425",
+    declarations: "c262586df81aa79e",
     model: {
       size: 80,
       fields: {
@@ -90,7 +90,7 @@ export const RELEASES: Readonly<Record<string, Release>> = {
   },
   "v0.4.0": {
     version: "0.4.0-dev",
-    declarations: "82b2ae7d7ba9d425",
+    declarations: "c262586df81aa79e",
     model: {
       size: 80,
       fields: {

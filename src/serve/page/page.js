@@ -164,12 +164,19 @@ async function write({ kind, title, body }, history, parent, signal) {
 
 /** Marks the tokens that moved weights disagree about more than about others. Only where they spell the same text. */
 function underline(text, note, tokens) {
-  const mean = tokens.reduce((sum, { uncertainty }) => sum + uncertainty.information, 0) / tokens.length;
+  const told = tokens.filter(({ uncertainty }) => uncertainty !== undefined); // members on other servers part from the text at some token
+  const mean = told.reduce((sum, { uncertainty }) => sum + uncertainty.information, 0) / told.length;
   note.textContent += `; ${mean.toPrecision(2)} nats of disagreement a token`;
   if (tokens.map(({ token }) => token).join("") !== text.textContent) return;
   text.replaceChildren();
   for (const { token, uncertainty } of tokens) {
-    const span = element(text, "span", uncertainty.information > MORE * mean ? "unsure" : "", token);
+    const letters = token.trimStart();
+    text.append(token.slice(0, token.length - letters.length)); // a line below a space belongs to nothing
+    if (uncertainty === undefined) {
+      text.append(letters);
+      continue;
+    }
+    const span = element(text, "span", uncertainty.information > MORE * mean ? "unsure" : "", letters);
     span.title = `disagreement ${uncertainty.information.toPrecision(2)} of ${uncertainty.total.toPrecision(2)} nats`;
   }
 }
