@@ -3,18 +3,7 @@
 
 import { basename, join } from "node:path";
 import { Argument, Command, Option } from "commander";
-import {
-  type EvaluateOptions,
-  evaluate,
-  evaluationSettings,
-  MAKERS,
-  METHODS,
-  makeTask,
-  methodNames,
-  parseTask,
-  powerOf,
-  type Task,
-} from "../evaluate/index.js";
+import { type EvaluateOptions, evaluate, evaluationSettings, METHODS, methodNames, powerOf } from "../evaluate/index.js";
 import { evaluationPage, evaluationTable, powerSaid } from "../evaluate/page/index.js";
 import { Unfinished } from "../evaluate/unfinished.js";
 import { identity } from "../files/identity.js";
@@ -23,6 +12,7 @@ import { readTextFile } from "../files/text.js";
 import { defaultModel } from "../llama/index.js";
 import { loadPlot } from "../report/page.js";
 import { table } from "../report/table.js";
+import { MAKERS, makeTask, parseTask, type Task } from "../tasks/index.js";
 import { DEFAULT_TAU } from "../thermostat/noise.js";
 import type { Invocation } from "./command.js";
 import { given, readText, withModel } from "./inputs.js";

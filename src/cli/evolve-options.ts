@@ -8,13 +8,12 @@ import {
   type EvolveOptions,
   type Judge,
   moduleJudge,
-  parseTask,
-  type Question,
   REWARDS,
   type RewardName,
   type Split,
 } from "../evolve/index.js";
 import { readTextFile } from "../files/text.js";
+import { parseTask, type Question } from "../tasks/index.js";
 import { readText } from "./inputs.js";
 import { parseNumber, parseSeed, parseWhole } from "./options.js";
 
@@ -61,11 +60,11 @@ export function addSearchOptions(command: Command, required: boolean): Command {
     .addOption(new Option("--reward <reward>", "what an answer is worth").choices(REWARDS).default("likelihood"))
     .option(
       "--reward-module <file>",
-      "a JavaScript module whose default export is a reward: ({ prompt, answer, text }) => number",
+      "a JavaScript module whose default export is a reward: ({ prompt, answer, answers, text }) => number",
     )
     .option(
       "--reward-command <command>",
-      'a program that reads lines of JSON, {"prompt", "answer", "text"}, and writes {"reward"} for each',
+      'a program that reads lines of JSON, {"prompt", "answer", "answers", "text"}, and writes {"reward"} for each',
     )
     .option("--reward-seconds <n>", "how long the program may take for the questions of one member", parseNumber, 30)
     .option("--max-tokens <n>", "tokens that the model writes for rewards that read its text", parseWhole, 32)
@@ -112,7 +111,7 @@ export async function toldBy(flags: SearchFlags, signal: AbortSignal): Promise<T
 }
 
 async function taskOf(file: string, judging: string | undefined, signal: AbortSignal): Promise<readonly Question[] | Split> {
-  const read = async (path: string) => parseTask(await readTextFile(path, signal), path);
+  const read = async (path: string) => parseTask(await readTextFile(path, signal), path).questions;
   const train = await read(file);
   return judging === undefined ? train : { train, validation: await read(judging) };
 }

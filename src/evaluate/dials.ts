@@ -4,7 +4,7 @@ import { BrownianError } from "../errors.js";
 import { logSoftmax } from "../sampling/softmax.js";
 import { interpolate, interpolatePowers, monotone } from "../statistics/curves.js";
 import { average, smooth } from "../statistics/rates.js";
-import { isRight } from "./answers.js";
+import { isRight } from "../tasks/answers.js";
 import { type Dial, type MethodName, methodOf } from "./methods.js";
 import { MIN_P_TRIALS, MIXTURE_TRIALS } from "./plan.js";
 import type { Reader } from "./reading.js";

@@ -6,10 +6,11 @@ import { checkModel, type Model } from "../llama/model.js";
 import { type Seed, seed64 } from "../noise/index.js";
 import { checkOptions, type Names } from "../options.js";
 import { smallestDifference } from "../statistics/pairs.js";
+import type { Question } from "../tasks/question.js";
+import { checkTask, type Half, halfOf, type Task } from "../tasks/task.js";
 import { DEFAULT_TAU } from "../thermostat/noise.js";
 import { type MethodName, methodNames, methodOf } from "./methods.js";
 import { type EvaluationSettings, levelsOf } from "./records.js";
-import { checkTask, type Half, halfOf, type Question, type Task } from "./task.js";
 
 /** What is evaluated, and how; what is left out has a default. */
 export interface EvaluateOptions {

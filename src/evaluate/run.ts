@@ -3,6 +3,7 @@
 
 import { identity } from "../files/identity.js";
 import type { Model } from "../llama/model.js";
+import type { Half, Task } from "../tasks/task.js";
 import { tuned } from "./dials.js";
 import { type Dial, methodOf } from "./methods.js";
 import { type Evaluation, outcomes } from "./outcomes.js";
@@ -10,7 +11,6 @@ import { type EvaluateOptions, evaluationSettings } from "./plan.js";
 import { Reader } from "./reading.js";
 import { type Answers, at, type EvaluationRecords, levelsOf, type MemberReading } from "./records.js";
 import { Steps } from "./steps.js";
-import type { Half, Task } from "./task.js";
 
 /**
  * Lets methods of getting several answers work on a task side by side, at dials that are tuned to the same share of flips, or the same accuracy, on

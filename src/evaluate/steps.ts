@@ -4,11 +4,12 @@
 import { setMaxListeners } from "node:events";
 import type { Model } from "../llama/model.js";
 import { Noise } from "../noise/index.js";
+import type { Question } from "../tasks/question.js";
+import type { Half, Task } from "../tasks/task.js";
 import type { Dial, MethodName } from "./methods.js";
 import { sharesWeights, writing } from "./methods.js";
 import { type EvaluateOptions, workOf } from "./plan.js";
 import type { Answer, Answers, EvaluationSettings } from "./records.js";
-import type { Half, Question, Task } from "./task.js";
 
 export class Steps {
   readonly noise: Noise;

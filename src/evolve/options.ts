@@ -32,8 +32,8 @@ export interface EvolveOptions extends Pick<LoadOptions, "threads" | "scratch" |
   /** Share of the questions that judge and are not learned from, 0 to 0.99; default 0.25. */
   readonly validation?: number | undefined;
   /**
-   * What an answer is worth: "likelihood" (default), mean ln p a token of the answer (and the end of the turn, in chats), nats; "exact" and "regex",
-   * 1 or 0 by what the model writes; or a function of the user's own, higher is better.
+   * What an answer is worth: "likelihood" (default), mean ln p a token of the answer (and the end of the turn, in chats), nats; "right", 1 or 0 by
+   * what the model writes and how the question is matched; or a function of the user's own, higher is better.
    */
   readonly reward?: RewardName | Judge | undefined;
   /** What a reward of the user's own is called in the log; a search that goes on must have the same. */

@@ -55,7 +55,7 @@ const noiseFor = ({ sigma, scale, seed, only }: Moves) =>
  * @throws BrownianError usage (options, tasks, a log of another model or search), not-live where the engine does not see a tensor move, reward-failed;
  * as loadModel; the signal's reason when aborted. A log that was kept has all generations but the one that was under way.
  * @example
- * const task = [{ prompt: "The king of France was", answer: " old" }, { prompt: "The queen was", answer: " old" }];
+ * const task = [{ prompt: "The king of France was", answers: ["old"] }, { prompt: "The queen was", answers: ["old"] }];
  * const { before, after } = await evolve("model.gguf", { task, validation: 0.5, generations: 10, output: "old.gguf" });
  */
 export async function evolve(path: string, options: EvolveOptions): Promise<Evolved> {

@@ -3,8 +3,9 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { llamaC } from "../../src/engine/llama-c/index.js";
-import { type EvaluateOptions, evaluate, evaluationSettings, makeTask, parseTask, powerOf } from "../../src/evaluate/index.js";
+import { type EvaluateOptions, evaluate, evaluationSettings, powerOf } from "../../src/evaluate/index.js";
 import { loadModel, type Model } from "../../src/llama/index.js";
+import { makeTask, parseTask } from "../../src/tasks/index.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
 const why = llamaC.whyNot();
