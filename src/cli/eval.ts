@@ -21,9 +21,8 @@ import { printResult, remark } from "./print.js";
 import { withSteps } from "./progress.js";
 import { orKept, REPORT_FILES, writeReport } from "./report-folder.js";
 
-/** What the folder holds. */
 /** Texts that are answered at once, and tokens of context of each: more would take memory that short answers do not need. */
-const PARALLEL = 8;
+const PARALLEL = 32;
 const CONTEXT = 256;
 
 interface Options {
@@ -95,7 +94,7 @@ export function evalCommand({ signal }: Invocation): Command {
     .option("--seed <n>", "equal seeds give equal numbers (default: 0)", parseSeed)
     .option("--quick", "a first look: 2 levels, 4 answers, 24 test and 16 tuning questions")
     .option("--resume", "go on with an evaluation that was interrupted")
-    .option("--parallel <n>", "texts that are answered at once where weights are the same", parseWhole, PARALLEL)
+    .option("--parallel <n>", "texts that are answered at once", parseWhole, PARALLEL)
     .option("--context <n>", "tokens of context of each of them", parseWhole, CONTEXT)
     .option("--threads <n>", "engine threads (default: all physical cores but one)", parseWhole)
     .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
@@ -120,7 +119,7 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   await checkOutputFolder(output, REPORT_FILES);
   const task = await readTask(options, signal);
   const unfinished = new Unfinished(`${output.replace(/[/\\]+$/, "")}.unfinished.jsonl`, "brownian-evaluation-unfinished");
-  const engine = { ...options, contextSize, parallel, keepPrompts: true };
+  const engine = { ...options, contextSize, parallel };
   const measuring = withModel(path, engine, signal, async (model) => {
     const asked: EvaluateOptions = { ...(options.quick ? QUICK : {}), ...chosen(options) };
     const settings = evaluationSettings(model, task, asked);

@@ -9,7 +9,7 @@ import { smallestDifference } from "../statistics/pairs.js";
 import type { Question } from "../tasks/question.js";
 import { checkTask, type Half, halfOf, type Task } from "../tasks/task.js";
 import { DEFAULT_TAU } from "../thermostat/noise.js";
-import { type MethodName, methodNames, methodOf } from "./methods.js";
+import { carriedBy, carriersOf, type MethodName, methodNames, methodOf } from "./methods.js";
 import { type EvaluationSettings, levelsOf } from "./records.js";
 
 /** What is evaluated, and how; what is left out has a default. */
@@ -164,17 +164,18 @@ export function workOf(settings: EvaluationSettings): number {
   const [tuning, test] = [questions.tuning.length, questions.test.length];
   const answered = (method: MethodName) => (method === "greedy" ? 1 : samples * levelsOf(method, settings).length);
   const others = methods.filter((method) => method !== "greedy" && method !== "softmax");
-  const moved = others.some((method) => methodOf(method).dynamics !== undefined);
+  const carriers = carriersOf(others).length;
+  const live = others.some((method) => methodOf(method).dials === "sigma" && carriedBy(method) === "live");
   const both = methods.reduce((sum, method) => sum + answered(method), 0);
   let work = 2 * tuning + 2 * test + test * (both - 1);
-  if (moved && equal === "flips") work += tuning * sigmas.length * draws;
+  if (equal === "flips") work += tuning * sigmas.length * draws * carriers;
   if (equal === "accuracy") {
     work += uncertainty ? 0 : tuning * samples * levels.length;
-    if (moved) work += tuning * sigmas.length * draws;
+    work += tuning * sigmas.length * draws * carriers;
     if (methods.includes("min-p")) work += tuning * draws * MIN_P_TRIALS.length;
     if (methods.includes("mixture")) work += tuning * draws * levels.length * MIXTURE_TRIALS.length;
   }
-  if (uncertainty) work += tuning * (both - 1) + (moved ? (tuning + test) * samples * levels.length : 0);
+  if (uncertainty) work += tuning * (both - 1) + (live ? (tuning + test) * samples * levels.length : 0);
   return work;
 }
 

@@ -1,7 +1,7 @@
 // Reading answers that are there, teacher-forced: how likely they are, to the clean model and to members, and how often each way of choosing would
 // have taken another token (flips).
 
-import type { Expected, Model } from "../llama/model.js";
+import type { Expected, Model, ScoreOptions } from "../llama/model.js";
 import { logSoftmax } from "../sampling/softmax.js";
 import { answerText, matchOf, type Question } from "../tasks/question.js";
 import type { Half } from "../tasks/task.js";
@@ -102,7 +102,7 @@ export class Reader {
   /** Reads windows with the weights as `noise` moves them, and visits the tokens of answers. */
   async read(
     windows: readonly (Window | undefined)[],
-    noise: { readonly sigma?: number; readonly seed?: bigint; readonly temperatures?: readonly number[] },
+    noise: Pick<ScoreOptions, "sigma" | "seed" | "carrier" | "rank" | "temperatures">,
     visit: (question: number, expected: Expected) => void,
   ): Promise<void> {
     const numbers = windows.flatMap((window, i) => (window !== undefined && window.tokens.length > window.start ? [i] : []));

@@ -17,7 +17,7 @@ const task = parseTask(makeTask("cloze", { questions: 40, text, seed: 1 }), "clo
 
 let model: Model;
 beforeAll(async () => {
-  const options = { threads: 1, scratch: folder, repack: "off", parallel: 8, keepPrompts: true, contextSize: 96 } as const;
+  const options = { threads: 1, scratch: folder, repack: "off", parallel: 8, contextSize: 96 } as const;
   if (why === undefined) model = await loadModel("models/fairytales-3M-Q8_0.gguf", options);
 });
 afterAll(() => model?.dispose());
