@@ -103,15 +103,6 @@ export function evalCommand({ signal }: Invocation): Command {
     .action((model: string, options: Options) => run(model, options, signal));
 }
 
-const QUICK: EvaluateOptions = {
-  levels: [0.3, 0.5],
-  samples: 4,
-  questions: 24,
-  tuneQuestions: 16,
-  maxTokens: 8,
-  sigmas: [0.03, 0.1, 0.3],
-};
-
 async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {
   const { output, context: contextSize, parallel } = options;
   // All that can be wrong, before minutes of work.

@@ -26,6 +26,6 @@ export type {
   Figure as EvaluationFigure,
   Point as EvaluationPoint,
 } from "./outcomes.js";
-export { type EvaluateOptions, evaluationSettings, type Power, powerOf } from "./plan.js";
+export { type EvaluateOptions, evaluationSettings, type Power, powerOf, QUICK } from "./plan.js";
 export type { Answer, EvaluationSettings } from "./records.js";
 export { evaluate } from "./run.js";

@@ -70,6 +70,16 @@ const NAMES: Names<EvaluateOptions> = {
   onProgress: true,
 };
 
+/** A first look: `brownian eval --quick`. */
+export const QUICK: EvaluateOptions = {
+  levels: [0.3, 0.5],
+  samples: 4,
+  questions: 24,
+  tuneQuestions: 16,
+  maxTokens: 8,
+  sigmas: [0.03, 0.1, 0.3],
+};
+
 const LEVELS = [0.3, 0.6, 1];
 const SIGMAS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32];
 /** Shares of discordant questions that the smallest difference is told for. */
