@@ -3,7 +3,7 @@
 
 import { basename, join } from "node:path";
 import { Argument, Command, Option } from "commander";
-import { type EvaluateOptions, evaluate, evaluationSettings, METHODS, methodNames, powerOf } from "../evaluate/index.js";
+import { type EvaluateOptions, evaluate, evaluationSettings, METHODS, methodNames, powerOf, QUICK } from "../evaluate/index.js";
 import { evaluationPage, evaluationTable, powerSaid } from "../evaluate/page/index.js";
 import { Unfinished } from "../evaluate/unfinished.js";
 import { identity } from "../files/identity.js";
