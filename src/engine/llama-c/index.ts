@@ -3,7 +3,6 @@
 
 import { BrownianError } from "../../errors.js";
 import { contextSizeOf } from "../context.js";
-import { COLDEST } from "../dice.js";
 import { type Asked, type Expectation, type Kept, Reading } from "../expectation.js";
 import type {
   Adapter,
@@ -19,11 +18,12 @@ import type {
 } from "../interface.js";
 import { engineThreads, physicalCores } from "../threads.js";
 import { Adapters } from "./adapters.js";
-import { type AddonModel, type AddonSampler, engineAddon } from "./addon.js";
+import { type AddonModel, engineAddon } from "./addon.js";
+import { Chain } from "./chain.js";
 import { Decoder, DONE } from "./decoder.js";
 import { followAll } from "./follow.js";
 import { installedLibrary, type Library, parameters, placeOf } from "./library.js";
-import { diceOf, samplersOf } from "./samplers.js";
+import { samplersOf } from "./samplers.js";
 
 /** Tokens that are computed at once at most, and the least; in between as many as have so many bytes of logits. */
 const BATCH = 512;
@@ -381,25 +381,5 @@ class Loaded implements Engine {
   private logitsOf(i: number): Float32Array {
     this.logitsAfter ??= new Float32Array(this.vocabulary);
     return this.decoder.context.logits(i, this.logitsAfter);
-  }
-}
-
-/** What chooses, in the addon's memory. */
-class Chain implements Chooser {
-  private readonly rolls: boolean;
-
-  constructor(
-    readonly sampler: AddonSampler,
-    { temperature, mirostat }: Sampling,
-  ) {
-    this.rolls = temperature >= COLDEST && mirostat === undefined;
-  }
-
-  reseed(seed: number): void {
-    if (this.rolls) this.sampler.replace(diceOf(seed));
-  }
-
-  free(): void {
-    this.sampler.free();
   }
 }
