@@ -57,18 +57,8 @@ export {
   type EvaluationSettings,
   evaluate,
   type Fragility,
-  type Half,
   type Hidden,
-  halfOf,
-  isRight,
-  type MakeOptions,
-  type Match,
-  makeTask,
-  meaningOf,
   type Power,
-  parseTask,
-  type Question,
-  type Task,
   type TensorGroup,
 } from "./evaluate/index.js";
 export {
@@ -92,8 +82,6 @@ export {
   type Measured,
   type Moves,
   moduleJudge,
-  parseTask as parseEvolveTask,
-  type Question as EvolveQuestion,
   type ReplayOptions,
   type RewardName,
   readLog,
@@ -105,3 +93,15 @@ export {
 } from "./evolve/index.js";
 export * from "./llama/index.js";
 export { type DownloadOptions, resolveModel } from "./models/index.js";
+export {
+  type Half,
+  halfOf,
+  isRight,
+  type MakeOptions,
+  type Match,
+  makeTask,
+  meaningOf,
+  parseTask,
+  type Question,
+  type Task,
+} from "./tasks/index.js";

@@ -15,8 +15,8 @@ import {
   protocolOf,
   Server,
   ServerError,
-  saidOf,
   type Shape,
+  saidOf,
 } from "./servers/index.js";
 
 /** Which servers, and which members they have. */

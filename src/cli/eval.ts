@@ -3,18 +3,7 @@
 
 import { basename, join } from "node:path";
 import { Argument, Command, Option } from "commander";
-import {
-  type EvaluateOptions,
-  evaluate,
-  evaluationSettings,
-  MAKERS,
-  METHODS,
-  makeTask,
-  methodNames,
-  parseTask,
-  powerOf,
-  type Task,
-} from "../evaluate/index.js";
+import { type EvaluateOptions, evaluate, evaluationSettings, METHODS, methodNames, powerOf, QUICK } from "../evaluate/index.js";
 import { evaluationPage, evaluationTable, powerSaid } from "../evaluate/page/index.js";
 import { identity } from "../files/identity.js";
 import { checkOutputFolder } from "../files/index.js";
@@ -23,6 +12,7 @@ import { Unfinished } from "../files/unfinished.js";
 import { defaultModel } from "../llama/index.js";
 import { loadPlot } from "../report/page.js";
 import { table } from "../report/table.js";
+import { MAKERS, makeTask, parseTask, type Task } from "../tasks/index.js";
 import { DEFAULT_TAU } from "../thermostat/noise.js";
 import type { Invocation } from "./command.js";
 import { given, readText, withModel } from "./inputs.js";
@@ -31,9 +21,8 @@ import { printResult, remark } from "./print.js";
 import { withSteps } from "./progress.js";
 import { orKept, REPORT_FILES, writeReport } from "./report-folder.js";
 
-/** What the folder holds. */
 /** Texts that are answered at once, and tokens of context of each: more would take memory that short answers do not need. */
-const PARALLEL = 8;
+const PARALLEL = 32;
 const CONTEXT = 256;
 
 interface Options {
@@ -105,7 +94,7 @@ export function evalCommand({ signal }: Invocation): Command {
     .option("--seed <n>", "equal seeds give equal numbers (default: 0)", parseSeed)
     .option("--quick", "a first look: 2 levels, 4 answers, 24 test and 16 tuning questions")
     .option("--resume", "go on with an evaluation that was interrupted")
-    .option("--parallel <n>", "texts that are answered at once where weights are the same", parseWhole, PARALLEL)
+    .option("--parallel <n>", "texts that are answered at once", parseWhole, PARALLEL)
     .option("--context <n>", "tokens of context of each of them", parseWhole, CONTEXT)
     .option("--threads <n>", "engine threads (default: all physical cores but one)", parseWhole)
     .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
@@ -114,15 +103,6 @@ export function evalCommand({ signal }: Invocation): Command {
     .action((model: string, options: Options) => run(model, options, signal));
 }
 
-const QUICK: EvaluateOptions = {
-  levels: [0.3, 0.5],
-  samples: 4,
-  questions: 24,
-  tuneQuestions: 16,
-  maxTokens: 8,
-  sigmas: [0.03, 0.1, 0.3],
-};
-
 async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {
   const { output, context: contextSize, parallel } = options;
   // All that can be wrong, before minutes of work.
@@ -130,7 +110,7 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   await checkOutputFolder(output, REPORT_FILES);
   const task = await readTask(options, signal);
   const unfinished = new Unfinished(`${output.replace(/[/\\]+$/, "")}.unfinished.jsonl`, "brownian-evaluation-unfinished");
-  const engine = { ...options, contextSize, parallel, keepPrompts: true };
+  const engine = { ...options, contextSize, parallel };
   const measuring = withModel(path, engine, signal, async (model) => {
     const asked: EvaluateOptions = { ...(options.quick ? QUICK : {}), ...chosen(options) };
     const settings = evaluationSettings(model, task, asked);

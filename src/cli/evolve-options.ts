@@ -10,14 +10,13 @@ import {
   endpointJudge,
   type Judge,
   moduleJudge,
-  parseTask,
-  type Question,
   REWARDS,
   type RewardName,
   type Split,
   type WorkerNews,
 } from "../evolve/index.js";
 import { readTextFile } from "../files/text.js";
+import { parseTask, type Question } from "../tasks/index.js";
 import { readTemplate } from "./chat-template.js";
 import { readText } from "./inputs.js";
 import { parseNumber, parseSeed, parseWhole } from "./options.js";
@@ -78,11 +77,11 @@ export function addTaskOptions(command: Command, required: boolean): Command {
     .addOption(new Option("--reward <reward>", "what an answer is worth").choices(REWARDS).default("likelihood"))
     .option(
       "--reward-module <file>",
-      "a JavaScript module whose default export is a reward: ({ prompt, answer, text }) => number",
+      "a JavaScript module whose default export is a reward: ({ prompt, answer, answers, text }) => number",
     )
     .option(
       "--reward-command <command>",
-      'a program that reads lines of JSON, {"prompt", "answer", "text"}, and writes {"reward"} for each',
+      'a program that reads lines of JSON, {"prompt", "answer", "answers", "text"}, and writes {"reward"} for each',
     )
     .option("--judge <url>", "an LLM that marks answers (OpenAI's chat completions); may be given several times", collect)
     .option("--judge-model <name>", "its name there")
@@ -157,7 +156,7 @@ export async function taskBy<Flags extends TaskFlags>(flags: Flags, signal: Abor
 }
 
 async function taskOf(file: string, judging: string | undefined, signal: AbortSignal): Promise<readonly Question[] | Split> {
-  const read = async (path: string) => parseTask(await readTextFile(path, signal), path);
+  const read = async (path: string) => parseTask(await readTextFile(path, signal), path).questions;
   const train = await read(file);
   return judging === undefined ? train : { train, validation: await read(judging) };
 }

@@ -1,9 +1,9 @@
 // brownian tasks: questions with right answers, made from a seed or a text, as JSON lines on stdout: for eval, and for whoever else reads them.
 
 import { Argument, Command } from "commander";
-import { MAKERS, makeTask } from "../evaluate/index.js";
 import { readTextFile } from "../files/text.js";
 import { table } from "../report/table.js";
+import { MAKERS, makeTask } from "../tasks/index.js";
 import type { Invocation } from "./command.js";
 import { given, readText } from "./inputs.js";
 import { parseSeed, parseWhole } from "./options.js";

@@ -38,6 +38,7 @@ export { type Asked, type Expectation, type Kept, NoNumbers } from "./expectatio
 export { firstLoad } from "./first-load.js";
 export type {
   Adapter,
+  Chooser,
   Engine,
   EngineDescription,
   EngineKind,

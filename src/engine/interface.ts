@@ -123,6 +123,8 @@ export interface Sequence extends WritingEngine<readonly number[], number, Sampl
   reset(): Promise<void>;
   /** Forgets what differs from the beginning of `tokens`, and their last one; resolves to how many of them it still has. */
   keep(tokens: readonly number[]): Promise<number>;
+  /** Has what another text of this engine has computed, in the place of its own; resolves to whether this engine can. */
+  take(other: Sequence): Promise<boolean>;
   /** What it has computed of its tokens, for {@link restore}; undefined where the engine cannot tell. */
   save(): Promise<Uint8Array | undefined>;
   /** Takes what {@link save} gave of these tokens; resolves to whether it was of this model, release and kind of context. */

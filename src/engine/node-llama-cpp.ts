@@ -192,6 +192,10 @@ class Loaded implements Engine, Sequence {
     return Math.min(same, this.tokens.length);
   }
 
+  async take(): Promise<boolean> {
+    return false;
+  }
+
   async save(): Promise<undefined> {}
 
   async restore(): Promise<boolean> {

@@ -4,8 +4,8 @@ import { BrownianError } from "../errors.js";
 import { logSoftmax } from "../sampling/softmax.js";
 import { interpolate, interpolatePowers, monotone } from "../statistics/curves.js";
 import { average, smooth } from "../statistics/rates.js";
-import { isRight } from "./answers.js";
-import { type Dial, type MethodName, methodOf } from "./methods.js";
+import { isRight } from "../tasks/answers.js";
+import { type Carried, carriedBy, carrierOf, carriersOf, type Dial, type MethodName, methodOf } from "./methods.js";
 import { MIN_P_TRIALS, MIXTURE_TRIALS } from "./plan.js";
 import type { Reader } from "./reading.js";
 import { type Answers, at } from "./records.js";
@@ -32,28 +32,31 @@ export function tuned(steps: Steps, reader: Reader): Promise<Tuned> {
   return steps.settings.equal === "flips" ? byFlips(steps, reader) : byAccuracy(steps);
 }
 
-const needsWeights = ({ settings }: Steps): boolean => settings.methods.some((method) => methodOf(method).dynamics !== undefined);
+/** The ways in which weights move in the methods. */
+const carriers = ({ settings }: Steps): Carried[] => carriersOf(settings.methods);
 
 async function byFlips(steps: Steps, reader: Reader): Promise<Tuned> {
   const { levels, methods, sigmas } = steps.settings;
   const clean = await readClean(steps, reader);
   const targets = Object.fromEntries(levels.map((level, i) => [level, clean.softmax[i] as number]));
   const dials: Record<string, Dial> = { greedy: {} };
-  const moved = needsWeights(steps) ? await readMoved(steps, reader, clean.likeliest) : undefined;
+  const highest = targets[levels.at(-1) as number] as number;
+  const moved = new Map<Carried, Moved>();
+  for (const carried of carriers(steps)) moved.set(carried, await readMoved(steps, reader, clean.likeliest, carried, highest));
+  const live = moved.get("live");
   const rates = (column: number): number[] =>
-    monotone((moved ?? []).map((draws) => average(draws.map((draw) => draw[column] as number))));
-  const hard =
-    moved === undefined
-      ? []
-      : monotone(
-          smooth(
-            sigmas,
-            moved.map((draws) => draws.map(([flips]) => flips as number)),
-          ).map(({ rate }) => rate),
-        );
-  const sigmaAt = (flips: number, level: number): number => {
-    if (flips > (hard.at(-1) ?? 0)) throw unreached(level, flips, hard.at(-1) ?? 0);
-    return interpolatePowers(hard, sigmas, flips);
+    monotone((live?.flips ?? []).map((draws) => average(draws.map((draw) => draw[column] as number))));
+  const flipping = new Map(
+    [...moved].map(([carried, of]) => {
+      const hard = of.flips.map((draws) => draws.map(([flips]) => flips as number));
+      return [carried, { ...of, rates: monotone(smooth(of.sigmas, hard).map(({ rate }) => rate)) }];
+    }),
+  );
+  const sigmaAt = (method: MethodName, flips: number, level: number): number => {
+    const of = flipping.get(carriedBy(method) as Carried) as Moved & { rates: number[] };
+    const last = of.rates.at(-1) ?? 0;
+    if (flips > last) throw unreached(level, flips, last);
+    return interpolatePowers(of.rates, of.sigmas, flips);
   };
   for (const level of levels) {
     const target = targets[level] as number;
@@ -61,9 +64,9 @@ async function byFlips(steps: Steps, reader: Reader): Promise<Tuned> {
       const { dials: kind, minP } = methodOf(method);
       if (kind === "temperature")
         dials[at(method, level)] = { temperature: minP === undefined ? level : rounded(minPAt(clean.gaps, target)) };
-      if (kind === "sigma") dials[at(method, level)] = { sigma: rounded(sigmaAt(target, level)) };
+      if (kind === "sigma") dials[at(method, level)] = { sigma: rounded(sigmaAt(method, target, level)) };
       if (kind === "both") {
-        const sigma = sigmaAt(target / 2, level);
+        const sigma = sigmaAt(method, target / 2, level);
         const grid = temperaturesOf(steps);
         const flips = grid.map((_, i) => interpolate(sigmas.map(Math.log), rates(i + 1), Math.log(sigma)));
         dials[at(method, level)] = { sigma: rounded(sigma), temperature: rounded(interpolate(monotone(flips), grid, target)) };
@@ -132,21 +135,38 @@ function minPAt(gaps: readonly (readonly number[])[], target: number): number {
   return (low + high) / 2;
 }
 
-/** Of every sigma and draw: the share of tokens that flip, greedily, and then (for a mixture) at each temperature. */
-async function readMoved(steps: Steps, reader: Reader, likeliest: readonly number[]): Promise<number[][][]> {
-  const { sigmas, draws, methods } = steps.settings;
-  const grid = methods.includes("mixture") ? temperaturesOf(steps) : [];
+/** What was measured of moved weights. */
+interface Moved {
+  readonly sigmas: readonly number[];
+  /** Of every sigma and draw: the share of tokens that flip, greedily, and then (for a mixture) at each temperature. */
+  readonly flips: readonly (readonly (readonly number[])[])[];
+}
+
+/** Adapters move matrices alone, so that they need larger sigmas: these are doubled, up to so often, until they reach the highest share of flips. */
+const DOUBLINGS = 4;
+
+async function readMoved(
+  steps: Steps,
+  reader: Reader,
+  likeliest: readonly number[],
+  carried: Carried,
+  highest: number,
+): Promise<Moved> {
+  const { draws, methods } = steps.settings;
+  const sigmas = [...steps.settings.sigmas];
+  const most = sigmas.length + (carried === "live" ? 0 : DOUBLINGS);
+  const grid = carried === "live" && methods.includes("mixture") ? temperaturesOf(steps) : [];
   const all: number[][][] = [];
   for (const sigma of sigmas) {
     const own: number[][] = [];
     for (let draw = 0; draw < draws; draw++) {
-      const name = `flips ${sigma} ${draw}`;
+      const name = `flips ${carried === "live" ? "" : `${carried} `}${sigma} ${draw}`;
       const seed = steps.seed(name);
       own.push(
         await steps.step(name, reader.greedy.length, async () => {
           const flips = [0, ...grid].map(() => 0);
           let position = 0;
-          await reader.read(reader.greedy, { sigma, seed }, (_, expected) => {
+          await reader.read(reader.greedy, { sigma, seed, ...carrierOf(carried) }, (_, expected) => {
             const clean = likeliest[position++] as number;
             if (expected.likeliest !== clean) flips[0] = (flips[0] as number) + 1;
             if (grid.length === 0) return;
@@ -159,8 +179,10 @@ async function readMoved(steps: Steps, reader: Reader, likeliest: readonly numbe
       );
     }
     all.push(own);
+    const reached = average(own.map(([flips]) => flips as number));
+    if (sigma === sigmas.at(-1) && reached <= highest && sigmas.length < most) sigmas.push(2 * sigma);
   }
-  return all;
+  return { sigmas, flips: all };
 }
 
 /** How often some samples of the tuning half are right. */
@@ -179,9 +201,8 @@ export function dialAt(dials: readonly number[], accuracies: readonly number[], 
 async function byAccuracy(steps: Steps): Promise<Tuned> {
   const { levels, methods, samples, sigmas, draws } = steps.settings;
   const measured = async (method: MethodName, name: string, dial: Dial, count: number): Promise<number> => {
-    const own: Answers[] = [];
-    for (let i = 0; i < count; i++) own.push(await steps.answers("tuning", method, name, i, dial));
-    return accuracyOf(steps, own);
+    const asked = Array.from({ length: count }, (_, number) => ({ method, name, number, dial }));
+    return accuracyOf(steps, await steps.answers("tuning", asked));
   };
   const clean = await measured("greedy", "greedy", {}, 1);
   const targets: Record<string, number> = {};
@@ -192,7 +213,11 @@ async function byAccuracy(steps: Steps): Promise<Tuned> {
       all.push(await measured(method, `trial ${method} ${JSON.stringify(dialOf(value))}`, dialOf(value), draws));
     return all;
   };
-  const weights = needsWeights(steps) ? [clean, ...(await trials("quenched", sigmas, (sigma) => ({ sigma })))] : [];
+  const weights = new Map<Carried, number[]>();
+  for (const carried of carriers(steps)) {
+    const method = carried === "live" ? "quenched" : (carried as MethodName);
+    weights.set(carried, [clean, ...(await trials(method, sigmas, (sigma) => ({ sigma })))]);
+  }
   const cut = methods.includes("min-p")
     ? [clean, ...(await trials("min-p", MIN_P_TRIALS, (temperature) => ({ temperature })))]
     : [];
@@ -200,8 +225,9 @@ async function byAccuracy(steps: Steps): Promise<Tuned> {
   for (const level of levels) {
     const target = targets[level] as number;
     const least = (sigmas[0] as number) / 2;
-    const sigma = Math.max(least, weights.length === 0 ? 0 : dialAt([0, ...sigmas], weights, target));
     for (const method of methods) {
+      const accuracies = weights.get(carriedBy(method) as Carried);
+      const sigma = Math.max(least, accuracies === undefined ? 0 : dialAt([0, ...sigmas], accuracies, target));
       const { dials: kind, minP } = methodOf(method);
       if (kind === "temperature" && minP === undefined) dials[at(method, level)] = { temperature: level };
       if (minP !== undefined)
@@ -210,8 +236,8 @@ async function byAccuracy(steps: Steps): Promise<Tuned> {
       if (kind === "both") {
         const half = rounded(sigma / Math.SQRT2);
         const grid = MIXTURE_TRIALS.map((share) => share * level);
-        const accuracies = await trials(method, grid, (temperature) => ({ sigma: half, temperature }));
-        dials[at(method, level)] = { sigma: half, temperature: rounded(dialAt(grid, accuracies, target)) };
+        const warmed = await trials(method, grid, (temperature) => ({ sigma: half, temperature }));
+        dials[at(method, level)] = { sigma: half, temperature: rounded(dialAt(grid, warmed, target)) };
       }
     }
   }

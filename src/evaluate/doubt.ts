@@ -8,11 +8,11 @@ import { answerEntropy, tally } from "../statistics/answers.js";
 import { choices, type Estimate, estimate } from "../statistics/intervals.js";
 import { average } from "../statistics/rates.js";
 import { auroc, fitLogistic, logisticOf } from "../statistics/scores.js";
-import { isRight } from "./answers.js";
+import { isRight } from "../tasks/answers.js";
+import type { Half, Task } from "../tasks/task.js";
 import { judged, logMean, questionsOf } from "./judged.js";
 import type { MethodName } from "./methods.js";
 import { type Answers, at, type EvaluationRecords, type MemberReading } from "./records.js";
-import type { Half, Task } from "./task.js";
 
 const RESAMPLES = 2000;
 /** ln p of an answer of no tokens, or of one that is impossible. */

@@ -1,7 +1,5 @@
 // Evaluation: ways of getting several answers, side by side on a task with right answers; and how a model answers to noise, tensor by tensor.
 //
-//   task.ts readers.ts answers.ts   questions, the ways in which they are written, and when an answer is right
-//   made/                           questions that are made from a seed or a text, one file a kind
 //   methods.ts plan.ts dials.ts     what is put side by side, how much of it, and at which dials
 //   run.ts steps.ts reading.ts      the work in its order, kept in files/unfinished.ts
 //   records.ts outcomes.ts doubt.ts what was measured, and what follows from it
@@ -20,7 +18,6 @@ export {
   type Reading as AuditReading,
 } from "./audit/index.js";
 export type { Doubt } from "./doubt.js";
-export { MAKERS, type MakeOptions, type MakerName, makeTask } from "./made/index.js";
 export { type Dial, METHODS, type Method, type MethodName as EvaluationMethod, methodNames } from "./methods.js";
 export type {
   Difference as EvaluationDifference,
@@ -29,7 +26,6 @@ export type {
   Figure as EvaluationFigure,
   Point as EvaluationPoint,
 } from "./outcomes.js";
-export { type EvaluateOptions, evaluationSettings, type Power, powerOf } from "./plan.js";
+export { type EvaluateOptions, evaluationSettings, type Power, powerOf, QUICK } from "./plan.js";
 export type { Answer, EvaluationSettings } from "./records.js";
 export { evaluate } from "./run.js";
-export { type Half, halfOf, isRight, type Match, meaningOf, parseTask, type Question, type Task } from "./task.js";

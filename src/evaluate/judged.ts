@@ -1,9 +1,10 @@
 // Answers, judged question by question: what figures and scores are made from.
 
 import { average } from "../statistics/rates.js";
-import { isRight, meaningOf } from "./answers.js";
+import { isRight, meaningOf } from "../tasks/answers.js";
+import type { Question } from "../tasks/question.js";
+import type { Half, Task } from "../tasks/task.js";
 import type { Answers, EvaluationSettings } from "./records.js";
-import type { Half, Question, Task } from "./task.js";
 
 /** Answers to one question, judged. */
 export interface Judged {

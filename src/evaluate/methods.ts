@@ -1,6 +1,6 @@
 // The table of methods: ways of getting several answers to a question. Each says what its dials are; how they are tuned is told in dials.ts.
 
-import type { GenerateOptions } from "../llama/model.js";
+import type { TextAsked, TogetherOptions } from "../llama/model.js";
 import { DYNAMICS, type DynamicsName, dynamicsNames } from "../thermostat/dynamics/index.js";
 
 /** How far a method is turned. */
@@ -21,6 +21,8 @@ export interface Method {
   readonly dials: "none" | "temperature" | "sigma" | "both";
   /** Which dynamics moves the weights, if they move. */
   readonly dynamics?: DynamicsName;
+  /** Of draws that the engine adds as low-rank adapters: their rank. Sigma is tuned for each rank by itself. */
+  readonly rank?: number;
   /** Softmax draws from tokens at least so many times as likely as the likeliest. */
   readonly minP?: number;
 }
@@ -31,6 +33,17 @@ const MIN_P = 0.1;
 function moving(dynamics: DynamicsName): Method {
   const { label, summary } = DYNAMICS[dynamics];
   return { label, summary: `${summary}, read off greedily`, dials: "sigma", dynamics };
+}
+
+function adapter(rank: number): Method {
+  const label = `adapter r = ${rank}`;
+  return {
+    label,
+    summary: `a draw of rank ${rank} on all matrices, as an adapter, read off greedily`,
+    dials: "sigma",
+    dynamics: "quenched",
+    rank,
+  };
 }
 
 const stationary = dynamicsNames.filter((name) => DYNAMICS[name].theory.stationary);
@@ -52,7 +65,8 @@ export const METHODS = {
     dials: "both",
     dynamics: "quenched",
   },
-  // Draws of the weights as adapters are one line here: { label: "adapter r = 1", dials: "sigma", ... }, once an engine of ours takes them.
+  "adapter-1": adapter(1),
+  "adapter-8": adapter(8),
 } as const satisfies Record<string, Method>;
 
 /** The name of a method. */
@@ -62,25 +76,36 @@ export const methodNames = Object.keys(METHODS) as MethodName[];
 
 export const methodOf = (name: MethodName): Method => METHODS[name];
 
-/** Seeds of one answer: of the weights, and of the dice. */
-export interface Seeds {
-  readonly weights: bigint;
-  readonly dice: bigint;
+/** How weights move: by a thermostat in the live copy, or as adapters of a rank. Each has a sigma of its own for equal flips. */
+export type Carried = "live" | `adapter-${number}`;
+
+/** How the method's weights move; undefined where they do not. */
+export function carriedBy(name: MethodName): Carried | undefined {
+  const { dynamics, rank } = methodOf(name);
+  if (dynamics === undefined) return undefined;
+  return rank === undefined ? "live" : `adapter-${rank}`;
 }
 
-/** How the method writes, dial and seeds given. */
-export function writing(name: MethodName, { sigma, temperature }: Dial, tau: number, { weights, dice }: Seeds): GenerateOptions {
-  const { dynamics, minP } = methodOf(name);
-  return {
-    seed: dice,
-    ...(temperature === undefined ? {} : { temperature }),
-    ...(minP === undefined ? {} : { minP }),
-    ...(sigma === undefined || dynamics === undefined ? {} : { sigma, dynamics, tau, noiseSeed: weights }),
-  };
+/** All ways in which the weights of these methods move. */
+export const carriersOf = (methods: readonly MethodName[]): Carried[] => [
+  ...new Set(methods.map(carriedBy).filter((carried) => carried !== undefined)),
+];
+
+/** The same as options of a model. */
+export function carrierOf(carried: Carried): Pick<TogetherOptions, "carrier" | "rank"> {
+  return carried === "live" ? {} : { carrier: "adapter", rank: Number(carried.slice("adapter-".length)) };
 }
 
-/** Whether all questions are answered by the same weights, so that they share batches. */
-export function sharesWeights(name: MethodName): boolean {
+/** What all texts of one sample have in common: the weights. */
+export function weightsOf(name: MethodName, { sigma }: Dial, tau: number, noiseSeed: bigint): TogetherOptions {
   const { dynamics } = methodOf(name);
-  return dynamics === undefined || !DYNAMICS[dynamics].moves;
+  const carried = carriedBy(name);
+  if (sigma === undefined || dynamics === undefined || carried === undefined) return {};
+  return { sigma, dynamics, tau, noiseSeed, ...carrierOf(carried) };
+}
+
+/** How each of its tokens is chosen. */
+export function diceOf(name: MethodName, { temperature }: Dial): Pick<TextAsked, "temperature" | "minP"> {
+  const { minP } = methodOf(name);
+  return { ...(temperature === undefined ? {} : { temperature }), ...(minP === undefined ? {} : { minP }) };
 }

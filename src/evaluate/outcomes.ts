@@ -6,12 +6,13 @@ import { brierOf, calibrationErrorOf, passAtK, tally } from "../statistics/answe
 import { choices, type Estimate, estimate } from "../statistics/intervals.js";
 import { holm, signTest } from "../statistics/pairs.js";
 import { average } from "../statistics/rates.js";
+import type { Question } from "../tasks/question.js";
+import type { Task } from "../tasks/task.js";
 import { type Doubt, doubts } from "./doubt.js";
 import { type Judged, judged, logMean, questionsOf } from "./judged.js";
 import type { Dial, MethodName } from "./methods.js";
 import { type Power, powerOf } from "./plan.js";
 import { type Answers, at, type EvaluationRecords, type EvaluationSettings, levelsOf } from "./records.js";
-import type { Question, Task } from "./task.js";
 
 const RESAMPLES = 2000;
 

@@ -6,10 +6,11 @@ import { checkModel, type Model } from "../llama/model.js";
 import { type Seed, seed64 } from "../noise/index.js";
 import { checkOptions, type Names } from "../options.js";
 import { smallestDifference } from "../statistics/pairs.js";
+import type { Question } from "../tasks/question.js";
+import { checkTask, type Half, halfOf, type Task } from "../tasks/task.js";
 import { DEFAULT_TAU } from "../thermostat/noise.js";
-import { type MethodName, methodNames, methodOf } from "./methods.js";
+import { carriedBy, carriersOf, type MethodName, methodNames, methodOf } from "./methods.js";
 import { type EvaluationSettings, levelsOf } from "./records.js";
-import { checkTask, type Half, halfOf, type Question, type Task } from "./task.js";
 
 /** What is evaluated, and how; what is left out has a default. */
 export interface EvaluateOptions {
@@ -67,6 +68,16 @@ const NAMES: Names<EvaluateOptions> = {
   finished: true,
   onFinished: true,
   onProgress: true,
+};
+
+/** A first look: `brownian eval --quick`. */
+export const QUICK: EvaluateOptions = {
+  levels: [0.3, 0.5],
+  samples: 4,
+  questions: 24,
+  tuneQuestions: 16,
+  maxTokens: 8,
+  sigmas: [0.03, 0.1, 0.3],
 };
 
 const LEVELS = [0.3, 0.6, 1];
@@ -163,17 +174,18 @@ export function workOf(settings: EvaluationSettings): number {
   const [tuning, test] = [questions.tuning.length, questions.test.length];
   const answered = (method: MethodName) => (method === "greedy" ? 1 : samples * levelsOf(method, settings).length);
   const others = methods.filter((method) => method !== "greedy" && method !== "softmax");
-  const moved = others.some((method) => methodOf(method).dynamics !== undefined);
+  const carriers = carriersOf(others).length;
+  const live = others.some((method) => methodOf(method).dials === "sigma" && carriedBy(method) === "live");
   const both = methods.reduce((sum, method) => sum + answered(method), 0);
   let work = 2 * tuning + 2 * test + test * (both - 1);
-  if (moved && equal === "flips") work += tuning * sigmas.length * draws;
+  if (equal === "flips") work += tuning * sigmas.length * draws * carriers;
   if (equal === "accuracy") {
     work += uncertainty ? 0 : tuning * samples * levels.length;
-    if (moved) work += tuning * sigmas.length * draws;
+    work += tuning * sigmas.length * draws * carriers;
     if (methods.includes("min-p")) work += tuning * draws * MIN_P_TRIALS.length;
     if (methods.includes("mixture")) work += tuning * draws * levels.length * MIXTURE_TRIALS.length;
   }
-  if (uncertainty) work += tuning * (both - 1) + (moved ? (tuning + test) * samples * levels.length : 0);
+  if (uncertainty) work += tuning * (both - 1) + (live ? (tuning + test) * samples * levels.length : 0);
   return work;
 }
 

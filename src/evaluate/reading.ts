@@ -1,11 +1,12 @@
 // Reading answers that are there, teacher-forced: how likely they are, to the clean model and to members, and how often each way of choosing would
 // have taken another token (flips).
 
-import type { Expected, Model } from "../llama/model.js";
+import type { Expected, Model, ScoreOptions } from "../llama/model.js";
 import { logSoftmax } from "../sampling/softmax.js";
+import { answerText, matchOf, type Question } from "../tasks/question.js";
+import type { Half } from "../tasks/task.js";
 import type { Answer, CleanReading, MemberReading } from "./records.js";
 import type { Steps } from "./steps.js";
-import type { Half, Question } from "./task.js";
 
 /** Tokens that members are asked about: nearly all of the probability; of the others together the rest. Lumping them makes information smaller. */
 const LOOKED = 32;
@@ -36,7 +37,7 @@ export class Reader {
     };
     this.greedy = questions.map((question, i) => windowed(question, answers[i]?.ids ?? []));
     this.right = questions.map((question) =>
-      question.match === "pattern" ? undefined : windowed(question, rightTokens(model, question)),
+      matchOf(question) === "pattern" ? undefined : windowed(question, rightTokens(model, question)),
     );
   }
 
@@ -101,7 +102,7 @@ export class Reader {
   /** Reads windows with the weights as `noise` moves them, and visits the tokens of answers. */
   async read(
     windows: readonly (Window | undefined)[],
-    noise: { readonly sigma?: number; readonly seed?: bigint; readonly temperatures?: readonly number[] },
+    noise: Pick<ScoreOptions, "sigma" | "seed" | "carrier" | "rank" | "temperatures">,
     visit: (question: number, expected: Expected) => void,
   ): Promise<void> {
     const numbers = windows.flatMap((window, i) => (window !== undefined && window.tokens.length > window.start ? [i] : []));
@@ -119,15 +120,11 @@ export class Reader {
   }
 }
 
-/**
- * The right answer as a model would write it: after a space where the prompt is a text that ends in none. Some tokenizers put that before every text
- * of their own accord.
- */
-function rightTokens(model: Model, { prompt, answers, choices }: Question): number[] {
-  const [answer = ""] = answers;
-  const plain = model.tokenize(answer);
-  if (typeof prompt !== "string" || choices !== undefined || /\s$/.test(prompt)) return plain;
-  return model.text(plain, model.tokens(prompt)) === ` ${answer}` ? plain : model.tokenize(` ${answer}`);
+/** The right answer as a model would write it. Some tokenizers put a space before every text of their own accord. */
+function rightTokens(model: Model, question: Question): number[] {
+  const text = answerText(question);
+  const bare = model.tokenize(text.trimStart());
+  return text.startsWith(" ") && model.text(bare, model.tokens(question.prompt)) === text ? bare : model.tokenize(text);
 }
 
 /** The numbers of the largest logits, the largest first; equal ones in their order. */

@@ -1,7 +1,7 @@
 // What an evaluation measures, before anything follows from it: answers, readings, dials; and the settings that decide all of it. JSON throughout.
 
+import type { Half } from "../tasks/task.js";
 import type { Dial, MethodName } from "./methods.js";
-import type { Half } from "./task.js";
 
 /** Settings that decide every number. */
 export interface EvaluationSettings {

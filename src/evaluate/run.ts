@@ -3,20 +3,19 @@
 
 import { identity } from "../files/identity.js";
 import type { Model } from "../llama/model.js";
+import type { Half, Task } from "../tasks/task.js";
 import { tuned } from "./dials.js";
-import { type Dial, methodOf } from "./methods.js";
+import { carriedBy, type Dial, type MethodName, methodOf } from "./methods.js";
 import { type Evaluation, outcomes } from "./outcomes.js";
 import { type EvaluateOptions, evaluationSettings } from "./plan.js";
 import { Reader } from "./reading.js";
-import { type Answers, at, type EvaluationRecords, levelsOf, type MemberReading } from "./records.js";
-import { Steps } from "./steps.js";
-import type { Half, Task } from "./task.js";
+import { type Answers, at, type EvaluationRecords, type EvaluationSettings, levelsOf, type MemberReading } from "./records.js";
+import { type Sample, Steps } from "./steps.js";
 
 /**
  * Lets methods of getting several answers work on a task side by side, at dials that are tuned to the same share of flips, or the same accuracy, on
  * the tuning half, and says how right they are on the test half, with 95 % intervals. The same model, task, settings and seed give the same numbers,
- * seconds aside. The model answers as many questions at once as it was loaded for (LoadOptions.parallel); `keepPrompts` saves the reading of what
- * questions have in common.
+ * seconds aside. The model answers as many questions at once as it was loaded for (LoadOptions.parallel).
  * @throws BrownianError usage for settings out of range, halves without questions, levels that weights do not reach; as `Model.complete`; the
  * signal's reason when aborted
  *
@@ -28,8 +27,8 @@ export async function evaluate(model: Model, task: Task, options: EvaluateOption
   const settings = evaluationSettings(model, task, options);
   const steps = new Steps(model, task, settings, options);
   const greedy = {
-    tuning: await steps.answers("tuning", "greedy", "greedy", 0, {}),
-    test: await steps.answers("test", "greedy", "greedy", 0, {}),
+    tuning: await greedily(steps, "tuning"),
+    test: await greedily(steps, "test"),
   };
   const readers = {
     tuning: new Reader(steps, "tuning", greedy.tuning.answers),
@@ -41,15 +40,13 @@ export async function evaluate(model: Model, task: Task, options: EvaluateOption
   const answers: Record<Half, Record<string, readonly Answers[]>> = { tuning: {}, test: {} };
   const members: Record<Half, Record<string, readonly (readonly MemberReading[])[]>> = { tuning: {}, test: {} };
   for (const half of halves) {
-    for (const method of settings.methods)
-      for (const level of levelsOf(method, settings)) {
-        const name = at(method, level);
-        const own: Answers[] = method === "greedy" ? [greedy[half]] : [];
-        while (own.length < (method === "greedy" ? 1 : settings.samples))
-          own.push(await steps.answers(half, method, name, own.length, dials[name] as Dial));
-        answers[half][name] = own;
-      }
-    const moving = settings.methods.find((method) => methodOf(method).dials === "sigma");
+    answers[half].greedy = [greedy[half]];
+    const asked = settings.methods.flatMap((method) => (method === "greedy" ? [] : samplesOf(method, settings, dials)));
+    for (const [i, own] of (await steps.answers(half, asked)).entries()) {
+      const { name } = asked[i] as Sample;
+      answers[half][name] = [...(answers[half][name] ?? []), own];
+    }
+    const moving = settings.methods.find((method) => methodOf(method).dials === "sigma" && carriedBy(method) === "live");
     if (!settings.uncertainty || moving === undefined) continue;
     for (const level of settings.levels) {
       const own: (readonly MemberReading[])[] = [];
@@ -69,4 +66,15 @@ export async function evaluate(model: Model, task: Task, options: EvaluateOption
     members,
   };
   return outcomes(records, task);
+}
+
+const greedily = async (steps: Steps, half: Half): Promise<Answers> =>
+  (await steps.answers(half, [{ method: "greedy", name: "greedy", number: 0, dial: {} }]))[0] as Answers;
+
+/** All samples of a method, level by level. */
+function samplesOf(method: MethodName, settings: EvaluationSettings, dials: Readonly<Record<string, Dial>>): Sample[] {
+  return levelsOf(method, settings).flatMap((level) => {
+    const name = at(method, level);
+    return Array.from({ length: settings.samples }, (_, number) => ({ method, name, number, dial: dials[name] as Dial }));
+  });
 }

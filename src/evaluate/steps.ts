@@ -1,14 +1,29 @@
 // What all of an evaluation's work shares: the model, questions, seeds, and steps that are taken from what is finished, or done and kept. Every step
 // is a pure function of the settings and its name, seconds aside.
 
+import { createHash } from "node:crypto";
 import { setMaxListeners } from "node:events";
-import type { Model } from "../llama/model.js";
+import type { Model, TextAsked, TogetherOptions } from "../llama/model.js";
 import { Noise } from "../noise/index.js";
+import type { Question } from "../tasks/question.js";
+import type { Half, Task } from "../tasks/task.js";
 import type { Dial, MethodName } from "./methods.js";
-import { sharesWeights, writing } from "./methods.js";
+import { carriedBy, diceOf, weightsOf } from "./methods.js";
 import { type EvaluateOptions, workOf } from "./plan.js";
-import type { Answer, Answers, EvaluationSettings } from "./records.js";
-import type { Half, Question, Task } from "./task.js";
+import type { Answers, EvaluationSettings } from "./records.js";
+
+/** Questions whose samples with clean weights are one step. */
+const QUESTIONS_A_PART = 16;
+
+/** One answer to each question that is asked for. */
+export interface Sample {
+  readonly method: MethodName;
+  /** Of method and level, or of a trial: its dice are of this name. */
+  readonly name: string;
+  /** Which of them: equal numbers have equal weights, if they move. */
+  readonly number: number;
+  readonly dial: Dial;
+}
 
 export class Steps {
   readonly noise: Noise;
@@ -56,50 +71,87 @@ export class Steps {
     return outcome;
   }
 
-  /** One answer of a method to each question of a half. Those whose weights are the same and at rest are written at once. */
-  answers(half: Half, method: MethodName, name: string, sample: number, dial: Dial): Promise<Answers> {
-    const questions = this.questions(half);
-    const step = `answers ${half} ${name} ${sample}`;
-    return this.step(step, questions.length, async (tell) => {
-      const began = performance.now();
-      const weights = this.seed(`weights ${sample}`);
-      const answers = await Promise.all(
-        questions.map(async (question, i) => {
-          const own = this.seed(`${step} ${this.settings.questions[half][i]}`);
-          const seeds = { weights: sharesWeights(method) ? weights : own, dice: own };
-          const answer = await this.answer(question, method, dial, seeds);
-          tell();
-          return answer;
-        }),
-      );
-      return { answers, seconds: (performance.now() - began) / 1000 };
-    });
+  /**
+   * What is asked for, an answer to each question of a half. Samples whose weights stay clean are written question by question, all of them at once, so
+   * that each prompt is read once; the others sample by sample, all questions under the same weights.
+   */
+  async answers(half: Half, asked: readonly Sample[]): Promise<Answers[]> {
+    const clean = asked.filter(({ method }) => carriedBy(method) === undefined);
+    const found = new Map<Sample, Answers>();
+    const parts = clean.length === 0 ? [] : await this.cleanParts(half, clean);
+    for (const [i, sample] of clean.entries())
+      found.set(sample, {
+        answers: parts.flatMap((part) => part[i]?.answers ?? []),
+        seconds: parts.reduce((sum, part) => sum + (part[i]?.seconds ?? 0), 0),
+      });
+    for (const sample of asked) if (!found.has(sample)) found.set(sample, await this.moved(half, sample));
+    return asked.map((sample) => found.get(sample) as Answers);
   }
 
-  private async answer(
-    question: Question,
-    method: MethodName,
-    dial: Dial,
-    seeds: Parameters<typeof writing>[3],
-  ): Promise<Answer> {
-    const { maxTokens, stop, tau } = this.settings;
-    const {
-      text,
-      tokens,
-      ids,
-      logprobs = [],
-    } = await this.model.complete(question.prompt, {
-      ...writing(method, dial, tau, seeds),
-      maxTokens,
-      stop,
-      logprobs: 0,
-      countChanges: false,
-      ...(question.choices === undefined ? {} : { grammar: oneOf(question.choices) }),
-      ...this.watch,
+  /** Of so many questions at a time, every sample's answers: what was finished of them is there when it is gone on with. */
+  private async cleanParts(half: Half, samples: readonly Sample[]): Promise<Answers[][]> {
+    const questions = this.questions(half);
+    const parts: Answers[][] = [];
+    const name = createHash("sha256").update(JSON.stringify(samples)).digest("hex").slice(0, 12);
+    for (let at = 0; at < questions.length; at += QUESTIONS_A_PART) {
+      const some = questions.slice(at, at + QUESTIONS_A_PART);
+      const step = `answers ${half} at rest ${name} ${at}`;
+      parts.push(
+        await this.step(step, some.length * samples.length, async (tell) => {
+          const texts = some.flatMap((question, i) => samples.map((sample) => this.text(half, sample, question, at + i)));
+          const { answers, seconds } = await this.written(texts, {}, samples, tell);
+          const tokens = answers.reduce((sum, answer) => sum + answer.tokens, 0);
+          return samples.map((_, i) => {
+            const own = answers.filter((__, k) => k % samples.length === i);
+            const share = own.reduce((sum, answer) => sum + answer.tokens, 0) / Math.max(1, tokens);
+            return { answers: own, seconds: seconds * share };
+          });
+        }),
+      );
+    }
+    return parts;
+  }
+
+  /** One sample with moved weights: the path of its noise is the same for all questions. */
+  private moved(half: Half, sample: Sample): Promise<Answers> {
+    const questions = this.questions(half);
+    const { method, name, number, dial } = sample;
+    return this.step(`answers ${half} ${name} ${number}`, questions.length, (tell) =>
+      this.written(
+        questions.map((question, i) => this.text(half, sample, question, i)),
+        weightsOf(method, dial, this.settings.tau, this.seed(`weights ${number}`)),
+        [sample],
+        tell,
+      ),
+    );
+  }
+
+  private text(half: Half, { method, name, number, dial }: Sample, question: Question, place: number): TextAsked {
+    const { prompt, choices } = question;
+    return {
+      prompt,
+      stop: this.settings.stop,
+      seed: this.seed(`answers ${half} ${name} ${number} ${this.settings.questions[half][place]}`),
+      ...diceOf(method, dial),
+      ...(choices === undefined ? {} : { grammar: oneOf(choices) }),
+    };
+  }
+
+  private async written(
+    texts: readonly TextAsked[],
+    weights: TogetherOptions,
+    samples: readonly Sample[],
+    tell: () => void,
+  ): Promise<Answers> {
+    const began = performance.now();
+    const { maxTokens } = this.settings;
+    const all = await this.model.completeAll(texts, { ...weights, maxTokens, logprobs: 0, onText: tell, ...this.watch });
+    const answers = all.map(({ text, tokens, ids, logprobs = [] }, i) => {
+      const logs = logprobs.map(({ logProbability }) => logProbability);
+      const answer = { text, tokens, logProbability: logs.reduce((sum, x) => sum + x, 0), least: Math.min(0, ...logs) };
+      return samples[i % samples.length]?.method === "greedy" ? { ...answer, ids } : answer;
     });
-    const logs = logprobs.map(({ logProbability }) => logProbability);
-    const answer = { text, tokens, logProbability: logs.reduce((sum, x) => sum + x, 0), least: Math.min(0, ...logs) };
-    return method === "greedy" ? { ...answer, ids } : answer;
+    return { answers, seconds: (performance.now() - began) / 1000 };
   }
 
   /** 64 bits for what has this name. */

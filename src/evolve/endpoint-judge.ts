@@ -115,9 +115,9 @@ export function endpointJudge(options: EndpointJudgeOptions): Judge {
 }
 
 /** The instruction with what it is about. What stands in a question or an answer is not filled in again. */
-function filled(instruction: string, { question: { prompt, answer }, text }: Answered): string {
+function filled(instruction: string, { question: { prompt, answers }, text }: Answered): string {
   const asked = typeof prompt === "string" ? prompt : prompt.map(({ role, content }) => `${role}: ${content}`).join("\n");
-  const values: Readonly<Record<string, string>> = { prompt: asked, answer, text };
+  const values: Readonly<Record<string, string>> = { prompt: asked, answer: answers.join(" or "), text };
   return instruction.replace(/\{(prompt|answer|text)\}/g, (_, name: string) => values[name] as string);
 }
 

@@ -14,4 +14,4 @@ export { evolutionPage } from "./page.js";
 export { type Answered, type Judge, REWARDS, type RewardName } from "./rewards.js";
 export { type Evolved, evolve, type ReplayOptions, replay } from "./run.js";
 export { SHAPINGS, type Shaping } from "./shaping.js";
-export { parseTask, type Question, type Split } from "./task.js";
+export type { Split } from "./task.js";

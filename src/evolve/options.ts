@@ -34,7 +34,8 @@ export interface EvolveOptions extends Pick<LoadOptions, "threads" | "scratch" |
   readonly validation?: number | undefined;
   /**
    * What an answer is worth: "likelihood" (default), mean ln p a token of the answer (and the end of the turn, in chats), nats;
-   * "first", ln p of its first token; "exact" and "regex", 1 or 0 by what the model writes; or a function of the user's own, higher is better.
+   * "first", ln p of its first token; "right", 1 or 0 by what the model writes and how the question is matched; or a function of the user's own,
+   * higher is better.
    */
   readonly reward?: RewardName | Judge | undefined;
   /** What a reward of the user's own is called in the log; a search that goes on must have the same. */

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { BrownianError, checkText, shown } from "../errors.js";
 import type { Judge } from "./rewards.js";
+import type { Question } from "./task.js";
 
 /** Letters of what a command says to stderr that its error shows. */
 const SAID = 400;
@@ -16,8 +17,11 @@ const failed = (why: string, cause?: unknown) => new BrownianError("reward-faile
 /** A number, or what stands for one in JSON that has no NaN. */
 const numberOf = (value: unknown): number => (typeof value === "number" ? value : Number.NaN);
 
+/** What a judge outside is told of a question: what is asked, the first right answer, and all of them. */
+const asked = ({ prompt, answers }: Question) => ({ prompt, answer: answers[0] ?? "", answers });
+
 /**
- * The judge that a module exports by default: a function of { prompt, answer, text }, which returns a number or a promise of one.
+ * The judge that a module exports by default: a function of { prompt, answer, answers, text }, which returns a number or a promise of one.
  * @throws BrownianError reward-failed where it has none
  */
 export async function moduleJudge(path: string): Promise<Judge> {
@@ -28,9 +32,9 @@ export async function moduleJudge(path: string): Promise<Judge> {
   if (typeof judge !== "function") throw failed(`${path} has no function as its default export: it is to return the reward.`);
   return (answered) =>
     Promise.all(
-      answered.map(async ({ question: { prompt, answer }, text }) => {
+      answered.map(async ({ question, text }) => {
         try {
-          return numberOf(await judge({ prompt, answer, text }));
+          return numberOf(await judge({ ...asked(question), text }));
         } catch (cause) {
           throw failed(`The reward of ${path} failed: ${(cause as Error).message}`, cause);
         }
@@ -39,7 +43,7 @@ export async function moduleJudge(path: string): Promise<Judge> {
 }
 
 /**
- * A judge that is a program: for every question it is written one line of JSON, { prompt, answer, text }, and writes one back, { reward }, in turn.
+ * A judge that is a program: for every question it is written one line of JSON, { prompt, answer, answers, text }, and writes one back, { reward }, in turn.
  * It is started once and ended by {@link CommandJudge.close}.
  */
 export class CommandJudge {
@@ -69,8 +73,8 @@ export class CommandJudge {
       signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
     try {
-      const asked = answered.map(({ question: { prompt, answer }, text }) => `${JSON.stringify({ prompt, answer, text })}\n`);
-      child.stdin.write(asked.join(""));
+      const told = answered.map(({ question, text }) => `${JSON.stringify({ ...asked(question), text })}\n`);
+      child.stdin.write(told.join(""));
       const rewards: number[] = [];
       for (let i = 0; i < answered.length; i++) {
         const line = await Promise.race([lines.next(), ends]);

@@ -6,7 +6,9 @@ import type { Seen } from "../llama/index.js";
 import { readTexts } from "../llama/read.js";
 import type { Session } from "../llama/session.js";
 import { complete } from "../llama/write.js";
-import { promptOf, type Question } from "./task.js";
+import { isRight } from "../tasks/answers.js";
+import { answerText } from "../tasks/question.js";
+import type { Question } from "./task.js";
 
 /** What a reward is told of a question and the model's text. */
 export interface Answered {
@@ -27,28 +29,13 @@ export type Judge = (answered: readonly Answered[], signal?: AbortSignal) => num
 
 /** Rewards that read what the model writes. */
 export const JUDGES = {
-  exact: (answered) => answered.map(({ question, text }) => Number(text.trim() === question.answer.trim())),
-  regex: (answered) => answered.map(({ question, text }) => Number(expression(question.answer).test(text))),
+  right: (answered) => answered.map(({ question, text }) => Number(isRight(question, text))),
 } as const satisfies Record<string, Judge>;
 
 /** Names of the rewards that need nothing from outside. */
-export const REWARDS = ["likelihood", "first", "exact", "regex"] as const;
+export const REWARDS = ["likelihood", "first", "right"] as const;
 /** One of {@link REWARDS}. */
 export type RewardName = (typeof REWARDS)[number];
-
-function expression(source: string): RegExp {
-  try {
-    return new RegExp(source, "u");
-  } catch (cause) {
-    throw new BrownianError(
-      "usage",
-      `The answer ${JSON.stringify(source)} is no regular expression: ${(cause as Error).message}.`,
-      {
-        cause,
-      },
-    );
-  }
-}
 
 /** What a reward is made of, a question each: ln p of the answer (null: no number), or the text that the model wrote. */
 export type Answers = readonly (number | null)[] | readonly string[];
@@ -125,7 +112,7 @@ export class Likelihood implements Reward {
   private text(question: Question): { readonly tokens: readonly number[]; readonly from: number } {
     const known = this.known.get(question);
     if (known !== undefined) return known;
-    const prompt = this.session.promptTokens(promptOf(question));
+    const prompt = this.session.promptTokens(question.prompt);
     const answer = this.answerAfter(prompt, question);
     if (answer.length === 0)
       throw new BrownianError("usage", "A question has no answer, whose likelihood is the reward: give it one.");
@@ -135,8 +122,10 @@ export class Likelihood implements Reward {
   }
 
   /** The answer's tokens as they come after the prompt: letters at the border may be one token with those before. */
-  private answerAfter(prompt: readonly number[], { prompt: asked, answer }: Question): number[] {
+  private answerAfter(prompt: readonly number[], question: Question): number[] {
     const { engine } = this.session;
+    const { prompt: asked } = question;
+    const answer = answerText(question);
     const alone = engine.tokensOf(answer, false);
     const begins = (all: readonly number[], start: readonly number[]) => start.every((token, i) => all[i] === token);
     if (typeof asked === "string") {
@@ -165,7 +154,7 @@ export class Judged implements Reward {
   async said(questions: readonly Question[], signal?: AbortSignal): Promise<string[]> {
     const texts = await Promise.all(
       questions.map((question) =>
-        complete(this.session, promptOf(question), { maxTokens: this.maxTokens, countChanges: false, signal }),
+        complete(this.session, question.prompt, { maxTokens: this.maxTokens, countChanges: false, signal }),
       ),
     );
     signal?.throwIfAborted();

@@ -17,7 +17,7 @@ import { Leash, type Measured, measure } from "./measure.js";
 import { checkSearch, type EvolveOptions, type Search } from "./options.js";
 import { isLikelihood, JUDGES, Judged, LIKELIHOODS, Likelihood, type Reward } from "./rewards.js";
 import { noiseFor } from "./search-noise.js";
-import { batchOf, promptOf, type Question, shuffled } from "./task.js";
+import { batchOf, type Question, shuffled } from "./task.js";
 
 /** Tokens of a question with its answer. */
 const CONTEXT = 256;
@@ -54,7 +54,7 @@ export interface Evolved {
  * @throws BrownianError usage (options, tasks, a log of another model or search), not-live where the engine does not see a tensor move, reward-failed;
  * as loadModel; the signal's reason when aborted. A log that was kept has all generations but the one that was under way.
  * @example
- * const task = [{ prompt: "The king of France was", answer: " old" }, { prompt: "The queen was", answer: " old" }];
+ * const task = [{ prompt: "The king of France was", answers: ["old"] }, { prompt: "The queen was", answers: ["old"] }];
  * const { before, after } = await evolve("model.gguf", { task, validation: 0.5, generations: 10, output: "old.gguf" });
  */
 export async function evolve(path: string, options: EvolveOptions): Promise<Evolved> {
@@ -138,7 +138,7 @@ class Run implements Crew {
       const length = Math.min(WINDOW, session.contextSize - 1);
       const { text } = options;
       const other = text === undefined ? [] : windows(session, text, { length, maxTokens: search.textTokens });
-      const first = promptOf(search.split.train[0] as Question);
+      const first = (search.split.train[0] as Question).prompt;
       if (crew !== undefined)
         this.crew = await openCrew(session, { search, base, windows: other, first }, loading, crew, options);
       if (other.length > 0) this.leash = await Leash.of(session, other);

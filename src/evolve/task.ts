@@ -1,26 +1,14 @@
-// Tasks: questions with an answer each, one JSON object a line. Which of them a search learns from, which it is judged by, and which a generation asks.
+// Which questions of a task a search learns from, which it is judged by, and which a generation asks.
 
-import { BrownianError, checkList, checkNumber, checkObject, checkText, shown } from "../errors.js";
-import { withoutMark } from "../files/text.js";
-import { isChat } from "../llama/chat.js";
-import type { Message, Prompt } from "../llama/index.js";
+import { BrownianError, checkList, checkNumber, checkObject, shown } from "../errors.js";
 import { Noise } from "../noise/index.js";
+import { checkQuestion, type Question } from "../tasks/question.js";
 
-/** A question of a task. */
-export interface Question {
-  /** What the model goes on from: text or a chat. */
-  readonly prompt: string | readonly Message[];
-  /** What it is to answer; with the reward "regex", the expression that its answer is to match. "" where the reward needs none. */
-  readonly answer: string;
-}
+export type { Question };
 
 /** Questions, if they are some. @throws BrownianError usage */
 export function checkQuestions(questions: readonly Question[]): readonly Question[] {
-  for (const question of Array.from(checkList("A task", questions))) {
-    const { prompt, answer } = checkObject("A question", question);
-    isChat(prompt); // refuses what is no prompt
-    checkText("An answer", answer);
-  }
+  for (const question of Array.from(checkList("A task", questions))) checkQuestion(question);
   return questions;
 }
 
@@ -30,42 +18,6 @@ export interface Split {
   /** May be empty. */
   readonly validation: readonly Question[];
 }
-
-/**
- * The questions in a text of JSON lines: { "prompt": "..." } or { "messages": [{ "role", "content" }, ...] }, and "answer".
- * @param name what messages call it
- * @throws BrownianError usage, with the line
- */
-export function parseTask(text: string, name: string): Question[] {
-  checkText("name", name);
-  const questions: Question[] = [];
-  for (const [i, line] of withoutMark(checkText("text", text)).split("\n").entries()) {
-    if (line.trim() === "") continue;
-    const refuse = (why: string) => new BrownianError("usage", `${name}, line ${i + 1}: ${why}.`);
-    let value: unknown;
-    try {
-      value = JSON.parse(line);
-    } catch {
-      throw refuse("this is no JSON; every line is an object with prompt (or messages) and answer");
-    }
-    const { prompt, messages, answer = "" } = (value ?? {}) as Record<string, unknown>;
-    if ((prompt === undefined) === (messages === undefined)) throw refuse("one of prompt and messages is needed");
-    if (typeof answer !== "string") throw refuse(`answer must be a text, but is ${shown(answer)}`);
-    if (prompt !== undefined && typeof prompt !== "string") throw refuse(`prompt must be a text, but is ${shown(prompt)}`);
-    if (messages !== undefined && !isMessages(messages))
-      throw refuse("messages must be a list of { role, content }, and no empty one");
-    questions.push({ prompt: (prompt ?? messages) as Question["prompt"], answer });
-  }
-  if (questions.length === 0) throw new BrownianError("usage", `${name} has no question: give it a line of JSON for each.`);
-  return questions;
-}
-
-const isMessages = (value: unknown): value is readonly Message[] =>
-  Array.isArray(value) &&
-  value.length > 0 &&
-  value.every(
-    (one) => typeof one === "object" && one !== null && typeof one.role === "string" && typeof one.content === "string",
-  );
 
 const keyOf = ({ prompt }: Question): string => JSON.stringify(prompt);
 
@@ -112,6 +64,3 @@ export function shuffled(n: number, seed: bigint, name: string, tick: number): n
   const uniform = new Noise(seed).stream(name).uniform(new Float32Array(n), { tick });
   return Array.from({ length: n }, (_, i) => i).sort((a, b) => (uniform[a] as number) - (uniform[b] as number) || a - b);
 }
-
-/** As the model takes it. */
-export const promptOf = ({ prompt }: Question): Prompt => prompt;

@@ -187,7 +187,11 @@ class NativeLiveFile implements LiveFile {
       index += own;
       journal += undoes;
     }
-    return { index, journal, ready: this.present.reduce((sum, { plan }) => sum + this.file.readyBytes(plan), this.file.spareBytes()) };
+    return {
+      index,
+      journal,
+      ready: this.present.reduce((sum, { plan }) => sum + this.file.readyBytes(plan), this.file.spareBytes()),
+    };
   }
 
   async restore(tensor: TensorRange, format: EncodedFormat, watch?: FileWatch): Promise<void> {

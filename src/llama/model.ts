@@ -21,6 +21,7 @@ import {
   windows,
 } from "./read.js";
 import { Session } from "./session.js";
+import { completeAll, type TextAsked, type TextWritten, type TogetherOptions } from "./together.js";
 import { type Uncertainty, type UncertaintyOptions, uncertainty } from "./uncertainty.js";
 import { check, complete, type GenerateOptions, type Generation, write } from "./write.js";
 
@@ -30,6 +31,7 @@ export type { LoadOptions } from "./load-options.js";
 export type { TokenLogProbability } from "./log-probabilities.js";
 export type { Continuation, Expected, ScoreOptions, WindowOptions } from "./read.js";
 export type { LogitBias, SamplingOptions } from "./sampling.js";
+export type { TextAsked, TextWritten, TogetherOptions } from "./together.js";
 export type { UncertainToken, Uncertainty, UncertaintyOptions } from "./uncertainty.js";
 export type { GenerateOptions, Generation } from "./write.js";
 
@@ -116,6 +118,21 @@ export class Model {
    */
   memory(): ThermostatMemory {
     return this.session.memory();
+  }
+
+  /**
+   * Many texts under the same weights: as many at once as the model was loaded for (LoadOptions.parallel), a token of each in every batch. Each is the
+   * one that {@link complete} writes alone with this `noiseSeed`, but for near-ties of logits: its first token is written by the weights of tick 0, and
+   * where they move, they move once for all. Equal prompts are read once.
+   *
+   * @throws BrownianError as `generate`; the signal's reason when aborted
+   * @example
+   * const prompts = ["Once upon a time", "Once upon a time", "The king"];
+   * const texts = prompts.map((prompt, i) => ({ prompt, temperature: 0.8, seed: i }));
+   * const [first] = await model.completeAll(texts, { sigma: 0.03, dynamics: "andersen", noiseSeed: 7n }); // first.text
+   */
+  completeAll(texts: readonly TextAsked[], options: TogetherOptions = {}): Promise<TextWritten[]> {
+    return completeAll(this.session, texts, options);
   }
 
   /**

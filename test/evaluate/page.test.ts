@@ -1,10 +1,10 @@
 // The report of an evaluation says what its numbers say: on a made-up one, of which every verdict is known.
 import { expect, it } from "vitest";
-import { parseTask } from "../../src/evaluate/index.js";
 import { outcomes } from "../../src/evaluate/outcomes.js";
 import { evaluationPage, evaluationTable } from "../../src/evaluate/page/index.js";
 import type { Answers, EvaluationRecords } from "../../src/evaluate/records.js";
 import { renderPage } from "../../src/report/page.js";
+import { parseTask } from "../../src/tasks/index.js";
 
 const QUESTIONS = 40;
 const lines = Array.from({ length: QUESTIONS }, (_, i) =>

@@ -3,8 +3,9 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { llamaC } from "../../src/engine/llama-c/index.js";
-import { type EvaluateOptions, evaluate, evaluationSettings, makeTask, parseTask, powerOf } from "../../src/evaluate/index.js";
+import { type EvaluateOptions, evaluate, evaluationSettings, powerOf, QUICK } from "../../src/evaluate/index.js";
 import { loadModel, type Model } from "../../src/llama/index.js";
+import { makeTask, parseTask } from "../../src/tasks/index.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
 const why = llamaC.whyNot();
@@ -16,7 +17,7 @@ const task = parseTask(makeTask("cloze", { questions: 40, text, seed: 1 }), "clo
 
 let model: Model;
 beforeAll(async () => {
-  const options = { threads: 1, scratch: folder, repack: "off", parallel: 8, keepPrompts: true, contextSize: 96 } as const;
+  const options = { threads: 1, scratch: folder, repack: "off", parallel: 8, contextSize: 96 } as const;
   if (why === undefined) model = await loadModel("models/fairytales-3M-Q8_0.gguf", options);
 });
 afterAll(() => model?.dispose());
@@ -86,6 +87,30 @@ describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => 
       expect(of(method)?.likelihood).toBeLessThan(0);
     }
   }, 120_000);
+
+  it("has a quick form, here with adapters: all that eval does, in seconds", async () => {
+    const shots = parseTask(makeTask("cloze", { questions: 96, text, seed: 0 }), "cloze");
+    const { points, dials, settings, differences } = await evaluate(model, shots, {
+      ...QUICK,
+      methods: ["quenched", "adapter-1"],
+    });
+    expect([settings.questions.test.length, settings.questions.tuning.length]).toEqual([24, 16]);
+    expect(points.map(({ method, level }) => `${method} ${level}`)).toEqual([
+      ...["greedy 0", "softmax 0.3", "softmax 0.5", "quenched 0.3", "quenched 0.5", "adapter-1 0.3", "adapter-1 0.5"],
+    ]);
+    expect(differences).toHaveLength(2 * 2 * 4);
+    for (const { figures, cost, method } of points) {
+      expect(figures.any.value).toBeGreaterThanOrEqual(figures.accuracy.value);
+      expect(cost.answers).toBe(method === "greedy" ? 24 : 4 * 24);
+      expect(cost.tokens).toBeGreaterThan(0);
+    }
+    for (const name of ["quenched", "adapter-1"]) {
+      const [low, high] = [0.3, 0.5].map((level) => dials[`${name} ${level}`]?.sigma as number);
+      expect(low).toBeLessThan(high as number);
+    }
+    // Adapters leave all but matrices alone: to flip as often, they need more.
+    expect(dials["adapter-1 0.5"]?.sigma).toBeGreaterThan(dials["quenched 0.5"]?.sigma as number);
+  });
 
   it("is given dials by accuracy, too", async () => {
     const asked: EvaluateOptions = {

@@ -35,7 +35,7 @@ async function judgeThat(say: (asked: Asked, count: number) => string | object |
   return { url: `http://127.0.0.1:${(server.address() as { port: number }).port}`, count: () => count };
 }
 
-const answered = (...texts: string[]) => texts.map((text) => ({ question: { prompt: "Two and two?", answer: "4" }, text }));
+const answered = (...texts: string[]) => texts.map((text) => ({ question: { prompt: "Two and two?", answers: ["4"] }, text }));
 
 describe("an endpoint that judges", () => {
   it("marks each answer, told of the question, as a share of the best", async () => {

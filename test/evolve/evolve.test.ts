@@ -23,7 +23,7 @@ const scratch = scratchFolder();
 afterAll(() => expect([readdirSync(scratch), liveCopies(scratch)]).toEqual([[], []]));
 
 const WHO = ["king", "queen", "wolf", "bear", "fox", "miller", "tailor", "soldier", "giant", "witch", "hunter", "bird"];
-const task: Question[] = WHO.map((who) => ({ prompt: `There was once a ${who} who was very`, answer: " happy" }));
+const task: Question[] = WHO.map((who) => ({ prompt: `There was once a ${who} who was very`, answers: ["happy"] }));
 const common = { task, validation: 0.5, sigma: 0.05, rate: 2, population: 8, batch: 6, threads: 1, scratch, only: ["blk.*"] };
 const search = (options: Partial<EvolveOptions> = {}, type = "Q8_0") => evolve(model(type), { ...common, ...options });
 
@@ -103,7 +103,7 @@ describe("evolve", () => {
     const one = { generations: 1, population: 4, batch: 2, maxTokens: 2 };
     const never = await search({ ...one, reward: (answered) => answered.map(() => Number.NaN), decay: 0.5 });
     expect([never.changed, never.history[0]?.stood]).toEqual([0, "the reward of member 0 is NaN"]);
-    const equal = await search({ ...one, reward: "exact" });
+    const equal = await search({ ...one, reward: "right" });
     expect([equal.changed, equal.history[0]?.stood]).toEqual([0, "all members have the same reward, 0"]);
   });
 
@@ -139,7 +139,7 @@ describe("evolve", () => {
       [{ population: 3 }, /must be even/],
       [{ sigma: 0 }, /sigma/],
       [{ kl: 1 }, /needs a text/],
-      [{ task: [{ prompt: "a", answer: "" }, first], validation: 0 }, /has no answer/],
+      [{ task: [{ prompt: "a", answers: [] }, first], validation: 0 }, /has no answer/],
       [{ output: join(folder, "nowhere", "x.gguf") }, /does not exist/],
       [{ output: model("Q8_0") }, /is the input itself/],
       [{ only: ["*norm*"] }, /floats do not evolve/],

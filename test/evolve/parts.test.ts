@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { annealing } from "../../src/evolve/annealing.js";
 import { bestOf } from "../../src/evolve/best-of.js";
 import { evolutionStrategy } from "../../src/evolve/evolution-strategy.js";
-import { CommandJudge, cutLog, moduleJudge, parseTask, readLog } from "../../src/evolve/index.js";
+import { CommandJudge, cutLog, moduleJudge, readLog } from "../../src/evolve/index.js";
 import { JUDGES } from "../../src/evolve/rewards.js";
 import { ranks, scores } from "../../src/evolve/shaping.js";
 import { batchOf, splitTask } from "../../src/evolve/task.js";
@@ -16,28 +16,10 @@ const file = (name: string, text: string) => {
   writeFileSync(join(folder, name), text);
   return join(folder, name);
 };
-const questions = Array.from({ length: 20 }, (_, i) => ({ prompt: `question ${i}`, answer: `${i}` }));
+const questions = Array.from({ length: 20 }, (_, i) => ({ prompt: `question ${i}`, answers: [`${i}`] }));
 const answered = (...texts: string[]) => texts.map((text, i) => ({ question: questions[i] as (typeof questions)[0], text }));
 
 describe("tasks", () => {
-  it("are lines of JSON; what is none is named by its line", () => {
-    const text = '{"prompt": "a", "answer": "b"}\n\n{"messages": [{"role": "user", "content": "c"}]}\n';
-    expect(parseTask(text, "t")).toEqual([
-      { prompt: "a", answer: "b" },
-      { prompt: [{ role: "user", content: "c" }], answer: "" },
-    ]);
-    expect(() => parseTask("\n", "t")).toThrow(/t has no question/);
-    for (const line of [
-      "a",
-      "{}",
-      '{"prompt": 1}',
-      '{"prompt": "a", "messages": []}',
-      '{"messages": []}',
-      '{"prompt": "a", "answer": 1}',
-    ])
-      expect(() => parseTask(`{"prompt": "a"}\n${line}`, "t"), line).toThrow(/t, line 2/);
-  });
-
   it("are parted by the seed, without anything lost or in both parts", () => {
     const { train, validation } = splitTask(questions, 0.25, 1n);
     expect([train.length, validation.length]).toEqual([15, 5]);
@@ -98,10 +80,10 @@ describe("strategies", () => {
 });
 
 describe("rewards", () => {
-  it("compare what was written, or match it", () => {
-    expect(JUDGES.exact(answered(" 0\n", "x1"))).toEqual([1, 0]);
-    expect(JUDGES.regex(answered("a0b", "x2"))).toEqual([1, 0]);
-    expect(() => JUDGES.regex([{ question: { prompt: "", answer: "(" }, text: "" }])).toThrow(/no regular expression/);
+  it("are 1 where the question says that the answer is right", () => {
+    expect(JUDGES.right(answered(" 0\n", "x2"))).toEqual([1, 0]);
+    const matched = { prompt: "", answers: ["/^a.b$/"] };
+    expect(JUDGES.right(["a0b", "x2"].map((text) => ({ question: matched, text })))).toEqual([1, 0]);
   });
 
   it("come from a module of the user's", async () => {

@@ -18,7 +18,7 @@ const hash = (path: string) => createHash("sha256").update(readFileSync(path)).d
 const timeless = (path: string) => readFileSync(path, "utf8").replace(/"seconds":[\d.]+/g, "");
 
 const WHO = ["king", "queen", "wolf", "bear", "fox", "miller", "tailor", "soldier"];
-const task: Question[] = WHO.map((who) => ({ prompt: `There was once a ${who} who was very`, answer: " happy" }));
+const task: Question[] = WHO.map((who) => ({ prompt: `There was once a ${who} who was very`, answers: [" happy"] }));
 const common = { task, validation: 0.5, sigma: 0.05, rate: 2, population: 6, batch: 3, threads: 1, generations: 4, seed: 5n };
 /** The files of a search by name: its model's hash and its log. */
 async function searched(name: string, options: Partial<EvolveOptions> = {}) {

@@ -24,6 +24,16 @@ export async function protocolOf(server: Server, signal?: AbortSignal): Promise<
 }
 
 export { Server, ServerError, type ServerOptions } from "./http.js";
-export type { Answered, Asked, Protocol, ReadToken, ServedCall, ServedFile, ServedMessage, ServedToken, Shape } from "./protocol.js";
+export type {
+  Answered,
+  Asked,
+  Protocol,
+  ReadToken,
+  ServedCall,
+  ServedFile,
+  ServedMessage,
+  ServedToken,
+  Shape,
+} from "./protocol.js";
 export { isServedChat } from "./protocol.js";
 export { andStayed, type Stayed, saidOf } from "./unloading.js";

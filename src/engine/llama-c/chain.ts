@@ -1,4 +1,4 @@
-// What chooses the tokens of a text by llama.cpp's own samplers.
+// What chooses the tokens of one text: a chain of llama.cpp's samplers, whose dice may be exchanged.
 
 import { COLDEST } from "../dice.js";
 import type { Chooser, Sampling } from "../interface.js";

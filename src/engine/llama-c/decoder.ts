@@ -93,6 +93,7 @@ export class Decoder {
 
   private async run(): Promise<void> {
     this.running = true;
+    if (this.texts.length > 1) await null; // what is asked for in the same breath is one batch
     while (this.waiting.length > 0) {
       await this.exclusive(async () => {
         const parts = this.nextParts();
@@ -200,6 +201,14 @@ export class Decoder {
       else this.context.remove(sequence, -1, -1);
     }
     return kept;
+  }
+
+  /** Within `exclusive`: a text has what another has. */
+  copy(from: number, to: number): void {
+    if (from === to) return;
+    this.cut(to, 0);
+    this.context.copy(from, to, 0, -1);
+    this.texts[to]?.push(...(this.texts[from] as number[]));
   }
 
   /** What a status other than DONE means. */

@@ -223,6 +223,13 @@ class Text implements Sequence {
     return same < this.tokens.length ? this.decoder.exclusive(() => this.decoder.cut(this.number, same)) : same;
   }
 
+  async take(other: Sequence): Promise<boolean> {
+    const { decoder, number } = this;
+    if (!(other instanceof Text) || other.decoder !== decoder) return false;
+    await decoder.exclusive(() => decoder.copy(other.number, number));
+    return true;
+  }
+
   save(): Promise<Uint8Array> {
     return this.decoder.exclusive(() => this.decoder.context.save(this.number));
   }

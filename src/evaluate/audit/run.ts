@@ -13,8 +13,9 @@ import { interpolate, monotone } from "../../statistics/curves.js";
 import { choices, estimate } from "../../statistics/intervals.js";
 import { average } from "../../statistics/rates.js";
 import { spearman } from "../../statistics/scores.js";
-import { isRight } from "../answers.js";
-import { checkTask, halfOf, type Question, type Task } from "../task.js";
+import { isRight } from "../../tasks/answers.js";
+import type { Question } from "../../tasks/question.js";
+import { checkTask, halfOf, type Task } from "../../tasks/task.js";
 import { type Group, groupsOf, placeOf } from "./groups.js";
 import type { Audit, AuditPoint, AuditSettings, Fragility, Hidden, Reading } from "./records.js";
 

@@ -1,13 +1,10 @@
-// A task: questions with answers that are right, each in one of two halves. Dials and all else that is tuned see the tuning half alone.
+// A task: questions with answers that are right, each in one of two halves. In evaluations, dials and all else that is tuned see the tuning half alone.
 
 import { createHash } from "node:crypto";
 import { BrownianError, checkList, checkObject, checkText } from "../errors.js";
 import { withoutMark } from "../files/text.js";
 import { checkQuestion, type Question } from "./question.js";
 import { READERS } from "./readers.js";
-
-export { isRight, meaningOf } from "./answers.js";
-export type { Match, Question } from "./question.js";
 
 /** Questions, and what they are of. */
 export interface Task {
@@ -19,11 +16,16 @@ export interface Task {
   readonly questions: readonly Question[];
 }
 
-/** A task, if it is one. @throws BrownianError usage */
+/** A task whose questions have answers, if it is one. @throws BrownianError usage */
 export function checkTask(task: Task): Task {
   const { name, questions } = checkObject("A task", task);
   checkText("The name of a task", name);
-  for (const question of Array.from(checkList("The questions of a task", questions))) checkQuestion(question);
+  for (const [i, question] of Array.from(checkList("The questions of a task", questions)).entries())
+    if (checkQuestion(question).answers.length === 0)
+      throw new BrownianError(
+        "usage",
+        `Question ${i + 1} of ${name} has no answer, by which a model's would be judged: give it one.`,
+      );
   return task;
 }
 
@@ -45,7 +47,7 @@ export function halfOf(question: Question): Half {
 
 /**
  * Reads a task from JSON lines: `{ prompt | messages, answer, choices? }`, what lm-evaluation-harness logs and reads, or lines as GSM8K has them
- * (src/evaluate/readers.ts).
+ * (src/tasks/readers.ts). An answer may be missing where something else judges, such as a reward of the user's own.
  * @throws BrownianError usage, naming the line
  *
  * @example

@@ -1,7 +1,7 @@
 // The table of ways in which questions are written, one a line of JSON: our own, what lm-evaluation-harness logs (--log_samples) and the documents
 // that it reads, and GSM8K's. Each knows its own by its fields, and says in words what is wrong with one.
 
-import { MATCHES, patternOf, type Question } from "./question.js";
+import { MATCHES, matchOf, patternOf, type Question } from "./question.js";
 
 type Document = Readonly<Record<string, unknown>>;
 
@@ -19,27 +19,27 @@ const texts = (value: unknown): string[] | undefined =>
 
 const own: QuestionReader = {
   name: "brownian",
-  knows: (document) => ("prompt" in document || "messages" in document) && "answer" in document,
-  read({ prompt, messages, answer, aliases = [], choices, match, kind }) {
+  knows: (document) => "prompt" in document || "messages" in document,
+  read({ prompt, messages, answer = "", aliases = [], choices, match, kind }) {
     if ((prompt === undefined) === (messages === undefined)) return "give prompt or messages, one of the two.";
     if (prompt !== undefined && !isText(prompt)) return "prompt must be a text.";
     if (messages !== undefined && !isChat(messages)) return "messages must be a list of { role, content }, and not empty.";
-    const answers = isText(answer) ? [answer] : texts(answer);
+    const answers = answer === "" ? [] : isText(answer) ? [answer] : texts(answer);
     if (answers === undefined) return "answer must be a text, a list of texts, or a pattern as /source/flags.";
-    if (aliases !== undefined && !(Array.isArray(aliases) && aliases.every(isText))) return "aliases must be a list of texts.";
+    if (!(Array.isArray(aliases) && aliases.every(isText))) return "aliases must be a list of texts.";
     const all = [...answers, ...(aliases as string[])];
-    const pattern = all.length === 1 && patternOf(all[0] as string) !== undefined;
     if (match !== undefined && !MATCHES.includes(match as never)) return `match must be one of ${MATCHES.join(", ")}.`;
-    if (match === "pattern" && !pattern) return "with match pattern, answer must be one regular expression as /source/flags.";
+    if (match === "pattern" && !(all.length === 1 && patternOf(all[0] as string)))
+      return "with match pattern, answer must be one regular expression as /source/flags.";
     if (choices !== undefined && texts(choices) === undefined) return "choices must be a list of texts.";
     if (kind !== undefined && !isText(kind)) return "kind must be a text.";
-    return {
+    const question = {
       prompt: (prompt ?? messages) as Question["prompt"],
       answers: all,
-      match: (match as Question["match"] | undefined) ?? (pattern ? "pattern" : choices === undefined ? "contains" : "exact"),
       ...(choices === undefined ? {} : { choices: choices as string[] }),
       ...(kind === undefined ? {} : { kind: kind as string }),
     };
+    return { ...question, match: (match as Question["match"]) ?? matchOf(question) };
   },
 };
 

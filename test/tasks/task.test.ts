@@ -1,9 +1,19 @@
 // Tasks: every way in which questions are written, what is refused and where, and when an answer is right.
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { firstSentence, lastNumber, wordsOf } from "../../src/evaluate/answers.js";
-import { halfOf, isRight, makeTask, meaningOf, parseTask, type Question } from "../../src/evaluate/index.js";
 import { oneOf } from "../../src/evaluate/steps.js";
+import { firstSentence, lastNumber, wordsOf } from "../../src/tasks/answers.js";
+import {
+  answerText,
+  checkTask,
+  halfOf,
+  isRight,
+  makeTask,
+  matchOf,
+  meaningOf,
+  parseTask,
+  type Question,
+} from "../../src/tasks/index.js";
 
 const read = (...lines: unknown[]): Question[] =>
   parseTask(lines.map((line) => (typeof line === "string" ? line : JSON.stringify(line))).join("\n"), "task.jsonl")
@@ -75,6 +85,8 @@ describe("a task", () => {
     ['{"prompt": "x", "messages": [], "answer": "y"}', /one of the two/],
     ['{"prompt": " ", "answer": "y"}', /prompt must be a text/],
     ['{"messages": [{"role": "user"}], "answer": "y"}', /messages must be/],
+    ['{"messages": [], "answer": "y"}', /messages must be/],
+    ['{"prompt": "a"}\n{"prompt": "a", "answer": 1}', /line 2: answer must be/],
     ['{"prompt": "x", "answer": []}', /answer must be/],
     ['{"prompt": "x", "answer": "y", "match": "luck"}', /match must be one of contains/],
     ['{"prompt": "x", "answer": "y(", "match": "pattern"}', /regular expression/],
@@ -85,6 +97,20 @@ describe("a task", () => {
     expect(() => parseTask(text, "t")).toThrow(
       expect.objectContaining({ code: "usage", message: expect.stringMatching(message) }),
     );
+  });
+
+  it("may lack answers where something else judges, and is refused where they are needed", () => {
+    const task = parseTask('{"prompt": "a"}\n{"prompt": "b", "answer": ""}', "t");
+    expect(task.questions.map(({ answers }) => answers)).toEqual([[], []]);
+    expect(() => checkTask(task)).toThrow(/Question 1 of t has no answer/);
+    expect(isRight(task.questions[0] as Question, "anything")).toBe(false);
+  });
+
+  it("says how answers are judged, where a question does not", () => {
+    const of = (answer: string, choices?: string[]) => matchOf({ prompt: "x", answers: [answer], choices });
+    expect([of("y"), of("/y/"), of("y", ["y", "z"])]).toEqual(["contains", "pattern", "exact"]);
+    const written = (prompt: string, answer: string) => answerText({ prompt, answers: [answer] });
+    expect([written("a:", "b"), written("a: ", "b"), written("a:", " b"), written("a", "")]).toEqual([" b", "b", " b", ""]);
   });
 
   it("falls into two halves that do not depend on the rest", () => {

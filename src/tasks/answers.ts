@@ -2,7 +2,7 @@
 // without the words that the question has given already.
 
 import { checkText } from "../errors.js";
-import { checkQuestion, patternOf, type Question } from "./question.js";
+import { checkQuestion, matchOf, patternOf, type Question } from "./question.js";
 
 /** Small words that answers differ in, and mean the same. */
 const ARTICLES = new Set(["a", "an", "the"]);
@@ -56,9 +56,9 @@ const beginsWith = (words: readonly string[], sought: readonly string[]): boolea
 
 /** Whether what a model wrote answers the question. */
 export function isRight(question: Question, text: string): boolean {
-  const { answers, match } = checkQuestion(question);
+  const { answers } = checkQuestion(question);
   checkText("text", text);
-  switch (match) {
+  switch (matchOf(question)) {
     case "pattern":
       return answers.some((answer) => patternOf(answer)?.test(text));
     case "number": {
@@ -85,15 +85,15 @@ export function isRight(question: Question, text: string): boolean {
  * question has not. Texts that name the same right answer are the same, whatever else they say.
  */
 export function meaningOf(question: Question, text: string): string {
-  checkQuestion(question);
+  const match = matchOf(checkQuestion(question));
   if (checkText("text", text) === "") return "";
-  if (question.match === "number") return lastNumber(text) ?? "";
-  if (question.match === "begins")
+  if (match === "number") return lastNumber(text) ?? "";
+  if (match === "begins")
     return wordsOf(text)
-      .slice(0, wordsOf(question.answers[0] as string).length)
+      .slice(0, wordsOf(question.answers[0] ?? "").length)
       .join(" ");
   const words = wordsOf(firstSentence(text));
-  const named = question.match === "contains" ? question.answers.find((answer) => hasWords(words, wordsOf(answer))) : undefined;
+  const named = match === "contains" ? question.answers.find((answer) => hasWords(words, wordsOf(answer))) : undefined;
   if (named !== undefined) return wordsOf(question.answers[0] as string).join(" ");
   const { prompt } = question;
   const asked = new Set(
