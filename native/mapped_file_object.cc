@@ -50,7 +50,6 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
   Napi::Value redraw(const Napi::CallbackInfo& info);
   Napi::Value index_bytes(const Napi::CallbackInfo& info);
   Napi::Value ready_bytes(const Napi::CallbackInfo& info);
-  Napi::Value spare_bytes(const Napi::CallbackInfo& info);
   Napi::Value plan_collide(const Napi::CallbackInfo& info);
   Napi::Value plan_diffuse(const Napi::CallbackInfo& info);
   Napi::Value plan_draw(const Napi::CallbackInfo& info);
@@ -79,8 +78,9 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
   void add_tensors(Plan& plan, const Given& list, const Given* evolution) const;
   /// The plan of a call (plan, tick), which is of this file.
   std::shared_ptr<const Plan> plan_of(const Napi::CallbackInfo& info) const;
-  /// For a plan that begins.
-  std::shared_ptr<Plan::Spare> spare() const;
+  /// The plan of a call (source, tensors, ...) that begins.
+  template <class P, class... More>
+  Napi::Value planned(const Napi::CallbackInfo& info, const Given* evolution, More... more) const;
 
   Workers workers_{};
   Shared mapping_;
@@ -266,14 +266,11 @@ Napi::Value MappedFile::index_bytes(const Napi::CallbackInfo& info) {
   return bytes;
 }
 
-/// Bytes that are kept for ticks to come, of any plan.
-Napi::Value MappedFile::spare_bytes(const Napi::CallbackInfo& info) {
-  writable(info.Env());
-  return Napi::Number::New(info.Env(), double(spare_->bytes()));
+/// (plan): bytes that hold its ticks ready; of null those that are kept for ticks to come, of any plan.
+Napi::Value MappedFile::ready_bytes(const Napi::CallbackInfo& info) {
+  const bool none = argument(info, 0, "plan").null();
+  return Napi::Number::New(info.Env(), double(none ? spare_->bytes() : plan_of(info)->ready_bytes()));
 }
-
-/// (plan): bytes that hold its ticks ready.
-Napi::Value MappedFile::ready_bytes(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), double(plan_of(info)->ready_bytes())); }
 
 void MappedFile::add_tensors(Plan& plan, const Given& list, const Given* evolution) const {
   if (!list.array()) list.refuse("is not an array");
@@ -294,39 +291,31 @@ void MappedFile::add_tensors(Plan& plan, const Given& list, const Given* evoluti
   }
 }
 
-std::shared_ptr<Plan::Spare> MappedFile::spare() const {
+template <class P, class... More>
+Napi::Value MappedFile::planned(const Napi::CallbackInfo& info, const Given* evolution, More... more) const {
   spare_->lessen();
-  return spare_;
+  const auto plan = std::make_shared<P>(file_of(argument(info, 0, "source")).open(info.Env()), spare_, more...);
+  add_tensors(*plan, argument(info, 1, "tensors"), evolution);
+  return hold<Plan>(info.Env(), plan);
 }
 
 /// (source, tensors, threshold): cells of these tensors that are drawn anew, with a chance of `threshold` of 2^32 each.
 Napi::Value MappedFile::plan_collide(const Napi::CallbackInfo& info) {
-  const uint64_t threshold = argument(info, 2, "threshold").whole(4294967296.0);
-  const auto plan = std::make_shared<Collisions>(file_of(argument(info, 0, "source")).open(info.Env()), spare(), threshold);
-  add_tensors(*plan, argument(info, 1, "tensors"), nullptr);
-  return hold<Plan>(info.Env(), plan);
+  return planned<Collisions>(info, nullptr, argument(info, 2, "threshold").whole(4294967296.0));
 }
 
 /// (source, tensors, stride): weights of these tensors that move from where they are, each once in `stride` ticks.
 Napi::Value MappedFile::plan_diffuse(const Napi::CallbackInfo& info) {
-  const auto plan = std::make_shared<Diffusion>(file_of(argument(info, 0, "source")).open(info.Env()), spare(), stride_of(argument(info, 2, "stride")));
-  add_tensors(*plan, argument(info, 1, "tensors"), nullptr);
-  return hold<Plan>(info.Env(), plan);
+  return planned<Diffusion>(info, nullptr, stride_of(argument(info, 2, "stride")));
 }
 
 /// (source, tensors): tensors that are drawn anew.
-Napi::Value MappedFile::plan_draw(const Napi::CallbackInfo& info) {
-  const auto plan = std::make_shared<Redraw>(file_of(argument(info, 0, "source")).open(info.Env()), spare());
-  add_tensors(*plan, argument(info, 1, "tensors"), nullptr);
-  return hold<Plan>(info.Env(), plan);
-}
+Napi::Value MappedFile::plan_draw(const Napi::CallbackInfo& info) { return planned<Redraw>(info, nullptr); }
 
 /// (source, tensors, evolution, stride): steps of an evolution, of which every weight takes one in `stride` ticks.
 Napi::Value MappedFile::plan_evolve(const Napi::CallbackInfo& info) {
   const Given evolution = argument(info, 2, "evolution");
-  const auto plan = std::make_shared<Visits>(file_of(argument(info, 0, "source")).open(info.Env()), spare(), stride_of(argument(info, 3, "stride")));
-  add_tensors(*plan, argument(info, 1, "tensors"), &evolution);
-  return hold<Plan>(info.Env(), plan);
+  return planned<Visits>(info, &evolution, stride_of(argument(info, 3, "stride")));
 }
 
 std::shared_ptr<const Plan> MappedFile::plan_of(const Napi::CallbackInfo& info) const {
@@ -396,7 +385,6 @@ void export_mapped_file(Napi::Env env, Napi::Object exports) {
   method("redraw", Napi::Function::New<call<&MappedFile::redraw>>(env, "redraw"));
   method("indexBytes", Napi::Function::New<call<&MappedFile::index_bytes>>(env, "indexBytes"));
   method("readyBytes", Napi::Function::New<call<&MappedFile::ready_bytes>>(env, "readyBytes"));
-  method("spareBytes", Napi::Function::New<call<&MappedFile::spare_bytes>>(env, "spareBytes"));
   method("planCollide", Napi::Function::New<call<&MappedFile::plan_collide>>(env, "planCollide"));
   method("planDiffuse", Napi::Function::New<call<&MappedFile::plan_diffuse>>(env, "planDiffuse"));
   method("planDraw", Napi::Function::New<call<&MappedFile::plan_draw>>(env, "planDraw"));

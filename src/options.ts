@@ -13,12 +13,19 @@ export type Names<T> = { readonly [Name in keyof T]-?: true };
  */
 export function checkOptions<T extends object>(of: string, options: T, names: Names<NoInfer<T>>): T {
   if (typeof options !== "object" || options === null) checkObject(`The options of ${of}`, options);
+  if (!hasNames(options))
+    throw new BrownianError("usage", `The options of ${of} must be named values, but are ${shown(options)}.`);
   const { signal, onProgress } = options as Calls;
   if (signal !== undefined || onProgress !== undefined) checkCalls(signal, onProgress);
   // A value that is undefined says nothing.
   for (const name in options) if (names[name] !== true && options[name] !== undefined) refuse(of, name, names);
   return options;
 }
+
+const TypedArray = Object.getPrototypeOf(Uint8Array) as new () => object;
+
+/** Numbers in a row have none, nor has what only has their prototype, or is a proxy of them. */
+const hasNames = (options: object): boolean => !(options instanceof TypedArray);
 
 /** What any options may have for the time that a call takes. */
 interface Calls {

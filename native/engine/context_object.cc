@@ -40,8 +40,8 @@ Napi::Function ContextObject::Define(Napi::Env env) {
   return DefineClass(
       env, "EngineContext",
       {InstanceMethod<&ContextObject::Facts>("facts"), InstanceMethod<&ContextObject::Decode>("decode"), InstanceMethod<&ContextObject::Read>("read"),
-       InstanceMethod<&ContextObject::Embed>("embed"), InstanceMethod<&ContextObject::Logits>("logits"), InstanceMethod<&ContextObject::Clear>("clear"),
-       InstanceMethod<&ContextObject::Remove>("remove"), InstanceMethod<&ContextObject::Copy>("copy"),
+       InstanceMethod<&ContextObject::Embed>("embed"), InstanceMethod<&ContextObject::Logits>("logits"),
+       InstanceMethod<&ContextObject::Clear>("clear"), InstanceMethod<&ContextObject::Remove>("remove"), InstanceMethod<&ContextObject::Copy>("copy"),
        InstanceMethod<&ContextObject::Length>("length"), InstanceMethod<&ContextObject::Save>("save"),
        InstanceMethod<&ContextObject::Restore>("restore"), InstanceMethod<&ContextObject::Adapt>("adapt"),
        InstanceMethod<&ContextObject::Threads>("threads"), InstanceMethod<&ContextObject::Free>("free")});

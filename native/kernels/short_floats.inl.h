@@ -7,6 +7,7 @@
 
 #include "draws.inl.h"
 #include "float_bits.inl.h"
+#include "laws.inl.h"
 #include "steps.inl.h"
 
 namespace brownian::BROWNIAN_TARGET {
@@ -93,9 +94,7 @@ struct ByteFloat {
   }
   static float step(float w) { return ulp(w, kMantissa, kLowest); }
   /// |w| of finite ones: as a float32 whose exponent is too small by what it is multiplied with.
-  static F size(U h) {
-    return mul(as_float(shl<23 - kMantissa>(band(h, set1(0x7fff)))), set1f(bits_float(uint32_t(127 + 126 + kLowest) << 23)));
-  }
+  static F size(U h) { return mul(as_float(shl<23 - kMantissa>(band(h, set1(0x7fff)))), set1f(bits_float(uint32_t(127 + 126 + kLowest) << 23))); }
   static U sign(U h) { return shl<16>(band(h, set1(0x8000))); }
   static U rounded(F y, U four) {
     const U size = band(as_uint(y), set1(0x7fffffffu)), small = sar<31>(sub(size, set1(least_normal)));
@@ -119,7 +118,9 @@ struct E4M3 : ByteFloat<3, -6, 0x7f> {
   static constexpr float max = 448.0f;
   static float value(uint16_t h) {
     const uint32_t magnitude = h & 0x7f;
-    const float size = magnitude < 8 ? float(magnitude) * 0.001953125f : magnitude < 0x7f ? bits_float((magnitude << 20) + (120u << 23)) : bits_float(0x7fc00000u);
+    const float size = magnitude < 8      ? float(magnitude) * 0.001953125f
+                       : magnitude < 0x7f ? bits_float((magnitude << 20) + (120u << 23))
+                                          : bits_float(0x7fc00000u);
     return h & 0x8000 ? -size : size;
   }
 };

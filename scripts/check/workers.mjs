@@ -65,7 +65,7 @@ function startWorker() {
 }
 
 const WHO = ["king", "queen", "wolf", "bear", "fox", "miller", "tailor", "soldier"];
-const task = WHO.map((who) => ({ prompt: `There was once a ${who} who was very`, answer: " happy" }));
+const task = WHO.map((who) => ({ prompt: `There was once a ${who} who was very`, answers: [" happy"] }));
 const common = { task, validation: 0.5, sigma: 0.05, rate: 2, population: 8, batch: 4, threads: 1, generations: 12 };
 
 async function search(name, number, more = {}) {

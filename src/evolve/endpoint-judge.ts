@@ -67,7 +67,7 @@ How good is it, from 0 (useless) to 10 (perfect)? Write the number and nothing e
  * @throws BrownianError usage; the judge itself: endpoint-failed where no server is left (with why: no answer within the deadline, refused, ...),
  * reward-failed where a mark is none after all tries
  * @example
- * const task = [{ prompt: "Two and two are", answer: " four" }, { prompt: "Two and three are", answer: " five" }];
+ * const task = [{ prompt: "Two and two are", answers: ["four"] }, { prompt: "Two and three are", answers: ["five"] }];
  * const reward = endpointJudge({ endpoints: ["http://localhost:8080"] });
  * await evolve("model.gguf", { task, reward, rewardName: "judge of localhost" });
  */

@@ -183,7 +183,7 @@ function checkAsked(options: EvolveAdapterOptions): Asked {
  * @param path the model; with endpoints, the file that they serve
  * @throws BrownianError usage (options, tasks, directions of another model), endpoint-failed, reward-failed; as loadModel; the signal's reason
  * @example
- * const task = [{ prompt: "The king of France was", answer: " old" }, { prompt: "The queen was", answer: " old" }];
+ * const task = [{ prompt: "The king of France was", answers: ["old"] }, { prompt: "The queen was", answers: ["old"] }];
  * const { after } = await evolveAdapter("model.gguf", { task, validation: 0.5, directions: 8, output: "old.gguf" });
  */
 export async function evolveAdapter(path: string, options: EvolveAdapterOptions): Promise<EvolvedAdapter> {

@@ -49,8 +49,7 @@ export interface AddonFile {
   redraw(offset: number, length: number, source: AddonFile, index: StepIndex, move: MoveRecord): Promise<number>;
   /** Bytes of the index, and of its journals. */
   indexBytes(index: StepIndex): [index: number, journal: number];
-  readyBytes(plan: Plan): number;
-  spareBytes(): number;
+  readyBytes(plan: Plan | null): number;
   planCollide(source: AddonFile, tensors: readonly PlannedTensor[], threshold: number): Plan;
   planDiffuse(source: AddonFile, tensors: readonly PlannedTensor[], stride: number): Plan;
   planDraw(source: AddonFile, tensors: readonly PlannedTensor[]): Plan;

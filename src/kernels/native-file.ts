@@ -190,7 +190,7 @@ class NativeLiveFile implements LiveFile {
     return {
       index,
       journal,
-      ready: this.present.reduce((sum, { plan }) => sum + this.file.readyBytes(plan), this.file.spareBytes()),
+      ready: this.present.reduce((sum, { plan }) => sum + this.file.readyBytes(plan), this.file.readyBytes(null)),
     };
   }
 

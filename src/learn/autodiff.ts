@@ -71,8 +71,7 @@ export function jax(): Jax {
  * tensor(new Float32Array(6), [2, 3]).shape; // [2, 3]
  */
 export function tensor(data: Float32Array | readonly number[] | number, shape?: readonly number[]): Tensor {
-  const values =
-    typeof data === "number" ? Float32Array.of(data) : data instanceof Float32Array ? data : Float32Array.from(numbersOf(data));
+  const values = typeof data === "number" ? Float32Array.of(data) : isFloats(data) ? data : Float32Array.from(numbersOf(data));
   const wanted = shape ?? (typeof data === "number" ? [] : [values.length]);
   const size = elements(wanted);
   if (size !== values.length)
@@ -89,6 +88,9 @@ export function tensor(data: Float32Array | readonly number[] | number, shape?: 
 }
 
 /** A list of numbers. @throws BrownianError usage */
+/** Not what only has the prototype. */
+const isFloats = (data: unknown): data is Float32Array => ArrayBuffer.isView(data) && data instanceof Float32Array;
+
 function numbersOf(data: readonly number[]): readonly number[] {
   for (const value of Array.from(checkList("The data of a tensor (where it is no number)", data)))
     if (typeof value !== "number")

@@ -1,7 +1,7 @@
 // What is said about predicted probabilities: accuracy, calibration, likelihood, uncertainty. Plain float64, no tensors: the autodiff library's
 // logarithms are good to 1e-5 only. Predictions are laid out flat, [examples, classes].
 
-import { BrownianError, checkInteger, checkList, checkNumber } from "../errors.js";
+import { BrownianError, checkInteger, checkList, checkNumber, shown } from "../errors.js";
 import { argmax, entropy, softmax } from "../sampling/index.js";
 import { checkLabel } from "./losses.js";
 import { checkPositive } from "./schedules.js";
@@ -199,5 +199,10 @@ function checkedCount(p: Predictions, labels: ArrayLike<number>, classes: number
 }
 
 function row(p: Predictions, i: number, classes: number): Float64Array {
-  return Float64Array.from({ length: classes }, (_, c) => p[i * classes + c] as number);
+  return Float64Array.from({ length: classes }, (_, c) => {
+    const value: unknown = p[i * classes + c];
+    if (typeof value !== "number")
+      throw new BrownianError("usage", `Predictions must be numbers, but there is ${shown(value)} among them.`);
+    return value;
+  });
 }

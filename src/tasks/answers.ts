@@ -12,9 +12,7 @@ const ABBREVIATION = /(?:^|[\s(.])(?:[A-Z]|St|Dr|Mr|Mrs|Ms|vs)\.$/;
 
 /**
  * The words of a text: NFKD without marks, lower case, without punctuation and articles.
- *
- * @example
- * wordsOf("The Curaçao, D.C.!"); // ["curacao", "dc"]
+ * "The Curaçao, D.C.!" has "curacao" and "dc".
  */
 export function wordsOf(text: string): string[] {
   const plain = text

@@ -15,10 +15,12 @@ import { scratchFolder, writeGguf } from "../support/synthetic-gguf.js";
 
 const circle: Record<string, unknown> = {};
 circle.self = circle;
+// Not proxies that were revoked: whatever touches one, be it instanceof or Array.isArray, throws by the language's own rules.
 const GARBAGE: readonly unknown[] = [
   ...[undefined, null, true, 0, -1, 0.5, Number.NaN, 1e300, 3n, "", "x", "[", "a\0b", Symbol("s")],
   ...[[], [null], [[]], {}, { a: 1 }, () => undefined, new Date(), Object.create(null), /x/, circle],
   ...[new DataView(new ArrayBuffer(8)), new BigInt64Array(2), Object.create(Float32Array.prototype)],
+  ...[new Proxy(new Float32Array(3), {}), new Proxy([1, 2], {}), new Proxy({ a: 1 }, {})],
   ...[new Float32Array(new SharedArrayBuffer(8)), new Uint8ClampedArray(3), new Int16Array(3)],
   ...[new Float32Array(3), new Uint8Array(3), new Float64Array(0), new ArrayBuffer(2), Promise.resolve(1), new Map()],
 ];

@@ -286,6 +286,7 @@ const KINDS = {
     wrong: () => [plan, prepared, source, Object.create(index), structuredClone({})],
   },
   plan: { right: () => plan, accepts: () => false, wrong: () => [index, prepared, source, Object.create(plan)] },
+  maybePlan: { right: () => plan, accepts: (x) => x === null, wrong: () => [index, prepared, source, Object.create(plan)] },
   tensors: {
     right: () => [{ offset: 0, length: LENGTH, move: record(format) }],
     accepts: (x) => Array.isArray(x) && x.length === 0,
@@ -353,8 +354,7 @@ const FUNCTIONS = {
   "file.indexSteps": { call: method("indexSteps"), kinds: ["offset", "length", "format"] },
   "file.redraw": { call: method("redraw"), kinds: ["offset", "length", "source", "stepIndex", "move"] },
   "file.indexBytes": { call: method("indexBytes"), kinds: ["stepIndex"] },
-  "file.readyBytes": { call: method("readyBytes"), kinds: ["plan"] },
-  "file.spareBytes": { call: method("spareBytes"), kinds: [] },
+  "file.readyBytes": { call: method("readyBytes"), kinds: ["maybePlan"] },
   "file.planCollide": { call: method("planCollide"), kinds: ["source", "tensors", "threshold"] },
   "file.planDiffuse": { call: method("planDiffuse"), kinds: ["source", "tensors", "stride"] },
   "file.planDraw": { call: method("planDraw"), kinds: ["source", "tensors"] },
