@@ -122,7 +122,12 @@ function buildNative() {
   }
   say("compiling the native addon (once)");
   const stamps = readStamps(); // node-gyp rebuild empties build/
-  const result = run(process.execPath, [join(ROOT, "node_modules", "node-gyp", "bin", "node-gyp.js"), "rebuild", ...gypHeaders]);
+  const result = run(process.execPath, [
+    join(ROOT, "node_modules", "node-gyp", "bin", "node-gyp.js"),
+    "rebuild",
+    "--jobs=max",
+    ...gypHeaders,
+  ]);
   restoreStamps(stamps);
   if (result.status === 0) return true;
   mkdirSync(join(ROOT, "build"), { recursive: true });

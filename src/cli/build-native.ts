@@ -30,7 +30,7 @@ async function buildNative({ signal }: Invocation): Promise<void> {
       "file-not-found",
       `${ROOT} has no binding.gyp, without which its addon cannot be compiled: packages have one (npm pack), and clones of the repository.`,
     );
-  const [command, ...args] = [...nodeGyp(), "rebuild", ...headers()] as [string, ...string[]];
+  const [command, ...args] = [...nodeGyp(), "rebuild", "--jobs=max", ...headers()] as [string, ...string[]];
   checkTools();
   const status = await new Promise<number | null>((resolve, reject) => {
     // Compilers are told on stderr: stdout is for results.

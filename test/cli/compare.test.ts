@@ -56,6 +56,10 @@ it("keeps what is done at Ctrl-C, says how to go on, and goes on", async () => {
     "0.4",
     "--methods",
     "quenched",
+    "--precision",
+    "0.5",
+    "--precision-nats",
+    "0.5",
   ];
   const kept = join(folder, "out.unfinished.jsonl");
   const first = start("-o", "out", ...few);
