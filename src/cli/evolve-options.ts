@@ -1,7 +1,7 @@
 // What the commands evolve and anneal have in common: the task, the reward, what moves, how long it lasts.
 
 import { basename } from "node:path";
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { environment } from "../environment.js";
 import { BrownianError } from "../errors.js";
 import {
@@ -64,7 +64,11 @@ export interface SearchFlags extends TaskFlags {
   readonly stall?: number;
 }
 
-const parseWorkers = (text: string): number | string => (/^\w+:/.test(text) ? text : parseWhole(text));
+function parseWorkers(text: string): number | string {
+  if (/^\w+:/.test(text)) return text;
+  if (/^\d+$/.test(text)) return parseWhole(text);
+  throw new InvalidArgumentError("It is neither a number of processes nor an address, such as redis://localhost.");
+}
 
 const collect = (glob: string, before: string[] | undefined): string[] => [...(before ?? []), glob];
 

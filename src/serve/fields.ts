@@ -217,7 +217,9 @@ export function parsed<T>(schema: z.ZodType<T> & { readonly shape: object }, bod
   const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
   const result = schema.safeParse(given);
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
+  // A field that is missing and one that nobody knows are one fault, a misspelled name: that is told first.
+  const { issues } = result.error;
+  const issue = issues.find(({ code, path }) => code === "unrecognized_keys" && path.length === 0) ?? issues[0];
   const path = issue?.path.map(String).join(".") ?? "";
   if (issue?.code === "unrecognized_keys") {
     const key = issue.keys[0] as string;

@@ -198,6 +198,7 @@ describe.skipIf(why !== undefined)("openai", () => {
     await expect(vectorOf({ input: [] })).rejects.toThrow(/400 input/);
     await expect(vectorOf({ input: [1e9] })).rejects.toThrow(/400 A token of the prompt/);
     await expect(vectorOf({ sigmas: 1 })).rejects.toThrow(/nearest known one is "sigma"/);
+    await expect(vectorOf({ input: undefined, inpt: "x" })).rejects.toThrow(/"inpt": the nearest known one is "input"/);
   });
 
   it("speaks the protocol of responses, whole and as events", async () => {
