@@ -1,7 +1,7 @@
 // A reward that is another model's mark: each answer is shown to a judge at an endpoint that speaks OpenAI's chat completions, which is asked for a
 // number and no more. What it says is not trusted: a mark that is none is asked for again, and then an error, never a guess.
 
-import { Server, ServerError } from "../adapters/servers/index.js";
+import { Server, ServerError, STRANGE } from "../adapters/servers/index.js";
 import { spread } from "../adapters/spread.js";
 import { BrownianError, checkInteger, checkList, checkNumber, checkText, shown } from "../errors.js";
 import { checkOptions, type Names } from "../options.js";
@@ -128,9 +128,6 @@ function contentOf(answer: unknown): unknown {
   if (typeof choice?.message?.content === "string") return choice.message.content;
   throw new ServerError("The judge answers in another shape than OpenAI's: it has no choices with a message.", STRANGE);
 }
-
-/** What an answer of another shape counts as: a fault of the server's. */
-const STRANGE = 502;
 
 /** The one number that a judge wrote; undefined where there is none, or more than one ("8/10" and "8 out of 10" are 8). */
 export function markIn(said: unknown): number | undefined {

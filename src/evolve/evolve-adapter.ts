@@ -17,7 +17,7 @@ import { parallelFor } from "./crew/reading.js";
 import { OwnReader, type Reader, type Scales, ServedReader } from "./directions.js";
 import { Leash, type Measured, measure } from "./measure.js";
 import type { EvolveOptions } from "./options.js";
-import { isLikelihood, JUDGES, type Judge, Judged, LIKELIHOODS, Likelihood, REWARDS, type Reward } from "./rewards.js";
+import { isLikelihood, JUDGES, type Judge, Judged, LIKELIHOODS, Likelihood, marksOf, REWARDS, type Reward } from "./rewards.js";
 import { SepCma } from "./sep-cma.js";
 import { batchOf, checkQuestions, checkSplit, type Question, type Split, splitTask } from "./task.js";
 
@@ -158,7 +158,7 @@ function checkAsked(options: EvolveAdapterOptions): Asked {
   if (endpoints !== undefined && (isLikelihood(reward) || options.text !== undefined))
     throw new BrownianError(
       "usage",
-      "Servers write texts, and tell neither the likelihood of an answer nor KL: give another reward (exact, regex, a function), and no text.",
+      "Servers write texts, and tell neither the likelihood of an answer nor KL: give another reward (right, a function), and no text.",
     );
   const split = Array.isArray(task)
     ? splitTask(checkQuestions(task), options.validation ?? 0.25, seed)
@@ -194,24 +194,25 @@ export async function evolveAdapter(path: string, options: EvolveAdapterOptions)
   const model = await readModel(path);
   const manifest = adapters === undefined ? undefined : await manifestOf(adapters, path);
   const { members, count } = await directionsOf(model, asked, options, manifest);
-  if (endpoints === undefined || manifest === undefined) {
-    const search = new Search(asked, options, members, count);
-    const done = await search.onOwnEngine(path, model);
-    if (output !== undefined) await writeMixture(output, format, new Mixture(members, done.scales));
-    return done;
-  }
+  const search = () => new Search(asked, options, members, count);
+  const done =
+    endpoints === undefined || manifest === undefined
+      ? await search().onOwnEngine(path, model)
+      : await search().onServers(await servedBy(manifest, endpoints, asked, options));
+  if (output !== undefined) await writeMixture(output, format, new Mixture(members, done.scales));
+  return done;
+}
+
+function servedBy(manifest: AdapterManifest, endpoints: readonly string[], asked: Asked, options: EvolveAdapterOptions) {
   const asking = {
     endpoints,
-    folder: options.membersPath ?? (adapters as string),
+    folder: options.membersPath ?? (options.adapters as string),
     apiKey: options.apiKey,
     concurrency: checkInteger("concurrency", options.concurrency ?? 4, 1, 1024),
     deadline: checkNumber("deadline", options.deadline ?? 120, 0.01, 86_400),
     maxTokens: asked.maxTokens,
   };
-  const reader = await ServedReader.open(manifest, asking, options.signal);
-  const done = await new Search(asked, options, members, count).onServers(reader);
-  if (output !== undefined) await writeMixture(output, format, new Mixture(members, done.scales));
-  return done;
+  return ServedReader.open(manifest, asking, options.signal);
 }
 
 /** @throws BrownianError usage where the folder's directions are of another model, or not what a request can scale */
@@ -242,8 +243,8 @@ async function directionsOf(
     const rank = checkInteger("rank", options.rank ?? 1, 1, 1024);
     return { members: await Members.open(model, noiseOf({ ...common, seed, rank, only: options.only })), count };
   }
-  const told = Object.entries({ directions: options.directions, rank: options.rank, only: options.only, seed: options.seed });
-  const [twice] = told.filter(([name, value]) => value !== undefined && name !== "seed");
+  const told = Object.entries({ directions: options.directions, rank: options.rank, only: options.only });
+  const twice = told.find(([, value]) => value !== undefined);
   if (twice !== undefined) throw new BrownianError("usage", `${twice[0]} is what the folder of directions has: leave it out.`);
   const only = manifest.tensors.map(({ name }) => name);
   const members = await Members.open(model, noiseOf({ ...common, seed: BigInt(manifest.seed), rank: manifest.rank, only }));
@@ -293,17 +294,10 @@ class Search {
   }
 
   async onServers(reader: ServedReader): Promise<EvolvedAdapter> {
-    const { reward, split } = this.asked;
+    const { reward } = this.asked;
     const judge: Judge = typeof reward === "function" ? reward : JUDGES[reward as keyof typeof JUDGES];
     const { signal } = this.options;
-    const worth = async (questions: readonly Question[], said: readonly (string | number | null)[]) => {
-      const rewards = await judge(
-        questions.map((question, i) => ({ question, text: String(said[i]) })),
-        signal,
-      );
-      if (rewards.length === questions.length) return rewards;
-      throw new BrownianError("reward-failed", `The reward must give ${questions.length} numbers, one a question.`);
-    };
+    const worth: Reward["worth"] = (questions, said) => marksOf(judge, questions, said, signal);
     const at = (scales: Scales): Reward => {
       const said = async (questions: readonly Question[]) =>
         ((await reader.read([scales], questions, signal))[0] as { answers: readonly string[] }).answers;
@@ -312,10 +306,7 @@ class Search {
     const zero = new Float64Array(this.cma.mean.length);
     const before = await measure(this.judging, at(zero), undefined, signal);
     await this.search(reader, at(zero));
-    return this.done(
-      before,
-      await measure(split.validation.length > 0 ? split.validation : split.train, at(this.cma.mean), undefined, signal),
-    );
+    return this.done(before, await measure(this.judging, at(this.cma.mean), undefined, signal));
   }
 
   private get judging(): readonly Question[] {

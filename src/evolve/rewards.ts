@@ -161,13 +161,23 @@ export class Judged implements Reward {
     return texts.map(({ text }) => text);
   }
 
-  async worth(questions: readonly Question[], said: Answers, signal?: AbortSignal): Promise<number[]> {
-    const rewards = await this.judge(
-      questions.map((question, i) => ({ question, text: String(said[i]) })),
-      signal,
-    );
-    if (!Array.isArray(rewards) || rewards.length !== questions.length)
-      throw new BrownianError("reward-failed", `The reward must give ${questions.length} numbers, one a question.`);
-    return rewards;
+  worth(questions: readonly Question[], said: Answers, signal?: AbortSignal): Promise<number[]> {
+    return marksOf(this.judge, questions, said, signal);
   }
+}
+
+/** What a judge says of these texts. @throws BrownianError reward-failed where that is no number a question */
+export async function marksOf(
+  judge: Judge,
+  questions: readonly Question[],
+  said: Answers,
+  signal?: AbortSignal,
+): Promise<number[]> {
+  const marks = await judge(
+    questions.map((question, i) => ({ question, text: String(said[i]) })),
+    signal,
+  );
+  if (!Array.isArray(marks) || marks.length !== questions.length)
+    throw new BrownianError("reward-failed", `The reward must give ${questions.length} numbers, one a question.`);
+  return marks;
 }

@@ -87,10 +87,10 @@ export function tensor(data: Float32Array | readonly number[] | number, shape?: 
     .reshape([...wanted]);
 }
 
-/** A list of numbers. @throws BrownianError usage */
 /** Not what only has the prototype. */
 const isFloats = (data: unknown): data is Float32Array => ArrayBuffer.isView(data) && data instanceof Float32Array;
 
+/** A list of numbers. @throws BrownianError usage */
 function numbersOf(data: readonly number[]): readonly number[] {
   for (const value of Array.from(checkList("The data of a tensor (where it is no number)", data)))
     if (typeof value !== "number")

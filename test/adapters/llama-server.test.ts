@@ -25,7 +25,7 @@ describe.skipIf(why !== undefined)("a member on llama-server", () => {
     const files = members.map(({ path }) => `${adapters}/${path}`).join(",");
     server = await startLlamaServer(["-m", FILE, "-np", "1", "-c", "256", "--lora-init-without-apply", "--lora", files]);
     model = await loadModel(FILE, { threads: 1, scratch: folder, engine: "llama-c" });
-  }, 60_000);
+  });
   afterAll(async () => {
     server?.stop();
     await model?.dispose();

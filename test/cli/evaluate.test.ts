@@ -54,57 +54,36 @@ it("makes questions, and refuses what cannot be a task, before any work", async 
     expect(refused[i]?.err).toMatch(message);
     expect(refused[i]?.code).toBe(code);
   }
-}, 60_000);
+});
 
-it.skipIf(why !== undefined)(
-  "keeps what is done at Ctrl-C, says how to go on, and goes on to the same numbers",
-  async () => {
-    const few = [
-      "eval",
-      "--quick",
-      "--questions",
-      "6",
-      "--tune-questions",
-      "4",
-      "-n",
-      "4",
-      "--levels",
-      "0.3",
-      "--max-tokens",
-      "8",
-    ];
-    const kept = join(folder, "out.unfinished.jsonl");
-    const first = start(...few, "-o", "out");
-    while (!(existsSync(kept) && readFileSync(kept, "utf8").includes('["answers test at rest')) && first.child.exitCode === null)
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    first.child.kill("SIGINT");
-    const { code, err } = await first.ended;
-    expect(code).toBe(130);
-    expect(err).toMatch(/On 6 questions, the smallest difference/);
-    expect(err).toMatch(/steps are finished and kept in out\.unfinished\.jsonl: go on with --resume/);
-    expect((await run(...few, "-o", "out", "--resume", "--seed", "5")).err).toMatch(/begun with other .*seed/);
-    const [rest, whole] = [await run(...few, "-o", "out", "--resume", "--json"), await run(...few, "-o", "again", "--json")];
-    expect(rest.code).toBe(0);
-    const numbers = (text: string) => JSON.stringify(JSON.parse(text), (key, value) => (key === "seconds" ? 0 : value));
-    expect(numbers(rest.out)).toBe(numbers(whole.out));
-    expect(readdirSync(join(folder, "out")).sort()).toEqual(["report.html", "results.json"]);
-    expect(existsSync(kept)).toBe(false);
-  },
-  120_000,
-);
+it.skipIf(why !== undefined)("keeps what is done at Ctrl-C, says how to go on, and goes on to the same numbers", async () => {
+  const few = ["eval", "--quick", "--questions", "6", "--tune-questions", "4", "-n", "4", "--levels", "0.3", "--max-tokens", "8"];
+  const kept = join(folder, "out.unfinished.jsonl");
+  const first = start(...few, "-o", "out");
+  while (!(existsSync(kept) && readFileSync(kept, "utf8").includes('["answers test at rest')) && first.child.exitCode === null)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  first.child.kill("SIGINT");
+  const { code, err } = await first.ended;
+  expect(code).toBe(130);
+  expect(err).toMatch(/On 6 questions, the smallest difference/);
+  expect(err).toMatch(/steps are finished and kept in out\.unfinished\.jsonl: go on with --resume/);
+  expect((await run(...few, "-o", "out", "--resume", "--seed", "5")).err).toMatch(/begun with other .*seed/);
+  const [rest, whole] = [await run(...few, "-o", "out", "--resume", "--json"), await run(...few, "-o", "again", "--json")];
+  expect(rest.code).toBe(0);
+  const numbers = (text: string) => JSON.stringify(JSON.parse(text), (key, value) => (key === "seconds" ? 0 : value));
+  expect(numbers(rest.out)).toBe(numbers(whole.out));
+  expect(readdirSync(join(folder, "out")).sort()).toEqual(["report.html", "results.json"]);
+  expect(existsSync(kept)).toBe(false);
+});
 
-it.skipIf(why !== undefined)(
-  "audits, and moves weights by the audit",
-  async () => {
-    const quick = ["--max-tokens", "32", "--sigmas", "0.1,0.2", "--draws", "1", "--sigma", "0.1"];
-    const { code, out } = await run("audit", ...quick, "-o", "audit");
-    expect(code).toBe(0);
-    expect(out).toMatch(/KL by σ² and million weights/);
-    const moved = ["generate", "Once", "--max-tokens", "3", "--seed", "1", "--sigma", "0.05", "--scale", "fragility"];
-    const [by, without] = await Promise.all([run(...moved, "--audit", "audit/results.json"), run(...moved)]);
-    expect(by.code).toBe(0);
-    expect(without.code).toBe(2);
-    expect(without.err).toMatch(/made by brownian audit/);
-  },
-  60_000,
-);
+it.skipIf(why !== undefined)("audits, and moves weights by the audit", async () => {
+  const quick = ["--max-tokens", "32", "--sigmas", "0.1,0.2", "--draws", "1", "--sigma", "0.1"];
+  const { code, out } = await run("audit", ...quick, "-o", "audit");
+  expect(code).toBe(0);
+  expect(out).toMatch(/KL by σ² and million weights/);
+  const moved = ["generate", "Once", "--max-tokens", "3", "--seed", "1", "--sigma", "0.05", "--scale", "fragility"];
+  const [by, without] = await Promise.all([run(...moved, "--audit", "audit/results.json"), run(...moved)]);
+  expect(by.code).toBe(0);
+  expect(without.code).toBe(2);
+  expect(without.err).toMatch(/made by brownian audit/);
+});

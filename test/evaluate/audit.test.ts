@@ -141,7 +141,7 @@ describe.skipIf(why !== undefined)("an audit of the embedded model", () => {
     const bath = await Thermostat.open(MODEL, { sigma: 0.05, scale: "fragility", audit: path, scratch: folder });
     expect(bath.drawn.changed).toBeGreaterThan(0);
     await bath.close();
-  }, 60_000);
+  });
 
   it.each([
     ["{", /no audit that this version reads/],

@@ -65,57 +65,39 @@ it("intervals are Student's", () => {
   expect(interval([1]).half).toBeNaN();
 });
 
-// Seconds each on a free core; a machine that is busy takes longer.
-const LONG = 180_000;
 /** The longest of them run in `npm run trial:examples` only (vitest's mode "examples"). */
 const long = it.skipIf(import.meta.env.MODE !== "examples");
 
-long(
-  "Bayes by Backprop: learns; estimators differ in the variance of the gradient; half the weights can go",
-  async () => {
-    const at = await small(bayes);
-    expect(at(2, "accuracy")).toBeGreaterThan(0.6);
-    expect(at(4, "accuracy")).toBeGreaterThan(at(3, "accuracy") - 0.05);
-    const variance = "variance of the gradient (local: 1)";
-    for (const weights of [7, 10]) {
-      // At T = 1 and 0.1; local is 1.
-      expect(at(weights, variance)).toBeGreaterThan(1.5 * at(weights + 1, variance));
-      expect(at(weights, variance)).toBeGreaterThan(1.5 * at(weights + 2, variance));
-    }
-  },
-  LONG,
-);
+long("Bayes by Backprop: learns; estimators differ in the variance of the gradient; half the weights can go", async () => {
+  const at = await small(bayes);
+  expect(at(2, "accuracy")).toBeGreaterThan(0.6);
+  expect(at(4, "accuracy")).toBeGreaterThan(at(3, "accuracy") - 0.05);
+  const variance = "variance of the gradient (local: 1)";
+  for (const weights of [7, 10]) {
+    // At T = 1 and 0.1; local is 1.
+    expect(at(weights, variance)).toBeGreaterThan(1.5 * at(weights + 1, variance));
+    expect(at(weights, variance)).toBeGreaterThan(1.5 * at(weights + 2, variance));
+  }
+});
 
-long(
-  "weight noise: what learned with noise bears loud moves",
-  async () => {
-    const at = await small(weightNoise);
-    expect(at(0, "accuracy, unmoved")).toBeGreaterThan(0.7);
-    expect(at(0, "moved by 1.5")).toBeLessThan(at(0, "accuracy, unmoved"));
-    expect(Math.max(at(1, "moved by 1"), at(2, "moved by 1"))).toBeGreaterThan(at(0, "moved by 1") - 0.02);
-  },
-  LONG,
-);
+long("weight noise: what learned with noise bears loud moves", async () => {
+  const at = await small(weightNoise);
+  expect(at(0, "accuracy, unmoved")).toBeGreaterThan(0.7);
+  expect(at(0, "moved by 1.5")).toBeLessThan(at(0, "accuracy, unmoved"));
+  expect(Math.max(at(1, "moved by 1"), at(2, "moved by 1"))).toBeGreaterThan(at(0, "moved by 1") - 0.02);
+});
 
-long(
-  "SGLD samples the known density, better with falling rates; without noise it does not",
-  async () => {
-    const at = await small(density);
-    const distance = "total variation from the exact density";
-    expect(at(0, distance)).toBeLessThan(0.25);
-    expect(at(1, distance)).toBeLessThan(0.25);
-    expect(at(2, distance)).toBeGreaterThan(0.4);
-    expect(at(4, distance)).toBeGreaterThan(at(0, distance) + 0.1);
-  },
-  LONG,
-);
+long("SGLD samples the known density, better with falling rates; without noise it does not", async () => {
+  const at = await small(density);
+  const distance = "total variation from the exact density";
+  expect(at(0, distance)).toBeLessThan(0.25);
+  expect(at(1, distance)).toBeLessThan(0.25);
+  expect(at(2, distance)).toBeGreaterThan(0.4);
+  expect(at(4, distance)).toBeGreaterThan(at(0, distance) + 0.1);
+});
 
-long(
-  "SGLD's ensemble on digits predicts no worse than one of its networks",
-  async () => {
-    const at = await small(sgldMnist);
-    expect(at(0, "accuracy")).toBeGreaterThan(0.6);
-    for (const row of [2, 4]) expect(at(row, "NLL (nats)")).toBeLessThan(at(row - 1, "NLL (nats)") + 0.02);
-  },
-  LONG,
-);
+long("SGLD's ensemble on digits predicts no worse than one of its networks", async () => {
+  const at = await small(sgldMnist);
+  expect(at(0, "accuracy")).toBeGreaterThan(0.6);
+  for (const row of [2, 4]) expect(at(row, "NLL (nats)")).toBeLessThan(at(row - 1, "NLL (nats)") + 0.02);
+});

@@ -33,7 +33,6 @@ async function small(run: (size: "small", progress: (share: number) => void) => 
 const mean = (cell: unknown) => (cell as Interval).mean;
 const rowOf = (experiment: Experiment, name: RegExp) => experiment.rows.find(([first]) => name.test(String(first)))!;
 
-// Seconds each on a free core; the limit is for machines that have none.
 /** The longest of them run in `npm run trial:examples` only (vitest's mode "examples"). */
 const long = it.skipIf(import.meta.env.MODE !== "examples");
 

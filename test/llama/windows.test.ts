@@ -60,28 +60,24 @@ async function readAlone(model: Model, windows: readonly number[][], options: Sc
 }
 
 describe.skipIf(why !== undefined)("windows that are read together", () => {
-  it.each(["Q8_0", "Q4_0", "Q6_K", "Q4_K_M"])(
-    "of %s have the bits that they have alone, clean and moved",
-    async (type) => {
-      const model = await loadModel(`models/fairytales-3M-${type}.gguf`, { threads: 1, repack: "off", scratch });
-      try {
-        const windows = windowsOf(model);
-        const clean = await read(model, windows, {});
-        const alone = await readAlone(model, windows, {});
-        expect(clean.rows).toHaveLength(LENGTHS.reduce((sum, length) => sum + length - 1, 0));
-        expect(clean.rows).toEqual(alone.rows);
-        for (const [i, window] of windows.entries())
-          if (window.length > 1) expect(clean.kept[i]?.logits).toEqual(alone.kept[i]?.logits);
-        const moved = { sigma: 0.1, seed: 5n };
-        const together = await read(model, windows, { ...moved, reference: clean.kept });
-        expect(together.rows).toEqual((await readAlone(model, windows, moved, clean.kept)).rows);
-        expect(Math.min(...together.rows.map(({ divergence }) => divergence))).toBeGreaterThan(0);
-      } finally {
-        await model.dispose();
-      }
-    },
-    60_000,
-  );
+  it.each(["Q8_0", "Q4_0", "Q6_K", "Q4_K_M"])("of %s have the bits that they have alone, clean and moved", async (type) => {
+    const model = await loadModel(`models/fairytales-3M-${type}.gguf`, { threads: 1, repack: "off", scratch });
+    try {
+      const windows = windowsOf(model);
+      const clean = await read(model, windows, {});
+      const alone = await readAlone(model, windows, {});
+      expect(clean.rows).toHaveLength(LENGTHS.reduce((sum, length) => sum + length - 1, 0));
+      expect(clean.rows).toEqual(alone.rows);
+      for (const [i, window] of windows.entries())
+        if (window.length > 1) expect(clean.kept[i]?.logits).toEqual(alone.kept[i]?.logits);
+      const moved = { sigma: 0.1, seed: 5n };
+      const together = await read(model, windows, { ...moved, reference: clean.kept });
+      expect(together.rows).toEqual((await readAlone(model, windows, moved, clean.kept)).rows);
+      expect(Math.min(...together.rows.map(({ divergence }) => divergence))).toBeGreaterThan(0);
+    } finally {
+      await model.dispose();
+    }
+  });
 
   it("are near to what they are alone where the engine rounds by the shape of its batch", async () => {
     const model = await loadModel("models/fairytales-3M-F16.gguf", { threads: 1, scratch });
@@ -104,7 +100,7 @@ describe.skipIf(why !== undefined)("windows that are read together", () => {
     } finally {
       await model.dispose();
     }
-  }, 60_000);
+  });
 
   it("end at a signal, refuse references of other windows, and leave nothing to the next", async () => {
     const model = await loadModel("models/fairytales-3M-Q8_0.gguf", { threads: 1, scratch });
@@ -122,7 +118,7 @@ describe.skipIf(why !== undefined)("windows that are read together", () => {
     } finally {
       await model.dispose();
     }
-  }, 60_000);
+  });
 
   it("have as many caches as memory was promised for", () => {
     const facts = { layers: 6, width: 256, vocabulary: 2048, recurrent: false, hybrid: false };

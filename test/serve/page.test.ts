@@ -17,7 +17,7 @@ beforeAll(async () => {
   if (missing !== undefined) return;
   here = await started();
   browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
-}, 60_000);
+});
 afterAll(() => browser?.close());
 
 /** A page whose complaints, and whose requests to others, are collected. */

@@ -23,7 +23,7 @@ export async function protocolOf(server: Server, signal?: AbortSignal): Promise<
   );
 }
 
-export { Server, ServerError, type ServerOptions } from "./http.js";
+export { Server, ServerError, type ServerOptions, STRANGE } from "./http.js";
 export type {
   Answered,
   Asked,
