@@ -56,6 +56,7 @@ export interface SearchFlags extends TaskFlags {
   readonly seed: bigint;
   readonly decay: number;
   readonly accumulate?: boolean;
+  readonly floats?: boolean;
   readonly validateEvery: number;
   readonly patience?: number;
   readonly log?: string;
@@ -119,6 +120,7 @@ export function addSearchOptions(command: Command, required: boolean): Command {
     .addOption(new Option("--seed <n>", "equal seeds give equal models").argParser(parseSeed).default(0n, "0"))
     .option("--decay <share>", "of its distance from the model that each code goes back in a generation", parseNumber, 0)
     .option("--accumulate", "keep what rounding leaves of updates (two bytes a weight) instead of rounding by chance")
+    .option("--floats", "norms and other float tensors evolve too (with --only '*norm*': alone)")
     .option("--validate-every <n>", "generations from one look at the questions that judge to the next", parseWhole, 5)
     .option("--patience <n>", "looks without a better one after which to stop, and go back to the best", parseWhole)
     .option("--log <file>", "where generations are kept; a search that was ended goes on from there")

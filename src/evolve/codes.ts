@@ -1,6 +1,6 @@
 // The model that evolves, as codes: a copy that goes on from generation to generation (the centre), and the live file, which is the centre or a member
 // around it. Nothing is kept of a member but its tick: its moves are made again from their key, for the next member, for the update, and for a replay.
-// The model file is the base: it is read for decay and differences, and never written.
+// The model file is the base: it is read for decay and differences, and never written. Floats, where they are to evolve too, are floats.ts's.
 
 import { chmod, stat } from "node:fs/promises";
 import { BrownianError } from "../errors.js";
@@ -23,6 +23,7 @@ import { Field, Kind, Levels } from "../laws/numbers.js";
 import { choose, Measures, planMove } from "../thermostat/draw.js";
 import type { CheckedNoise } from "../thermostat/noise.js";
 import { Accumulator } from "./accumulator.js";
+import { EvolvingFloats } from "./floats.js";
 
 /** Which member of a generation: the centre itself, or a draw of the noise around it, or that draw's mirror image. */
 export interface Member {
@@ -51,15 +52,22 @@ export interface Places {
   readonly scratch?: string | undefined;
 }
 
+/** What a search may choose of how it goes on. */
+export interface Keeping {
+  /** Whether what rounding leaves of an update is kept, at two bytes a weight, instead of rounding by chance. */
+  readonly accumulate?: boolean | undefined;
+  /** Whether float tensors evolve too, at four bytes a weight. */
+  readonly floats?: boolean | undefined;
+}
+
 export class EvolvingCodes {
   /**
    * @param base the model file
    * @param noise which tensors move, from which seed, how far
-   * @param accumulate whether what rounding leaves of an update is kept, at two bytes a weight, instead of rounding by chance
    * @param places the live file that an engine has mapped, equal to the base (without one there are no members), and a folder for the centre
    * @throws BrownianError usage where no tensor has codes; as Thermostat.open
    */
-  static async open(base: ModelFile, noise: CheckedNoise, places: Places, accumulate = false): Promise<EvolvingCodes> {
+  static async open(base: ModelFile, noise: CheckedNoise, places: Places, keeping: Keeping = {}): Promise<EvolvingCodes> {
     const { kernels } = selection();
     const { chosen } = choose(base, noise);
     const [part, ...others] = base.parts;
@@ -78,14 +86,13 @@ export class EvolvingCodes {
       if (members !== undefined) opened.push(members);
       const measures = new Measures(updates, base);
       const planned = await Promise.all(chosen.map((tensor) => planMove(tensor, noise, noise.at(0), 0, measures)));
-      const moves = planned.filter(({ move }) => move.format[Field.kind] === Kind.lattice && move.sigma > 0);
-      if (moves.length === 0)
-        throw new BrownianError(
-          "usage",
-          `No tensor of ${base.path} that was chosen has codes to move: floats do not evolve. Take a quantized model, or other --only.`,
-        );
-      const accumulator = accumulate ? await Accumulator.open(centre.path, base, moves, kernels) : undefined;
-      return new EvolvingCodes(base, centre, { updates, members, accumulator }, moves);
+      const moving = planned.filter(({ move }) => move.sigma > 0);
+      const moves = moving.filter(({ move }) => move.format[Field.kind] === Kind.lattice);
+      const floating = keeping.floats ? moving.filter((one) => !moves.includes(one)) : [];
+      if (moves.length + floating.length === 0) throw nothingMoves(base.path, moving.length > 0);
+      const accumulator = keeping.accumulate ? await Accumulator.open(centre.path, base, moves, kernels) : undefined;
+      const floats = await EvolvingFloats.open(base, centre.path, livePath, floating, kernels);
+      return new EvolvingCodes(base, centre, { updates, members, accumulator, floats }, moves, floating);
     } catch (error) {
       for (const tensors of opened) await tensors.close();
       await centre.dispose();
@@ -106,8 +113,10 @@ export class EvolvingCodes {
       readonly updates: LiveTensors;
       readonly members: LiveTensors | undefined;
       readonly accumulator: Accumulator | undefined;
+      readonly floats: EvolvingFloats;
     },
     private readonly moves: readonly TensorToMove[],
+    private readonly floating: readonly TensorToMove[],
   ) {
     const isEven = ({ move }: TensorToMove) => move.format[Field.levels] === Levels.uniform;
     this.even = moves.filter(isEven);
@@ -116,7 +125,7 @@ export class EvolvingCodes {
 
   /** Those that move. */
   get tensors(): readonly Tensor[] {
-    return this.moves.map(({ tensor }) => tensor);
+    return [...this.moves, ...this.floating].map(({ tensor }) => tensor);
   }
 
   /** How many weights they have. */
@@ -141,23 +150,25 @@ export class EvolvingCodes {
       if (isMirror || sign < 0) await members.step(this.even, at, mirrored);
       if (this.tables.length > 0) await members.step(this.tables, sign < 0 ? at + 1 : at, drawn);
     }
+    await this.open.floats.be(at, sign);
     this.present = { tick: at, sign };
   }
 
-  /** The centre goes on. Resolves to how many codes changed. */
+  /** The centre goes on. Resolves to how many codes (and floats) changed. */
   async ascend({ tick, weights, decay }: Ascent): Promise<number> {
     if (decay === 0 && weights.every((weight) => weight === 0)) return 0;
     this.present = undefined;
     const even = weights.map((weight, i) => (i % TICKS === 0 ? weight - (weights[i + 1] as number) : 0));
-    const { accumulator } = this.open;
-    if (accumulator !== undefined) return accumulator.ascend(tick, { even, tables: weights, decay });
+    const { accumulator, floats, updates } = this.open;
+    const floated = await floats.ascend(tick, { weights: even, decay });
+    if (accumulator !== undefined) return floated + (await accumulator.ascend(tick, { even, tables: weights, decay }));
     const law = ascent({ even, tables: weights, decay });
-    return this.open.updates.step(this.moves, tick, { verb: "evolve", law, strength: 0, stride: 1 });
+    return floated + (await updates.step(this.moves, tick, { verb: "evolve", law, strength: 0, stride: 1 }));
   }
 
-  /** How many codes of the centre differ from the base's. */
+  /** How many codes (and floats) of the centre differ from the base's. */
   async difference(): Promise<number> {
-    let different = 0;
+    let different = await this.open.floats.difference();
     for (const { tensor } of this.moves) different += await this.open.updates.difference(tensor);
     return different;
   }
@@ -167,6 +178,7 @@ export class EvolvingCodes {
     this.present = undefined;
     for (const { tensor } of this.moves) await this.open.updates.restore(tensor);
     this.open.accumulator?.restart();
+    await this.open.floats.restart();
   }
 
   /** Writes the centre as a model file, whole or not at all. @throws BrownianError as writeWhole */
@@ -181,7 +193,15 @@ export class EvolvingCodes {
   async close(): Promise<void> {
     await this.open.members?.close();
     await this.open.accumulator?.close();
+    await this.open.floats.close();
     await this.open.updates.close();
     await this.centre.dispose();
   }
+}
+
+function nothingMoves(path: string, hasFloats: boolean): BrownianError {
+  const how = hasFloats
+    ? "floats do not evolve where that is not asked for: add floats (--floats), or take others with --only"
+    : "take a quantized model, or other --only";
+  return new BrownianError("usage", `No tensor of ${path} that was chosen has codes to move: ${how}.`);
 }

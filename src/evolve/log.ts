@@ -23,6 +23,8 @@ export interface Moves {
   readonly only: readonly string[] | null;
   /** Where what rounding leaves of updates is kept: true. */
   readonly accumulate?: true | undefined;
+  /** Where float tensors evolve too: true. */
+  readonly floats?: true | undefined;
 }
 
 /** What a search is of, and how: the first line. */

@@ -69,9 +69,11 @@ export interface EvolveOptions extends Pick<LoadOptions, "threads" | "scratch" |
    * chance; default false.
    */
   readonly accumulate?: boolean | undefined;
+  /** Norms, biases and other float tensors evolve too, kept as float32 beside the file (four bytes a weight, in memory); default false. */
+  readonly floats?: boolean | undefined;
   /** Temperatures of "anneal" at its beginning and end, in units of the reward; default 0.02 and 0.002. */
   readonly temperatures?: readonly [number, number] | undefined;
-  /** Globs of names of tensors that move; default all that have codes. */
+  /** Globs of names of tensors that move; default all that have codes, and with `floats` the others. */
   readonly only?: readonly string[] | undefined;
   /** A text that has nothing to do with the task, for KL and NLL; default none. */
   readonly text?: string | undefined;
@@ -153,6 +155,7 @@ const NAMES: Names<EvolveOptions> = {
   seed: true,
   decay: true,
   accumulate: true,
+  floats: true,
   temperatures: true,
   only: true,
   text: true,
@@ -180,6 +183,8 @@ export function checkSearch(options: EvolveOptions): Search {
   if (options.onWorker !== undefined) checkFunction("onWorker", options.onWorker);
   if (options.temperatures !== undefined && !Array.isArray(options.temperatures))
     throw new BrownianError("usage", `temperatures must be two numbers, but is ${shown(options.temperatures)}.`);
+  if (options.floats && options.scale === "step")
+    throw new BrownianError("usage", "floats have no step that sigma could be relative to: take another scale.");
   const seed = seed64(options.seed ?? 0);
   const name = checkChoice("search", options.search ?? "evolve", SEARCHES);
   const population = checkInteger("population", options.population ?? 16, 2, 65536);
@@ -226,6 +231,7 @@ export function checkSearch(options: EvolveOptions): Search {
     seed: String(seed),
     only: options.only ?? null,
     ...(options.accumulate ? { accumulate: true as const } : {}),
+    ...(options.floats ? { floats: true as const } : {}),
   };
   // What a search may be told otherwise when it goes on is not in here: how long it lasts.
   const settings = {

@@ -79,7 +79,7 @@ export async function evolve(path: string, options: EvolveOptions): Promise<Evol
     const base = await identity(path);
     const places = { livePath: session.bath.livePath, scratch };
     const { moves } = search.head(base);
-    const codes = await EvolvingCodes.open(session.bath.model, noiseFor(moves), places, moves.accumulate);
+    const codes = await EvolvingCodes.open(session.bath.model, noiseFor(moves), places, moves);
     try {
       await refuseUnseen(session, codes, signal);
       return await new Run(session, codes, search, options).all(base, { path, ...loading }, crew);
@@ -339,7 +339,7 @@ export async function replay(path: string, log: string, output: string, options:
     await readModel(path),
     noiseFor(read.head.moves),
     { scratch },
-    read.head.moves.accumulate,
+    read.head.moves,
   );
   try {
     const taken = read.generations.slice(0, generations);

@@ -12,6 +12,7 @@ import {
   readLog,
   replay,
 } from "../../src/evolve/index.js";
+import { readModel, type Tensor } from "../../src/files/index.js";
 import { liveCopies } from "../support/live-copies.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
@@ -88,6 +89,37 @@ describe("evolve", () => {
     writeFileSync(file("chance.jsonl"), readFileSync(file("kept.jsonl"), "utf8").replace(',"accumulate":true', ""));
     await replay(model("Q4_0"), file("chance.jsonl"), file("again.gguf"), { scratch });
     expect(hash(file("again.gguf"))).not.toBe(hash(file("kept.gguf")));
+  });
+
+  it("lets norms evolve in float, alone or beside codes, by its log too; not where that was not asked for", async () => {
+    const norms = { only: ["*norm*"], floats: true, generations: 6, rate: 1, seed: 1, decay: 0.01 };
+    const { before, after, changed, weights } = await search({ ...norms, log: file("norms.jsonl"), output: file("norms.gguf") });
+    expect(after.reward - before.reward).toBeGreaterThan(0.2);
+    expect(changed / weights).toBeGreaterThan(0.9);
+    expect(await replay(model("Q8_0"), file("norms.jsonl"), file("again.gguf"), { scratch })).toBe(6);
+    expect(hash(file("again.gguf"))).toBe(hash(file("norms.gguf")));
+    writeFileSync(file("norms.jsonl"), cutLog(await readLog(file("norms.jsonl")), 4));
+    await search({ ...norms, log: file("norms.jsonl"), output: file("again.gguf") });
+    expect(hash(file("again.gguf"))).toBe(hash(file("norms.gguf")));
+    // The codes are the base's; with no rate, floats are too.
+    const [made, base] = [await readModel(file("norms.gguf")), await readModel(model("Q8_0"))];
+    const bytes = (path: string, { offset, bytes: n }: Tensor) => readFileSync(path).subarray(offset, offset + n);
+    for (const [i, tensor] of made.tensors.entries())
+      expect(bytes(file("norms.gguf"), tensor).equals(bytes(model("Q8_0"), base.tensors[i] as Tensor)), tensor.name).toBe(
+        tensor.type !== "F32",
+      );
+    await search({ ...norms, only: ["blk.*"], generations: 1, rate: 0, decay: 0, output: file("both.gguf") });
+    expect(hash(file("both.gguf"))).toBe(hash(model("Q8_0")));
+    await expect(search({ only: ["*norm*"] })).rejects.toThrow(/floats do not evolve .* add floats \(--floats\)/);
+    await expect(search({ floats: true, scale: "step" })).rejects.toThrow(/floats have no step/);
+  });
+
+  it.each(["F16", "F32"])("lets matrices of %s evolve, whose centre is float32", async (type) => {
+    const one = { generations: 2, floats: true, population: 4, batch: 3, only: ["blk.0.*"] };
+    const { changed, weights } = await search({ ...one, log: file(`${type}.jsonl`), output: file(`${type}.gguf`) }, type);
+    expect(changed / weights).toBeGreaterThan(0.5);
+    await replay(model(type), file(`${type}.jsonl`), file("again.gguf"), { scratch });
+    expect(hash(file("again.gguf"))).toBe(hash(file(`${type}.gguf`)));
   });
 
   it.each(["Q4_0", "Q4_K_M"])("moves codes of %s alone, and undoes members exactly", async (type) => {

@@ -22,7 +22,8 @@ const areMoves = (moves: unknown): boolean =>
   isPositive(moves.sigma) &&
   isText(moves.scale) &&
   /^\d{1,20}$/.test(String(moves.seed)) &&
-  (moves.accumulate === undefined || moves.accumulate === true) &&
+  [undefined, true].includes(moves.accumulate as undefined) &&
+  [undefined, true].includes(moves.floats as undefined) &&
   (moves.only === null || (Array.isArray(moves.only) && moves.only.every(isText)));
 
 const areReads = (reads: unknown): boolean =>

@@ -41,7 +41,7 @@ export class EvolveWorker {
     try {
       checkMachine({ sums: await sumsOf(session, reads.probe) }, machine);
       const places = { livePath: session.bath.livePath, scratch };
-      const codes = await EvolvingCodes.open(session.bath.model, noiseFor(moves), places, moves.accumulate);
+      const codes = await EvolvingCodes.open(session.bath.model, noiseFor(moves), places, moves);
       const leash = reads.windows.length > 0 ? await Leash.of(session, reads.windows) : undefined;
       const { kind } = reads;
       const reward = isLikelihood(kind)
