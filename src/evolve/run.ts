@@ -335,12 +335,7 @@ export async function replay(path: string, log: string, output: string, options:
   checkText("output", output);
   const read = await readLog(log);
   checkBase(read, await identity(path), log);
-  const codes = await EvolvingCodes.open(
-    await readModel(path),
-    noiseFor(read.head.moves),
-    { scratch },
-    read.head.moves,
-  );
+  const codes = await EvolvingCodes.open(await readModel(path), noiseFor(read.head.moves), { scratch }, read.head.moves);
   try {
     const taken = read.generations.slice(0, generations);
     for (const generation of taken) {
