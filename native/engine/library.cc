@@ -92,7 +92,10 @@ Library::Library(const Paths& paths) {
 #undef BROWNIAN_TAKE
   listen();
   void (*load_all)(const char*) = nullptr;
-  take(ggml != nullptr ? ggml : llama, "ggml_backend_load_all_from_path", load_all);
+  const Handle registry = ggml != nullptr ? ggml : llama;
+  take(registry, "ggml_backend_load_all_from_path", load_all);
+  take(registry, "ggml_backend_load", load_backend_);
+  take(llama, "llama_supports_gpu_offload", supports_offload_);
   load_all(paths.backends.c_str());
   backend_init();
 }
@@ -104,6 +107,13 @@ const Library& Library::Open(const Paths& paths) {
   auto& library = known[paths.llama];
   if (!library) library.reset(new Library(paths));
   return *library;
+}
+
+bool Library::OffloadsWith(const std::string& backend) const {
+  listen();
+  Complaints();
+  if (!backend.empty() && load_backend_(backend.c_str()) == nullptr) throw std::runtime_error(backend + " does not load: " + Complaints());
+  return supports_offload_();
 }
 
 void Library::listen() const { log_set(log, nullptr); }

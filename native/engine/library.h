@@ -157,6 +157,10 @@ struct Library {
   /// Throws std::runtime_error with what is missing. One a set of paths: asked for again, it is the same.
   static const Library& Open(const Paths& paths);
 
+  /// Loads one more backend from this file, or none where it is empty; whether there is anything but processors that layers can go to. Throws
+  /// std::runtime_error where the file is no backend of this release.
+  bool OffloadsWith(const std::string& backend) const;
+
   /// Takes down what is said from now on: whoever else has the library may have asked for that too.
   void listen() const;
 
@@ -165,6 +169,9 @@ struct Library {
 
  private:
   explicit Library(const Paths& paths);
+
+  void* (*load_backend_)(const char*) = nullptr;
+  bool (*supports_offload_)() = nullptr;
 };
 
 }  // namespace engine

@@ -207,6 +207,20 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
   return out;
 }
 
+/// (paths, file of a backend, or ""): a promise of whether layers can go to anything but processors.
+Napi::Value offloads_with(const Napi::CallbackInfo& info) {
+  const Library& library = library_of(info[0]);
+  const std::string backend = text_of(info[1], "the backend");
+  const auto offloads = std::make_shared<bool>();
+  return Job::start(
+      info.Env(),
+      [=, &library] {
+        *offloads = library.OffloadsWith(backend);
+        return 0.0;
+      },
+      [=](Napi::Env env) { return Napi::Boolean::New(env, *offloads); });
+}
+
 /// (paths, path of the model, parameters, { progress, progressData }: where pointers go, flag): a promise of a model.
 Napi::Value load(const Napi::CallbackInfo& info) {
   const Library& library = library_of(info[0]);
@@ -243,6 +257,7 @@ void define(Napi::Env env, Napi::Object exports) {
   auto engine = Napi::Object::New(env);
   engine.Set("Flag", constructors.flag.Value());
   engine.Set("describe", Napi::Function::New<describe>(env));
+  engine.Set("offloadsWith", Napi::Function::New<offloads_with>(env));
   engine.Set("load", Napi::Function::New<load>(env));
   exports.Set("engine", engine);
 }

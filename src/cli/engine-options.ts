@@ -10,6 +10,7 @@ export interface EngineFlags {
   readonly threads?: number;
   readonly threadsPrompt?: number;
   readonly repack?: Repack;
+  readonly gpuLayers?: number;
   readonly scratch?: string;
 }
 
@@ -28,10 +29,22 @@ export function addEngineOptions(command: Command): Command {
         "whether llama.cpp may rearrange weights for speed; it does not see those move (default: auto)",
       ).choices(REPACK),
     )
+    .option(
+      "--gpu-layers <n>",
+      "layers on a GPU (default: 0); weights do not move there, adapters do (--carrier adapter)",
+      parseWhole,
+    )
     .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)");
 }
 
 /** What the library is told of them. */
-export function engineSettings({ context: contextSize, threads, threadsPrompt, repack, scratch }: EngineFlags): LoadOptions {
-  return { contextSize, threads, threadsPrompt, repack, scratch };
+export function engineSettings({
+  context: contextSize,
+  threads,
+  threadsPrompt,
+  repack,
+  gpuLayers,
+  scratch,
+}: EngineFlags): LoadOptions {
+  return { contextSize, threads, threadsPrompt, repack, gpuLayers, scratch };
 }

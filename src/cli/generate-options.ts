@@ -42,7 +42,6 @@ export interface Options extends NoiseOptions, CarrierFlags, SamplingFlags, Engi
   readonly uncertainty?: boolean;
   readonly members?: number;
   readonly promptCache?: string;
-  readonly gpuLayers?: number;
   readonly json?: boolean;
 }
 
@@ -116,9 +115,10 @@ function textOptions(command: Command): Command {
 }
 
 function engineOptions(command: Command): Command {
-  return addEngineOptions(command)
-    .option("--prompt-cache <file>", "keep what the engine computes of the prompt there, and go on from it the next time")
-    .addOption(new Option("--gpu-layers <n>", "must be 0: weights on a GPU do not move").argParser(parseWhole).hideHelp());
+  return addEngineOptions(command).option(
+    "--prompt-cache <file>",
+    "keep what the engine computes of the prompt there, and go on from it the next time",
+  );
 }
 
 const still = ({ sigma = [DEFAULT_SIGMA] }: Options): boolean => sigma.every((one) => one === 0);

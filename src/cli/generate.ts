@@ -62,9 +62,9 @@ async function generate(text: string | undefined, asked: Options, signal: AbortS
   const columns = await byColumn(options, path);
   const seed = BigInt(options.seed ?? randomInt(100_000));
   const runs = options.sideBySide ? comparison(options, seed) : samples(options, seed);
-  const { maxTokens, gpuLayers } = options;
+  const { maxTokens } = options;
   const model = await withProgress("copying the model", (onProgress) =>
-    loadModel(path, { ...engineSettings(options), signal, onProgress, gpuLayers, chatTemplate }),
+    loadModel(path, { ...engineSettings(options), signal, onProgress, chatTemplate }),
   );
   try {
     if (!options.json) process.stderr.write(chalk.dim(columns));

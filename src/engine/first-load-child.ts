@@ -6,7 +6,7 @@ import { ENGINES, type EngineName } from "./engines.js";
 import type { Engine, EngineOptions } from "./interface.js";
 
 /** What a child is to load, and with what. */
-export interface ChildTask extends Pick<EngineOptions, "threads" | "contextSize"> {
+export interface ChildTask extends Pick<EngineOptions, "threads" | "contextSize" | "gpuLayers"> {
   readonly engine: EngineName;
   readonly path: string;
   /** What the user calls the model. */

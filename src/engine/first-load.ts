@@ -47,14 +47,19 @@ export async function firstLoad(model: ModelFile, name: string, kind: EngineKind
   firstLook(model, name);
   options.signal?.throwIfAborted();
   const header = headerHash(model);
-  if (SHIPPED.has(header)) return;
+  if (SHIPPED.has(header) && !options.gpuLayers) return;
   const engine = Object.entries(ENGINES).find(([, each]) => each === kind)?.[0] as EngineName;
   const { llamaCpp } = await kind.describe();
-  const key = await keyOf(model, header, [engine, llamaCpp, ...options.repacks]);
+  const key = await keyOf(model, header, [
+    engine,
+    llamaCpp,
+    ...options.repacks,
+    ...(options.gpuLayers ? [options.gpuLayers] : []),
+  ]);
   if (await isKnown(key)) return;
-  const { threads, repacks, signal } = options;
+  const { threads, repacks, gpuLayers, signal } = options;
   const contextSize = Math.min(options.contextSize ?? MOST_CONTEXT, trainedContext(model), MOST_CONTEXT);
-  const answer = await inChild({ engine, path: model.path, name, threads, contextSize, repacks }, model, signal);
+  const answer = await inChild({ engine, path: model.path, name, threads, contextSize, repacks, gpuLayers }, model, signal);
   if (answer === undefined) return;
   if ("message" in answer) throw new BrownianError(answer.code, answer.message);
   await makeKnown(key);

@@ -15,6 +15,18 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   "win32-arm64": "win-arm64",
 };
 
+/** Those with a backend for GPUs, in order of preference; on Macs it comes with the library. */
+export const GPU_PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  "linux-x64": ["linux-x64-cuda", "linux-x64-vulkan"],
+  "win32-x64": ["win-x64-cuda", "win-x64-vulkan"],
+};
+
+/** The line that installs the engine on this platform with a backend for its GPUs; undefined where there is none to install. */
+export function gpuInstallLine(platform: string = process.platform, arch: string = process.arch): string | undefined {
+  const package_ = GPU_PACKAGES[`${platform}-${arch}`]?.at(-1);
+  return package_ === undefined ? undefined : `${installLine(platform, arch)} @node-llama-cpp/${package_}@${ENGINE_VERSION}`;
+}
+
 /** The line that installs the engine on this platform, without what is for GPUs. */
 export function installLine(platform: string = process.platform, arch: string = process.arch): string {
   const package_ = PACKAGES[`${platform}-${arch}`];

@@ -223,6 +223,8 @@ export interface EngineOptions {
   readonly oneCache?: boolean | undefined;
   /** Whether llama.cpp may rearrange weights for speed, and then multiply with a copy that no write reaches; default true. */
   readonly repack?: boolean | undefined;
+  /** Layers whose weights are copied to a GPU, where no write to the file reaches them; default 0. */
+  readonly gpuLayers?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -246,6 +248,8 @@ export interface EngineKind {
   readonly choosesRepacking: boolean;
   /** Whether it adds adapters to weights, and exchanges them while the model is loaded (Engine.adapt). */
   readonly exchangesAdapters: boolean;
+  /** Whether layers can go to a GPU (EngineOptions.gpuLayers). */
+  readonly offloads: boolean;
   /** Why it cannot be used here; undefined where it can, as far as that is known before a model is loaded. */
   whyNot(): string | undefined;
   /**

@@ -86,6 +86,7 @@ export const nodeLlamaCpp: EngineKind = {
   ownsContext: false,
   choosesRepacking: false,
   exchangesAdapters: false,
+  offloads: false,
   whyNot: () => undefined,
 
   async describe() {

@@ -28,7 +28,10 @@ export interface LoadOptions extends Watch {
   readonly scratch?: string | undefined;
   /** Jinja in the place of the model's own chat template, for models that have none or a wrong one. */
   readonly chatTemplate?: string | undefined;
-  /** Only 0: weights on a GPU are copies that no write reaches. */
+  /**
+   * Layers whose weights are copied to a GPU; default 0. No write to the file reaches those: noise goes there as adapters (carrier "adapter"), or
+   * once a text by loading the moved file (quenched). Engine llama-c, with a package of node-llama-cpp's for the GPU.
+   */
   readonly gpuLayers?: number | undefined;
   /** Default: llama.cpp by its C API ("llama-c") where its release is known, else "node-llama-cpp". */
   readonly engine?: EngineName | undefined;
@@ -56,6 +59,8 @@ export const LOAD: Names<LoadOptions> = {
 
 /** As many sequences as llama.cpp has in one context. */
 const MOST_PARALLEL = 256;
+/** More layers than a model has: all of them. */
+const MOST_LAYERS = 100_000;
 
 /** What holds whenever the engine loads the file, and how texts take turns. */
 export type SessionOptions = EngineOptions & Pick<LoadOptions, "keepPrompts">;
@@ -71,12 +76,9 @@ export function checkEngine(kind: EngineKind, options: LoadOptions): SessionOpti
   const most = checkInteger("parallel", parallel ?? 1, 1, MOST_PARALLEL);
   if (most > 1 && !kind.ownsContext)
     throw new BrownianError("usage", "parallel needs the engine llama-c: brownian info says why it does not run here.");
-  if (gpuLayers !== undefined && gpuLayers !== 0) {
-    throw new BrownianError(
-      "usage",
-      `gpuLayers must be 0, but is ${gpuLayers}: weights on a GPU are copies, which no move in the file reaches.`,
-    );
-  }
+  const offloaded = gpuLayers === undefined ? 0 : checkInteger("gpuLayers", gpuLayers, 0, MOST_LAYERS);
+  if (offloaded > 0 && !kind.offloads)
+    throw new BrownianError("usage", "gpuLayers needs the engine llama-c: brownian info says why it does not run here.");
   if (threadsPrompt !== undefined && !kind.ownsContext)
     throw new BrownianError("usage", "threadsPrompt needs the engine llama-c: brownian info says why it does not run here.");
   const processors = mostThreads();
@@ -86,6 +88,7 @@ export function checkEngine(kind: EngineKind, options: LoadOptions): SessionOpti
     threads: threads === undefined ? fromEnvironment : checkThreads("threads", threads, processors),
     threadsPrompt: threadsPrompt === undefined ? undefined : checkThreads("threadsPrompt", threadsPrompt, processors),
     parallel: most,
+    gpuLayers: offloaded,
     keepPrompts,
     contextSize: contextSize === undefined ? undefined : checkInteger("contextSize", contextSize, 8),
   };

@@ -7,7 +7,7 @@ import type { CheckedNoise } from "../thermostat/noise.js";
 
 const WAY_OUT =
   "Use the dynamics quenched (the engine loads the moved file once a text), a Q8_0, Q6_K, F16 or F32 model, --only with tensors that are live, " +
-  'the carrier adapter, or let llama.cpp keep weights as they are (repack: "auto" or "off"), which needs the engine llama-c: brownian info says ' +
+  'the carrier adapter (which reaches weights on a GPU, too), or let llama.cpp keep weights as they are (repack: "auto" or "off"), which needs the engine llama-c: brownian info says ' +
   "whether it runs here.";
 
 /** Of these tensors, those that the engine does not see moving. */

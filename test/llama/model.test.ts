@@ -268,7 +268,8 @@ describe("refusals", () => {
   });
 
   it.each([
-    [{ gpuLayers: 1 }, /GPU are copies/],
+    [{ gpuLayers: -1 }, /gpuLayers must be .*, but is -1/],
+    [{ gpuLayers: 1, engine: "node-llama-cpp" }, /gpuLayers needs the engine llama-c/],
     [{ threads: 0 }, /threads/],
     [{ threads: availableParallelism() + 1 }, /threads must be at most \d+, the processors that this process may use, but is/],
     [{ threads: 1e9 }, /threads must be at most/],

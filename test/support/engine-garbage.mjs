@@ -162,6 +162,11 @@ const boolean = () => below(2) === 0;
 /** What is called, and what makes its arguments. */
 const FUNCTIONS = {
   describe: [addon.describe, () => pick([paths, { ...paths, llama: nothing }, { ...paths, backends: 5 }, {}])],
+  offloadsWith: [
+    addon.offloadsWith,
+    () => pick([paths, { ...paths, llama: nothing }, {}]),
+    () => pick(["", nothing, 5, undefined]),
+  ],
   load: [
     addon.load,
     () => paths,

@@ -119,6 +119,8 @@ export interface AddonModel {
 interface EngineAddon {
   readonly Flag: new () => Flag;
   describe(paths: LibraryPaths): { readonly version: string; readonly model: Uint8Array; readonly context: Uint8Array };
+  /** Loads one more backend from this file (none: ""); whether layers can go to anything but processors. */
+  offloadsWith(paths: LibraryPaths, backend: string): Promise<boolean>;
   load(
     paths: LibraryPaths,
     path: string,

@@ -1,9 +1,11 @@
 // llama.cpp held by its own C API: every logit is read where it lies, repacking is a choice, and loading can be ended. The
 // library is the one that node-llama-cpp's npm packages bring; computing runs on threads outside the event loop.
 
+import { basename } from "node:path";
 import { BrownianError } from "../../errors.js";
 import { contextSizeOf } from "../context.js";
 import { type Asked, type Expectation, type Kept, Reading } from "../expectation.js";
+import { gpuInstallLine } from "../install.js";
 import type {
   Adapter,
   Along,
@@ -23,7 +25,7 @@ import { Chain } from "./chain.js";
 import { Decoder } from "./decoder.js";
 import { embed } from "./embed.js";
 import { followAll } from "./follow.js";
-import { installedLibrary, type Library, parameters, placeOf } from "./library.js";
+import { gpuBackends, installedLibrary, type Library, parameters, placeOf } from "./library.js";
 import { type Part, readParts, type Said } from "./parts.js";
 import { samplersOf } from "./samplers.js";
 import { CELLS, roomFor, ShortWindows } from "./short-windows.js";
@@ -55,6 +57,7 @@ export const llamaC: EngineKind = {
   ownsContext: true,
   choosesRepacking: true,
   exchangesAdapters: true,
+  offloads: true,
 
   whyNot() {
     try {
@@ -71,8 +74,8 @@ export const llamaC: EngineKind = {
   },
 
   async load(path, name, options) {
-    const { paths, release } = sharedLibrary();
-    const { signal } = options;
+    const { paths, release, name: known } = sharedLibrary();
+    const { signal, gpuLayers = 0 } = options;
     signal?.throwIfAborted();
     const addon = engineAddon();
     const flag = new addon.Flag();
@@ -80,7 +83,8 @@ export const llamaC: EngineKind = {
     signal?.addEventListener("abort", raise, { once: true });
     let model: AddonModel | undefined;
     try {
-      const values = { n_gpu_layers: 0, load_mode: MAPPED, lazy_mode: 0, use_extra_bufts: options.repack ?? true };
+      if (gpuLayers > 0) await findGpu(paths, known);
+      const values = { n_gpu_layers: gpuLayers, load_mode: MAPPED, lazy_mode: 0, use_extra_bufts: options.repack ?? true };
       const places = {
         progress: placeOf(release.model, "progress_callback"),
         progressData: placeOf(release.model, "progress_callback_user_data"),
@@ -108,6 +112,29 @@ export const llamaC: EngineKind = {
   },
 };
 
+/** A GPU that layers can go to, with the backend of a package where the library has none. @throws BrownianError engine-missing */
+async function findGpu(paths: Library["paths"], release: string): Promise<void> {
+  const addon = engineAddon();
+  if (await addon.offloadsWith(paths, "")) return;
+  const backends = gpuBackends(release);
+  const why: string[] = [];
+  for (const backend of backends) {
+    try {
+      if (await addon.offloadsWith(paths, backend)) return;
+    } catch (error) {
+      why.push((error as Error).message.trim());
+    }
+  }
+  const line = gpuInstallLine();
+  const missing = line === undefined ? "there is none for this platform" : line;
+  throw new BrownianError(
+    "engine-missing",
+    backends.length === 0
+      ? `gpuLayers needs a backend for GPUs: ${missing}`
+      : `gpuLayers needs a GPU, and llama.cpp finds none by ${backends.map((file) => basename(file)).join(", ")}${why.length > 0 ? ` (${why.join("; ")})` : ""}: leave gpuLayers at 0.`,
+  );
+}
+
 /** `batch`: fewer tokens at once than usual. */
 type DecoderOptions = EngineOptions & { readonly batch?: number };
 
@@ -116,7 +143,7 @@ async function newDecoder(
   model: AddonModel,
   layout: Library["release"]["context"],
   length: number,
-  { threads, threadsPrompt, parallel = 1, oneCache = false, batch: most = BATCH }: DecoderOptions,
+  { threads, threadsPrompt, parallel = 1, oneCache = false, gpuLayers = 0, batch: most = BATCH }: DecoderOptions,
 ): Promise<Decoder> {
   const count = threads ?? engineThreads(physicalCores());
   const { vocabulary } = model.facts();
@@ -131,6 +158,9 @@ async function newDecoder(
     no_perf: true,
     swa_full: false,
     kv_unified: oneCache,
+    // A GPU that is there (Macs have one in the library) is not used where it was not asked for.
+    offload_kqv: gpuLayers > 0,
+    op_offload: gpuLayers > 0,
   };
   const flag = new (engineAddon().Flag)();
   const places = { abort: placeOf(layout, "abort_callback"), abortData: placeOf(layout, "abort_callback_data") };

@@ -4,7 +4,8 @@
 import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { installLine, PACKAGES } from "../install.js";
+import { BrownianError } from "../../errors.js";
+import { GPU_PACKAGES, gpuInstallLine, installLine, PACKAGES } from "../install.js";
 import { engineAddon, type LibraryPaths } from "./addon.js";
 import { type Layout, RELEASES, type Release } from "./releases.js";
 
@@ -16,10 +17,20 @@ export interface Library {
 }
 
 const NAMES: Readonly<Record<string, { readonly llama: RegExp; readonly ggml: RegExp; readonly base: RegExp }>> = {
-  linux: { llama: /^libllama\.(v[\d.]+)\.so$/, ggml: /^libggml\.v[\d.]+\.so$/, base: /^libggml-base\.so$/ },
-  darwin: { llama: /^libllama\.(v[\d.]+)\.dylib$/, ggml: /^libggml\.v[\d.]+\.dylib$/, base: /^libggml-base\.dylib$/ },
-  win32: { llama: /^llama\.(v[\d.]+)\.dll$/, ggml: /^ggml\.v[\d.]+\.dll$/, base: /^ggml-base\.dll$/ },
+  linux: { llama: /^libllama\.(?:\w+\.)?(v[\d.]+)\.so$/, ggml: /^libggml\.(?:\w+\.)?v[\d.]+\.so$/, base: /^libggml-base\.so$/ },
+  darwin: {
+    llama: /^libllama\.(?:\w+\.)?(v[\d.]+)\.dylib$/,
+    ggml: /^libggml\.(?:\w+\.)?v[\d.]+\.dylib$/,
+    base: /^libggml-base\.dylib$/,
+  },
+  win32: { llama: /^llama\.(?:\w+\.)?(v[\d.]+)\.dll$/, ggml: /^ggml\.(?:\w+\.)?v[\d.]+\.dll$/, base: /^ggml-base\.dll$/ },
 };
+/** A backend for GPUs as these packages have it, beside a library of its release. */
+const BACKEND = /^(?:lib)?ggml-(?:cuda|vulkan)\.(?:so|dll)$/;
+
+/** The release that a file of this name is llama.cpp's library of, on this platform; undefined where it is none. */
+export const releaseOf = (file: string, platform: string = process.platform): string | undefined =>
+  NAMES[platform]?.llama.exec(file)?.[1];
 
 /** The library of the installed node-llama-cpp. @throws Error with the reason why there is none that can be used */
 export function installedLibrary(): Library {
@@ -31,11 +42,11 @@ export function installedLibrary(): Library {
     const bins = join(nodeModules, "@node-llama-cpp", folder, "bins", folder);
     const files = filesOf(bins);
     const file = (pattern: RegExp) => files.find((name) => pattern.test(name));
-    const llama = file(names.llama);
+    const llama = files.find((name) => releaseOf(name) !== undefined);
     if (llama === undefined) continue;
     const path = (name: string | undefined) => (name === undefined ? "" : join(bins, name));
     const paths = { base: path(file(names.base)), ggml: path(file(names.ggml)), llama: join(bins, llama), backends: bins };
-    return checkedLibrary(paths, names.llama.exec(llama)?.[1] ?? "");
+    return checkedLibrary(paths, releaseOf(llama) ?? "");
   }
   throw new Error(`the libraries of node-llama-cpp for this platform are not installed: ${installLine()}`);
 }
@@ -51,6 +62,32 @@ function packageFolders(): readonly string[] {
       cause: error,
     });
   }
+}
+
+/**
+ * Files of backends for GPUs that are installed here, of this release, in order of preference.
+ * @throws BrownianError engine-missing where there are some of other releases alone
+ */
+export function gpuBackends(release: string): readonly string[] {
+  const others = new Set<string>();
+  const found: string[] = [];
+  for (const name of GPU_PACKAGES[`${process.platform}-${process.arch}`] ?? [])
+    for (const nodeModules of packageFolders()) {
+      const bins = join(nodeModules, "@node-llama-cpp", name, "bins", name);
+      const files = filesOf(bins);
+      const backend = files.find((file) => BACKEND.test(file));
+      if (backend === undefined) continue;
+      const library = files.map((file) => releaseOf(file)).find((one) => one !== undefined);
+      if (library === release) found.push(join(bins, backend));
+      else others.add(`@node-llama-cpp/${name} has release ${library}`);
+      break;
+    }
+  if (found.length === 0 && others.size > 0)
+    throw new BrownianError(
+      "engine-missing",
+      `The backends for GPUs are not of the engine's release ${release} of llama.cpp (${[...others].join(", ")}): ${gpuInstallLine()}`,
+    );
+  return found;
 }
 
 /** Packages of node-llama-cpp with libraries for GPUs that are installed here, by name: of no use where weights move. */
