@@ -85,10 +85,10 @@ try {
       cwd: folder,
       encoding: "utf8",
     });
-    if (status === 0) return JSON.parse(stdout.trim().split("\\n").at(-1));
-    return `${signal ?? `exit code ${status}`}: ${stderr.trim().split("\\n").filter(Boolean).at(-1) ?? ""}`;
+    if (status === 0) return JSON.parse(stdout.trim().split("\n").at(-1));
+    return `${signal ?? `exit code ${status}`}: ${stderr.trim().split("\n").filter(Boolean).at(-1) ?? ""}`;
   };
-  console.log("| case | on the GPU | the same text as on processors |\\n|---|---|---|");
+  console.log("| case | on the GPU | the same text as on processors |\n|---|---|---|");
   for (const [what, texts] of CASES) {
     const there = child(Number(values.layers), texts);
     const here = child(0, texts);
