@@ -59,6 +59,10 @@ export {
   type Fragility,
   type Hidden,
   type Power,
+  type Served,
+  type ServedMembers,
+  type ServedMembersOptions,
+  servedMembers,
   type TensorGroup,
 } from "./evaluate/index.js";
 export {

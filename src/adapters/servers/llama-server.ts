@@ -59,6 +59,8 @@ export const llamaServer: Protocol = {
     return chat ? responseFormat(shape.json) : { json_schema: shape.json.schema ?? { type: "object" } };
   },
 
+  dice: (minP) => ({ top_k: 0, top_p: 1, min_p: minP, repeat_penalty: 1 }),
+
   ask(server, asked, member, signal) {
     const kept = asked.shape && llamaServer.kept(asked.shape, isServedChat(asked.prompt));
     return askOpenAi(server, asked, { ...kept, lora: loraOf(member), cache_prompt: false }, signal);
