@@ -97,9 +97,10 @@ describe("an evaluation over llama-servers", () => {
   });
 
   it("goes on where it was interrupted, and without a server that is gone, to the same numbers", async () => {
+    const few = { ...small, samples: 2, questions: 8, tuneQuestions: 10 };
     const [fake, dying] = [await started(paths), await started(paths)];
     const whole = await withServers({ endpoints: [fake.url], adapters }, (served) =>
-      evaluate(served, task, { ...small, uncertainty: true }),
+      evaluate(served, task, { ...few, uncertainty: true }),
     );
     expect(whole.doubts.map(({ score }) => score)).toContain("agreement with the answer");
     const page = JSON.stringify(evaluationPage(whole));
@@ -114,13 +115,13 @@ describe("an evaluation over llama-servers", () => {
       },
     };
     const interrupted = withServers({ endpoints: [fake.url], adapters }, (served) =>
-      evaluate(served, task, { ...small, ...stop, uncertainty: true }),
+      evaluate(served, task, { ...few, ...stop, uncertainty: true }),
     );
     await expect(interrupted).rejects.toThrow(/abort/);
     dying.fault = (count) => (count < 3 ? undefined : "hangup");
     const gone: string[] = [];
     const both = { endpoints: [dying.url, fake.url], adapters, onGone: (url: string) => gone.push(url) };
-    const rest = await withServers(both, (served) => evaluate(served, task, { ...small, finished, uncertainty: true }));
+    const rest = await withServers(both, (served) => evaluate(served, task, { ...few, finished, uncertainty: true }));
     expect(numbers(rest)).toBe(numbers(whole));
     expect(gone).toEqual([dying.url]);
   });
