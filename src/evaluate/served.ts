@@ -60,6 +60,7 @@ const SEED_BITS = 31;
  *
  * @throws BrownianError usage (a server without them, no address), endpoint-failed, file-not-found (no manifest); the signal's reason
  * @example
+ * const task = parseTask(makeTask("arithmetic", { questions: 100 }), "sums");
  * const served = await servedMembers({ endpoints: ["http://localhost:8080"], adapters: "members" });
  * const { points } = await evaluate(served, task, { levels: [0.5] });
  * await served.close();
