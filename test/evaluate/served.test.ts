@@ -171,7 +171,8 @@ describe("an evaluation over vLLM", () => {
 
   it("takes the nearest sigma that there is a file of, and unloads members", async () => {
     const fake = await start();
-    const asked = { ...small, methods: ["members"], sigmas: undefined } as EvaluateOptions;
+    const few = { questions: 4, tuneQuestions: 20 };
+    const asked = { ...small, ...few, methods: ["members"], sigmas: undefined } as EvaluateOptions;
     const { dials, settings } = await withServers({ endpoints: [fake.url], adapters }, (served) => evaluate(served, task, asked));
     expect(settings.sigmas).toEqual([0.1, 0.4]);
     expect(dials["members 0.5"]).toEqual({ sigma: 0.4 });
