@@ -139,6 +139,7 @@ describe("evolveAdapter before servers", () => {
     return `http://127.0.0.1:${(server.address() as { port: number }).port}`;
   }
 
+  const few = { sigma: 0.1, seed: 9n, only: ["blk.0.attn_q.weight"], skipUnsupported: true } as const;
   const reward = (answered: readonly { text: string }[]) => answered.map(({ text }) => text.length);
 
   it("moves the scales that rewards speak of, by request alone; a server that is gone leaves its work to the other", async () => {
@@ -165,7 +166,7 @@ describe("evolveAdapter before servers", () => {
 
   it("goes on from its log to the same adapter, makes it again without a server, and takes no other's log", async () => {
     const adapters = file("logged");
-    const { members } = await writeAdapters(MODEL, adapters, { sigma: 0.1, members: 3, seed: 9n, skipUnsupported: true });
+    const { members } = await writeAdapters(MODEL, adapters, { ...few, members: 3 });
     const endpoints = [await fake(members.map(({ path }) => path))];
     const settings = { ...common, endpoints, adapters, reward, rewardName: "length", generations: 6 };
     const [log, output] = [file("whole.jsonl"), file("whole.gguf")];
@@ -204,7 +205,7 @@ describe("evolveAdapter before servers", () => {
 
   it("stands where rewards are all the same, or no number, says so, and does so again by its log", async () => {
     const adapters = file("standing");
-    const { members } = await writeAdapters(MODEL, adapters, { sigma: 0.1, members: 3, seed: 9n, skipUnsupported: true });
+    const { members } = await writeAdapters(MODEL, adapters, { ...few, members: 3 });
     const endpoints = [await fake(members.map(({ path }) => path))];
     // Seven candidates a generation are judged one after the other, and before them the model itself.
     let judged = -1;
