@@ -15,6 +15,7 @@ export { type Merged, type MergeOptions, mergeMember } from "./merge.js";
 export { type MemberReader, type ReadMembersOptions, readMembers } from "./read.js";
 export {
   type Answered,
+  type Asked,
   PROTOCOLS,
   type ProtocolName,
   type ServedCall,
@@ -23,5 +24,5 @@ export {
   ServerError,
   type Shape,
 } from "./servers/index.js";
-export { Upstream, type UpstreamOptions } from "./upstream.js";
+export { type AskAllOptions, type MemberAsked, Upstream, type UpstreamOptions } from "./upstream.js";
 export { type AdapterPlan, servingLines, type WriteAdaptersOptions, writeAdapters } from "./write.js";

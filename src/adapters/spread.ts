@@ -1,6 +1,7 @@
 // Work for several servers: each does some of it at a time, tries again where that may help, and leaves what it cannot do to the others. Ends as soon
 // as all is done, something is refused, or no server is left.
 
+import { setMaxListeners } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { BrownianError } from "../errors.js";
 import { ServerError } from "./servers/index.js";
@@ -50,6 +51,8 @@ export async function spread<Task, Place, Result>(
   const ring = () => {
     for (const call of wake.splice(0)) call();
   };
+  setMaxListeners(0, whole); // as many pauses as there is work under way
+  whole.addEventListener("abort", ring, { once: true });
 
   const attempt = async (server: ServerWork<Place>, number: number): Promise<void> => {
     for (let tried = 0; ; tried++) {
@@ -79,11 +82,7 @@ export async function spread<Task, Place, Result>(
       const number = waiting.shift();
       if (number !== undefined) await attempt(server, number);
       // What others have under way may come back.
-      else
-        await new Promise<void>((resolve) => {
-          wake.push(resolve);
-          whole.addEventListener("abort", () => resolve(), { once: true });
-        });
+      else await new Promise<void>((resolve) => wake.push(resolve));
     }
     if (servers.every(({ gone }) => gone !== undefined)) ring();
   };

@@ -18,6 +18,7 @@ import {
   type Shape,
   saidOf,
 } from "./servers/index.js";
+import { type SpreadOptions, spread } from "./spread.js";
 
 /** Which servers, and which members they have. */
 export interface UpstreamOptions {
@@ -44,9 +45,29 @@ interface Place {
   busy: number;
 }
 
+/** A text of many, and whose. */
+export interface MemberAsked {
+  readonly asked: Asked;
+  readonly member: number;
+  /** 0: clean weights. */
+  readonly sigma: number;
+  /** Where it is given, dice leave out nothing that the server would by itself (0), or what min-p cuts: as {@link Protocol.dice}. */
+  readonly minP?: number | undefined;
+}
+
+/** How many texts are asked for. */
+export interface AskAllOptions extends SpreadOptions {
+  /** Called with every answer that has come. */
+  readonly onAnswer?: (() => void) | undefined;
+  /** Called where a server counts as gone, with the reason. */
+  readonly onGone?: ((url: string, why: string) => void) | undefined;
+}
+
 const DEADLINE = 600;
 
 export class Upstream {
+  private readonly gone = new Set<Place>();
+
   /** @throws BrownianError as `askEnsemble`: every server must be there and have all members */
   static async open(options: UpstreamOptions): Promise<Upstream> {
     const { endpoints, adapters, membersPath = adapters, apiKey, deadline = DEADLINE, signal } = options;
@@ -129,12 +150,9 @@ export class Upstream {
     const { shape, prompt } = asked;
     const able = this.places.filter(({ protocol }) => shape === undefined || protocol.kept(shape, isServedChat(prompt)));
     for (const place of able.sort((a, b) => a.busy - b.busy)) {
-      const all = this.manifest.members.filter(({ format }) => format === place.protocol.format);
-      const own = sigma === 0 ? undefined : nearestFile(place.protocol, all, member % this.members, sigma);
-      const with_ = own && { called: place.called.get(own.nearest.path) as string, scale: own.scale };
       place.busy++;
       try {
-        return { ...(await place.protocol.ask(place.server, listening, with_, signal)), sigma: own?.sigma ?? 0 };
+        return await this.askAt(place, listening, member, sigma, signal);
       } catch (error) {
         if (heard || !(error instanceof ServerError) || !error.transient) throw error;
         failure = error;
@@ -143,6 +161,46 @@ export class Upstream {
       }
     }
     throw failure;
+  }
+
+  private async askAt(place: Place, asked: Asked, member: number, sigma: number, signal: AbortSignal | undefined) {
+    const { protocol, server, called } = place;
+    const all = this.manifest.members.filter(({ format }) => format === protocol.format);
+    const own = sigma === 0 ? undefined : nearestFile(protocol, all, member % this.members, sigma);
+    const with_ = own && { called: called.get(own.nearest.path) as string, scale: own.scale };
+    return { ...(await protocol.ask(server, asked, with_, signal)), sigma: own?.sigma ?? 0 };
+  }
+
+  /**
+   * Many texts, spread over all servers; one that is gone leaves its work to the others, and is not asked for more of them as long as there are some.
+   * Resolves to the answers in their order. Dice and shapes are to be such as every server takes.
+   * @throws BrownianError endpoint-failed where no server is left, or one refuses
+   */
+  async askAll(tasks: readonly MemberAsked[], options: AskAllOptions): Promise<readonly Answered[]> {
+    const { onAnswer, onGone, ...spreading } = options;
+    const left = this.places.filter((place) => !this.gone.has(place));
+    const { results, servers } = await spread(
+      tasks,
+      left.length > 0 ? left : this.places,
+      async (place, { asked, member, sigma, minP }, whole) => {
+        const dice = minP === undefined ? {} : place.protocol.dice(minP);
+        const answer = await this.askAt(place, { ...asked, more: { ...asked.more, ...dice } }, member, sigma, whole);
+        onAnswer?.();
+        return answer;
+      },
+      spreading,
+    );
+    for (const { place, gone } of servers) {
+      if (gone === undefined) continue;
+      this.gone.add(place);
+      onGone?.(place.server.url, gone.message);
+    }
+    return results;
+  }
+
+  /** What the servers are. */
+  get protocols(): readonly Protocol[] {
+    return [...new Set(this.places.map(({ protocol }) => protocol))];
   }
 
   /** Unloads members; resolves to a sentence for each server on which some stay. */

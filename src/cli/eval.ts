@@ -3,18 +3,31 @@
 
 import { basename, join } from "node:path";
 import { Argument, Command, Option } from "commander";
-import { type EvaluateOptions, evaluate, evaluationSettings, METHODS, methodNames, powerOf, QUICK } from "../evaluate/index.js";
+import { environment } from "../environment.js";
+import { BrownianError } from "../errors.js";
+import {
+  type EvaluateOptions,
+  evaluate,
+  evaluationSettings,
+  METHODS,
+  methodNames,
+  powerOf,
+  QUICK,
+  respondent,
+  type ServedMembers,
+  servedMembers,
+} from "../evaluate/index.js";
 import { evaluationPage, evaluationTable, powerSaid } from "../evaluate/page/index.js";
-import { identity } from "../files/identity.js";
 import { checkOutputFolder } from "../files/index.js";
 import { readTextFile } from "../files/text.js";
 import { Unfinished } from "../files/unfinished.js";
-import { defaultModel } from "../llama/index.js";
+import { defaultModel, type Model } from "../llama/index.js";
 import { loadPlot } from "../report/page.js";
 import { table } from "../report/table.js";
 import { MAKERS, makeTask, parseTask, type Task } from "../tasks/index.js";
 import { DEFAULT_TAU } from "../thermostat/noise.js";
 import type { Invocation } from "./command.js";
+import { type Idle, idleLines } from "./idle.js";
 import { given, readText, withModel } from "./inputs.js";
 import { parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
 import { printResult, remark } from "./print.js";
@@ -48,8 +61,29 @@ interface Options {
   readonly context: number;
   readonly threads?: number;
   readonly scratch?: string;
+  readonly endpoint?: string[];
+  readonly adapters?: string;
+  readonly membersPath?: string;
+  readonly concurrency?: number;
+  readonly deadline?: number;
+  readonly apiKey?: string;
   readonly json?: boolean;
 }
+
+const IDLE: readonly Idle<Options>[] = [
+  {
+    names: ["parallel", "context", "threads", "scratch", "tau"],
+    when: ({ endpoint }) => endpoint !== undefined,
+    why: "with --endpoint, where servers answer",
+  },
+  {
+    names: ["adapters", "membersPath", "concurrency", "deadline", "apiKey"],
+    when: ({ endpoint }) => endpoint === undefined,
+    why: "without --endpoint",
+  },
+];
+
+const each = (url: string, before: string[] | undefined): string[] => [...(before ?? []), url];
 
 export function evalCommand({ signal }: Invocation): Command {
   return new Command("eval")
@@ -64,8 +98,10 @@ export function evalCommand({ signal }: Invocation): Command {
     )
     .option("--from <file>", "what questions are made from (cloze: a text; countries: countries.json of world-countries)")
     .option("-o, --output <folder>", "where the report goes", "brownian-evaluation")
-    .option("--methods <names>", "which to put beside softmax, with commas (default: quenched)", (names: string) =>
-      names.split(","),
+    .option(
+      "--methods <names>",
+      "which to put beside softmax, with commas (default: quenched; of servers: members)",
+      (names: string) => names.split(","),
     )
     .option("--levels <T,...>", "temperatures of softmax that the others are tuned to (default: 0.3,0.6,1)", parseNumbers)
     .addOption(
@@ -98,23 +134,35 @@ export function evalCommand({ signal }: Invocation): Command {
     .option("--context <n>", "tokens of context of each of them", parseWhole, CONTEXT)
     .option("--threads <n>", "engine threads (default: all physical cores but one)", parseWhole)
     .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
+    .option("--endpoint <url>", "servers with members answer (llama-server, vLLM, SGLang, TGI); may be given several times", each)
+    .option("--adapters <folder>", "with --endpoint: the members, as brownian adapter wrote them from the model")
+    .option("--members-path <folder>", "with --endpoint: the same folder as the servers see it")
+    .option("--concurrency <n>", "with --endpoint: requests to one server at a time (default: 4)", parseWhole)
+    .option("--deadline <seconds>", "with --endpoint: for one answer (default: 120)", parseNumber)
+    .option("--api-key <key>", "of the servers (better: BROWNIAN_API_KEY, which no list of processes shows)")
     .option("--json", "print the numbers as JSON")
     .addHelpText("after", () => `\nMethods:\n${table(methodNames.map((name) => [`  ${name}`, METHODS[name].summary]))}`)
-    .action((model: string, options: Options) => run(model, options, signal));
+    .action((model: string, options: Options, itself: Command) => {
+      for (const line of idleLines(itself, options, IDLE)) remark(line);
+      if (options.endpoint !== undefined && itself.args.length > 0)
+        throw new BrownianError("usage", "With --endpoint the model is that of the servers and of --adapters: leave it out.");
+      return run(model, options, signal);
+    });
 }
 
 async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {
-  const { output, context: contextSize, parallel } = options;
+  const { output } = options;
   // All that can be wrong, before minutes of work.
   await loadPlot();
   await checkOutputFolder(output, REPORT_FILES);
   const task = await readTask(options, signal);
   const unfinished = new Unfinished(`${output.replace(/[/\\]+$/, "")}.unfinished.jsonl`, "brownian-evaluation-unfinished");
-  const engine = { ...options, contextSize, parallel };
-  const measuring = withModel(path, engine, signal, async (model) => {
-    const asked: EvaluateOptions = { ...(options.quick ? QUICK : {}), ...chosen(options) };
-    const settings = evaluationSettings(model, task, asked);
-    await unfinished.begin({ settings, model: (await identity(path)).sha256, task: task.sha256 }, options.resume ?? false);
+  const measuring = withAnswering(path, options, signal, async (model) => {
+    const by = respondent(model);
+    const quick = options.quick ? { ...QUICK, ...(by.served?.levels ? { sigmas: undefined } : {}) } : {};
+    const asked: EvaluateOptions = { ...given(quick), ...chosen(options) };
+    const settings = evaluationSettings(by, task, asked);
+    await unfinished.begin({ settings, model: (await by.identity()).sha256, task: task.sha256 }, options.resume ?? false);
     remark(powerSaid(powerOf(settings)));
     return withSteps("evaluating", (onProgress) =>
       evaluate(model, task, {
@@ -130,6 +178,28 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   await writeReport(output, evaluationPage(evaluation), evaluation, unfinished);
   remark(`${join(output, "report.html")} shows this with plots and answers`);
   printResult(options.json, evaluation, () => evaluationTable(evaluation));
+}
+
+/** Our own engine with the model, or servers with the members, for as long as `work` takes. */
+async function withAnswering<T>(
+  path: string,
+  options: Options,
+  signal: AbortSignal,
+  work: (model: Model | ServedMembers) => Promise<T>,
+): Promise<T> {
+  const { endpoint: endpoints, adapters, context: contextSize, membersPath, concurrency, deadline } = options;
+  if (endpoints === undefined) return withModel(path, { ...options, contextSize }, signal, work);
+  if (adapters === undefined)
+    throw new BrownianError("usage", "--endpoint needs the members that the servers have: --adapters FOLDER.");
+  const { apiKey = environment.apiKey } = options;
+  const onGone = (url: string, why: string) => remark(`left out: ${url}: ${why}`);
+  const how = given({ membersPath, concurrency, deadline, apiKey });
+  const served = await servedMembers({ endpoints, adapters, ...how, onGone, signal });
+  try {
+    return await work(served);
+  } finally {
+    for (const sentence of await served.close()) remark(sentence);
+  }
 }
 
 /** The task of a file, or one that is made. */

@@ -3,11 +3,13 @@
 import { Argument, Command, Option } from "commander";
 import { ADAPTER_FORMATS, type AdapterFormatName } from "../adapters/index.js";
 import { environment } from "../environment.js";
-import { type EvolvedAdapter, evolveAdapter } from "../evolve/index.js";
+import { BrownianError } from "../errors.js";
+import { type AdapterGeneration, type EvolvedAdapter, evolveAdapter, replayAdapter } from "../evolve/index.js";
 import { defaultModel } from "../llama/index.js";
 import type { Invocation } from "./command.js";
 import { addTaskOptions, type TaskFlags, taskBy } from "./evolve-options.js";
-import { measuredTable } from "./evolve-print.js";
+import { curve, measuredTable } from "./evolve-print.js";
+import { acting, type Idle, idleLines } from "./idle.js";
 import { parseNumber, parseSeed, parseWhole } from "./options.js";
 import { printResult, remark } from "./print.js";
 import { withSteps } from "./progress.js";
@@ -25,7 +27,28 @@ interface Options extends TaskFlags {
   readonly membersPath?: string;
   readonly concurrency?: number;
   readonly deadline?: number;
+  readonly log?: string;
+  readonly replay?: string;
+  readonly at?: number;
 }
+
+const IDLE: readonly Idle<Options>[] = [
+  {
+    names: ["threads", "scratch", "context", "chatTemplate", "text", "textTokens"],
+    when: ({ endpoint, replay }) => endpoint !== undefined && replay === undefined,
+    why: "with --endpoint, where servers read",
+  },
+  {
+    names: ["membersPath", "concurrency", "deadline"],
+    when: ({ endpoint, replay }) => endpoint === undefined && replay === undefined,
+    why: "without --endpoint",
+  },
+  { names: ["format"], when: ({ output }) => output === undefined, why: "without -o" },
+  { names: ["at"], when: ({ replay }) => replay === undefined, why: "without --replay" },
+];
+
+/** What a replay takes, of all that the command has. */
+const OF_REPLAY = new Set(["replay", "at", "output", "format", "json"]);
 
 const each = (url: string, before: string[] | undefined): string[] => [...(before ?? []), url];
 
@@ -33,7 +56,7 @@ export function evolveAdapterCommand({ signal }: Invocation): Command {
   const command = new Command("evolve-adapter")
     .description("search for an adapter by reward alone: a mixture of low-rank directions; no weight is written")
     .addArgument(new Argument("[model]", "GGUF model").default(defaultModel, "the one that ships with brownian"));
-  return addTaskOptions(command, true)
+  return addTaskOptions(command, false)
     .option("-o, --output <path>", "where the adapter goes: a file (gguf) or a folder (peft)")
     .addOption(new Option("--format <format>", "what it is written in").choices(Object.keys(ADAPTER_FORMATS)).default("gguf"))
     .option("--directions <n>", "how many are mixed (default: 16, or those of --adapters)", parseWhole)
@@ -46,33 +69,64 @@ export function evolveAdapterCommand({ signal }: Invocation): Command {
     .option("--members-path <folder>", "the same folder as the servers see it")
     .option("--concurrency <n>", "requests to one server at a time (default: 4)", parseWhole)
     .option("--deadline <seconds>", "that one request may take (default: 120)", parseNumber)
-    .action((model: string, options: Options) => run(model, options, signal));
+    .option("--log <file>", "where generations are kept; a search that was ended goes on from there")
+    .option("--replay <log>", "make the adapter of a log again, from the model that it is of")
+    .option("--at <n>", "with --replay: as it was after so many generations", parseWhole)
+    .action((model: string, options: Options, itself: Command) => {
+      for (const line of idleLines(itself, options, [...IDLE, ofReplay(itself)])) remark(line);
+      const told = acting(options, IDLE);
+      return told.replay === undefined ? run(model, told, signal) : again(model, told.replay, told);
+    });
+}
+
+/** All that a replay does not take. */
+function ofReplay(command: Command): Idle<Options> {
+  const names = command.options.map((option) => option.attributeName()).filter((name) => !OF_REPLAY.has(name));
+  return {
+    names: names as (keyof Options & string)[],
+    when: ({ replay }) => replay !== undefined,
+    why: "with --replay, where all is in the log",
+  };
 }
 
 async function run(model: string, flags: Options, signal: AbortSignal): Promise<void> {
-  const { endpoint: endpoints, ...rest } = flags;
+  const { endpoint: endpoints, replay: _, at: __, ...rest } = flags;
+  if (flags.task === undefined)
+    throw new BrownianError("usage", "evolve-adapter needs --task with questions, or --replay with a log.");
+  if (flags.output === undefined && flags.log === undefined) remark("the adapter will not be kept: -o or --log would");
   const { options, close } = await taskBy(rest, signal, endpoints === undefined);
-  const { rewardName: _, generations, ...told } = options;
+  const { generations } = options;
   const apiKey = endpoints === undefined ? undefined : environment.apiKey;
   try {
     const done = await withSteps("evolving", (onProgress) =>
       evolveAdapter(model, {
-        ...told,
-        generations,
+        ...options,
         endpoints,
         apiKey,
-        onGeneration: ({ generation }) => onProgress(generation + 1, generations),
+        onGeneration: ({ generation, stood }) => {
+          onProgress(generation + 1, generations);
+          if (stood !== undefined) remark(`generation ${generation}: ${stood}; the search does not move`);
+        },
       }),
     );
     if (flags.output !== undefined) remark(`${flags.output} is the adapter`);
-    else remark("the adapter is not kept: -o would");
     printResult(flags.json, done, () => report(done));
   } finally {
     close();
   }
 }
 
-function report({ before, after, scales, evaluations, seconds }: EvolvedAdapter): string {
+async function again(model: string, log: string, { output, format, at, json }: Options): Promise<void> {
+  if (output === undefined) throw new BrownianError("usage", "--replay makes an adapter: say with -o where it goes.");
+  const generations = await replayAdapter(model, log, output, { format, generations: at });
+  printResult(
+    json,
+    { model, log, output, generations },
+    () => `${output} is the adapter for ${model} after ${generations} generations of ${log}`,
+  );
+}
+
+function report({ before, after, scales, evaluations, seconds, history }: EvolvedAdapter): string {
   const noise = Math.sqrt(scales.reduce((sum, c) => sum + c * c, 0));
   return [
     measuredTable([
@@ -80,6 +134,13 @@ function report({ before, after, scales, evaluations, seconds }: EvolvedAdapter)
       ["after", after],
     ]),
     "",
+    curve("candidates", history),
+    `${history.length} generations, ${stoodFor(history)}`,
     `${evaluations} readings in ${Math.round(seconds)} s; ${scales.length} directions, together ${noise.toFixed(3)} RMS of each tensor`,
   ].join("\n");
+}
+
+function stoodFor(history: readonly AdapterGeneration[]): string {
+  const stood = history.filter((one) => one.stood !== undefined).length;
+  return stood === 0 ? "each of which moved the search" : `of which ${stood} did not move the search`;
 }

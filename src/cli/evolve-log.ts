@@ -3,7 +3,7 @@
 import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
 import { BrownianError } from "../errors.js";
-import { cutLog, type EvolutionLog, readLog } from "../evolve/index.js";
+import { type AnyLog, cutLog, readAnyLog, toldApart } from "../evolve/index.js";
 import { writeWhole } from "../files/index.js";
 import { table } from "../report/table.js";
 import type { Invocation } from "./command.js";
@@ -18,8 +18,8 @@ interface Options {
 
 export function evolveLogCommand(_: Invocation): Command {
   return new Command("evolve-log")
-    .description("list logs of brownian evolve side by side, or cut one at a generation")
-    .argument("<logs...>", "logs that evolve --log has written")
+    .description("list logs of searches side by side, or cut one at a generation")
+    .argument("<logs...>", "logs that evolve, anneal or evolve-adapter has written (--log)")
     .option("--cut <n>", "of one log, keep the first n generations", parseWhole)
     .option("-o, --output <file>", "with --cut: where the shorter log goes")
     .option("--json", "print one JSON document")
@@ -27,7 +27,7 @@ export function evolveLogCommand(_: Invocation): Command {
 }
 
 async function run(paths: readonly string[], { cut, output, json }: Options): Promise<void> {
-  const logs = await Promise.all(paths.map(async (path) => ({ path, log: await readLog(path) })));
+  const logs = await Promise.all(paths.map(async (path) => ({ path, ...(await readAnyLog(path)) })));
   if (cut === undefined)
     return printResult(
       json,
@@ -45,9 +45,20 @@ async function run(paths: readonly string[], { cut, output, json }: Options): Pr
   );
 }
 
-function words(logs: readonly { readonly path: string; readonly log: EvolutionLog }[]): string {
-  const rows = logs.map(({ path, log: { head, generations } }) => {
-    const looks = generations.flatMap(({ measured }) => (measured ? [measured.reward] : []));
+interface Read {
+  readonly path: string;
+  readonly log: AnyLog;
+  readonly told: Readonly<Record<string, unknown>>;
+}
+
+/** What the validation said at each look; searches in adapters take none. */
+const looksOf = ({ generations }: AnyLog): number[] =>
+  generations.flatMap((one) => ("measured" in one && one.measured ? [one.measured.reward] : []));
+
+function words(logs: readonly Read[]): string {
+  const rows = logs.map(({ path, log }) => {
+    const { head, generations } = log;
+    const looks = looksOf(log);
     return [
       path,
       head.base.file,
@@ -63,13 +74,14 @@ function words(logs: readonly { readonly path: string; readonly log: EvolutionLo
 }
 
 /** Which settings the logs do not have in common. */
-function differences(logs: readonly { readonly log: EvolutionLog }[]): string {
-  const told = logs.map(({ log: { head } }): Record<string, unknown> => ({ ...head.moves, ...head.settings }));
-  const names = [...new Set(told.flatMap((one) => Object.keys(one)))];
-  const apart = names.filter((name) => new Set(told.map((one) => JSON.stringify(one[name]))).size > 1);
+function differences(logs: readonly Read[]): string {
+  const apart = toldApart(logs.map(({ told }) => told));
   if (apart.length === 0) return "All were told the same.";
   return table([
     ["told", ...logs.map((_, i) => `log ${i + 1}`)],
-    ...apart.map((name) => [name, ...told.map((one) => JSON.stringify(one[name] ?? null))]),
+    ...apart.map((name) => [name, ...logs.map(({ told }) => brief(JSON.stringify(told[name] ?? null)))]),
   ]);
 }
+
+/** Names of all tensors would be a page. */
+const brief = (text: string): string => (text.length > 40 ? `${text.slice(0, 37)}...` : text);

@@ -40,8 +40,8 @@ export function watcher(generations: number): (generation: LogGeneration) => voi
 
 const SPARKS = "▁▂▃▄▅▆▇█";
 
-/** Mean rewards of members by generation, as a line of bars from the least to the greatest. */
-function curve(history: readonly LogGeneration[]): string {
+/** Mean rewards by generation, as a line of bars from the least to the greatest. @param whose "members", "candidates" */
+export function curve(whose: string, history: readonly Pick<LogGeneration, "rewards">[]): string {
   const means = history.flatMap(({ rewards }) => {
     const there = rewards.filter((r): r is number => r !== null);
     return there.length === 0 ? [] : [there.reduce((sum, r) => sum + r, 0) / there.length];
@@ -49,7 +49,7 @@ function curve(history: readonly LogGeneration[]): string {
   if (means.length < 2) return "";
   const [least, most] = [Math.min(...means), Math.max(...means)];
   const bars = means.map((mean) => SPARKS[Math.min(7, Math.floor((8 * (mean - least)) / (most - least || 1)))]);
-  return `members' mean reward by generation, ${significant(least)} to ${significant(most)}: ${bars.join("")}`;
+  return `${whose}' mean reward by generation, ${significant(least)} to ${significant(most)}: ${bars.join("")}`;
 }
 
 /** Figures of several models below each other. */
@@ -67,7 +67,7 @@ export function report(done: Evolved, controls: readonly (readonly [name: string
       ...controls.map(([name, control]) => [name, control.after] as const),
     ]),
     "",
-    curve(done.history),
+    curve("members", done.history),
     `${done.generations} generations (${why})${went}; ${grouped(done.evaluations)} readings in ${Math.round(done.seconds)} s`,
     `${grouped(done.changed)} of ${grouped(done.weights)} codes differ (${percent(done.changed / done.weights)})`,
   ].join("\n");

@@ -23,6 +23,12 @@ export function idleLines<Options>(command: Command, options: Options, rules: re
   });
 }
 
+/** The options without those that cannot act, their defaults among them: for calls that refuse what they could not heed. */
+export function acting<Options>(options: Options, rules: readonly Idle<Options>[]): Options {
+  const idle = new Set<string>(rules.flatMap(({ names, when }) => (when(options) ? names : [])));
+  return Object.fromEntries(Object.entries(options as object).filter(([name]) => !idle.has(name))) as Options;
+}
+
 interface Moving {
   readonly dynamics: DynamicsName;
   readonly tau?: number | undefined;

@@ -1,14 +1,13 @@
 // Tunes the dials of all methods, on the tuning half alone, so that at each level they flip as often as softmax does there, or are right as often.
 
 import { BrownianError } from "../errors.js";
-import { logSoftmax } from "../sampling/softmax.js";
 import { interpolate, interpolatePowers, monotone } from "../statistics/curves.js";
 import { average, smooth } from "../statistics/rates.js";
 import { isRight } from "../tasks/answers.js";
-import { type Carried, carriedBy, carrierOf, carriersOf, type Dial, type MethodName, methodOf } from "./methods.js";
+import { type Carried, carriedBy, carriersOf, type Dial, type MethodName, methodOf } from "./methods.js";
 import { MIN_P_TRIALS, MIXTURE_TRIALS } from "./plan.js";
-import type { Reader } from "./reading.js";
 import { type Answers, at } from "./records.js";
+import type { AtRest, Reading } from "./respondent.js";
 import type { Steps } from "./steps.js";
 
 /** Temperatures of a mixture's softmax are measured at so many, up to the highest level. */
@@ -28,21 +27,21 @@ export interface Tuned {
 export const rounded = (x: number): number => Number(x.toPrecision(4));
 
 /** The dials of all methods at all levels. @throws BrownianError usage where weights do not reach a level */
-export function tuned(steps: Steps, reader: Reader): Promise<Tuned> {
-  return steps.settings.equal === "flips" ? byFlips(steps, reader) : byAccuracy(steps);
+export function tuned(steps: Steps, reading: Reading): Promise<Tuned> {
+  return steps.settings.equal === "flips" ? byFlips(steps, reading) : byAccuracy(steps);
 }
 
 /** The ways in which weights move in the methods. */
 const carriers = ({ settings }: Steps): Carried[] => carriersOf(settings.methods);
 
-async function byFlips(steps: Steps, reader: Reader): Promise<Tuned> {
+async function byFlips(steps: Steps, reading: Reading): Promise<Tuned> {
   const { levels, methods, sigmas } = steps.settings;
-  const clean = await readClean(steps, reader);
+  const clean = await reading.atRest();
   const targets = Object.fromEntries(levels.map((level, i) => [level, clean.softmax[i] as number]));
   const dials: Record<string, Dial> = { greedy: {} };
   const highest = targets[levels.at(-1) as number] as number;
   const moved = new Map<Carried, Moved>();
-  for (const carried of carriers(steps)) moved.set(carried, await readMoved(steps, reader, clean.likeliest, carried, highest));
+  for (const carried of carriers(steps)) moved.set(carried, await readMoved(steps, reading, carried, highest));
   const live = moved.get("live");
   const rates = (column: number): number[] =>
     monotone((live?.flips ?? []).map((draws) => average(draws.map((draw) => draw[column] as number))));
@@ -63,8 +62,8 @@ async function byFlips(steps: Steps, reader: Reader): Promise<Tuned> {
     for (const method of methods) {
       const { dials: kind, minP } = methodOf(method);
       if (kind === "temperature")
-        dials[at(method, level)] = { temperature: minP === undefined ? level : rounded(minPAt(clean.gaps, target)) };
-      if (kind === "sigma") dials[at(method, level)] = { sigma: rounded(sigmaAt(method, target, level)) };
+        dials[at(method, level)] = { temperature: minP === undefined ? level : rounded(minPAt(clean, target)) };
+      if (kind === "sigma") dials[at(method, level)] = { sigma: steps.by.sigmaNear(rounded(sigmaAt(method, target, level))) };
       if (kind === "both") {
         const sigma = sigmaAt(method, target / 2, level);
         const grid = temperaturesOf(steps);
@@ -87,45 +86,8 @@ function unreached(level: number, wanted: number, last: number): BrownianError {
   );
 }
 
-/** What the clean model says of the tokens of its own greedy answers. */
-interface CleanFlips {
-  /** Of every token. */
-  readonly likeliest: readonly number[];
-  /** Of each level: the mean of 1 - p_T(likeliest). */
-  readonly softmax: readonly number[];
-  /** Of every token: the logits that min-p leaves, less the largest. */
-  readonly gaps: readonly (readonly number[])[];
-}
-
-function readClean(steps: Steps, reader: Reader): Promise<CleanFlips> {
-  const { levels, methods } = steps.settings;
-  const floor = Math.log(methodOf("min-p").minP as number);
-  return steps.step("flips clean", reader.greedy.length, async () => {
-    const likeliest: number[] = [];
-    const gaps: number[][] = [];
-    const flips = levels.map(() => 0);
-    await reader.read(reader.greedy, { temperatures: levels }, (_, expected) => {
-      likeliest.push(expected.likeliest);
-      for (const [i, stays] of expected.stays.entries()) flips[i] = (flips[i] as number) + 1 - stays;
-      if (!methods.includes("min-p")) return;
-      const most = expected.logits[expected.likeliest] as number;
-      gaps.push(
-        Array.from(
-          expected.logits.filter((z) => z - most >= floor),
-          (z) => z - most,
-        ),
-      );
-    });
-    if (likeliest.length === 0)
-      throw new BrownianError("usage", "The model answers none of the tuning questions with anything: ask in another way.");
-    return { likeliest, softmax: flips.map((sum) => sum / likeliest.length), gaps };
-  });
-}
-
 /** The temperature at which min-p flips so often; the hottest where it never does. */
-function minPAt(gaps: readonly (readonly number[])[], target: number): number {
-  const flips = (temperature: number) =>
-    average(gaps.map((own) => 1 - 1 / own.reduce((sum, gap) => sum + Math.exp(gap / temperature), 0)));
+function minPAt({ minP: flips }: AtRest, target: number): number {
   let [low, high] = [0, HOTTEST];
   for (let i = 0; i < HALVINGS; i++) {
     const middle = (low + high) / 2;
@@ -145,39 +107,16 @@ interface Moved {
 /** Adapters move matrices alone, so that they need larger sigmas: these are doubled, up to so often, until they reach the highest share of flips. */
 const DOUBLINGS = 4;
 
-async function readMoved(
-  steps: Steps,
-  reader: Reader,
-  likeliest: readonly number[],
-  carried: Carried,
-  highest: number,
-): Promise<Moved> {
-  const { draws, methods } = steps.settings;
+async function readMoved(steps: Steps, reading: Reading, carried: Carried, highest: number): Promise<Moved> {
+  const { draws, methods, served } = steps.settings;
   const sigmas = [...steps.settings.sigmas];
-  const most = sigmas.length + (carried === "live" ? 0 : DOUBLINGS);
+  const doubles = carried !== "live" && (served === undefined || served.levels === null);
+  const most = sigmas.length + (doubles ? DOUBLINGS : 0);
   const grid = carried === "live" && methods.includes("mixture") ? temperaturesOf(steps) : [];
   const all: number[][][] = [];
   for (const sigma of sigmas) {
     const own: number[][] = [];
-    for (let draw = 0; draw < draws; draw++) {
-      const name = `flips ${carried === "live" ? "" : `${carried} `}${sigma} ${draw}`;
-      const seed = steps.seed(name);
-      own.push(
-        await steps.step(name, reader.greedy.length, async () => {
-          const flips = [0, ...grid].map(() => 0);
-          let position = 0;
-          await reader.read(reader.greedy, { sigma, seed, ...carrierOf(carried) }, (_, expected) => {
-            const clean = likeliest[position++] as number;
-            if (expected.likeliest !== clean) flips[0] = (flips[0] as number) + 1;
-            if (grid.length === 0) return;
-            const { logits } = expected;
-            for (const [i, temperature] of grid.entries())
-              flips[i + 1] = (flips[i + 1] as number) + 1 - Math.exp(logSoftmax(logits, { temperature })[clean] as number);
-          });
-          return flips.map((count) => count / position);
-        }),
-      );
-    }
+    for (let draw = 0; draw < draws; draw++) own.push(await reading.moved(carried, sigma, draw, grid));
     all.push(own);
     const reached = average(own.map(([flips]) => flips as number));
     if (sigma === sigmas.at(-1) && reached <= highest && sigmas.length < most) sigmas.push(2 * sigma);
@@ -232,7 +171,7 @@ async function byAccuracy(steps: Steps): Promise<Tuned> {
       if (kind === "temperature" && minP === undefined) dials[at(method, level)] = { temperature: level };
       if (minP !== undefined)
         dials[at(method, level)] = { temperature: rounded(Math.max(0.05, dialAt([0, ...MIN_P_TRIALS], cut, target))) };
-      if (kind === "sigma") dials[at(method, level)] = { sigma: rounded(sigma) };
+      if (kind === "sigma") dials[at(method, level)] = { sigma: steps.by.sigmaNear(rounded(sigma)) };
       if (kind === "both") {
         const half = rounded(sigma / Math.SQRT2);
         const grid = MIXTURE_TRIALS.map((share) => share * level);

@@ -1,7 +1,8 @@
 // Evaluation: ways of getting several answers, side by side on a task with right answers; and how a model answers to noise, tensor by tensor.
 //
 //   methods.ts plan.ts dials.ts     what is put side by side, how much of it, and at which dials
-//   run.ts steps.ts reading.ts      the work in its order, kept in files/unfinished.ts
+//   run.ts steps.ts                 the work in its order, kept in files/unfinished.ts
+//   respondent.ts                   who answers: own-engine.ts with reading.ts, or served.ts
 //   records.ts outcomes.ts doubt.ts what was measured, and what follows from it
 //   audit/                          how a model answers to noise
 //   page/                           the reports
@@ -27,5 +28,6 @@ export type {
   Point as EvaluationPoint,
 } from "./outcomes.js";
 export { type EvaluateOptions, evaluationSettings, type Power, powerOf, QUICK } from "./plan.js";
-export type { Answer, EvaluationSettings } from "./records.js";
-export { evaluate } from "./run.js";
+export type { Answer, EvaluationSettings, Served } from "./records.js";
+export { evaluate, respondent } from "./run.js";
+export { type ServedMembers, type ServedMembersOptions, servedMembers } from "./served.js";

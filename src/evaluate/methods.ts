@@ -23,6 +23,8 @@ export interface Method {
   readonly dynamics?: DynamicsName;
   /** Of draws that the engine adds as low-rank adapters: their rank. Sigma is tuned for each rank by itself. */
   readonly rank?: number;
+  /** Draws that servers have, as members of a folder. */
+  readonly served?: boolean;
   /** Softmax draws from tokens at least so many times as likely as the likeliest. */
   readonly minP?: number;
 }
@@ -67,6 +69,13 @@ export const METHODS = {
   },
   "adapter-1": adapter(1),
   "adapter-8": adapter(8),
+  members: {
+    label: "members",
+    summary: "with --endpoint: draws of the weights that servers have (--adapters), read off greedily",
+    dials: "sigma",
+    dynamics: "quenched",
+    served: true,
+  },
 } as const satisfies Record<string, Method>;
 
 /** The name of a method. */
@@ -76,13 +85,14 @@ export const methodNames = Object.keys(METHODS) as MethodName[];
 
 export const methodOf = (name: MethodName): Method => METHODS[name];
 
-/** How weights move: by a thermostat in the live copy, or as adapters of a rank. Each has a sigma of its own for equal flips. */
-export type Carried = "live" | `adapter-${number}`;
+/** How weights move: by a thermostat in the live copy, as adapters of a rank, or on servers. Each has a sigma of its own for equal flips. */
+export type Carried = "live" | `adapter-${number}` | "members";
 
 /** How the method's weights move; undefined where they do not. */
 export function carriedBy(name: MethodName): Carried | undefined {
-  const { dynamics, rank } = methodOf(name);
+  const { dynamics, rank, served } = methodOf(name);
   if (dynamics === undefined) return undefined;
+  if (served) return "members";
   return rank === undefined ? "live" : `adapter-${rank}`;
 }
 
@@ -92,7 +102,7 @@ export const carriersOf = (methods: readonly MethodName[]): Carried[] => [
 ];
 
 /** The same as options of a model. */
-export function carrierOf(carried: Carried): Pick<TogetherOptions, "carrier" | "rank"> {
+export function carrierOf(carried: Exclude<Carried, "members">): Pick<TogetherOptions, "carrier" | "rank"> {
   return carried === "live" ? {} : { carrier: "adapter", rank: Number(carried.slice("adapter-".length)) };
 }
 
@@ -100,7 +110,7 @@ export function carrierOf(carried: Carried): Pick<TogetherOptions, "carrier" | "
 export function weightsOf(name: MethodName, { sigma }: Dial, tau: number, noiseSeed: bigint): TogetherOptions {
   const { dynamics } = methodOf(name);
   const carried = carriedBy(name);
-  if (sigma === undefined || dynamics === undefined || carried === undefined) return {};
+  if (sigma === undefined || dynamics === undefined || carried === undefined || carried === "members") return {};
   return { sigma, dynamics, tau, noiseSeed, ...carrierOf(carried) };
 }
 

@@ -2,19 +2,18 @@
 // how small a difference it can see.
 
 import { BrownianError, checkChoice, checkInteger, checkNumber, checkText, shown } from "../errors.js";
-import { checkModel, type Model } from "../llama/model.js";
 import { type Seed, seed64 } from "../noise/index.js";
 import { checkOptions, type Names } from "../options.js";
 import { smallestDifference } from "../statistics/pairs.js";
-import type { Question } from "../tasks/question.js";
 import { checkTask, type Half, halfOf, type Task } from "../tasks/task.js";
 import { DEFAULT_TAU } from "../thermostat/noise.js";
 import { carriedBy, carriersOf, type MethodName, methodNames, methodOf } from "./methods.js";
 import { type EvaluationSettings, levelsOf } from "./records.js";
+import type { Respondent } from "./respondent.js";
 
 /** What is evaluated, and how; what is left out has a default. */
 export interface EvaluateOptions {
-  /** Names in METHODS; default softmax and quenched. Greedy and softmax are always among them. */
+  /** Names in METHODS; default softmax and quenched, on servers softmax and members. Greedy and softmax are always among them. */
   readonly methods?: readonly string[];
   /** Temperatures of softmax that the others are put beside; default 0.3, 0.6, 1. */
   readonly levels?: readonly number[];
@@ -32,7 +31,7 @@ export interface EvaluateOptions {
   readonly stop?: readonly string[];
   /** Of the dynamics that have a correlation time, in tokens; default 32. */
   readonly tau?: number;
-  /** Sigmas to measure at, rising; default .01 to .32 by doubling. */
+  /** Sigmas to measure at, rising; default .01 to .32 by doubling, or those that servers have where they take no scale with a request. */
   readonly sigmas?: readonly number[];
   /** Draws of the weights at each; 2 or more, default 2. */
   readonly draws?: number;
@@ -86,20 +85,21 @@ const SIGMAS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32];
 const DISCORDANT = [0.1, 0.3] as const;
 
 /** What decides the numbers of an evaluation; checked. @throws BrownianError usage */
-export function evaluationSettings(model: Model, task: Task, options: EvaluateOptions): EvaluationSettings {
-  checkModel(model);
+export function evaluationSettings(by: Respondent, task: Task, options: EvaluateOptions): EvaluationSettings {
   checkTask(task);
   checkOptions("evaluate", options, NAMES);
   for (const name of ["methods", "levels", "sigmas", "stop"] as const)
     if (options[name] !== undefined && !Array.isArray(options[name]))
       throw new BrownianError("usage", `${name} must be a list, but is ${shown(options[name])}.`);
   for (const stop of options.stop ?? []) checkText("stop", stop);
-  const asked = (options.methods ?? ["quenched"]).map((name) => checkChoice("methods", name, methodNames));
+  const asked = (options.methods ?? by.usual).map((name) => checkChoice("methods", name, methodNames));
+  const lacking = asked.map((name) => [name, by.lacks(name)]).find(([, why]) => why !== undefined);
+  if (lacking !== undefined) throw new BrownianError("usage", `The method ${lacking.join(" ")}.`);
   const methods = methodNames.filter((name) => name === "greedy" || name === "softmax" || asked.includes(name));
   const levels = [...new Set(options.levels ?? LEVELS)].sort((a, b) => a - b);
   if (levels.length === 0) throw new BrownianError("usage", "levels must be at least one temperature.");
   for (const level of levels) checkNumber("levels", level, 0.01, 10);
-  const sigmas = options.sigmas ?? SIGMAS;
+  const sigmas = options.sigmas ?? by.served?.levels ?? SIGMAS;
   for (const [i, sigma] of sigmas.entries()) checkNumber("sigmas", sigma, i === 0 ? 1e-6 : (sigmas[i - 1] as number));
   if (sigmas.length < 2) throw new BrownianError("usage", "sigmas must be at least two: a map needs two ends.");
   const maxTokens = checkInteger("maxTokens", options.maxTokens ?? 16, 1);
@@ -123,17 +123,9 @@ export function evaluationSettings(model: Model, task: Task, options: EvaluateOp
     },
     uncertainty: options.uncertainty ?? false,
     seed: String(seed64(options.seed ?? 0)),
+    ...(by.served === undefined ? {} : { served: by.served }),
   };
-  for (const half of ["tuning", "test"] as const)
-    for (const number of settings.questions[half]) {
-      const question = task.questions[number] as Question;
-      const { length } = model.tokens(question.prompt);
-      if (length + maxTokens > model.contextSize)
-        throw new BrownianError(
-          "usage",
-          `Question ${number + 1} of ${task.name} has ${length} tokens, and ${maxTokens} are to answer it, but the context holds ${model.contextSize}: give a larger context, or fewer tokens.`,
-        );
-    }
+  by.check(settings, task);
   return settings;
 }
 

@@ -1,12 +1,15 @@
 // Reading answers that are there, teacher-forced: how likely they are, to the clean model and to members, and how often each way of choosing would
 // have taken another token (flips).
 
+import { BrownianError } from "../errors.js";
 import type { Expected, Model, ScoreOptions } from "../llama/model.js";
 import { logSoftmax } from "../sampling/softmax.js";
+import { average } from "../statistics/rates.js";
 import { answerText, matchOf, type Question } from "../tasks/question.js";
 import type { Half } from "../tasks/task.js";
+import { type Carried, carrierOf, methodOf } from "./methods.js";
 import type { Answer, CleanReading, MemberReading } from "./records.js";
-import type { Steps } from "./steps.js";
+import type { AtRest, Reading, Work } from "./respondent.js";
 
 /** Tokens that members are asked about: nearly all of the probability; of the others together the rest. Lumping them makes information smaller. */
 const LOOKED = 32;
@@ -17,19 +20,30 @@ interface Window {
   readonly start: number;
 }
 
+/** What the clean model says of the tokens of its own greedy answers. */
+interface CleanFlips {
+  /** Of every token. */
+  readonly likeliest: readonly number[];
+  /** Of each level: the mean of 1 - p_T(likeliest). */
+  readonly softmax: readonly number[];
+  /** Of every token: the logits that min-p leaves, less the largest. */
+  readonly gaps: readonly (readonly number[])[];
+}
+
 /** The greedy answers of a half, and the right ones, as windows. */
-export class Reader {
-  readonly greedy: readonly Window[];
+export class Reader implements Reading {
+  private readonly greedy: readonly Window[];
   private readonly right: readonly (Window | undefined)[];
   /** Of every token of a greedy answer, the tokens that the clean model finds likeliest. */
   private looked: number[][][] | undefined;
+  private flips: CleanFlips | undefined;
 
   constructor(
-    private readonly steps: Steps,
+    private readonly model: Model,
+    private readonly steps: Work,
     readonly half: Half,
     answers: readonly Answer[],
   ) {
-    const { model } = steps;
     const questions = steps.questions(half);
     const windowed = (question: Question, ids: readonly number[]): Window => {
       const prompt = model.tokens(question.prompt);
@@ -68,7 +82,7 @@ export class Reader {
     });
   }
 
-  /** One member's reading of both. @param sample whose weights it has: those of the same sample of `quenched` */
+  /** One member's reading of both. */
   member(level: number, sample: number, sigma: number): Promise<readonly MemberReading[]> {
     return this.steps.step(`read member ${this.half} ${level} ${sample}`, this.greedy.length, async (tell) => {
       const noise = { sigma, seed: this.steps.seed(`weights ${sample}`) };
@@ -89,6 +103,58 @@ export class Reader {
     });
   }
 
+  async atRest(): Promise<AtRest> {
+    this.flips ??= await this.readFlips();
+    const { softmax, gaps } = this.flips;
+    const minP = (temperature: number) =>
+      average(gaps.map((own) => 1 - 1 / own.reduce((sum, gap) => sum + Math.exp(gap / temperature), 0)));
+    return { softmax, minP };
+  }
+
+  private readFlips(): Promise<CleanFlips> {
+    const { levels, methods } = this.steps.settings;
+    const floor = Math.log(methodOf("min-p").minP as number);
+    return this.steps.step("flips clean", this.greedy.length, async () => {
+      const likeliest: number[] = [];
+      const gaps: number[][] = [];
+      const flips = levels.map(() => 0);
+      await this.read(this.greedy, { temperatures: levels }, (_, expected) => {
+        likeliest.push(expected.likeliest);
+        for (const [i, stays] of expected.stays.entries()) flips[i] = (flips[i] as number) + 1 - stays;
+        if (!methods.includes("min-p")) return;
+        const most = expected.logits[expected.likeliest] as number;
+        gaps.push(
+          Array.from(
+            expected.logits.filter((z) => z - most >= floor),
+            (z) => z - most,
+          ),
+        );
+      });
+      if (likeliest.length === 0) throw noTokens();
+      return { likeliest, softmax: flips.map((sum) => sum / likeliest.length), gaps };
+    });
+  }
+
+  async moved(carried: Carried, sigma: number, draw: number, temperatures: readonly number[]): Promise<number[]> {
+    this.flips ??= await this.readFlips();
+    const { likeliest } = this.flips;
+    const by = carried as Exclude<Carried, "members">;
+    const name = `flips ${by === "live" ? "" : `${by} `}${sigma} ${draw}`;
+    return this.steps.step(name, this.greedy.length, async () => {
+      const flips = [0, ...temperatures].map(() => 0);
+      let position = 0;
+      await this.read(this.greedy, { sigma, seed: this.steps.seed(name), ...carrierOf(by) }, (_, expected) => {
+        const clean = likeliest[position++] as number;
+        if (expected.likeliest !== clean) flips[0] = (flips[0] as number) + 1;
+        if (temperatures.length === 0) return;
+        const { logits } = expected;
+        for (const [i, temperature] of temperatures.entries())
+          flips[i + 1] = (flips[i + 1] as number) + 1 - Math.exp(logSoftmax(logits, { temperature })[clean] as number);
+      });
+      return flips.map((count) => count / position);
+    });
+  }
+
   /** Of every token of every greedy answer, the clean model's likeliest; read once. */
   private async likeliest(): Promise<number[][][]> {
     if (this.looked === undefined) {
@@ -100,17 +166,17 @@ export class Reader {
   }
 
   /** Reads windows with the weights as `noise` moves them, and visits the tokens of answers. */
-  async read(
+  private async read(
     windows: readonly (Window | undefined)[],
     noise: Pick<ScoreOptions, "sigma" | "seed" | "carrier" | "rank" | "temperatures">,
     visit: (question: number, expected: Expected) => void,
   ): Promise<void> {
     const numbers = windows.flatMap((window, i) => (window !== undefined && window.tokens.length > window.start ? [i] : []));
-    const { model, watch } = this.steps;
+    const { watch } = this.steps;
     const begun: number[] = [];
     const list = numbers.map((i) => (windows[i] as Window).tokens);
     if (list.length === 0) return;
-    await model.score(list, { ...noise, ...watch }, (expected) => {
+    await this.model.score(list, { ...noise, ...watch }, (expected) => {
       begun[expected.window] ??= expected.position;
       const question = numbers[expected.window] as number;
       const token = expected.position - (begun[expected.window] as number) + 1;
@@ -119,6 +185,10 @@ export class Reader {
     watch.signal?.throwIfAborted();
   }
 }
+
+/** Where there is nothing to flip. */
+export const noTokens = (): BrownianError =>
+  new BrownianError("usage", "The model answers none of the tuning questions with anything: ask in another way.");
 
 /** The right answer as a model would write it. Some tokenizers put a space before every text of their own accord. */
 function rightTokens(model: Model, question: Question): number[] {

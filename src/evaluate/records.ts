@@ -29,6 +29,24 @@ export interface EvaluationSettings {
   readonly uncertainty: boolean;
   /** Decimal. */
   readonly seed: string;
+  /** Where servers answered: which draws of the weights they have, and what they are. */
+  readonly served?: Served;
+}
+
+/** Members on servers. */
+export interface Served {
+  /** Of the members' noise, decimal. */
+  readonly seed: string;
+  /** Of it on each matrix. */
+  readonly rank: number;
+  /** How many there are. */
+  readonly members: number;
+  /** Whether their mirror images are draws, too. */
+  readonly antithetic: boolean;
+  /** The sigmas that there are, where a server takes no scale with a request; else null. */
+  readonly levels: readonly number[] | null;
+  /** What the servers are, such as "llama-server". */
+  readonly servers: readonly string[];
 }
 
 /** One answer, as it was written. */
@@ -43,6 +61,8 @@ export interface Answer {
   readonly least: number;
   /** Of greedy answers, which are read again. */
   readonly ids?: readonly number[];
+  /** Of greedy answers of servers: their tokens as text, ln p of each, and ln p of the likeliest in its place, falling. */
+  readonly seen?: readonly { readonly text: string; readonly logProbability: number; readonly top: readonly number[] }[];
 }
 
 /** One answer to each of some questions. */

@@ -1,16 +1,17 @@
-// What all of an evaluation's work shares: the model, questions, seeds, and steps that are taken from what is finished, or done and kept. Every step
+// What all of an evaluation's work shares: who answers, questions, seeds, and steps that are taken from what is finished, or done and kept. Every step
 // is a pure function of the settings and its name, seconds aside.
 
 import { createHash } from "node:crypto";
 import { setMaxListeners } from "node:events";
-import type { Model, TextAsked, TogetherOptions } from "../llama/model.js";
+import type { TextAsked } from "../llama/model.js";
 import { Noise } from "../noise/index.js";
 import type { Question } from "../tasks/question.js";
 import type { Half, Task } from "../tasks/task.js";
 import type { Dial, MethodName } from "./methods.js";
-import { carriedBy, diceOf, weightsOf } from "./methods.js";
+import { carriedBy, diceOf } from "./methods.js";
 import { type EvaluateOptions, workOf } from "./plan.js";
 import type { Answers, EvaluationSettings } from "./records.js";
+import type { Draw, Respondent, Work } from "./respondent.js";
 
 /** Questions whose samples with clean weights are one step. */
 const QUESTIONS_A_PART = 16;
@@ -25,7 +26,7 @@ export interface Sample {
   readonly dial: Dial;
 }
 
-export class Steps {
+export class Steps implements Work {
   readonly noise: Noise;
   /** To be spread into what may be aborted: as many may listen as there are questions. */
   readonly watch: { readonly signal?: AbortSignal } = {};
@@ -33,7 +34,7 @@ export class Steps {
   private done = 0;
 
   constructor(
-    readonly model: Model,
+    readonly by: Respondent,
     readonly task: Task,
     readonly settings: EvaluationSettings,
     readonly options: EvaluateOptions,
@@ -99,7 +100,7 @@ export class Steps {
       parts.push(
         await this.step(step, some.length * samples.length, async (tell) => {
           const texts = some.flatMap((question, i) => samples.map((sample) => this.text(half, sample, question, at + i)));
-          const { answers, seconds } = await this.written(texts, {}, samples, tell);
+          const { answers, seconds } = await this.written(texts, undefined, samples, tell);
           const tokens = answers.reduce((sum, answer) => sum + answer.tokens, 0);
           return samples.map((_, i) => {
             const own = answers.filter((__, k) => k % samples.length === i);
@@ -119,7 +120,7 @@ export class Steps {
     return this.step(`answers ${half} ${name} ${number}`, questions.length, (tell) =>
       this.written(
         questions.map((question, i) => this.text(half, sample, question, i)),
-        weightsOf(method, dial, this.settings.tau, this.seed(`weights ${number}`)),
+        { method, dial, tau: this.settings.tau, number, seed: this.seed(`weights ${number}`) },
         [sample],
         tell,
       ),
@@ -139,18 +140,16 @@ export class Steps {
 
   private async written(
     texts: readonly TextAsked[],
-    weights: TogetherOptions,
+    draw: Draw | undefined,
     samples: readonly Sample[],
     tell: () => void,
   ): Promise<Answers> {
     const began = performance.now();
-    const { maxTokens } = this.settings;
-    const all = await this.model.completeAll(texts, { ...weights, maxTokens, logprobs: 0, onText: tell, ...this.watch });
-    const answers = all.map(({ text, tokens, ids, logprobs = [] }, i) => {
-      const logs = logprobs.map(({ logProbability }) => logProbability);
-      const answer = { text, tokens, logProbability: logs.reduce((sum, x) => sum + x, 0), least: Math.min(0, ...logs) };
-      return samples[i % samples.length]?.method === "greedy" ? { ...answer, ids } : answer;
-    });
+    const all = await this.by.write(texts, draw, { maxTokens: this.settings.maxTokens, tell, ...this.watch });
+    // Of all but greedy answers nothing is read again.
+    const answers = all.map(({ ids, seen, ...bare }, i) =>
+      samples[i % samples.length]?.method === "greedy" ? { ...bare, ...(ids && { ids }), ...(seen && { seen }) } : bare,
+    );
     return { answers, seconds: (performance.now() - began) / 1000 };
   }
 

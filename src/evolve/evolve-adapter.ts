@@ -5,114 +5,23 @@ import { performance } from "node:perf_hooks";
 import { ADAPTER_FORMATS, type AdapterFormatName, type AdapterManifest, readManifest } from "../adapters/index.js";
 import { Members } from "../adapters/members.js";
 import { Mixture, writeMixture } from "../adapters/mixture.js";
-import { BrownianError, checkChoice, checkFunction, checkInteger, checkNumber, checkText } from "../errors.js";
+import { BrownianError, checkChoice, checkInteger, checkNumber, checkText } from "../errors.js";
 import { identity } from "../files/identity.js";
 import { checkOutput, type ModelFile, readModel } from "../files/index.js";
 import { windows } from "../llama/read.js";
 import { Session } from "../llama/session.js";
-import { type Seed, seed64 } from "../noise/index.js";
-import { checkOptions, type Names } from "../options.js";
+import { checkOptions } from "../options.js";
 import { noiseOf } from "../thermostat/noise.js";
+import { ADAPTER_SEARCH, type AdapterGeneration, type Directions, readAdapterLog } from "./adapter-log.js";
+import { type Asked, checkAsked, type EvolveAdapterOptions } from "./adapter-options.js";
 import { parallelFor } from "./crew/reading.js";
 import { OwnReader, type Reader, type Scales, ServedReader } from "./directions.js";
+import { checkBase, LogFile } from "./log-file.js";
 import { Leash, type Measured, measure } from "./measure.js";
-import type { EvolveOptions } from "./options.js";
-import { isLikelihood, JUDGES, type Judge, Judged, LIKELIHOODS, Likelihood, marksOf, REWARDS, type Reward } from "./rewards.js";
+import { isLikelihood, JUDGES, type Judge, Judged, LIKELIHOODS, Likelihood, marksOf, type Reward } from "./rewards.js";
 import { SepCma } from "./sep-cma.js";
-import { batchOf, checkQuestions, checkSplit, type Question, type Split, splitTask } from "./task.js";
-
-/** How {@link evolveAdapter} searches. */
-export interface EvolveAdapterOptions
-  extends Pick<
-    EvolveOptions,
-    | "task"
-    | "validation"
-    | "reward"
-    | "maxTokens"
-    | "generations"
-    | "batch"
-    | "only"
-    | "text"
-    | "textTokens"
-    | "kl"
-    | "maxMinutes"
-    | "contextSize"
-    | "threads"
-    | "scratch"
-    | "chatTemplate"
-    | "signal"
-  > {
-  /** Equal seeds give equal directions and, with equal rewards, equal searches; default 0. */
-  readonly seed?: Seed | undefined;
-  /** Directions: members 0 to K - 1 of the seed; default 16, or those of `adapters`. */
-  readonly directions?: number | undefined;
-  /** Of each direction on a matrix; default 1. The adapter that comes out has `directions` times that. */
-  readonly rank?: number | undefined;
-  /** Candidates a generation, at least 4; default 4 + 3 ln K. */
-  readonly population?: number | undefined;
-  /** Noise on a weight of the first candidates, in RMS of each tensor, above 0; default 0.05. */
-  readonly sigma?: number | undefined;
-  /** Addresses of llama-servers that were started with the directions of `adapters`; default: our own engine reads. */
-  readonly endpoints?: readonly string[] | undefined;
-  /** The folder of directions that `brownian adapter` wrote from this model (GGUF): for endpoints. */
-  readonly adapters?: string | undefined;
-  /** The same folder as the servers see it; default: `adapters`. */
-  readonly membersPath?: string | undefined;
-  readonly apiKey?: string | undefined;
-  /** Requests to one server at a time; default 4. */
-  readonly concurrency?: number | undefined;
-  /** Seconds that one request may take; default 120. */
-  readonly deadline?: number | undefined;
-  /** Where the adapter goes: a file ("gguf") or a folder ("peft"); default: nowhere. */
-  readonly output?: string | undefined;
-  /** What it is written in; default "gguf". */
-  readonly format?: AdapterFormatName | undefined;
-  /** Called after every generation. */
-  readonly onGeneration?: ((generation: AdapterGeneration) => void) | undefined;
-}
-
-const NAMES: Names<EvolveAdapterOptions> = {
-  task: true,
-  validation: true,
-  reward: true,
-  maxTokens: true,
-  generations: true,
-  batch: true,
-  only: true,
-  text: true,
-  textTokens: true,
-  kl: true,
-  maxMinutes: true,
-  contextSize: true,
-  threads: true,
-  scratch: true,
-  chatTemplate: true,
-  signal: true,
-  seed: true,
-  directions: true,
-  rank: true,
-  population: true,
-  sigma: true,
-  endpoints: true,
-  adapters: true,
-  membersPath: true,
-  apiKey: true,
-  concurrency: true,
-  deadline: true,
-  output: true,
-  format: true,
-  onGeneration: true,
-};
-
-/** What a generation came to. */
-export interface AdapterGeneration {
-  /** From 0. */
-  readonly generation: number;
-  /** Of the candidates in turn; null for what was no number. */
-  readonly rewards: readonly (number | null)[];
-  /** Root of the sum of the squared scales of the mean: its noise on a weight, in RMS. */
-  readonly noise: number;
-}
+import { whyStood } from "./shaping.js";
+import { batchOf, type Question } from "./task.js";
 
 /** What a search came to. */
 export interface EvolvedAdapter {
@@ -121,67 +30,24 @@ export interface EvolvedAdapter {
   readonly after: Measured;
   /** Of each direction, in RMS of each tensor. */
   readonly scales: readonly number[];
-  /** How many times a generation's questions were asked. */
+  /** How many times a generation's questions were asked in this run, and its seconds. */
   readonly evaluations: number;
   readonly seconds: number;
+  /** Generations of earlier runs of the same log among them. */
   readonly history: readonly AdapterGeneration[];
 }
 
-/** Tokens of context, of a window of the text, of it in all. */
+/** Tokens of context, and of a window of the text. */
 const CONTEXT = 256;
 const WINDOW = 128;
-const TEXT_TOKENS = 256;
-
-/** What was asked for, checked. */
-interface Asked {
-  readonly split: Split;
-  readonly reward: NonNullable<EvolveOptions["reward"]>;
-  readonly kl: number;
-  readonly batch: number;
-  readonly generations: number;
-  readonly sigma: number;
-  readonly seed: bigint;
-  readonly maxTokens: number;
-  readonly minutes: number;
-}
-
-function checkAsked(options: EvolveAdapterOptions): Asked {
-  const { task, reward = "likelihood", endpoints, onGeneration } = checkOptions("evolveAdapter", options, NAMES);
-  const seed = seed64(options.seed ?? 0);
-  const kl = checkNumber("kl", options.kl ?? 0, 0);
-  if (kl > 0 && options.text === undefined) throw new BrownianError("usage", "kl needs a text to be measured on: give text.");
-  if (typeof reward !== "function") checkChoice("reward", reward, REWARDS);
-  if (onGeneration !== undefined) checkFunction("onGeneration", onGeneration);
-  checkChoice("format", options.format ?? "gguf", Object.keys(ADAPTER_FORMATS) as AdapterFormatName[]);
-  if ((endpoints === undefined) !== (options.adapters === undefined))
-    throw new BrownianError("usage", "endpoints and adapters go together: servers have the directions of a folder.");
-  if (endpoints !== undefined && (isLikelihood(reward) || options.text !== undefined))
-    throw new BrownianError(
-      "usage",
-      "Servers write texts, and tell neither the likelihood of an answer nor KL: give another reward (right, a function), and no text.",
-    );
-  const split = Array.isArray(task)
-    ? splitTask(checkQuestions(task), options.validation ?? 0.25, seed)
-    : checkSplit(task as Split);
-  return {
-    split,
-    reward,
-    kl,
-    seed,
-    batch: checkInteger("batch", options.batch ?? 8, 1),
-    generations: checkInteger("generations", options.generations ?? 20, 1, 1e6),
-    sigma: checkNumber("sigma", options.sigma ?? 0.05, Number.MIN_VALUE),
-    maxTokens: checkInteger("maxTokens", options.maxTokens ?? 32, 1),
-    minutes: checkNumber("maxMinutes", options.maxMinutes ?? Number.MAX_VALUE, 0),
-  };
-}
 
 /**
  * Searches for an adapter by reward alone: a mixture of K low-rank directions, whose scales a separable CMA-ES sets. Weights are never written, so it
  * works where codes cannot: on llama-servers (a scale for each direction with each request), and with rearranged weights on our own engine.
  *
  * @param path the model; with endpoints, the file that they serve
- * @throws BrownianError usage (options, tasks, directions of another model), endpoint-failed, reward-failed; as loadModel; the signal's reason
+ * @throws BrownianError usage (options, tasks, directions of another model, a log of another model or search), endpoint-failed, reward-failed; as
+ * loadModel; the signal's reason. A log that was kept has all generations but the one that was under way.
  * @example
  * const task = [{ prompt: "The king of France was", answers: ["old"] }, { prompt: "The queen was", answers: ["old"] }];
  * const { after } = await evolveAdapter("model.gguf", { task, validation: 0.5, directions: 8, output: "old.gguf" });
@@ -193,14 +59,55 @@ export async function evolveAdapter(path: string, options: EvolveAdapterOptions)
   if (output !== undefined) await checkOutput(output, path);
   const model = await readModel(path);
   const manifest = adapters === undefined ? undefined : await manifestOf(adapters, path);
-  const { members, count } = await directionsOf(model, asked, options, manifest);
-  const search = () => new Search(asked, options, members, count);
-  const done =
-    endpoints === undefined || manifest === undefined
-      ? await search().onOwnEngine(path, model)
-      : await search().onServers(await servedBy(manifest, endpoints, asked, options));
-  if (output !== undefined) await writeMixture(output, format, new Mixture(members, done.scales));
-  return done;
+  const directions = directionsOf(asked, options, manifest);
+  const members = await membersOf(model, directions);
+  const search = new Search(asked, options, members, directions.count);
+  const log = await search.goOn(path, directions);
+  try {
+    const done =
+      endpoints === undefined || manifest === undefined
+        ? await search.onOwnEngine(path, model)
+        : await search.onServers(await servedBy(manifest, endpoints, asked, options));
+    if (output !== undefined) await writeMixture(output, format, new Mixture(members, done.scales));
+    return done;
+  } finally {
+    await log?.close();
+  }
+}
+
+/** How {@link replayAdapter} makes an adapter again. */
+export interface ReplayAdapterOptions {
+  /** What it is written in: a file ("gguf", default) or a folder ("peft"). */
+  readonly format?: AdapterFormatName | undefined;
+  /** As it was after so many generations; default all. */
+  readonly generations?: number | undefined;
+}
+
+/**
+ * Makes the adapter of a log again, bit for bit, from the model that it is of; no engine is needed. Resolves to the generations taken.
+ *
+ * @throws BrownianError usage where the log is no log, or another model's; file-not-found, file-access
+ * @example
+ * await replayAdapter("model.gguf", "run.jsonl", "again.gguf", { generations: 10 });
+ */
+export async function replayAdapter(
+  path: string,
+  log: string,
+  output: string,
+  options: ReplayAdapterOptions = {},
+): Promise<number> {
+  const { format = "gguf", generations } = checkOptions("replayAdapter", options, { format: true, generations: true });
+  checkChoice("format", format, Object.keys(ADAPTER_FORMATS) as AdapterFormatName[]);
+  if (generations !== undefined) checkInteger("generations", generations, 0);
+  checkText("output", output);
+  const read = await readAdapterLog(log);
+  checkBase(read, await identity(path), log);
+  await checkOutput(output, path);
+  const { directions } = read.head;
+  const taken = read.generations.slice(0, generations);
+  const scales = taken.at(-1)?.scales ?? new Array<number>(directions.count).fill(0);
+  await writeMixture(output, format, new Mixture(await membersOf(await readModel(path), directions), scales));
+  return taken.length;
 }
 
 function servedBy(manifest: AdapterManifest, endpoints: readonly string[], asked: Asked, options: EvolveAdapterOptions) {
@@ -231,30 +138,31 @@ async function manifestOf(folder: string, path: string): Promise<AdapterManifest
   throw new BrownianError("usage", `${folder} has no GGUF adapters 0, 1, ...: write them with brownian adapter.`);
 }
 
-async function directionsOf(
-  model: ModelFile,
-  { seed }: Asked,
-  options: EvolveAdapterOptions,
-  manifest: AdapterManifest | undefined,
-) {
-  const common = { sigma: 1, carrier: "adapter", skipUnsupported: true } as const;
+/** @throws BrownianError usage */
+function directionsOf({ seed }: Asked, options: EvolveAdapterOptions, manifest: AdapterManifest | undefined): Directions {
+  const { directions = 16, rank = 1, only } = options;
   if (manifest === undefined) {
-    const count = checkInteger("directions", options.directions ?? 16, 1, 1024);
-    const rank = checkInteger("rank", options.rank ?? 1, 1, 1024);
-    return { members: await Members.open(model, noiseOf({ ...common, seed, rank, only: options.only })), count };
+    checkInteger("directions", directions, 1, 1024);
+    return { seed: String(seed), count: directions, rank: checkInteger("rank", rank, 1, 1024), only: only ?? null };
   }
-  const told = Object.entries({ directions: options.directions, rank: options.rank, only: options.only });
+  const told = Object.entries({ directions: options.directions, rank: options.rank, only });
   const twice = told.find(([, value]) => value !== undefined);
   if (twice !== undefined) throw new BrownianError("usage", `${twice[0]} is what the folder of directions has: leave it out.`);
-  const only = manifest.tensors.map(({ name }) => name);
-  const members = await Members.open(model, noiseOf({ ...common, seed: BigInt(manifest.seed), rank: manifest.rank, only }));
-  return { members, count: manifest.members.filter(({ format }) => format === "gguf").length };
+  const count = manifest.members.filter(({ format }) => format === "gguf").length;
+  return { seed: manifest.seed, count, rank: manifest.rank, only: manifest.tensors.map(({ name }) => name) };
 }
+
+const membersOf = (model: ModelFile, { seed, rank, only }: Directions): Promise<Members> =>
+  Members.open(
+    model,
+    noiseOf({ sigma: 1, carrier: "adapter", skipUnsupported: true, seed: BigInt(seed), rank, only: only ?? undefined }),
+  );
 
 class Search {
   private readonly cma: SepCma;
   private readonly history: AdapterGeneration[] = [];
   private readonly begun = performance.now();
+  private log: LogFile<AdapterGeneration> | undefined;
   private evaluations = 0;
 
   constructor(
@@ -266,6 +174,28 @@ class Search {
     const population = checkInteger("population", options.population ?? SepCma.populationOf(count), 4, 65_536);
     // Noise of K independent scales adds up by squares.
     this.cma = new SepCma(count, asked.sigma / Math.sqrt(count), asked.seed, population);
+  }
+
+  /** With its log, where it is to have one: what that has of an earlier run is gone through again. @throws BrownianError usage */
+  async goOn(path: string, directions: Directions): Promise<LogFile<AdapterGeneration> | undefined> {
+    const { log } = this.options;
+    if (log === undefined) return undefined;
+    const head = this.asked.head(await identity(path), directions, this.cma.population);
+    const { file, before } = await LogFile.open(ADAPTER_SEARCH, log, head);
+    this.log = file;
+    for (const known of before) {
+      this.cma.ask();
+      const again = this.told(known.generation, known.rewards);
+      if (again.scales.some((scale, k) => scale !== known.scales[k])) {
+        await file.close();
+        throw new BrownianError(
+          "usage",
+          `${log} goes on otherwise from generation ${known.generation} than this version does: make its adapter (--replay), and begin another log.`,
+        );
+      }
+      this.history.push(known);
+    }
+    return file;
   }
 
   async onOwnEngine(path: string, model: ModelFile): Promise<EvolvedAdapter> {
@@ -315,15 +245,15 @@ class Search {
   }
 
   private async leashOf(session: Session): Promise<Leash | undefined> {
-    const { text, textTokens = TEXT_TOKENS } = this.options;
+    const { text } = this.options;
     if (text === undefined) return undefined;
     const length = Math.min(WINDOW, session.contextSize - 1);
-    return Leash.of(session, windows(session, text, { length, maxTokens: textTokens }));
+    return Leash.of(session, windows(session, text, { length, maxTokens: this.asked.textTokens }));
   }
 
   private async search(reader: Reader, reward: Reward): Promise<void> {
-    const { asked, cma, options } = this;
-    for (let generation = 0; generation < asked.generations; generation++) {
+    const { asked, cma, options, history } = this;
+    for (let generation = history.length; generation < asked.generations; generation++) {
       if (performance.now() - this.begun > 60_000 * asked.minutes) return;
       const questions = batchOf(asked.split.train, asked.batch, asked.seed, generation);
       const rewards: number[] = [];
@@ -333,14 +263,23 @@ class Search {
         const mean = each.reduce((sum, r) => sum + r, 0) / each.length;
         rewards.push(kl === undefined ? mean : mean - asked.kl * (kl ?? Number.NaN));
       }
-      // Equal rewards order nothing: the search stands, and draws others.
-      if (rewards.every((r) => r === rewards[0])) cma.generation++;
-      else cma.tell(rewards);
-      const noise = Math.sqrt(cma.mean.reduce((sum, c) => sum + c * c, 0));
-      const told = { generation, rewards: rewards.map((r) => (Number.isFinite(r) ? r : null)), noise };
-      this.history.push(told);
+      const told = this.told(generation, rewards);
+      await this.log?.add(told);
+      history.push(told);
       options.onGeneration?.(told);
     }
+  }
+
+  /** The search goes on by these rewards, of those that were asked for last. Where nothing follows from them it stands, and draws others. */
+  private told(generation: number, rewards: readonly (number | null)[]): AdapterGeneration {
+    const { cma } = this;
+    const numbers = rewards.map((r) => r ?? Number.NaN);
+    const stood = whyStood(numbers, "candidate");
+    if (stood === undefined) cma.tell(numbers);
+    else cma.generation++;
+    const noise = Math.sqrt(cma.mean.reduce((sum, c) => sum + c * c, 0));
+    const finite = numbers.map((r) => (Number.isFinite(r) ? r : null));
+    return { generation, rewards: finite, ...(stood === undefined ? {} : { stood }), scales: [...cma.mean], noise };
   }
 
   private done(before: Measured, after: Measured): EvolvedAdapter {

@@ -3,7 +3,7 @@
 import { BrownianError, checkChoice, checkFunction, checkInteger, checkNumber, checkText, shown } from "../errors.js";
 import type { FileIdentity } from "../files/identity.js";
 import type { LoadOptions } from "../llama/index.js";
-import { fnv1a, type Seed, seed64 } from "../noise/index.js";
+import { type Seed, seed64 } from "../noise/index.js";
 import { checkOptions, type Names } from "../options.js";
 import type { Scale } from "../thermostat/scales/index.js";
 import { annealing } from "./annealing.js";
@@ -14,7 +14,7 @@ import { headOf, type LogGeneration, type LogHead } from "./log.js";
 import { type Judge, REWARDS, type RewardName } from "./rewards.js";
 import { SHAPINGS, type Shaping } from "./shaping.js";
 import type { Strategy } from "./strategy.js";
-import { checkQuestions, checkSplit, type Question, type Split, splitTask } from "./task.js";
+import { checkQuestions, checkSplit, digest, type Question, type Split, splitTask } from "./task.js";
 
 /** The searches that there are. */
 export const SEARCHES = ["evolve", "anneal", "best"] as const;
@@ -255,9 +255,3 @@ export function checkSearch(options: EvolveOptions): Search {
   const head = (base: FileIdentity) => headOf(base, moves, settings);
   return { ...checked, split, seed, only: options.only, sameBatch: name === "best", reward, strategy, head };
 }
-
-/** Which questions they are, in their order: as a log says it. */
-const digest = ({ train, validation }: Split): string =>
-  fnv1a(JSON.stringify([train, validation]))
-    .toString(16)
-    .padStart(16, "0");

@@ -12,11 +12,13 @@ import { type Ascent, EvolvingCodes, TICKS } from "./codes.js";
 import type { Crew, MemberReading, MemberWork } from "./crew/crew.js";
 import { type CheckedCrew, checkCrew, type Loading, openCrew } from "./crew/open.js";
 import { parallelFor, readMember } from "./crew/reading.js";
-import { checkBase, LogFile, type LogGeneration, readLog } from "./log.js";
+import { EVOLUTION, type LogGeneration, readLog } from "./log.js";
+import { checkBase, LogFile } from "./log-file.js";
 import { Leash, type Measured, measure } from "./measure.js";
 import { checkSearch, type EvolveOptions, type Search } from "./options.js";
 import { isLikelihood, JUDGES, Judged, LIKELIHOODS, Likelihood, type Reward } from "./rewards.js";
 import { noiseFor } from "./search-noise.js";
+import { whyStood } from "./shaping.js";
 import { batchOf, type Question, shuffled } from "./task.js";
 
 /** Tokens of a question with its answer. */
@@ -133,7 +135,7 @@ class Run implements Crew {
 
   async all(base: FileIdentity, loading: Loading, crew: CheckedCrew | undefined): Promise<Evolved> {
     const { codes, search, options, session } = this;
-    const opened = options.log === undefined ? undefined : await LogFile.open(options.log, search.head(base));
+    const opened = options.log === undefined ? undefined : await LogFile.open(EVOLUTION, options.log, search.head(base));
     try {
       const length = Math.min(WINDOW, session.contextSize - 1);
       const { text } = options;
@@ -182,7 +184,7 @@ class Run implements Crew {
     return this.history.at(-1)?.rewards.length === 0;
   }
 
-  private async generations(log: LogFile | undefined): Promise<Evolved["stopped"]> {
+  private async generations(log: LogFile<LogGeneration> | undefined): Promise<Evolved["stopped"]> {
     const { search } = this;
     if (this.isOver) return "generations";
     for (let number = this.history.length; number < search.generations; number++) {
@@ -194,7 +196,7 @@ class Run implements Crew {
     return this.isPatienceOver() ? "patience" : "generations";
   }
 
-  private async keep(generation: LogGeneration, log: LogFile | undefined): Promise<void> {
+  private async keep(generation: LogGeneration, log: LogFile<LogGeneration> | undefined): Promise<void> {
     await log?.add(generation);
     this.crew.went(ascentOf(generation));
     this.history.push(generation);
@@ -252,9 +254,8 @@ class Run implements Crew {
   private told(rewards: readonly number[], number: number): { weights: number[]; stood?: string } {
     const { strategy, seed } = this.search;
     const weights = new Array<number>(TICKS * strategy.draws).fill(0);
-    const wrong = rewards.findIndex((r) => !Number.isFinite(r));
-    if (wrong >= 0) return { weights, stood: `the reward of member ${wrong} is ${rewards[wrong]}` };
-    if (rewards.every((r) => r === rewards[0])) return { weights, stood: `all members have the same reward, ${rewards[0]}` };
+    const stood = whyStood(rewards, "member");
+    if (stood !== undefined) return { weights, stood };
     const order = this.search.shuffled ? shuffled(rewards.length, seed, "evolve shuffled", number) : undefined;
     const given = order === undefined ? rewards : order.map((i) => rewards[i] as number);
     for (const [i, weight] of strategy.tell(given, number).entries()) {
@@ -266,7 +267,7 @@ class Run implements Crew {
   }
 
   /** What a strategy adds when all is done. */
-  private async last(log: LogFile | undefined): Promise<void> {
+  private async last(log: LogFile<LogGeneration> | undefined): Promise<void> {
     const { search, codes } = this;
     const last = this.isOver ? undefined : search.strategy.last?.();
     if (last === undefined) return;

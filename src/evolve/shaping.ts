@@ -28,3 +28,10 @@ export function ranks(rewards: readonly number[]): number[] {
     }),
   );
 }
+
+/** Why nothing follows from the rewards of these, where that is so: one is no number, or all are one. @param who what a candidate is called */
+export function whyStood(rewards: readonly number[], who: string): string | undefined {
+  const wrong = rewards.findIndex((r) => !Number.isFinite(r));
+  if (wrong >= 0) return `the reward of ${who} ${wrong} is ${rewards[wrong]}`;
+  return rewards.every((r) => r === rewards[0]) ? `all ${who}s have the same reward, ${rewards[0]}` : undefined;
+}

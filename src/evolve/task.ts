@@ -1,7 +1,7 @@
 // Which questions of a task a search learns from, which it is judged by, and which a generation asks.
 
 import { BrownianError, checkList, checkNumber, checkObject, shown } from "../errors.js";
-import { Noise } from "../noise/index.js";
+import { fnv1a, Noise } from "../noise/index.js";
 import { checkQuestion, type Question } from "../tasks/question.js";
 
 export type { Question };
@@ -64,3 +64,9 @@ export function shuffled(n: number, seed: bigint, name: string, tick: number): n
   const uniform = new Noise(seed).stream(name).uniform(new Float32Array(n), { tick });
   return Array.from({ length: n }, (_, i) => i).sort((a, b) => (uniform[a] as number) - (uniform[b] as number) || a - b);
 }
+
+/** Which questions they are, in their order: as a log says it. */
+export const digest = ({ train, validation }: Split): string =>
+  fnv1a(JSON.stringify([train, validation]))
+    .toString(16)
+    .padStart(16, "0");

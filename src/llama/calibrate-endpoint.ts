@@ -148,8 +148,8 @@ function divergence({ top }: ReadToken, other: ReadToken): number {
   return top.reduce((sum, { text, logProbability: l }) => sum + Math.exp(l) * (l - (moved.get(text) ?? least)), 0);
 }
 
-/** p_T of the likeliest token. */
-function stays({ top }: ReadToken, temperature: number): number {
+/** p_T of the likeliest token, for T up to 1. @param top of the likeliest ones, falling */
+export function stays({ top }: Pick<ReadToken, "top">, temperature: number): number {
   const [first, last] = [top[0]?.logProbability as number, top.at(-1)?.logProbability as number];
   const seen = top.reduce((sum, one) => sum + Math.exp((one.logProbability - first) / temperature), 0);
   const rest = Math.max(0, 1 - top.reduce((sum, one) => sum + Math.exp(one.logProbability), 0)) / Math.exp(first);

@@ -44,6 +44,14 @@ describe("llama-server", () => {
     expect(headers.authorization).toBe("Bearer secret");
   });
 
+  it("is asked piece by piece where a stop string may end the answer: else it drops log-probabilities", async () => {
+    const server = await FakeServer.start("llama-server", { adapters: paths() });
+    const { answers } = await ask([server], { members: 1, stop: ["\n"] });
+    expect(answers[0]?.tokens?.map(({ text }) => text).join("")).toBe(answers[0]?.text);
+    await ask([server], { members: 1 });
+    expect(server.written.map(({ body }) => body.stream)).toEqual([true, undefined]);
+  });
+
   it("has mirror images by a scale below 0, and members elsewhere by another path", async () => {
     const server = await FakeServer.start("llama-server", { adapters: paths(4, "/srv/members") });
     const { answers } = await ask([server], { members: 1, antithetic: true, membersPath: "/srv/members/" }, "Once");

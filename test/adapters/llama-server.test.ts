@@ -37,6 +37,14 @@ describe.skipIf(why !== undefined)("a member on llama-server", () => {
   /** Nats between the two likeliest tokens that count as a near-tie: the two programs sum in other orders. */
   const NEAR = 0.02;
 
+  it("tells how likely all tokens were, of answers that end at a stop string, too", async () => {
+    const whole = (await theirs({ members: 1 })).answers[0]?.text as string;
+    const stop = whole.split(" ")[6] as string;
+    const { text, tokens = [], end } = (await theirs({ members: 1, stop: [` ${stop}`] })).answers[0] ?? {};
+    expect([end, text]).toEqual(["stop", whole.slice(0, whole.indexOf(` ${stop}`))]);
+    expect(tokens.map((token) => token.text).join("")).toBe(text);
+  });
+
   it("writes the text that it writes in our engine, or parts from it at a near-tie", async () => {
     const texts = new Set<string>();
     for (const [sigma, antithetic] of [

@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { llamaC } from "../../src/engine/llama-c/index.js";
+import { FakeServer } from "../support/fake-servers.js";
+import { folderOfMembers } from "../support/members.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
 const why = llamaC.whyNot();
@@ -54,6 +56,35 @@ it("makes questions, and refuses what cannot be a task, before any work", async 
     expect(refused[i]?.err).toMatch(message);
     expect(refused[i]?.code).toBe(code);
   }
+});
+
+it("evaluates what servers answer, without an engine, and says which options cannot act", async () => {
+  const { adapters, paths } = folderOfMembers(join(folder, "members"), { members: 3, sigma: [0.1] });
+  const fake = await FakeServer.start("llama-server", { adapters: paths });
+  fake.probability = () => 0.7;
+  fake.answer = (called) => (called.includes("clean") ? " 4 it is" : " 5");
+  const few = ["--questions", "4", "--tune-questions", "4", "-n", "2", "--levels", "0.3", "--seed", "1"];
+  const at = ["--endpoint", fake.url, "--adapters", adapters];
+  const [done, ...refused] = await Promise.all([
+    run("eval", "--task", "arithmetic", ...at, ...few, "--threads", "1", "--tau", "8", "-o", "served", "--json"),
+    run("eval", "--endpoint", fake.url, "-o", "x"),
+    run("eval", "model.gguf", ...at, "-o", "x"),
+    run("eval", "--methods", "members", "--deadline", "3", "-o", "x"),
+  ]);
+  expect([done?.err, done?.code]).toEqual([expect.stringContaining("--threads, --tau: no effect with --endpoint"), 0]);
+  const { settings, points } = JSON.parse(done?.out as string);
+  expect(settings).toMatchObject({
+    methods: ["greedy", "softmax", "members"],
+    served: { members: 3, servers: ["llama-server"] },
+  });
+  expect(points).toHaveLength(3);
+  expect(readFileSync(join(folder, "served", "report.html"), "utf8")).toContain("Servers answered (llama-server)");
+  const expected = [
+    /--endpoint needs the members/,
+    /the model is that of the servers/,
+    /--deadline: no effect without --endpoint/,
+  ];
+  for (const [i, message] of expected.entries()) expect(refused[i]?.err).toMatch(message);
 });
 
 it.skipIf(why !== undefined)("keeps what is done at Ctrl-C, says how to go on, and goes on to the same numbers", async () => {

@@ -101,3 +101,20 @@ it("refuses by name", async () => {
   const other = await run("anneal", ...search.slice(0, 2), "--reward-command", "exit 1", "--generations", "1");
   expect([other.code, other.err]).toEqual([1, expect.stringContaining("The reward command ended before it answered")]);
 });
+
+it("brownian evolve-adapter goes on from its log, makes its adapter again, and says which options cannot act", async () => {
+  const [log, output, again] = [file("adapter.jsonl"), file("adapter.gguf"), file("adapter-again.gguf")];
+  const told = ["--task", file("task.jsonl"), "--directions", "2", "--batch", "2", "--text-tokens", "16", "--log", log];
+  const first = await run("evolve-adapter", ...told, "--generations", "1", "--deadline", "3", "--format", "gguf");
+  expect([first.code, first.out]).toEqual([0, expect.stringContaining("1 generations, each of which moved the search")]);
+  expect(first.err).toContain("--deadline: no effect without --endpoint");
+  expect(first.err).toContain("--format: no effect without -o");
+  const rest = await run("evolve-adapter", ...told, "--generations", "2", "-o", output);
+  expect([rest.code, rest.out]).toEqual([0, expect.stringMatching(/^6 readings in/m)]);
+  const replayed = await run("evolve-adapter", "--replay", log, "-o", again, "--rank", "2");
+  expect([replayed.code, replayed.out]).toEqual([0, expect.stringContaining("after 2 generations of")]);
+  expect(replayed.err).toContain("--rank: no effect with --replay, where all is in the log");
+  expect(hash("adapter-again.gguf")).toBe(hash("adapter.gguf"));
+  const listed = await run("evolve-log", log);
+  expect(listed.out).toMatch(/adapter +2/);
+});

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { llamaC } from "../../src/engine/llama-c/index.js";
-import { type EvaluateOptions, evaluate, evaluationSettings, powerOf, QUICK } from "../../src/evaluate/index.js";
+import { type EvaluateOptions, evaluate, evaluationSettings, powerOf, QUICK, respondent } from "../../src/evaluate/index.js";
 import { loadModel, type Model } from "../../src/llama/index.js";
 import { makeTask, parseTask } from "../../src/tasks/index.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
@@ -134,7 +134,7 @@ describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => 
   });
 
   it("says before it runs how small a difference it can see", () => {
-    const settings = evaluationSettings(model, task, { ...small, questions: 10 });
+    const settings = evaluationSettings(respondent(model), task, { ...small, questions: 10 });
     expect(powerOf(settings)).toEqual({
       questions: 10,
       differences: [
@@ -146,6 +146,7 @@ describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => 
 
   it.each([
     [{ methods: ["dice"] }, /methods must be one of greedy/],
+    [{ methods: ["members"] }, /The method members is for servers/],
     [{ levels: [] }, /at least one temperature/],
     [{ levels: [5], tuneQuestions: 2, questions: 2 }, /give lower levels, or larger sigmas/],
     [{ samples: 1 }, /samples must be/],

@@ -1,5 +1,5 @@
 // Searches over the scales of low-rank directions: on our own engine, before servers that take scales, and what comes out of them.
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server as HttpServer, type IncomingMessage } from "node:http";
 import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -7,7 +7,16 @@ import { writeAdapters } from "../../src/adapters/index.js";
 import { Members } from "../../src/adapters/members.js";
 import { Mixture } from "../../src/adapters/mixture.js";
 import { engineNamed } from "../../src/engine/index.js";
-import { type EvolveAdapterOptions, evolveAdapter, type Question } from "../../src/evolve/index.js";
+import {
+  type AdapterGeneration,
+  cutLog,
+  type EvolveAdapterOptions,
+  evolveAdapter,
+  type Question,
+  readAdapterLog,
+  readAnyLog,
+  replayAdapter,
+} from "../../src/evolve/index.js";
 import { Likelihood } from "../../src/evolve/rewards.js";
 import { readModel } from "../../src/files/index.js";
 import { Session } from "../../src/llama/session.js";
@@ -20,7 +29,8 @@ const folder = scratchFolder();
 const file = (name: string) => join(folder, name);
 const WHO = ["king", "queen", "wolf", "bear", "fox", "miller", "tailor", "soldier"];
 const task: Question[] = WHO.map((who) => ({ prompt: `There was once a ${who} who was very`, answers: [" happy"] }));
-const common = { task, validation: 0.5, batch: 4, threads: 1, scratch: folder, seed: 3n } as const;
+const common = { task, validation: 0.5, batch: 4, seed: 3n } as const;
+const own = { ...common, threads: 1, scratch: folder } as const;
 
 describe("a mixture", () => {
   it("is the sum of its members, each at its scale", async () => {
@@ -60,12 +70,15 @@ describe("a mixture", () => {
 describe.skipIf(!engineNamed().exchangesAdapters)("evolveAdapter on our own engine", () => {
   it("learns a task, and writes the adapter that has what it measured", async () => {
     const output = file("happy.gguf");
-    const settings = { directions: 8, sigma: 0.15, generations: 8, output, text: "The king went into the wood.", kl: 0.05 };
-    const { before, after, scales, history, evaluations } = await evolveAdapter(MODEL, { ...common, ...settings });
+    const log = file("happy.jsonl");
+    const settings = { directions: 8, sigma: 0.15, generations: 8, output, log, text: "The king went into the wood.", kl: 0.05 };
+    const { before, after, scales, history, evaluations } = await evolveAdapter(MODEL, { ...own, ...settings });
     expect(after.reward).toBeGreaterThan(before.reward + 0.5);
     expect(after.kl).toBeGreaterThan(0);
     expect([scales.length, history.length, evaluations]).toEqual([8, 8, 8 * 10]);
     expect(readFileSync(output).includes("brownian mixture of 8 members of seed 3")).toBe(true);
+    await replayAdapter(MODEL, log, file("happy-again.gguf"));
+    expect(readFileSync(file("happy-again.gguf"))).toEqual(readFileSync(output));
     // The file, at scale 1, is what was measured: sums of rank 8 are in another order than eight of rank 1.
     const session = await Session.open(MODEL, { threads: 1, contextSize: 64, scratch: folder });
     try {
@@ -90,9 +103,12 @@ describe.skipIf(!engineNamed().exchangesAdapters)("evolveAdapter on our own engi
       [{ directions: 0 }, /directions must be/],
       [{ population: 2 }, /population must be/],
       [{ rank: 1025 }, /rank must be/],
+      [{ concurrency: 2, deadline: 1 }, /concurrency, deadline: no effect without endpoints/],
+      [{ textTokens: 20 }, /textTokens: no effect without text/],
+      [{ format: "peft" }, /format: no effect without output/],
+      [{ rewardName: "mine" }, /rewardName: no effect with a reward that has a name/],
     ];
-    for (const [options, message] of wrong)
-      await expect(evolveAdapter(MODEL, { ...common, ...options })).rejects.toThrow(message);
+    for (const [options, message] of wrong) await expect(evolveAdapter(MODEL, { ...own, ...options })).rejects.toThrow(message);
   });
 });
 
@@ -123,6 +139,7 @@ describe("evolveAdapter before servers", () => {
     return `http://127.0.0.1:${(server.address() as { port: number }).port}`;
   }
 
+  const few = { sigma: 0.1, seed: 9n, only: ["blk.0.attn_q.weight"], skipUnsupported: true } as const;
   const reward = (answered: readonly { text: string }[]) => answered.map(({ text }) => text.length);
 
   it("moves the scales that rewards speak of, by request alone; a server that is gone leaves its work to the other", async () => {
@@ -141,8 +158,73 @@ describe("evolveAdapter before servers", () => {
     expect(readFileSync(output).includes("mixture of 4 members of seed 9")).toBe(true);
     await expect(evolveAdapter("models/fairytales-3M-Q6_K.gguf", settings)).rejects.toThrow(/another model than/);
     await expect(evolveAdapter(MODEL, { ...settings, rank: 2 })).rejects.toThrow(/rank is what the folder/);
+    for (const idle of [{ threads: 1 }, { scratch: folder }, { contextSize: 64 }, { chatTemplate: "" }])
+      await expect(evolveAdapter(MODEL, { ...settings, ...idle })).rejects.toThrow(/: no effect with endpoints/);
     const lacking = await fake(paths.slice(0, 2));
     await expect(evolveAdapter(MODEL, { ...settings, endpoints: [lacking] })).rejects.toThrow(/lacks 2 of the 4/);
+  });
+
+  it("goes on from its log to the same adapter, makes it again without a server, and takes no other's log", async () => {
+    const adapters = file("logged");
+    const { members } = await writeAdapters(MODEL, adapters, { ...few, members: 3 });
+    const endpoints = [await fake(members.map(({ path }) => path))];
+    const settings = { ...common, endpoints, adapters, reward, rewardName: "length", generations: 6 };
+    const [log, output] = [file("whole.jsonl"), file("whole.gguf")];
+    const whole = await evolveAdapter(MODEL, { ...settings, log, output });
+
+    const killed = { ...settings, log: file("killed.jsonl"), output: file("rest.gguf") };
+    const dies = ({ generation }: AdapterGeneration) => {
+      if (generation === 2) throw new Error("killed");
+    };
+    await expect(evolveAdapter(MODEL, { ...killed, onGeneration: dies })).rejects.toThrow("killed");
+    appendFileSync(killed.log, '{"generation":3,"rewards":[1,'); // as a kill leaves it
+    const done: number[] = [];
+    const rest = await evolveAdapter(MODEL, { ...killed, onGeneration: ({ generation }) => done.push(generation) });
+    expect([done, rest.evaluations]).toEqual([[3, 4, 5], 3 * 7]);
+    expect(rest.history).toEqual(whole.history);
+    expect(readFileSync(killed.output)).toEqual(readFileSync(output));
+    expect(readFileSync(killed.log)).toEqual(readFileSync(log));
+
+    const [again, part] = [file("again.gguf"), file("part.gguf")];
+    expect(await replayAdapter(MODEL, log, again)).toBe(6);
+    expect(readFileSync(again)).toEqual(readFileSync(output));
+    expect(await replayAdapter(MODEL, log, part, { generations: 2 })).toBe(2);
+    expect(readFileSync(part).equals(readFileSync(output))).toBe(false);
+
+    const other = "models/fairytales-3M-Q6_K.gguf";
+    await expect(evolveAdapter(MODEL, { ...settings, log, sigma: 0.1 })).rejects.toThrow(/begun with other sigma:/);
+    await expect(evolveAdapter(MODEL, { ...settings, log, rewardName: "other" })).rejects.toThrow(/begun with other reward:/);
+    await expect(replayAdapter(other, log, part)).rejects.toThrow(/is of another base: fairytales-3M-Q8_0.gguf with/);
+    const { head, generations } = await readAdapterLog(log);
+    const moved = file("moved.jsonl");
+    const [first] = generations as [AdapterGeneration];
+    writeFileSync(moved, cutLog({ head, generations: [{ ...first, scales: [1, 2, 3] }] }, 1));
+    await expect(evolveAdapter(MODEL, { ...settings, log: moved })).rejects.toThrow(/goes on otherwise from generation 0/);
+    expect((await readAnyLog(log)).told).toMatchObject({ search: "adapter", directions: 3, "seed of the directions": "9" });
+  });
+
+  it("stands where rewards are all the same, or no number, says so, and does so again by its log", async () => {
+    const adapters = file("standing");
+    const { members } = await writeAdapters(MODEL, adapters, { ...few, members: 3 });
+    const endpoints = [await fake(members.map(({ path }) => path))];
+    // Seven candidates a generation are judged one after the other, and before them the model itself.
+    let judged = -1;
+    const rewards = (answered: readonly { text: string }[]) => {
+      const [generation, candidate] = [Math.floor(judged / 7), judged++ % 7];
+      if (generation === 0) return answered.map(() => 1);
+      return answered.map(({ text }) => (generation === 1 && candidate === 4 ? Number.NaN : text.length));
+    };
+    const log = file("stood.jsonl");
+    const settings = { ...common, endpoints, adapters, reward: rewards, log };
+    const { history } = await evolveAdapter(MODEL, { ...settings, generations: 3 });
+    expect(history.map(({ stood }) => stood)).toEqual([
+      "all candidates have the same reward, 1",
+      "the reward of candidate 4 is NaN",
+      undefined,
+    ]);
+    expect(history.map(({ noise }) => noise > 0)).toEqual([false, false, true]);
+    const { history: known, evaluations } = await evolveAdapter(MODEL, { ...settings, generations: 3 });
+    expect([known, evaluations]).toEqual([history, 0]);
   });
 
   it.skipIf(llamaServerProgram === undefined)("does so with the real llama-server", async () => {

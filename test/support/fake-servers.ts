@@ -21,8 +21,8 @@ export class FakeServer {
   readonly asked: Asked[] = [];
   /** Asked for each request that is to write something. */
   fault: (count: number) => Fault | undefined = () => undefined;
-  /** What is written, by the member's name or number (and its scale). */
-  answer: (member: string) => string = (member) => `answer of ${member}`;
+  /** What is written, by the member's name or number (and its scale), and what was asked. */
+  answer: (member: string, asked: Asked) => string = (member) => `answer of ${member}`;
   /** How likely "no" is where "yes" is the other word: after so many tokens, by the member's name or number (and its scale). */
   doubt: (member: string, after: number) => number = () => 0.2;
   /** What is called instead, where a chat has tools. */
@@ -103,21 +103,24 @@ type Kind = (
 const words = (text: string) => text.match(/ ?\S+/g) ?? [];
 
 /** In the shape of chat completions, or of completions with `lists` or a list of tokens. */
-function completion({ path, body }: Asked, fake: FakeServer, member: string, lists: boolean) {
-  const text = fake.answer(member);
+function completion(asked: Asked, fake: FakeServer, member: string, lists: boolean) {
+  const { path, body } = asked;
+  const text = fake.answer(member, asked);
+  const several = body.top_logprobs === 20 || body.logprobs === 20;
   const content = words(text).map((token, i) => {
     const p = fake.probability(member, i);
     const own = { token, logprob: Math.log(p), bytes: [...Buffer.from(token)] };
     const other = { token: " other", logprob: Math.log(1 - p), bytes: [] };
-    return { ...own, top_logprobs: body.top_logprobs === 20 ? [own, other] : [] };
+    return { ...own, top_logprobs: several ? [own, other] : [] };
   });
   if (path.includes("chat")) {
     const called = body.tools === undefined ? undefined : fake.calls;
     const message = { role: "assistant", content: called === undefined ? text : null, tool_calls: called };
     return { choices: [{ index: 0, message, logprobs: { content }, finish_reason: called ? "tool_calls" : "stop" }] };
   }
+  const tops = content.map(({ top_logprobs }) => Object.fromEntries(top_logprobs.map((one) => [one.token, one.logprob])));
   const logprobs = lists
-    ? { tokens: words(text), token_logprobs: words(text).map(() => -0.5), top_logprobs: [], text_offset: [] }
+    ? { tokens: words(text), token_logprobs: words(text).map(() => -0.5), top_logprobs: several ? tops : [], text_offset: [] }
     : { content };
   return { choices: [{ index: 0, text, logprobs, finish_reason: "length" }] };
 }
@@ -253,7 +256,7 @@ const tgi: Kind = (fake, asked, { adapters = [] }) => {
   if (!path.endsWith("generate") && !path.endsWith("completions")) return undefined;
   if (!(adapters as string[]).includes(called))
     return { status: 422, body: { error: `Adapter ${called} is not loaded`, error_type: "validation" } };
-  const text = fake.answer(called);
+  const text = fake.answer(called, asked);
   if (path !== "/generate") return { body: completion(asked, fake, called, true) };
   const tokens = words(text).map((word, id) => ({ id, text: word, logprob: -0.5, special: false }));
   return {

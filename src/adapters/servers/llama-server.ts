@@ -4,7 +4,7 @@
 import { BrownianError } from "../../errors.js";
 import type { Server } from "./http.js";
 import { askOpenAi } from "./openai.js";
-import { isServedChat, type Protocol, responseFormat, type ServedFile } from "./protocol.js";
+import { type Asked, isServedChat, type Protocol, responseFormat, type ServedFile } from "./protocol.js";
 import { readByBeginnings } from "./reading.js";
 
 interface Loaded {
@@ -27,6 +27,13 @@ export const startLine = (files: readonly ServedFile[]): string =>
  */
 const loraOf = (member: { readonly called: string; readonly scale: number } | undefined) =>
   member === undefined ? [{ id: 0, scale: 0 }] : [{ id: Number(member.called), scale: member.scale }];
+
+/**
+ * An answer that ends at a stop string lacks the log-probabilities of as many tokens as that string has by itself, whether they are of it or not: "\n" is
+ * two by SentencePiece. Piece by piece it tells all of them (build 0.6.0-dev).
+ */
+const heardAtStops = (asked: Asked): Asked =>
+  (asked.stop ?? []).length === 0 || asked.plain ? asked : { ...asked, heard: asked.heard ?? (() => undefined) };
 
 export const llamaServer: Protocol = {
   name: "llama-server",
@@ -59,9 +66,11 @@ export const llamaServer: Protocol = {
     return chat ? responseFormat(shape.json) : { json_schema: shape.json.schema ?? { type: "object" } };
   },
 
+  dice: (minP) => ({ top_k: 0, top_p: 1, min_p: minP, repeat_penalty: 1 }),
+
   ask(server, asked, member, signal) {
     const kept = asked.shape && llamaServer.kept(asked.shape, isServedChat(asked.prompt));
-    return askOpenAi(server, asked, { ...kept, lora: loraOf(member), cache_prompt: false }, signal);
+    return askOpenAi(server, heardAtStops(asked), { ...kept, lora: loraOf(member), cache_prompt: false }, signal);
   },
 
   read(server, text, member, signal) {

@@ -107,6 +107,11 @@ export interface Protocol {
   load(server: Server, files: readonly ServedFile[], own: string, signal?: AbortSignal): Promise<readonly string[]>;
   /** The fields of a request whose answer keeps to this; undefined where the server cannot be told. */
   kept(shape: Shape, chat: boolean): Readonly<Record<string, unknown>> | undefined;
+  /**
+   * The fields of a request whose dice see every token, whatever the server would leave out by itself; with `minP`, those that are at least so many times
+   * as likely as the likeliest before any temperature. Undefined where the server cannot be told, or cuts otherwise.
+   */
+  dice(minP: number): Readonly<Record<string, unknown>> | undefined;
   /** A text with a member, or without any. @throws ServerError */
   ask(
     server: Server,

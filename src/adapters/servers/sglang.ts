@@ -43,6 +43,9 @@ export const sglang: Protocol = {
 
   kept: keptAsJson,
 
+  /** Its own min_p cuts after the temperature. */
+  dice: (minP) => (minP === 0 ? { top_k: -1, top_p: 1, min_p: 0 } : undefined),
+
   ask(server, asked, member, signal) {
     const lora = member !== undefined && { lora_path: member.called };
     return askOpenAi(server, asked, { ...(asked.shape && keptAsJson(asked.shape)), model: "default", ...lora }, signal);

@@ -43,6 +43,9 @@ export const tgi: Protocol = {
   /** Its releases differ in how they are told. */
   kept: () => undefined,
 
+  /** It leaves out nothing unless told to, and takes no top_p of 1. */
+  dice: (minP) => (minP === 0 ? {} : undefined),
+
   ask(server, asked, member, signal) {
     if (typeof asked.prompt !== "string" && !isServedChat(asked.prompt))
       throw new BrownianError("usage", "TGI reads texts and chats, not tokens.");

@@ -49,6 +49,9 @@ export const vllm: Protocol = {
 
   kept: keptAsJson,
 
+  /** Its own min_p cuts after the temperature. */
+  dice: (minP) => (minP === 0 ? { top_k: -1, top_p: 1, min_p: 0 } : undefined),
+
   async ask(server, asked, member, signal) {
     const model = member?.called ?? (await baseOf(server, signal));
     return askOpenAi(server, asked, { ...(asked.shape && keptAsJson(asked.shape)), model }, signal);

@@ -6,9 +6,12 @@ import type { Estimate } from "../../statistics/intervals.js";
 import { type Dial, METHODS, type MethodName, methodNames } from "../methods.js";
 import type { Figure } from "../outcomes.js";
 
-/** What each method is called, and its colour: softmax stands out, greedy is grey. */
+/** Which of the colours: greedy is grey; where servers answer there are no quenched weights beside members. */
+const PLACES: Partial<Record<MethodName, number>> = { greedy: 7, members: methodNames.indexOf("quenched") - 1 };
+
+/** What each method is called, and its colour: softmax stands out. */
 export const LOOK = Object.fromEntries(
-  methodNames.map((name, i) => [name, { label: METHODS[name].label as string, color: series(name === "greedy" ? 7 : i - 1) }]),
+  methodNames.map((name, i) => [name, { label: METHODS[name].label as string, color: series(PLACES[name] ?? i - 1) }]),
 ) as Readonly<Record<MethodName, { readonly label: string; readonly color: string }>>;
 
 /** What the figures are called. */

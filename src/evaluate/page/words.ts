@@ -4,6 +4,7 @@ import { significant } from "../../report/table.js";
 import type { METHODS } from "../methods.js";
 import type { Difference, Evaluation, Point } from "../outcomes.js";
 import type { Power } from "../plan.js";
+import type { Served } from "../records.js";
 import { dialled, FIGURES, LOOK, listed, share } from "./look.js";
 
 /** What was made equal. */
@@ -91,17 +92,32 @@ export function named({
   return method === null ? score : `${score}, ${LOOK[method].label} at T = ${significant(level)}`;
 }
 
+const SAME_SIGMA = "and all stationary dynamics get the same sigma";
+const OWN_FLIPS = `with quenched weights, ${SAME_SIGMA}`;
+const SERVED_FLIPS =
+  "where members, writing greedily, part from that answer: texts are compared up to the first token that is another, and softmax's share is that of the same comparison, by the likeliest tokens that servers tell";
+
+/** Who answered, where it was servers. */
+function servedSaid({ servers, members, antithetic, rank, seed, levels }: Served): string {
+  const mirrored = antithetic ? ", with their mirror images" : "";
+  const fixed =
+    levels === null ? "" : `; the servers have files of σ = ${listed(levels.map(significant))}, and dials take the nearest`;
+  return `Servers answered (${listed(servers)}), with ${members} members of rank ${rank} and seed ${seed}${mirrored}${fixed}. That they have this model is what the members' folder says. Servers put texts together as they come, which may change the last digits, and with them an answer.`;
+}
+
 /** How everything was measured, in paragraphs. */
 export function howMeasured(evaluation: Evaluation): string[] {
   const { settings, task, targets, power } = evaluation;
   const { questions, samples, maxTokens, levels, sigmas, draws, equal, tau } = settings;
   const target = levels.map((level) => `T = ${significant(level)}: ${share(targets[level] as number)}`).join(", ");
+  const measured = `were measured at σ = ${listed(sigmas.map(significant))}, ${draws} draws each`;
   const what =
     equal === "flips"
-      ? `as often as softmax picks another token than the clean model's likeliest, on the clean model's own answers (${target}); flips of moved weights were measured at σ = ${listed(sigmas.map(significant))}, ${draws} draws each, with quenched weights, and all stationary dynamics get the same sigma`
-      : `until one answer is right as often as softmax's (${target}); accuracies of quenched weights were measured at σ = ${listed(sigmas.map(significant))}, ${draws} draws each, and all stationary dynamics get the same sigma`;
+      ? `as often as softmax picks another token than the clean model's likeliest, on the clean model's own answers (${target}); flips of moved weights ${measured}, ${settings.served === undefined ? OWN_FLIPS : SERVED_FLIPS}`
+      : `until one answer is right as often as softmax's (${target}); accuracies of ${settings.served === undefined ? `quenched weights ${measured}, ${SAME_SIGMA}` : `members ${measured}`}`;
   return [
     `Questions fall into two halves by a hash of what is asked: ${questions.tuning.length} of the tuning half were used, ${questions.test.length} of the test half, of ${task.questions} in all (${task.name}, SHA-256 ${task.sha256.slice(0, 12)}…). Dials see the tuning half alone: they were turned ${what}.`,
+    ...(settings.served === undefined ? [] : [servedSaid(settings.served)]),
     `${samples} answers a method, level and question, of ${maxTokens} tokens at most; tau ${significant(tau)}. **One answer**: the share of right answers. **Vote**: whether the most frequent answer is right. **Likeliest**: whether the answer with the highest mean log-probability under the weights that wrote it is. **Any right**: pass@n; pass@k is the unbiased estimate of Chen et al. (2021).`,
     `**Brier** and **ECE** (ten bins) are of the share of answers that agree with the vote; of greedy, of its probability. **ln p** is of the right answer, nats: of the clean model at T, and of the mean over members.`,
     `Intervals are 95 %, by a paired bootstrap over questions (2,000 resamples). Weights that are at rest are the same for all questions of a sample, so how accuracy scatters from draw to draw is told beside them (spread). p is of the exact sign test on questions; corrected: among all differences (Holm 1979).`,
