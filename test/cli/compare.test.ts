@@ -9,7 +9,7 @@ import { scratchFolder } from "../support/synthetic-gguf.js";
 const model = (type: string) => fileURLToPath(new URL(`../../models/fairytales-3M-${type}`, import.meta.url));
 const folder = scratchFolder();
 
-const { run, start } = commandLine({}, folder);
+const { run, start } = commandLine({ BROWNIAN_SCRATCH: folder }, folder);
 
 it("refuses folders that cannot be written, and another model's calibration, before any work", async () => {
   writeFileSync(join(folder, "file"), "");

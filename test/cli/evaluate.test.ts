@@ -12,7 +12,7 @@ if (why !== undefined) console.warn(`SKIPPED eval and audit: ${why}`);
 
 const folder = scratchFolder();
 
-const { run, start } = commandLine({}, folder);
+const { run, start } = commandLine({ BROWNIAN_SCRATCH: folder }, folder);
 
 it("makes questions, and refuses what cannot be a task, before any work", async () => {
   writeFileSync(join(folder, "bad.jsonl"), '{"prompt": "x", "answer": "y"}\n{"prompt": 3, "answer": "y"}\n');
