@@ -61,7 +61,8 @@ describe.each(variants)("$name beyond 2^32", ({ kernels }) => {
     const external = format.lattice?.step === "external";
     for (const border of BORDERS) {
       for (const rounding of Object.values(Rounding)) {
-        for (const sigma of [0.05, 0.4, 2.5]) {
+        // Matched moves are drawn in another way at each of these; the other roundings in one way.
+        for (const sigma of rounding === Rounding.matched ? [0.05, 0.4, 2.5] : [0.4]) {
           const move: Move = {
             format: encodedFormat(format),
             sigma: Math.fround(sigma),
@@ -83,7 +84,7 @@ describe.each(variants)("$name beyond 2^32", ({ kernels }) => {
           const name = `${format.name} ${border} ${rounding} ${sigma}`;
           const expected = byJs.get(name) ?? run(jsKernels, 0);
           byJs.set(name, expected);
-          for (const cut of [0, RUN]) {
+          for (const cut of kernels === jsKernels ? [RUN] : [0, RUN]) {
             const { data, changed } = run(kernels, cut);
             expect(changed, name).toBe(expected.changed);
             expect(data.equals(expected.data), name).toBe(true);
