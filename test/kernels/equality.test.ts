@@ -180,7 +180,7 @@ describe.each(variants)("$name does not care how work is split", ({ kernels }) =
     const random = arguments_(51);
     const external = format.lattice?.step === "external";
     const encoded = encodedFormat(format);
-    for (const weights of [format.weights, 4096 + format.weights, 5.3 * SUM_LEAF]) {
+    for (const weights of [format.weights, 4096 + format.weights, 2.3 * SUM_LEAF]) {
       const data = randomBlocks(format, Math.floor(weights / format.weights), random);
       // Exponents that are full make NaNs, and random data has one nearly always: without their highest bits none is.
       for (let i = 0; i < data.length; i++) data[i] = (data[i] as number) & 0xbf;
@@ -195,7 +195,7 @@ describe.each(variants)("$name does not care how work is split", ({ kernels }) =
   it("sums of squares, split at whole leaves", () => {
     const random = arguments_(50);
     for (const format of FORMATS) {
-      const blocks = Math.ceil((2.5 * SUM_LEAF) / format.weights);
+      const blocks = Math.ceil((1.5 * SUM_LEAF) / format.weights);
       const data = randomBlocks(format, blocks, random);
       const encoded = encodedFormat(format);
       const steps = format.lattice?.step === "external" ? Float32Array.of(0.5) : null;
