@@ -31,6 +31,7 @@ export default defineConfig(({ mode }) => ({
       },
     ],
     setupFiles: ["test/support/clean-environment.ts"],
+    globalSetup: ["test/support/temporary-folder.ts"],
     // Workers are processes: addons and engines are loaded for real. Two, since engine threads spin and must not outnumber cores.
     pool: "forks",
     maxWorkers: 2,

@@ -1,7 +1,7 @@
 // One column of the page: its worker, and the text that it writes.
 
 import type { DrawsChart } from "./draws-chart.js";
-import { type ColumnName, DRAWS, type FromColumn, type Sample, type ToColumn } from "./protocol.js";
+import type { ColumnName, FromColumn, Sample, ToColumn, Visit } from "./protocol.js";
 import type { Settings } from "./settings.js";
 
 export interface ColumnEvents {
@@ -30,7 +30,7 @@ export class ColumnView {
     private readonly name: ColumnName,
     private readonly chart: DrawsChart,
     private readonly events: ColumnEvents,
-    reload: boolean,
+    private readonly visit: Visit,
   ) {
     this.text = byId(`${name}-text`);
     this.given = this.text.querySelector(".given") as HTMLElement;
@@ -46,7 +46,7 @@ export class ColumnView {
           : `A part of this page failed: ${message}. Load the page again.`,
       );
     const at = (file: string) => new URL(file, import.meta.url).href;
-    this.say({ kind: "open", column: name, model: at("fairytales-3M-Q8_0.gguf"), engine: at("wllama.wasm"), reload });
+    this.say({ kind: "open", column: name, model: at("fairytales-3M-Q8_0.gguf"), engine: at("wllama.wasm"), visit });
   }
 
   /** Ends what is under way and begins anew. */
@@ -87,7 +87,7 @@ export class ColumnView {
       case "draw":
         this.chart.add(this.name, message.token);
         this.drawSeconds.push(message.seconds);
-        if (this.drawSeconds.length > 1) this.note.textContent = `Draw ${this.drawSeconds.length} of ${DRAWS} …`;
+        if (this.drawSeconds.length > 1) this.note.textContent = `Draw ${this.drawSeconds.length} of ${this.visit.draws} …`;
         break;
       case "moved":
         this.moved = message;
@@ -124,7 +124,7 @@ export class ColumnView {
     const perDraw = this.drawSeconds.reduce((sum, s) => sum + s, 0) / this.drawSeconds.length;
     const strayed = this.chart.strayed(this.name);
     const facts = [
-      ...(strayed === undefined ? [] : [`${strayed} of ${DRAWS} draws stray from the likeliest token`]),
+      ...(strayed === undefined ? [] : [`${strayed} of ${this.visit.draws} draws stray from the likeliest token`]),
       `${Math.round(1000 * perDraw)} ms a draw`,
       this.writing,
     ];

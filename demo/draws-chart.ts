@@ -1,6 +1,6 @@
 // The next tokens of both columns as bars back to back: one square a draw. Rows are a table, so that it can be read without looking.
 
-import { type ColumnName, DRAWS, type Likely } from "./protocol.js";
+import type { ColumnName, Likely } from "./protocol.js";
 
 /** Tokens with a row of their own; the others share the last one. */
 const ROWS = 8;
@@ -24,7 +24,11 @@ export class DrawsChart {
   private law: readonly Likely[] = [];
   private readonly drawn: Record<ColumnName, string[]> = { softmax: [], weights: [] };
 
-  constructor(body: HTMLTableSectionElement) {
+  /** @param draws so many make the probability of a token the number that it is to be drawn */
+  constructor(
+    body: HTMLTableSectionElement,
+    private readonly draws: number,
+  ) {
     this.rows = Array.from({ length: ROWS + 1 }, () => newRow(body));
     this.show();
   }
@@ -77,7 +81,7 @@ export class DrawsChart {
       counts: { softmax: count("softmax", token), weights: count("weights", token) },
       probability: probabilities.get(token) ?? 0,
     }));
-    const size = ({ counts, probability }: Tally) => counts.softmax + counts.weights + probability * DRAWS;
+    const size = ({ counts, probability }: Tally) => counts.softmax + counts.weights + probability * this.draws;
     return tallies.sort((a, b) => size(b) - size(a));
   }
 }

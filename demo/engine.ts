@@ -47,9 +47,8 @@ export class Engine implements WritingEngine<string, string, Writing> {
     private readonly options: EngineOptions,
   ) {}
 
-  /** @throws BrownianError engine-failed with what is missing here */
+  /** @throws BrownianError engine-failed */
   static async load(file: Uint8Array<ArrayBuffer>, options: EngineOptions): Promise<Engine> {
-    refuseOldHost();
     return new Engine(await start(file, options), options);
   }
 
@@ -157,8 +156,11 @@ async function start(file: Uint8Array<ArrayBuffer>, { wasm }: EngineOptions): Pr
 /** A module with nothing in it: magic and version. */
 const EMPTY_MODULE = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0);
 
-/** What the engine cannot do without, which it would say in riddles. */
-function refuseOldHost(): void {
+/**
+ * What the engine cannot do without, which it would say in riddles. Asked before anything is fetched for it.
+ * @throws BrownianError engine-failed with what is missing here
+ */
+export function refuseOldHost(): void {
   try {
     new WebAssembly.Module(EMPTY_MODULE);
   } catch (cause) {

@@ -5,8 +5,11 @@ import { BrownianError, noiseFlipRate, type Profile, softmaxFlipRate, weightSigm
 import { byId, ColumnView } from "./column-view.js";
 import { DrawsChart } from "./draws-chart.js";
 import { MotionPicture } from "./motion-picture.js";
-import type { ColumnName, Sample } from "./protocol.js";
+import type { ColumnName, Sample, Visit } from "./protocol.js";
 import { DIALS, hashOf, onDial, type Settings, settingsOf } from "./settings.js";
+
+/** Draws of the next token, and tokens of a text. */
+const LENGTHS = { draws: 20, tokens: 96 };
 
 const profile = profileData as Profile;
 /** Milliseconds that a dial rests before texts are written anew. */
@@ -26,15 +29,21 @@ const prompt = byId<HTMLInputElement>("prompt");
 const failure = byId("failure");
 
 let settings = settingsOf(location.hash);
-const chart = new DrawsChart(byId<HTMLTableElement>("draws").tBodies[0] as HTMLTableSectionElement);
+const visit = visitOf(location.search);
+const chart = new DrawsChart(byId<HTMLTableElement>("draws").tBodies[0] as HTMLTableSectionElement, visit.draws);
 const resting = new MotionPicture(byId("resting"));
 const moving = new MotionPicture(byId("moving"));
 const waiting = new Set<ColumnName>(["softmax", "weights"]);
 const columns = openColumns();
 
+/** What ?reload&draws=6&tokens=32 asks for. */
+function visitOf(search: string): Visit {
+  const asked = new URLSearchParams(search);
+  const length = (name: keyof typeof LENGTHS) => Number.parseInt(asked.get(name) ?? "", 10) || LENGTHS[name];
+  return { reload: asked.has("reload"), draws: length("draws"), tokens: length("tokens") };
+}
+
 function openColumns(): Record<ColumnName, ColumnView> {
-  // For comparison: with ?reload every moved model is loaded anew instead of written into place.
-  const reload = new URLSearchParams(location.search).has("reload");
   const open = (name: ColumnName) =>
     new ColumnView(
       name,
@@ -49,7 +58,7 @@ function openColumns(): Record<ColumnName, ColumnView> {
           if (waiting.size === 0) byId("status").textContent = "Both texts are written.";
         },
       },
-      reload,
+      visit,
     );
   return { softmax: open("softmax"), weights: open("weights") };
 }

@@ -2,6 +2,16 @@
 
 import type { Settings } from "./settings.js";
 
+/** What the page's own address asks for, and nobody needs who reads: for comparison, and for tests. */
+export interface Visit {
+  /** The engine loads every moved file anew, even where it could see the moved bytes in place. */
+  readonly reload: boolean;
+  /** Draws of the next token that the bars show. Draw 0 begins the text. */
+  readonly draws: number;
+  /** Tokens of a text. */
+  readonly tokens: number;
+}
+
 export type ColumnName = "softmax" | "weights";
 
 export type ToColumn =
@@ -11,8 +21,7 @@ export type ToColumn =
       /** Addresses of the model and of the engine's WebAssembly. */
       readonly model: string;
       readonly engine: string;
-      /** The engine loads every moved file anew, even where it could see the moved bytes in place. */
-      readonly reload: boolean;
+      readonly visit: Visit;
     }
   | { readonly kind: "run"; readonly run: number; readonly settings: Settings };
 
@@ -44,6 +53,3 @@ export type FromColumn =
   | { readonly kind: "written"; readonly run: number; readonly tokens: number; readonly seconds: number; readonly ended: boolean }
   | { readonly kind: "drawn"; readonly run: number }
   | { readonly kind: "failed"; readonly message: string };
-
-/** Draws of the next token that the bars show. Draw 0 begins the text. */
-export const DRAWS = 20;

@@ -2,19 +2,18 @@
 // one ends the one before at its next token.
 
 import { BrownianError, init, Noise } from "../src/index.web.js";
-import { Engine } from "./engine.js";
+import { Engine, refuseOldHost, type Writing } from "./engine.js";
 import { ModelBytes } from "./model-bytes.js";
-import { type ColumnName, DRAWS, type FromColumn, type Sample, type ToColumn } from "./protocol.js";
+import type { ColumnName, FromColumn, Sample, ToColumn, Visit } from "./protocol.js";
 import type { Settings } from "./settings.js";
 
-/** Tokens of a text. */
-const TOKENS = 96;
 /** The tensor whose weights are shown, and how many of them. */
 const SAMPLE = { tensor: "blk.1.attn_output.weight", weights: 1024 };
 
 interface Column {
   readonly model: ModelBytes;
   readonly engine: Engine;
+  readonly visit: Visit;
 }
 
 /** One run of a column: draws and the text. Says what happens as it happens. */
@@ -25,11 +24,12 @@ type WithoutRun<M> = M extends { run: number } ? Omit<M, "run"> : never;
 const RUNS: Record<ColumnName, Run> = { softmax: throwDice, weights: moveWeights };
 
 /** The model stands still; dice at the output. */
-async function throwDice({ engine }: Column, { temperature, seed, prompt }: Settings, say: Say, signal: AbortSignal) {
+async function throwDice({ engine, visit }: Column, { temperature, seed, prompt }: Settings, say: Say, signal: AbortSignal) {
   say({ kind: "law", law: await engine.law(prompt, temperature, signal) });
-  const seeds = diceSeeds(seed);
+  const seeds = diceSeeds(seed, visit.draws);
   await drawAndWrite(
     engine,
+    visit,
     prompt,
     (draw) => ({ temperature, seed: seeds[draw] as number }),
     async () => {},
@@ -39,45 +39,40 @@ async function throwDice({ engine }: Column, { temperature, seed, prompt }: Sett
 }
 
 /** The weights move, anew for every draw and once for the text (quenched); the likeliest token is taken. */
-async function moveWeights({ model, engine }: Column, { sigma, seed, prompt }: Settings, say: Say, signal: AbortSignal) {
+async function moveWeights({ model, engine, visit }: Column, { sigma, seed, prompt }: Settings, say: Say, signal: AbortSignal) {
   const move = async (draw: number) => {
     const { bytes, changed } = model.moved(sigma, seed, draw);
     if (draw === 0) say({ kind: "moved", changed, sha256: await sha256(bytes) });
     await engine.replace(bytes);
   };
-  await drawAndWrite(engine, prompt, () => ({ temperature: 0, seed: 0 }), move, say, signal);
+  await drawAndWrite(engine, visit, prompt, () => ({ temperature: 0, seed: 0 }), move, say, signal);
 }
 
 /** Draw 0, the text that begins with it, then the other draws. */
 async function drawAndWrite(
   engine: Engine,
+  { draws, tokens }: Visit,
   prompt: string,
   samplingOf: (draw: number) => { temperature: number; seed: number },
   prepare: (draw: number) => Promise<void>,
   say: Say,
   signal: AbortSignal,
 ) {
-  for (let draw = 0; draw < DRAWS; draw++) {
+  for (let draw = 0; draw < draws; draw++) {
     signal.throwIfAborted();
     const began = performance.now();
     await prepare(draw);
     const token = await engine.next(prompt, samplingOf(draw), signal);
     say({ kind: "draw", token, seconds: since(began) });
-    if (draw === 0) await writeText(engine, prompt, samplingOf(0), say, signal);
+    if (draw === 0) await writeText(engine, prompt, { ...samplingOf(0), maxTokens: tokens }, say, signal);
   }
   say({ kind: "drawn" });
 }
 
-async function writeText(
-  engine: Engine,
-  prompt: string,
-  sampling: { temperature: number; seed: number },
-  say: Say,
-  signal: AbortSignal,
-) {
+async function writeText(engine: Engine, prompt: string, writing: Omit<Writing, "signal">, say: Say, signal: AbortSignal) {
   const began = performance.now();
   let tokens = 0;
-  const pieces = engine.continue(prompt, { ...sampling, maxTokens: TOKENS, signal });
+  const pieces = engine.continue(prompt, { ...writing, signal });
   let next = await pieces.next();
   for (; !next.done; next = await pieces.next()) {
     tokens++;
@@ -87,8 +82,8 @@ async function writeText(
 }
 
 /** Seeds of the engine's own dice, from our noise: 31 bits, since all ones mean "any" to it. */
-function diceSeeds(seed: number): number[] {
-  return Array.from(new Noise(seed).stream("dice").bits(new Uint32Array(DRAWS)), (word) => word >>> 1);
+function diceSeeds(seed: number, draws: number): number[] {
+  return Array.from(new Noise(seed).stream("dice").bits(new Uint32Array(draws)), (word) => word >>> 1);
 }
 
 const since = (began: number) => (performance.now() - began) / 1000;
@@ -158,15 +153,16 @@ let opened: Promise<{ column: Column; start: Run }> | undefined;
 let underWay: { readonly abort: AbortController; readonly ended: Promise<void> } | undefined;
 
 async function open(message: ToColumn & { kind: "open" }): Promise<{ column: Column; start: Run }> {
+  refuseOldHost();
   await init();
   const [file, program] = (await fetched(message.model, message.engine)) as [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>];
   const model = await ModelBytes.read(file, message.model);
   // The engine fetches its program by address: it is to have the one that is here already.
   const wasm = URL.createObjectURL(new Blob([program], { type: "application/wasm" }));
-  const options = { wasm, reload: message.reload, barred: barredTokens(model.vocabulary) };
+  const options = { wasm, reload: message.visit.reload, barred: barredTokens(model.vocabulary) };
   const engine = await Engine.load(model.pristine, options);
   post({ kind: "opened", weights: model.weights, sample: sampleOf(model), live: engine.live });
-  return { column: { model, engine }, start: RUNS[message.column] };
+  return { column: { model, engine, visit: message.visit }, start: RUNS[message.column] };
 }
 
 async function run(run: number, settings: Settings, before: Promise<void> | undefined, signal: AbortSignal): Promise<void> {

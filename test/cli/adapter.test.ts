@@ -1,28 +1,20 @@
-// brownian adapter, generate --carrier adapter, and brownian ensemble, as programs.
+// brownian adapter, generate --carrier adapter, and brownian ensemble, as commands.
 
-import { execFile } from "node:child_process";
 import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { llamaC } from "../../src/engine/llama-c/index.js";
+import { commandLine } from "../support/command-line.js";
 import { FakeServer } from "../support/fake-servers.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 import { writeHfFolder } from "../support/synthetic-safetensors.js";
 
-const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const folder = scratchFolder();
 const why = llamaC.whyNot();
 if (why !== undefined) console.warn(`SKIPPED generate --carrier adapter: ${why}`);
 
-function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const env = { ...process.env, NO_COLOR: "1", BROWNIAN_SCRATCH: folder, BROWNIAN_THREADS: "1" };
-  return new Promise((resolve) =>
-    execFile(process.execPath, [main, ...args], { env, encoding: "utf8" }, (error, out, err) =>
-      resolve({ code: Number(error?.code ?? 0), out, err }),
-    ),
-  );
-}
+const { run } = commandLine({ BROWNIAN_SCRATCH: folder });
 
 describe("brownian adapter", () => {
   it("tells sizes, then writes members and how to serve them", async () => {

@@ -1,10 +1,10 @@
 // The command line as a user meets it: results, refusals with their exit codes, and Ctrl-C. Runs what `npm run setup` built.
-import { type SpawnOptions, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { commandLine } from "../support/command-line.js";
 import { scratchFolder, writeGguf } from "../support/synthetic-gguf.js";
 
 const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
@@ -16,29 +16,15 @@ const scratch = join(folder, "scratch");
 mkdirSync(scratch);
 const hash = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
 
-interface Outcome {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-function start(args: readonly string[], options: SpawnOptions = {}) {
-  const env = { ...process.env, NO_COLOR: "1", BROWNIAN_SCRATCH: scratch, BROWNIAN_THREADS: "1" };
-  const child = spawn(process.execPath, [main, ...args], { ...options, env: { ...env, ...options.env } });
-  let out = "";
-  let err = "";
-  child.stdout?.on("data", (chunk) => (out += chunk));
-  child.stderr?.on("data", (chunk) => (err += chunk));
-  const ended = new Promise<Outcome>((resolve) => child.once("close", (code) => resolve({ code, out, err })));
-  return { child, ended };
-}
-
-const run = (...args: string[]) => start(args).ended;
+const { run, start } = commandLine({ BROWNIAN_SCRATCH: scratch });
 
 describe("brownian generate", () => {
   it("continues the prompt on stdout, the same for the same seed, with remarks on stderr", async () => {
     const [a, b, c] = await Promise.all(
-      ["7", "7", "8"].map((seed) => run("generate", "The King said", "--sigma", "0.05", "--max-tokens", "25", "--seed", seed)),
+      ["7", "7", "8"].map((seed, i) => {
+        const args = ["generate", "The King said", "--sigma", "0.05", "--max-tokens", "25", "--seed", seed];
+        return i === 0 ? start(args).ended : run(...args);
+      }),
     );
     expect(a!.code).toBe(0);
     expect(a!.out.startsWith("The King said")).toBe(true);
@@ -130,6 +116,14 @@ describe("brownian generate", () => {
     expect(readdirSync(scratch)).toEqual([]);
   });
 
+  it("ends its process with the exit code", async () => {
+    const ends = [
+      ["--sgima", "1"],
+      ["--model", "none.gguf"],
+    ].map((args) => start(["generate", ...args]).ended);
+    expect((await Promise.all(ends)).map(({ code }) => code)).toEqual([2, 1]);
+  });
+
   it("stops at Ctrl-C, and leaves no copy", async () => {
     const { child, ended } = start(["generate", "--max-tokens", "200", "--samples", "1000"]);
     await new Promise((resolve) => child.stdout?.once("data", resolve));
@@ -147,7 +141,7 @@ describe("brownian perturb", () => {
   it("writes a moved copy and says how much moved", async () => {
     const out = join(folder, "moved.gguf");
     const before = hash(q8);
-    const { code, out: text } = await run("perturb", q8, "-o", out, "--sigma", "0.05", "--seed", "7");
+    const { code, out: text } = await start(["perturb", q8, "-o", out, "--sigma", "0.05", "--seed", "7"]).ended;
     expect(code).toBe(0);
     expect(text).toMatch(/moved\.gguf: 2,387,265 of 2,885,888 weights moved \(82\.7 %\)/);
     expect(hash(q8)).toBe(before);
@@ -248,7 +242,7 @@ describe("brownian inspect and info", () => {
   });
 
   it("says what runs, and what was forced", async () => {
-    const { code, out } = await run("info");
+    const { code, out } = await start(["info"]).ended;
     expect(code).toBe(0);
     expect(out).toMatch(/backend +(native|wasm|js) \w+/);
     expect(out).toMatch(/engine +(llama\.cpp \(C API\)|node-llama-cpp), llama\.cpp v/);

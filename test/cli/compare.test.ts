@@ -1,26 +1,15 @@
 // brownian compare as a user meets it: refusals before any work, Ctrl-C that keeps what is done, and going on. Runs what `npm run setup` built.
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
+import { commandLine } from "../support/command-line.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
-const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 const model = (type: string) => fileURLToPath(new URL(`../../models/fairytales-3M-${type}`, import.meta.url));
 const folder = scratchFolder();
 
-function start(...args: string[]) {
-  const env = { ...process.env, NO_COLOR: "1", BROWNIAN_THREADS: "1" };
-  const child = spawn(process.execPath, [main, "compare", ...args], { cwd: folder, env });
-  let [out, err] = ["", ""];
-  child.stdout.on("data", (chunk) => (out += chunk));
-  child.stderr.on("data", (chunk) => (err += chunk));
-  const ended = new Promise<{ code: number | null; out: string; err: string }>((resolve) =>
-    child.once("close", (code) => resolve({ code, out, err })),
-  );
-  return { child, ended };
-}
+const { run, start } = commandLine({ BROWNIAN_SCRATCH: folder }, folder);
 
 it("refuses folders that cannot be written, and another model's calibration, before any work", async () => {
   writeFileSync(join(folder, "file"), "");
@@ -34,7 +23,7 @@ it("refuses folders that cannot be written, and another model's calibration, bef
     { args: [model("Q6_K.gguf"), "-o", "x"], code: 2, message: /no calibration yet/ },
     { args: ["--resume", "-o", "x"], code: 2, message: /no x\.unfinished\.jsonl to go on with/ },
   ];
-  const ends = await Promise.all(cases.map(({ args }) => start(...args).ended));
+  const ends = await Promise.all(cases.map(({ args }) => run("compare", ...args)));
   for (const [i, { code, err }] of ends.entries()) {
     expect(err).toMatch(cases[i]?.message as RegExp);
     expect(code).toBe(cases[i]?.code);
@@ -62,16 +51,16 @@ it("keeps what is done at Ctrl-C, says how to go on, and goes on", async () => {
     "0.5",
   ];
   const kept = join(folder, "out.unfinished.jsonl");
-  const first = start("-o", "out", ...few);
+  const first = start(["compare", "-o", "out", ...few]);
   while (!(existsSync(kept) && readFileSync(kept, "utf8").includes('"text softmax')) && first.child.exitCode === null)
     await new Promise((resolve) => setTimeout(resolve, 20));
   first.child.kill("SIGINT");
   const { code, err } = await first.ended;
   expect(code).toBe(130);
   expect(err).toMatch(/steps are finished and kept in out\.unfinished\.jsonl: go on with --resume/);
-  expect((await start("-o", "out", ...few).ended).err).toMatch(/go on with --resume, or remove it/);
-  expect((await start("-o", "out", "--resume", "--seed", "5").ended).err).toMatch(/begun with other seed/);
-  const rest = await start("-o", "out", "--resume", "--json").ended;
+  expect((await run("compare", "-o", "out", ...few)).err).toMatch(/go on with --resume, or remove it/);
+  expect((await run("compare", "-o", "out", "--resume", "--seed", "5")).err).toMatch(/begun with other seed/);
+  const rest = await run("compare", "-o", "out", "--resume", "--json");
   expect(rest.code).toBe(0);
   const printed = JSON.parse(rest.out) as { format: string; points: unknown[] };
   expect(printed.format).toBe("brownian-comparison");

@@ -1,29 +1,20 @@
 // Dials of the command line that rest on a measurement: --weight-temperature on a calibration, --scale imatrix on an importance matrix, and
 // --uncertainty. Runs what `npm run setup` built.
-import { spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { significant } from "../../src/report/table.js";
 import { type Profile, weightSigma } from "../../src/sampling/index.js";
+import { commandLine } from "../support/command-line.js";
 import { scratchFolder, writeGguf } from "../support/synthetic-gguf.js";
 
-const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 const q8 = fileURLToPath(new URL("../../models/fairytales-3M-Q8_0.gguf", import.meta.url));
 const folder = scratchFolder();
 const scratch = join(folder, "scratch");
 mkdirSync(scratch);
 
-function run(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  const env = { ...process.env, NO_COLOR: "1", BROWNIAN_SCRATCH: scratch, BROWNIAN_THREADS: "1" };
-  const child = spawn(process.execPath, [main, ...args], { env });
-  let out = "";
-  let err = "";
-  child.stdout.on("data", (chunk) => (out += chunk));
-  child.stderr.on("data", (chunk) => (err += chunk));
-  return new Promise((resolve) => child.once("close", (code) => resolve({ code, out, err })));
-}
+const { run } = commandLine({ BROWNIAN_SCRATCH: scratch });
 
 async function refused(args: string[], code: number, message: RegExp): Promise<void> {
   const outcome = await run(...args);

@@ -1,11 +1,10 @@
 // brownian tasks, eval and audit as a user meets them: questions on stdout, refusals before any work, Ctrl-C that keeps what is done, going on, and the
 // scale that reads an audit. Runs what `npm run setup` built.
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { llamaC } from "../../src/engine/llama-c/index.js";
+import { commandLine } from "../support/command-line.js";
 import { FakeServer } from "../support/fake-servers.js";
 import { folderOfMembers } from "../support/members.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
@@ -13,21 +12,9 @@ import { scratchFolder } from "../support/synthetic-gguf.js";
 const why = llamaC.whyNot();
 if (why !== undefined) console.warn(`SKIPPED eval and audit: ${why}`);
 
-const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 const folder = scratchFolder();
 
-function start(...args: string[]) {
-  const env = { ...process.env, NO_COLOR: "1", BROWNIAN_THREADS: "1" };
-  const child = spawn(process.execPath, [main, ...args], { cwd: folder, env });
-  let [out, err] = ["", ""];
-  child.stdout.on("data", (chunk) => (out += chunk));
-  child.stderr.on("data", (chunk) => (err += chunk));
-  const ended = new Promise<{ code: number | null; out: string; err: string }>((resolve) =>
-    child.once("close", (code) => resolve({ code, out, err })),
-  );
-  return { child, ended };
-}
-const run = (...args: string[]) => start(...args).ended;
+const { run, start } = commandLine({ BROWNIAN_SCRATCH: folder }, folder);
 
 it("makes questions, and refuses what cannot be a task, before any work", async () => {
   writeFileSync(join(folder, "bad.jsonl"), '{"prompt": "x", "answer": "y"}\n{"prompt": 3, "answer": "y"}\n');
@@ -90,7 +77,7 @@ it("evaluates what servers answer, without an engine, and says which options can
 it.skipIf(why !== undefined)("keeps what is done at Ctrl-C, says how to go on, and goes on to the same numbers", async () => {
   const few = ["eval", "--quick", "--questions", "6", "--tune-questions", "4", "-n", "4", "--levels", "0.3", "--max-tokens", "8"];
   const kept = join(folder, "out.unfinished.jsonl");
-  const first = start(...few, "-o", "out");
+  const first = start([...few, "-o", "out"]);
   while (!(existsSync(kept) && readFileSync(kept, "utf8").includes('["answers test at rest')) && first.child.exitCode === null)
     await new Promise((resolve) => setTimeout(resolve, 20));
   first.child.kill("SIGINT");

@@ -1,13 +1,11 @@
 // Searches from the command line: a report, a log that a kill does not harm, and the model made again.
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
+import { commandLine } from "../support/command-line.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
-const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 const folder = scratchFolder();
 const file = (name: string) => join(folder, name);
 const hash = (name: string) =>
@@ -19,19 +17,7 @@ const lines = ["king", "wolf", "bear", "fox", "girl", "boy"].map((who) =>
 );
 writeFileSync(file("task.jsonl"), lines.join("\n"));
 
-let backend = {};
-function start(...args: string[]) {
-  const env = { ...process.env, NO_COLOR: "1", BROWNIAN_SCRATCH: folder, BROWNIAN_THREADS: "1", ...backend };
-  const child = spawn(process.execPath, [main, ...args], { env });
-  let [out, err] = ["", ""];
-  child.stdout.on("data", (chunk) => (out += chunk));
-  child.stderr.on("data", (chunk) => (err += chunk));
-  const ended = new Promise<{ code: number | null; out: string; err: string }>((resolve) =>
-    child.once("close", (code) => resolve({ code, out, err })),
-  );
-  return { child, ended };
-}
-const run = (...args: string[]) => start(...args).ended;
+const { run, start } = commandLine({ BROWNIAN_SCRATCH: folder });
 const search = ["--task", file("task.jsonl"), "--sigma", "0.05", "--population", "4", "--batch", "3", "--text-tokens", "64"];
 
 it("brownian evolve reports what was learned and lost, and goes on after kill -9; --replay and evolve-log read its log", async () => {
@@ -65,7 +51,7 @@ it("brownian evolve reports what was learned and lost, and goes on after kill -9
     expect(page).toContain(said);
 
   const log = file("killed.jsonl");
-  const many = start("evolve", ...search, "--generations", "1000", "--log", log);
+  const many = start(["evolve", ...search, "--generations", "1000", "--log", log]);
   const generations = () => (existsSync(log) ? readFileSync(log, "utf8").split("\n").length - 2 : 0);
   while (generations() < 2) await new Promise((resolve) => setTimeout(resolve, 20));
   many.child.kill("SIGKILL");
@@ -87,9 +73,8 @@ it("brownian evolve reports what was learned and lost, and goes on after kill -9
 
 it("makes the same bytes on WebAssembly, which reads and writes files instead of mapping them", async () => {
   const native = run("evolve", "--replay", file("killed.jsonl"), "--at", "1", "-o", file("first.gguf"));
-  backend = { BROWNIAN_BACKEND: "wasm" };
-  const { code, err } = await run("evolve", ...search, "--generations", "1", "-o", file("wasm.gguf"));
-  backend = {};
+  const anew = ["evolve", ...search, "--generations", "1", "-o", file("wasm.gguf")];
+  const { code, err } = await start(anew, { env: { BROWNIAN_BACKEND: "wasm" } }).ended;
   expect([code, err]).toEqual([0, expect.stringContaining("is the model")]);
   expect((await native).code).toBe(0);
   expect(hash("wasm.gguf")).toBe(hash("first.gguf"));

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { BrownianError, visible } from "../../src/errors.js";
+import { commandLine } from "../support/command-line.js";
 import { scratchFolder, writeGguf } from "../support/synthetic-gguf.js";
 
 const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
@@ -12,16 +13,13 @@ const q8 = fileURLToPath(new URL("../../models/fairytales-3M-Q8_0.gguf", import.
 const folder = scratchFolder();
 const posix = process.platform !== "win32";
 
-async function run(args: readonly string[], options: SpawnOptions = {}, input = "") {
-  const env = { ...process.env, NO_COLOR: "1", BROWNIAN_SCRATCH: folder, BROWNIAN_THREADS: "1", ...options.env };
-  const child = spawn(process.execPath, [main, ...args], { ...options, env });
+const line = commandLine({ BROWNIAN_SCRATCH: folder });
+const run = (args: readonly string[]) => line.run(...args);
+/** In a process of its own, with streams and variables of its own. */
+function started(args: readonly string[], options: SpawnOptions = {}, input = "") {
+  const { child, ended } = line.start(args, options);
   child.stdin?.end(input);
-  let out = "";
-  let err = "";
-  child.stdout?.on("data", (chunk) => (out += chunk));
-  child.stderr?.on("data", (chunk) => (err += chunk));
-  const code = await new Promise((resolve) => child.once("close", resolve));
-  return { code, out, err };
+  return ended;
 }
 
 describe("control characters", () => {
@@ -68,7 +66,7 @@ describe("prompts", () => {
     const plain = await run(["generate", "The King said", ...LENGTH]);
     expect(plain.out).toMatch(/^The King said/);
     expect((await run(["generate", "--file", file, ...LENGTH])).out).toBe(plain.out);
-    expect((await run(["generate", "-", ...LENGTH], {}, "The King said\n")).out).toBe(plain.out);
+    expect((await started(["generate", "-", ...LENGTH], {}, "The King said\n")).out).toBe(plain.out);
     const both = await run(["generate", "x", "--file", file, ...LENGTH]);
     expect([both.code, both.err]).toEqual([2, expect.stringContaining("Give a prompt or --file, not both")]);
   });
@@ -137,7 +135,7 @@ describe.skipIf(!posix)("streams", () => {
 
   it.skipIf(!existsSync("/dev/full"))("a full stdout says so", async () => {
     const full = openSync("/dev/full", "w");
-    const { code, err } = await run(["inspect", q8], { stdio: ["ignore", full, "pipe"] });
+    const { code, err } = await started(["inspect", q8], { stdio: ["ignore", full, "pipe"] });
     closeSync(full);
     expect(code).toBe(1);
     expect(err).toMatch(/result cannot be written to stdout: the disk that it goes to is full \(ENOSPC\)/);
@@ -151,7 +149,7 @@ describe("the environment", () => {
     [{ BROWNIAN_BACKEND: "x" }, /BROWNIAN_BACKEND=x: there is no such backend or ISA/],
     [{ BROWNIAN_MAX_HEADER: "x" }, /BROWNIAN_MAX_HEADER must be a number of MiB above 0, but is "x"/],
   ])("%j is an error, not something else silently", async (env, message) => {
-    const { code, err } = await run(["inspect", q8], { env: { ...process.env, ...env } });
+    const { code, err } = await started(["inspect", q8], { env });
     expect(code).not.toBe(0);
     expect(err).toMatch(message);
   });

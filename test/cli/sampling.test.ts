@@ -1,27 +1,19 @@
 // The dice's flags on the command line. Runs what `npm run setup` built.
-import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { llamaC } from "../../src/engine/llama-c/index.js";
+import { commandLine } from "../support/command-line.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
-const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 const folder = scratchFolder();
 const grammarFile = join(folder, "answer.gbnf");
 
 const why = llamaC.whyNot();
 if (why !== undefined) console.warn(`SKIPPED flags of samplers: ${why}`);
 
-function run(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  const env = { ...process.env, NO_COLOR: "1", BROWNIAN_SCRATCH: folder, BROWNIAN_THREADS: "1" };
-  const child = spawn(process.execPath, [main, "generate", ...args, "--seed", "1", "--sigma", "0"], { env });
-  let [out, err] = ["", ""];
-  child.stdout.on("data", (chunk) => (out += chunk));
-  child.stderr.on("data", (chunk) => (err += chunk));
-  return new Promise((resolve) => child.once("close", (code) => resolve({ code, out, err })));
-}
+const line = commandLine({ BROWNIAN_SCRATCH: folder });
+const run = (...args: string[]) => line.run("generate", ...args, "--seed", "1", "--sigma", "0");
 
 interface Written {
   readonly text: string;

@@ -1,29 +1,29 @@
 // brownian serve and chat as processes: addresses, ends, and what is left behind. Runs what `npm run setup` built.
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import type { Readable } from "node:stream";
 import { expect, it } from "vitest";
 import { llamaC } from "../../src/engine/llama-c/index.js";
+import { commandLine } from "../support/command-line.js";
 import { liveCopies } from "../support/live-copies.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
 const why = llamaC.whyNot();
 if (why !== undefined) console.warn(`SKIPPED the server as a process: ${why}`);
 
-const main = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 const folder = scratchFolder();
 const scratch = join(folder, "scratch");
 mkdirSync(scratch);
 const template = join(folder, "template.jinja");
 writeFileSync(template, "{% for m in messages %}<s>{{ m.content }}</s>{% endfor %}<s>");
 
+const line = commandLine({ BROWNIAN_SCRATCH: scratch });
 function start(...args: string[]) {
-  const env = { ...process.env, NO_COLOR: "1", BROWNIAN_THREADS: "1", BROWNIAN_SCRATCH: scratch };
-  const child = spawn(process.execPath, [main, ...args], { env });
+  const { child, ended: whole } = line.start(args);
   const said: string[] = [];
-  const lines = createInterface({ input: child.stderr });
+  const lines = createInterface({ input: child.stderr as Readable });
   lines.on("line", (line) => said.push(line));
   const url = new Promise<string>((resolve, reject) => {
     lines.on("line", (line) => {
@@ -33,9 +33,7 @@ function start(...args: string[]) {
     child.once("close", () => reject(new Error(`it ended before it served: ${said.join("\n")}`)));
   });
   url.catch(() => undefined); // where nobody asks for it
-  const ended = new Promise<{ code: number | null; said: string }>((resolve) =>
-    child.once("close", (code) => resolve({ code, said: said.join("\n") })),
-  );
+  const ended = whole.then(({ code, err }) => ({ code, said: err }));
   return { child, url, ended };
 }
 
@@ -97,10 +95,9 @@ it.each<[string, string[], RegExp]>([
   ["no places", ["--parallel", "0"], /--parallel/],
   ["a default that there is not", ["--dynamics", "x"], /quenched/],
 ])("is refused with %s", async (_, args, message) => {
-  const { ended } = start("serve", "--port", "0", ...args);
-  const { code, said } = await ended;
+  const { code, err } = await line.run("serve", "--port", "0", ...args);
   expect(code).toBeGreaterThan(0);
-  expect(said).toMatch(message);
+  expect(err).toMatch(message);
   expect(readdirSync(scratch)).toEqual([]);
 });
 
@@ -123,7 +120,7 @@ it.skipIf(why !== undefined)("chats line by line from a pipe, and ends with it",
 });
 
 it.skipIf(why !== undefined)("answers one question, with a system's words", async () => {
-  const run = start(
+  const { code, out } = await line.run(
     "generate",
     "--chat",
     "A king?",
@@ -136,17 +133,15 @@ it.skipIf(why !== undefined)("answers one question, with a system's words", asyn
     "--seed",
     "1",
   );
-  const out = talked(run.child);
-  const { code } = await run.ended;
   expect(code).toBe(0);
-  expect(out().trim()).not.toBe("");
-  expect(out()).not.toContain("A king?");
+  expect(out.trim()).not.toBe("");
+  expect(out).not.toContain("A king?");
   const refusals = [
     ["generate", "x", "--chat", "y"],
     ["generate", "--system", "y"],
     ["generate", "--chat", "y"],
   ];
-  const said = await Promise.all(refusals.map(async (args) => (await start(...args).ended).said));
+  const said = await Promise.all(refusals.map(async (args) => (await line.run(...args)).err));
   expect(said[0]).toMatch(/not both/);
   expect(said[1]).toMatch(/give --chat as well/);
   expect(said[2]).toMatch(/has no chat template/);

@@ -18,7 +18,7 @@ describe.skipIf(!existsSync("/proc/self/status"))("the library in worker threads
   });
 
   it("would be found out if it kept 1 MB a load", () => {
-    const { status, stdout } = run("--loads", "10", "--warm-up", "5", "--hold", String(2 ** 20));
+    const { status, stdout } = run("--loads", "6", "--warm-up", "3", "--hold", String(2 ** 20));
     expect(status, stdout).toBe(1);
     expect(Number(/the library's own: (\S+) kB a load/.exec(stdout)?.[1]), stdout).toBeGreaterThan(800);
   });

@@ -85,7 +85,7 @@ describe("relax equals js everywhere", () => {
       }
     };
     for (const keep of [0, keepOf(0.5), keepOf(4), keepOf(1000)]) {
-      for (const sigma of [0.01, 0.3, 1.4, 2.5, 10, 100, 1e5, 0]) for (let i = 0; i < 2; i++) step(sigma, keep, true);
+      for (const sigma of [0.01, 0.3, 1.4, 2.5, 10, 100, 1e5, 0]) step(sigma, keep, true);
       for (const sigma of [1e-4, 0.01, 3, 1e30]) step(sigma, keep, false);
     }
   });
@@ -197,7 +197,8 @@ const cases = [
 ];
 const laws = cases.flatMap((of) =>
   (of.type === "IQ4_NL" ? [4, 10] : of.type === "Q4_0" ? [0.1, 0.5, 1.4] : [0.1, 0.5, 1.4, 5]).flatMap((s) =>
-    [2, 32].map((tau) => ({ ...of, s, tau, n: 2 ** (s < 0.5 ? 19 : of.type === "IQ4_NL" ? 16 : 18) })),
+    // So many weights tell a variance that is off by 3 to 6 %, by 10 to 14 % at a tenth of a step, and by 7 to 15 % on a table.
+    [2, 32].map((tau) => ({ ...of, s, tau, n: 2 ** ((s < 0.5 ? 18 : of.type === "IQ4_NL" ? 15 : 17) - (tau > 2 ? 1 : 0)) })),
   ),
 );
 
@@ -245,7 +246,7 @@ describe("the law of relax", () => {
     { s: 5, reach: 7 },
   ])("keeps the mean near rails: noise of $s steps, $reach steps from one", ({ s, reach }) => {
     const format = FORMATS.find((f) => f.name === "Q8_0") as Format;
-    const n = 2 ** 18;
+    const n = 2 ** 17;
     for (const [k0, keep] of [keepOf(2), keepOf(32)].entries()) {
       const pristine = new Uint8Array((n / 32) * 34).fill(127 - reach);
       for (let at = 0; at < pristine.length; at += 34) pristine.set([0, 0x3c], at);

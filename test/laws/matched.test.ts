@@ -29,9 +29,9 @@ function deviations(counts: ReadonlyMap<number, number>, law: MoveLaw, room: num
   };
 }
 
-/** Moves of 4,194,304 Q4_0 weights of scale 1 that all have this code. */
+/** Moves of 1,048,576 Q4_0 weights of scale 1 that all have this code: a variance that is off by 1 % is told. */
 function q4Moves(code: number, s: number, rounding: Rounding): Map<number, number> {
-  const blocks = 1 << 17;
+  const blocks = 1 << 15;
   const data = new Uint8Array(blocks * 18).fill((code + 8) * 17);
   for (let b = 0; b < blocks; b++) {
     data[b * 18] = 0x00;
@@ -65,7 +65,7 @@ describe.each(Object.keys(LAWS) as Rounding[])("%s on every code of Q4_0, both r
     for (let code = -8; code <= 7; code++) {
       const room = Math.min(code + 8, 7 - code);
       const found = deviations(q4Moves(code, s, rounding), law, room);
-      expect(found.n).toBe(1 << 22);
+      expect(found.n).toBe(1 << 20);
       expect(Math.abs(found.mean), `mean at code ${code}, in standard errors`).toBeLessThan(5);
       expect(Math.abs(found.excess), `variance at code ${code}, in standard errors`).toBeLessThan(5);
       if (room === 0) expect(found.variance, `code ${code} is on its rail`).toBe(0);
@@ -130,7 +130,7 @@ describe("floats", () => {
     { type: "BF16", bits: 0x3d40, decode: bfloat },
     { type: "BF16", bits: 0xbd7f, decode: bfloat },
   ])("$type $bits: mean 0 and variance sigma^2 from a hundredth of a step to a thousand steps", ({ type, bits, decode }) => {
-    const n = 1 << 21;
+    const n = 1 << 20;
     const w = decode(bits);
     const step = Math.abs(decode(bits + 1) - w);
     for (const s of [0.01, 0.1, 0.5, 1, 3, 30, 300]) {
@@ -178,19 +178,15 @@ describe("floats", () => {
       for (const rounding of ["nearest", "stochastic", "matched"] as const) {
         const data = new Uint16Array(5000).map((_, i) => bits[i % 5] as number);
         perturb(new Uint8Array(data.buffer), { type, sigma: 3e38, seed: 1n, rounding }, fastest);
-        data.forEach((h, i) => {
-          if (i % 5 > 1) expect(h).toBe(bits[i % 5]);
-          else
-            expect(Number.isFinite(type === "F16" ? ((h & 0x7c00) === 0x7c00 ? Number.NaN : decode(h)) : decode(h))).toBe(true);
-        });
+        const finite = (h: number) => Number.isFinite(type === "F16" && (h & 0x7c00) === 0x7c00 ? Number.NaN : decode(h));
+        const right = (h: number, i: number) => (i % 5 > 1 ? h === bits[i % 5] : finite(h));
+        expect([...data].filter((h, i) => !right(h, i))).toEqual([]);
       }
     }
     const max = 3.4028234663852886e38;
     const floats = new Float32Array(6000).map((_, i) => [max, -max, 1, Number.NaN, Infinity, -Infinity][i % 6] as number);
     perturb(new Uint8Array(floats.buffer), { type: "F32", sigma: 3e38, seed: 1n }, fastest);
-    floats.forEach((w, i) => {
-      if (i % 6 < 3) expect(Number.isFinite(w)).toBe(true);
-    });
+    expect([...floats].filter((w, i) => i % 6 < 3 && !Number.isFinite(w))).toEqual([]);
     expect([...floats.subarray(3, 6)]).toEqual([Number.NaN, Infinity, -Infinity]);
   });
 });

@@ -45,17 +45,25 @@ export class Decoder {
   readonly most: number;
   private readonly waiting: Pending[] = [];
   private running = false;
+  /** Whether anything may have been written to the context's memory since it was cleared. */
+  private written = true;
   /** What is done with the context now; it never rejects. */
   private busy: Promise<unknown> | undefined;
 
   constructor(
     private readonly name: string,
-    readonly context: AddonContext,
+    private readonly memory: AddonContext,
     private readonly flag: Flag,
     readonly vocabulary: number,
   ) {
-    this.texts = Array.from({ length: context.facts().sequences }, () => []);
-    this.most = context.facts().batch;
+    this.texts = Array.from({ length: memory.facts().sequences }, () => []);
+    this.most = memory.facts().batch;
+  }
+
+  /** For whoever computes with it. */
+  get context(): AddonContext {
+    this.written = true;
+    return this.memory;
   }
 
   /** Computes what is ordered; resolves to what the sampler chose, or -1. @throws the signal's reason; then the text is as it was before */
@@ -193,12 +201,16 @@ export class Decoder {
   /** Within `exclusive`: forgets what a text has from token `length` on; all of it where the model cannot forget a part. Returns how many are left. */
   cut(sequence: number, length: number): number {
     const text = this.texts[sequence] as number[];
-    const kept = length > 0 && this.context.remove(sequence, length, -1) ? Math.min(length, text.length) : 0;
+    const kept = length > 0 && this.memory.remove(sequence, length, -1) ? Math.min(length, text.length) : 0;
     text.length = kept;
     if (kept === 0) {
       // Removed states of recurrent models are multiplied by zero, which leaves what is no number as it is.
-      if (this.texts.every(({ length: left }) => left === 0)) this.context.clear();
-      else this.context.remove(sequence, -1, -1);
+      if (this.texts.some(({ length: left }) => left > 0)) this.memory.remove(sequence, -1, -1);
+      else if (this.written) {
+        // All of the memory is written over, which may be gigabytes: not once for each of many texts that are empty.
+        this.memory.clear();
+        this.written = false;
+      }
     }
     return kept;
   }

@@ -220,10 +220,11 @@ describe("readModel", () => {
   });
 
   it("keeps lists until somebody looks at them, and makes them once", async () => {
-    const tokens = Array.from({ length: 200_000 }, (_, i) => `token ${i} ä`);
+    const tokens = Array.from({ length: 100_000 }, (_, i) => `token ${i} ä`);
     const path = made("vocabulary.gguf", [tensor], { metadata: { "tokenizer.ggml.tokens": tokens } });
     const model = await readModel(path);
-    expect(model.metadata["tokenizer.ggml.tokens"]).toEqual(tokens);
+    // As one text: to compare texts one by one takes ten times as long as to read them.
+    expect((model.metadata["tokenizer.ggml.tokens"] as string[]).join("\0") === tokens.join("\0")).toBe(true);
     expect(model.metadata["tokenizer.ggml.tokens"]).toBe(model.metadata["tokenizer.ggml.tokens"]);
     expect(model.tensors[0]).toMatchObject({ name: "a.weight", bytes: 512, offset: model.size - 512 });
   });
@@ -289,11 +290,8 @@ describe("readModel", () => {
       const deep = Buffer.concat([Buffer.alloc(12 * 1_000_000, Buffer.concat([word(9), u64(1)])), word(4), u64(1), word(7)]);
       const name = "n".repeat(65_536);
       const one = Buffer.concat([text(name), word(1), u64(4), word(0), u64(0)]);
-      const wide = list(
-        9,
-        1_000_000,
-        Array.from({ length: 1_000_000 }, () => Buffer.concat([word(0), u64(0)])),
-      );
+      // Empty lists: a kind of 0 in four bytes, a length of 0 in eight.
+      const wide = list(9, 1_000_000, [Buffer.alloc(12 * 1_000_000)]);
       const path = raw("large.gguf", { long: [8, text(long)], deep: [9, deep], wide: [9, wide] }, [one]);
       const model = await readModel(path);
       expect(model.metadata.long).toBe(long);
@@ -341,8 +339,7 @@ describe("readModel", () => {
     });
 
     it("others get their turn while a large one is read", async () => {
-      const many = 3_000_000;
-      // Empty lists: a kind of 0 in four bytes, a length of 0 in eight.
+      const many = 1_500_000;
       const path = raw("busy.gguf", { wide: [9, list(9, many, [Buffer.alloc(12 * many)])] });
       let turns = 0;
       const timer = setInterval(() => turns++, 0);
@@ -377,7 +374,7 @@ describe("readModel", () => {
         state = (Math.imul(state, 1103515245) + 12345) >>> 0;
         return Math.floor((state / 2 ** 32) * n);
       };
-      for (let i = 0; i < 3000; i++) {
+      for (let i = 0; i < 1000; i++) {
         const bytes = Buffer.from(whole);
         for (let n = 1 + random(3); n > 0; n--) bytes[4 + random(300)] = [0, 1, 8, 9, 127, 255][random(6)] as number;
         const path = written("mutated.gguf", bytes.subarray(0, random(8) === 0 ? random(whole.length) : whole.length));

@@ -1,0 +1,22 @@
+// The command line in a process that takes one command after another, and answers with what each said and its exit code. It starts, reads the
+// program and loads the addon once for all; each command has a signal, and a folder to stand in, of its own.
+import { runCommandLine } from "../../dist/cli/program.js";
+
+let said;
+for (const name of ["stdout", "stderr"])
+  process[name].write = (chunk, encoding, then) => {
+    said[name] += chunk;
+    (typeof encoding === "function" ? encoding : then)?.();
+    return true;
+  };
+
+let last = Promise.resolve();
+process.on("message", ({ id, args, cwd }) => {
+  last = last.then(async () => {
+    said = { stdout: "", stderr: "" };
+    process.chdir(cwd);
+    const code = await runCommandLine(args, new AbortController().signal);
+    process.send({ id, code, out: said.stdout, err: said.stderr });
+  });
+});
+process.on("disconnect", () => process.exit());
