@@ -90,10 +90,10 @@ async function ranked(): Promise<Likely[]> {
 
 /**
  * The first tokens of as many seeds as are needed that a token of the support which is drawn with probability p is missed with one chance in
- * 10^9: ln 10^-9 / ln (1 - p).
+ * 10^4: ln 10^-4 / ln (1 - p). Seeds are fixed: what is found once is found always.
  */
 async function support(options: SamplingOptions, least: number): Promise<Set<number>> {
-  const seeds = Math.ceil(Math.log(1e-9) / Math.log(1 - least));
+  const seeds = Math.ceil(Math.log(1e-4) / Math.log(1 - least));
   const found = new Set<number>();
   for (let seed = 1n; seed <= seeds; seed++) for (const token of await ids({ ...options, maxTokens: 1, seed })) found.add(token);
   return found;
@@ -119,19 +119,19 @@ describe.skipIf(why !== undefined)("penalties", () => {
     [{ dryMultiplier: 4, drySequenceBreakers: [], dryAllowedLength: 1 }, dry(4, 1.75, 1, 64)],
     [{ dryMultiplier: 2, dryBase: 3, drySequenceBreakers: [], dryPenaltyLastN: -1 }, dry(2, 3, 2, -1)],
   ] as [SamplingOptions, Rule][])("%o act on prompt and text before the likeliest token is taken", async (options, rule) => {
-    const maxTokens = 60;
+    const maxTokens = 32;
     const plain = await ids({ maxTokens });
     const penal = await ids({ maxTokens, ...options });
     expect(penal).not.toEqual(plain);
     expect(penal).toEqual(await byHand(rule, { maxTokens }));
     // On weights that move, with the context kept or read anew.
-    const noise: GenerateOptions = { sigma: 0.1, dynamics: "white", seed: 3n, maxTokens: 16 };
+    const noise: GenerateOptions = { sigma: 0.1, dynamics: "white", seed: 3n, maxTokens: 8 };
     for (const recompute of [false, true])
       expect(await ids({ ...noise, ...options, recompute })).toEqual(await byHand(rule, { ...noise, recompute }));
   });
 
   it("of DRY end at breakers", async () => {
-    const one = { maxTokens: 60, dryMultiplier: 4, dryAllowedLength: 1 };
+    const one = { maxTokens: 32, dryMultiplier: 4, dryAllowedLength: 1 };
     expect(await ids({ ...one, drySequenceBreakers: [" ", "e", "a", "i", "o", "t"] })).not.toEqual(
       await ids({ ...one, drySequenceBreakers: [] }),
     );
@@ -290,13 +290,13 @@ describe.skipIf(why !== undefined)("cuts", () => {
     expect(await support({ temperature: 1, mirostat: 1, mirostatTau: tau }, leastOf(top, 1))).toEqual(numbers(top));
 
     for (const mirostat of [1, 2] as const) {
-      const one: GenerateOptions = { temperature: 1, mirostat, seed: 4n, maxTokens: 40 };
+      const one: GenerateOptions = { temperature: 1, mirostat, seed: 4n, maxTokens: 24 };
       const text = await ids(one);
       expect(await ids(one)).toEqual(text);
       expect(await ids({ ...one, seed: 5n })).not.toEqual(text);
       expect(await ids({ ...one, mirostatEta: 0.9 })).not.toEqual(text); // it has learnt meanwhile
       // Weights that move by nothing: what is read anew is the same, and what it has learnt survives.
-      const still: GenerateOptions = { ...one, sigma: 1e-12, dynamics: "white", only: ["output_norm.weight"], maxTokens: 20 };
+      const still: GenerateOptions = { ...one, sigma: 1e-12, dynamics: "white", only: ["output_norm.weight"], maxTokens: 10 };
       expect(await ids({ ...still, recompute: true })).toEqual(await ids(still));
     }
   });
@@ -306,7 +306,7 @@ describe.skipIf(why !== undefined)("cuts", () => {
     const entropy = order.reduce((sum, { p }) => sum - (p > 0 ? p * Math.log(p) : 0), 0);
     const share = entropy / Math.log(order.length);
     const temperature = 0.3 + 1.4 * share ** 1.5; // 1 - 0.7 to 1 + 0.7
-    for (let seed = 1n; seed <= 40n; seed++) {
+    for (let seed = 1n; seed <= 20n; seed++) {
       const dynamic = { temperature: 1, dynatempRange: 0.7, dynatempExponent: 1.5, seed, maxTokens: 1 };
       expect(await ids(dynamic)).toEqual(await ids({ temperature, seed, maxTokens: 1 }));
     }
@@ -327,7 +327,7 @@ describe.skipIf(why !== undefined)("stop strings", () => {
   it("end the text before them, wherever tokens end, and are never shown half", async () => {
     const whole = (await write({ maxTokens: 40 })).text;
     for (const length of [1, 2, 5, 9])
-      for (let at = 0; at + length < whole.length - 20; at += 3) {
+      for (let at = 0; at + length < whole.length - 20; at += 7) {
         const stop = whole.slice(at, at + length);
         const pieces: string[] = [];
         const texts = model.generate(PROMPT, { maxTokens: 40, stop: ["@@", stop] });
@@ -367,13 +367,13 @@ describe.skipIf(why !== undefined)("both engines", () => {
     for (const more of [{ temperature: 1.5 }, { temperature: 1.5, xtcProbability: 0.5, xtcThreshold: 0.01 }] as SamplingOptions[])
       for (const one of [model, theirs]) {
         const text = async (options: GenerateOptions) =>
-          (await one.complete(PROMPT, { ...more, maxTokens: 20, ...options })).text;
+          (await one.complete(PROMPT, { ...more, maxTokens: 12, ...options })).text;
         const first = await text({ seed });
         expect(await text({ seed })).toBe(first);
         expect(await text({ seed: 7n })).not.toBe(first);
       }
     for (const mirostat of [1, 2] as const) {
-      const options: GenerateOptions = { temperature: 1.5, mirostat, mirostatTau: 8, seed };
+      const options: GenerateOptions = { temperature: 1.5, mirostat, mirostatTau: 8, seed, maxTokens: 12 };
       expect(await ids(options)).toEqual(await ids(options));
     }
   });
