@@ -1,15 +1,16 @@
 // Work for several servers: each does some of it at a time, tries again where that may help, and leaves what it cannot do to the others. Ends as soon
 // as all is done, something is refused, or no server is left.
 
+import { setMaxListeners } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { BrownianError } from "../errors.js";
 import { ServerError } from "./servers/index.js";
 
-export interface SpreadOptions {
+export interface SpreadOptions<Place> {
   /** Tasks of one server at a time. */
   readonly concurrency: number;
   /** Times that a task is tried again on one server before that counts as gone. */
-  readonly retries: number;
+  readonly retries: number | ((place: Place) => number);
   /** Seconds before the first of these; doubled each time. */
   readonly pause: number;
   readonly signal?: AbortSignal | undefined;
@@ -36,11 +37,13 @@ export async function spread<Task, Place, Result>(
   tasks: readonly Task[],
   places: readonly Place[],
   work: (place: Place, task: Task, signal: AbortSignal) => Promise<Result>,
-  options: SpreadOptions,
+  options: SpreadOptions<Place>,
 ): Promise<{ readonly results: readonly Result[]; readonly servers: readonly ServerWork<Place>[] }> {
   const { concurrency, retries, pause, signal } = options;
   const end = new AbortController();
   const whole = signal === undefined ? end.signal : AbortSignal.any([end.signal, signal]);
+  setMaxListeners(0, whole); // as many as there are tasks at a time
+  const retriesAt = typeof retries === "function" ? retries : () => retries;
   const waiting = [...tasks.keys()];
   const results = new Array<Result>(tasks.length);
   const servers: ServerWork<Place>[] = places.map((place) => ({ place, done: 0, failures: 0 }));
@@ -62,7 +65,7 @@ export async function spread<Task, Place, Result>(
         whole.throwIfAborted();
         if (!(error instanceof ServerError) || !error.transient) throw error;
         server.failures++;
-        if (tried >= retries || server.gone !== undefined) {
+        if (tried >= retriesAt(server.place) || server.gone !== undefined) {
           server.gone ??= error;
           waiting.push(number);
           ring();
