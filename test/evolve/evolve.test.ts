@@ -77,11 +77,11 @@ describe("evolve", () => {
   });
 
   it("keeps what rounding leaves, where that is asked for: other codes, which its log makes again", async () => {
-    const one = { generations: 3, reward: "first" as const, population: 4, batch: 3, log: file("kept.jsonl") };
+    const one = { generations: 2, reward: "first" as const, population: 4, batch: 3, log: file("kept.jsonl") };
     const { before, changed } = await search({ ...one, accumulate: true, output: file("kept.gguf") }, "Q4_0");
     expect(changed).toBeGreaterThan(0);
     expect(before.reward).toBe(before.first);
-    expect(await replay(model("Q4_0"), file("kept.jsonl"), file("again.gguf"), { scratch })).toBe(3);
+    expect(await replay(model("Q4_0"), file("kept.jsonl"), file("again.gguf"), { scratch })).toBe(2);
     expect(hash(file("again.gguf"))).toBe(hash(file("kept.gguf")));
     await expect(search(one, "Q4_0")).rejects.toThrow(/begun with other accumulate/);
     // The same log by chance: other codes.
@@ -110,15 +110,15 @@ describe("evolve", () => {
   it("picks the best of as many draws, and anneals: the same codes again by their logs", async () => {
     for (const name of ["best", "anneal"] as const) {
       const log = file(`${name}.jsonl`);
-      const made = await search({ search: name, generations: 6, temperatures: [0.5, 0.1], log, output: file("made.gguf") });
+      const made = await search({ search: name, generations: 4, temperatures: [0.5, 0.1], log, output: file("made.gguf") });
       expect(made.changed, name).toBeGreaterThan(0);
       await replay(model("Q8_0"), log, file("again.gguf"), { scratch });
       expect(hash(file("again.gguf")), name).toBe(hash(file("made.gguf")));
-      // Cut after four generations, and gone on with: what the first ones were told is not forgotten.
-      writeFileSync(log, cutLog(await readLog(log), 4));
-      await search({ search: name, generations: 6, temperatures: [0.5, 0.1], log, output: file("again.gguf") });
+      // Cut after two generations, and gone on with: what the first ones were told is not forgotten.
+      writeFileSync(log, cutLog(await readLog(log), 2));
+      await search({ search: name, generations: 4, temperatures: [0.5, 0.1], log, output: file("again.gguf") });
       expect(hash(file("again.gguf")), name).toBe(hash(file("made.gguf")));
-      const { evaluations } = await search({ search: name, generations: 6, temperatures: [0.5, 0.1], log });
+      const { evaluations } = await search({ search: name, generations: 4, temperatures: [0.5, 0.1], log });
       expect(evaluations, name).toBe(0);
     }
   });

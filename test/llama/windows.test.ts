@@ -45,12 +45,13 @@ async function read(model: Model, windows: readonly number[][], options: ScoreOp
   return { rows, kept };
 }
 
-/** The same, each window in a call of its own. */
+/** The same, each window in a call of its own; with a reference every third alone. */
 async function readAlone(model: Model, windows: readonly number[][], options: ScoreOptions, reference?: readonly Kept[]) {
   const rows: Row[] = [];
   const kept: Kept[] = [];
   for (const [number, window] of windows.entries()) {
     if (window.length === 1) continue;
+    if (reference !== undefined && number % 3 !== 0) continue;
     const own = reference === undefined ? {} : { reference: [reference[number]] };
     const one = await read(model, [window], { ...options, ...own });
     for (const row of one.rows) rows.push({ ...row, window: number, position: rows.length });
@@ -72,7 +73,9 @@ describe.skipIf(why !== undefined)("windows that are read together", () => {
         if (window.length > 1) expect(clean.kept[i]?.logits).toEqual(alone.kept[i]?.logits);
       const moved = { sigma: 0.1, seed: 5n };
       const together = await read(model, windows, { ...moved, reference: clean.kept });
-      expect(together.rows).toEqual((await readAlone(model, windows, moved, clean.kept)).rows);
+      const third = together.rows.filter(({ window }) => window % 3 === 0).map((row, position) => ({ ...row, position }));
+      expect(third.length).toBeGreaterThan(60);
+      expect(third).toEqual((await readAlone(model, windows, moved, clean.kept)).rows);
       expect(Math.min(...together.rows.map(({ divergence }) => divergence))).toBeGreaterThan(0);
     } finally {
       await model.dispose();
