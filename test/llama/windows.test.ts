@@ -6,6 +6,7 @@ import { llamaC } from "../../src/engine/llama-c/index.js";
 import { roomFor } from "../../src/engine/llama-c/short-windows.js";
 import { loadModel, type Model } from "../../src/llama/index.js";
 import type { Expected, ScoreOptions } from "../../src/llama/read.js";
+import { sameBits } from "../support/bits.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
 const why = llamaC.whyNot();
@@ -70,7 +71,7 @@ describe.skipIf(why !== undefined)("windows that are read together", () => {
       expect(clean.rows).toHaveLength(LENGTHS.reduce((sum, length) => sum + length - 1, 0));
       expect(clean.rows).toEqual(alone.rows);
       for (const [i, window] of windows.entries())
-        if (window.length > 1) expect(clean.kept[i]?.logits).toEqual(alone.kept[i]?.logits);
+        if (window.length > 1) expect(sameBits(clean.kept[i]?.logits, alone.kept[i]?.logits), `window ${i}`).toBe(true);
       const moved = { sigma: 0.1, seed: 5n };
       const together = await read(model, windows, { ...moved, reference: clean.kept });
       const third = together.rows.filter(({ window }) => window % 3 === 0).map((row, position) => ({ ...row, position }));
