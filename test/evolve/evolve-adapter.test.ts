@@ -19,7 +19,7 @@ const MODEL = "models/fairytales-3M-Q8_0.gguf";
 const folder = scratchFolder();
 const file = (name: string) => join(folder, name);
 const WHO = ["king", "queen", "wolf", "bear", "fox", "miller", "tailor", "soldier"];
-const task: Question[] = WHO.map((who) => ({ prompt: `There was once a ${who} who was very`, answers: [" happy"] }));
+const task: Question[] = WHO.map((who) => ({ prompt: `The ${who} was very`, answers: [" happy"] }));
 const common = { task, validation: 0.5, batch: 4, threads: 1, scratch: folder, seed: 3n } as const;
 
 describe("a mixture", () => {
@@ -72,7 +72,7 @@ describe.skipIf(!engineNamed().exchangesAdapters)("evolveAdapter on our own engi
       const adapter = await session.engine.loadAdapter?.(output);
       await session.engine.adapt?.([adapter as never], [1]);
       const likelihood = new Likelihood(session);
-      const judging = WHO.map((who) => ({ prompt: `There was once a ${who} who was very`, answers: [" happy"] }));
+      const judging = WHO.map((who) => ({ prompt: `The ${who} was very`, answers: [" happy"] }));
       const learned = (await likelihood.of(judging)).reduce((sum, r) => sum + r, 0) / judging.length;
       await session.engine.adapt?.([], []);
       const clean = (await likelihood.of(judging)).reduce((sum, r) => sum + r, 0) / judging.length;

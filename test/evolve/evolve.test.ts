@@ -23,18 +23,28 @@ const scratch = scratchFolder();
 afterAll(() => expect([readdirSync(scratch), liveCopies(scratch)]).toEqual([[], []]));
 
 const WHO = ["king", "queen", "wolf", "bear", "fox", "miller", "tailor", "soldier", "giant", "witch", "hunter", "bird"];
-const task: Question[] = WHO.map((who) => ({ prompt: `There was once a ${who} who was very`, answers: ["happy"] }));
-const common = { task, validation: 0.5, sigma: 0.05, rate: 2, population: 8, batch: 6, threads: 1, scratch, only: ["blk.*"] };
+const task: Question[] = WHO.map((who) => ({ prompt: `The ${who} was very`, answers: ["happy"] }));
+const common = {
+  task,
+  validation: 0.5,
+  sigma: 0.05,
+  rate: 2,
+  population: 8,
+  batch: 6,
+  threads: 1,
+  scratch,
+  only: ["blk.0.*", "blk.1.*"],
+};
 const search = (options: Partial<EvolveOptions> = {}, type = "Q8_0") => evolve(model(type), { ...common, ...options });
 
 describe("evolve", () => {
   it("learns from rewards, p < 0.01 against rewards that were shuffled among the members", async () => {
     const gains: number[] = [];
     for (let seed = 1; seed <= 4; seed++) {
-      const { before, after } = await search({ generations: 4, seed, shuffled: true });
+      const { before, after } = await search({ generations: 4, seed, only: ["blk.*"], shuffled: true });
       gains.push(after.reward - before.reward);
     }
-    const { before, after, history, changed, weights } = await search({ generations: 4, seed: 1 });
+    const { before, after, history, changed, weights } = await search({ generations: 4, seed: 1, only: ["blk.*"] });
     const mean = gains.reduce((sum, gain) => sum + gain, 0) / gains.length;
     const square = gains.reduce((sum, gain) => sum + (gain - mean) ** 2, 0) / (gains.length - 1);
     // A fifth run like these would be as far above their mean with p = 0.01, by Student's t of 3 degrees of freedom: 4.541.

@@ -18,8 +18,19 @@ const hash = (path: string) => createHash("sha256").update(readFileSync(path)).d
 const timeless = (path: string) => readFileSync(path, "utf8").replace(/"seconds":[\d.]+/g, "");
 
 const WHO = ["king", "queen", "wolf", "bear", "fox", "miller", "tailor", "soldier"];
-const task: Question[] = WHO.map((who) => ({ prompt: `There was once a ${who} who was very`, answers: [" happy"] }));
-const common = { task, validation: 0.5, sigma: 0.05, rate: 2, population: 6, batch: 3, threads: 1, generations: 3, seed: 5n };
+const task: Question[] = WHO.map((who) => ({ prompt: `The ${who} was very`, answers: [" happy"] }));
+const common = {
+  task,
+  validation: 0.5,
+  only: ["blk.0.*"],
+  sigma: 0.05,
+  rate: 2,
+  population: 6,
+  batch: 3,
+  threads: 1,
+  generations: 3,
+  seed: 5n,
+};
 /** The files of a search by name: its model's hash and its log. */
 async function searched(name: string, options: Partial<EvolveOptions> = {}) {
   const places = { log: file(`${name}.jsonl`), output: file(`${name}.gguf`), scratch: folder };
