@@ -106,10 +106,13 @@ describe("evolveAdapter before servers", () => {
   });
 
   /** What takes scales for a text as long as the first of them is large. */
-  async function fake(paths: readonly string[], most = Number.POSITIVE_INFINITY) {
+  async function fake(paths: readonly string[], most = Number.POSITIVE_INFINITY, onRefused = () => {}) {
     let requests = 0;
     const server = createServer(async (request: IncomingMessage, response) => {
-      if (requests++ > most) return response.destroy();
+      if (requests++ > most) {
+        onRefused();
+        return response.destroy();
+      }
       const parts: Buffer[] = [];
       for await (const part of request) parts.push(part as Buffer);
       const say = (body: object) => response.setHeader("content-type", "application/json").end(JSON.stringify(body));
@@ -129,10 +132,15 @@ describe("evolveAdapter before servers", () => {
     const adapters = file("directions");
     const { members } = await writeAdapters(MODEL, adapters, { sigma: 0.1, members: 4, seed: 9n, skipUnsupported: true });
     const paths = members.map(({ path }) => path);
-    const endpoints = [await fake(paths), await fake(paths, 30)];
+    let refused = 0;
+    const endpoints = [await fake(paths), await fake(paths, 10, () => refused++)];
     const output = file("long.gguf");
-    const settings = { ...common, seed: undefined, endpoints, adapters, reward, generations: 7, output };
+    const concurrency = 2;
+    const settings = { ...common, seed: undefined, endpoints, adapters, reward, generations: 7, output, concurrency };
     const { before, after, scales } = await evolveAdapter(MODEL, settings);
+    // When it was first gone it was waited for, with three tries of all that it had; then one of each, in every generation and at the end.
+    expect(refused).toBeGreaterThan(3);
+    expect(refused).toBeLessThanOrEqual(concurrency * (3 + 7 + 1));
     expect(before.reward).toBe(20);
     expect(after.reward).toBeGreaterThan(24);
     // In RMS: the files' own sigma is 0.1, so scale 1 is that.
