@@ -101,6 +101,7 @@ describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => 
     const { points, dials, settings, differences } = await evaluate(model, cloze(96, 0), {
       ...QUICK,
       methods: ["quenched", "adapter-1"],
+      maxTokens: 4,
     });
     expect([settings.questions.test.length, settings.questions.tuning.length]).toEqual([24, 16]);
     expect(points.map(({ method, level }) => `${method} ${level}`)).toEqual([

@@ -249,10 +249,10 @@ describe.skipIf(why !== undefined)("cuts", () => {
     const order = await ranked();
     const mean = order.reduce((sum, { logit }) => sum + logit, 0) / order.length;
     const deviation = Math.sqrt(order.reduce((sum, { logit }) => sum + (logit - mean) ** 2, 0) / order.length);
-    const kept = order.filter(({ logit }) => logit >= (order[0] as Likely).logit - 0.7 * deviation);
+    const kept = order.filter(({ logit }) => logit >= (order[0] as Likely).logit - 0.5 * deviation);
     expect(kept.length).toBeGreaterThan(1);
     expect(kept.length).toBeLessThan(40);
-    expect(await support({ temperature: HOT, topNSigma: 0.7 }, leastOf(kept, HOT))).toEqual(numbers(kept));
+    expect(await support({ temperature: HOT, topNSigma: 0.5 }, leastOf(kept, HOT))).toEqual(numbers(kept));
   });
 
   it("drop the top choices but the last, now and then or always", async () => {
@@ -325,12 +325,12 @@ describe.skipIf(why !== undefined)("cuts", () => {
 
 describe.skipIf(why !== undefined)("stop strings", () => {
   it("end the text before them, wherever tokens end, and are never shown half", async () => {
-    const whole = (await write({ maxTokens: 40 })).text;
+    const whole = (await write()).text;
     for (const length of [1, 2, 5, 9])
       for (let at = 0; at + length < whole.length - 20; at += 7) {
         const stop = whole.slice(at, at + length);
         const pieces: string[] = [];
-        const texts = model.generate(PROMPT, { maxTokens: 40, stop: ["@@", stop] });
+        const texts = model.generate(PROMPT, { maxTokens: 24, stop: ["@@", stop] });
         let next = await texts.next();
         for (; !next.done; next = await texts.next()) pieces.push(next.value);
         const { text, ids: written, stop: end, stopString } = next.value;
@@ -339,7 +339,7 @@ describe.skipIf(why !== undefined)("stop strings", () => {
         expect([end, stopString]).toEqual(["stop", stop]);
         expect(written.length).toBeGreaterThan(0);
       }
-    const kept = await write({ maxTokens: 40, stop: `${whole.slice(-3)}@` });
+    const kept = await write({ stop: `${whole.slice(-3)}@` });
     expect(kept).toMatchObject({ text: whole, stop: "length" });
     expect(kept).not.toHaveProperty("stopString");
   });
