@@ -42,7 +42,7 @@ describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => 
     questions: 12,
     tuneQuestions: 8,
     maxTokens: 3,
-    sigmas: [0.05, 0.1, 0.2],
+    sigmas: [0.05, 0.2],
     tau: 2,
     uncertainty: true,
     seed: 3n,

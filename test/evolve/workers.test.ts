@@ -25,7 +25,7 @@ const common = {
   only: ["blk.0.*"],
   sigma: 0.05,
   rate: 2,
-  population: 6,
+  population: 4,
   batch: 3,
   threads: 1,
   generations: 3,

@@ -125,7 +125,7 @@ describe.skipIf(why !== undefined)("penalties", () => {
     expect(penal).not.toEqual(plain);
     expect(penal).toEqual(await byHand(rule, { maxTokens }));
     // On weights that move, with the context kept or read anew.
-    const noise: GenerateOptions = { sigma: 0.1, dynamics: "white", seed: 3n, maxTokens: 8 };
+    const noise: GenerateOptions = { sigma: 0.1, dynamics: "white", seed: 3n, maxTokens: 5 };
     for (const recompute of [false, true])
       expect(await ids({ ...noise, ...options, recompute })).toEqual(await byHand(rule, { ...noise, recompute }));
   });
@@ -173,7 +173,7 @@ describe.skipIf(why !== undefined)("a grammar", () => {
     { sigma: 0.2, dynamics: "white", recompute: true, temperature: 1 },
   ] as GenerateOptions[])("is kept to with %o, and ends the text", async (options) => {
     const texts = new Set<string>();
-    for (let seed = 1n; seed <= 12n; seed++) {
+    for (let seed = 1n; seed <= 7n; seed++) {
       const { text, stop } = await write({ ...options, seed, grammar });
       expect(text).toMatch(ANSWER);
       expect(stop).toBe("eos");
@@ -202,8 +202,8 @@ describe.skipIf(why !== undefined)("a grammar", () => {
       topNSigma: 3,
       xtcProbability: 0.5,
     };
-    for (let seed = 1n; seed <= 5n; seed++)
-      expect((await write({ ...all, seed, grammar: rules, maxTokens: 40 })).text).toMatch(/^(- [a-z]+\n)*(-?|- [a-z]*)$/);
+    for (let seed = 1n; seed <= 3n; seed++)
+      expect((await write({ ...all, seed, grammar: rules, maxTokens: 30 })).text).toMatch(/^(- [a-z]+\n)*(-?|- [a-z]*)$/);
     expect((await write({ temperature: 1, mirostat: 1, grammar: rules, maxTokens: 40 })).text).toMatch(/^- [a-z]/);
   });
 
@@ -313,13 +313,13 @@ describe.skipIf(why !== undefined)("cuts", () => {
   });
 
   it("come to greedy texts where the temperature goes down to what nothing can be divided by", async () => {
-    const greedy = await ids({ maxTokens: 24 });
+    const greedy = await ids({ maxTokens: 10 });
     // share ** exponent passes every size of number below float32's on its way to 0.
     for (const dynatempExponent of [20, 60, 100, 200, 1000])
       for (const dynatempRange of [0.5, 0.7])
         for (const seed of [1n, 2n])
-          expect(await ids({ temperature: 0.5, dynatempRange, dynatempExponent, seed, maxTokens: 24 })).toEqual(greedy);
-    expect(await ids({ temperature: 1e-40, dynatempRange: 1e-40, maxTokens: 24 })).toEqual(greedy);
+          expect(await ids({ temperature: 0.5, dynatempRange, dynatempExponent, seed, maxTokens: 10 })).toEqual(greedy);
+    expect(await ids({ temperature: 1e-40, dynatempRange: 1e-40, maxTokens: 10 })).toEqual(greedy);
   });
 });
 
@@ -393,10 +393,10 @@ describe.skipIf(why !== undefined)("both engines", () => {
   });
 
   it("are greedy at temperatures that nothing can be divided by", async () => {
-    const greedy = (await write()).text;
+    const greedy = (await write({ maxTokens: 10 })).text;
     for (const temperature of [5e-324, 1e-310, 1e-45, 1e-40, 1e-38, 1e-36, 1e-31, 1e-20])
       for (const one of [model, theirs])
-        expect((await one.complete(PROMPT, { maxTokens: 24, temperature, seed: 3n })).text, `${temperature}`).toBe(greedy);
+        expect((await one.complete(PROMPT, { maxTokens: 10, temperature, seed: 3n })).text, `${temperature}`).toBe(greedy);
   });
 
   it("have the same penalties and grammars, and one says what it has not", async () => {
