@@ -46,7 +46,13 @@ beforeAll(async () => {
 describe("workers that are child processes", () => {
   it.each([1, 2])("give the same bytes: %i of them", async (workers) => {
     const news: WorkerNews[] = [];
-    expect(await searched(`local-${workers}`, { workers, onWorker: (one) => news.push(one) })).toEqual(alone);
+    // None reads before all are there: else the first may be done with everything.
+    const onWorker = (one: WorkerNews) => {
+      news.push(one);
+      if (news.length < workers) process.kill(Number(one.worker), "SIGSTOP");
+      else for (const { worker: early } of news.slice(0, -1)) process.kill(Number(early), "SIGCONT");
+    };
+    expect(await searched(`local-${workers}`, { workers, onWorker })).toEqual(alone);
     expect(news.map(({ state }) => state)).toEqual(new Array(workers).fill("ready"));
   });
 
@@ -119,10 +125,13 @@ describe.skipIf(redisProgram === undefined)("workers on Redis", () => {
 
   it("give the same bytes, while one is killed, and Redis is killed and begins anew with nothing", async () => {
     const [first, second] = [worker("--once"), worker("--once")];
+    second.child.kill("SIGSTOP"); // until the first, which is to be killed, has begun
     const ready = new Set<string>();
     let [killed, restarted] = [false, Promise.resolve()];
     const onWorker = ({ worker: name, state }: WorkerNews) => {
-      if (state === "ready") ready.add(name);
+      if (state !== "ready") return;
+      ready.add(name);
+      second.child.kill("SIGCONT");
     };
     const onGeneration = ({ generation }: { generation: number }) => {
       if (generation === 0 && !killed) {
