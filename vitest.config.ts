@@ -6,6 +6,9 @@ const source = (file: string) => fileURLToPath(new URL(`src/${file}`, import.met
 
 /** Rooms whose tests neither load an engine in their own process nor measure it. */
 const SHARED = "cli kernels lattice laws learn noise report sampling statistics thermostat".split(" ");
+/** Rooms whose tests load engines, which take a second or more to start, and leave nothing of them behind. */
+const ENGINES = "adapters compare engine evaluate evolve llama serve tasks".split(" ");
+const within = (rooms: readonly string[]) => rooms.map((room) => `test/${room}/**/*.test.ts`);
 
 export default defineConfig(({ mode }) => ({
   // Examples import the package by its name, as its users do; in tests they get the sources.
@@ -16,18 +19,23 @@ export default defineConfig(({ mode }) => ({
     ],
   },
   test: {
-    // Tests of a shared process need not import the library again for every file: a fifth of the time of all. What holds an engine, or looks at
-    // its own process, has one to itself.
+    // Tests of a shared process need not import the library, or start an engine, again for every file: a fifth of the time of all. What looks at its
+    // own process has one to itself.
     projects: [
       {
         extends: true,
         mode,
-        test: { name: "shared", include: SHARED.map((room) => `test/${room}/**/*.test.ts`), isolate: false },
+        test: { name: "shared", include: within(SHARED), isolate: false },
       },
       {
         extends: true,
         mode,
-        test: { name: "apart", include: ["test/**/*.test.ts"], exclude: SHARED.map((room) => `test/${room}/**`) },
+        test: { name: "engines", include: within(ENGINES), isolate: false },
+      },
+      {
+        extends: true,
+        mode,
+        test: { name: "apart", include: ["test/**/*.test.ts"], exclude: within([...SHARED, ...ENGINES]) },
       },
     ],
     setupFiles: ["test/support/clean-environment.ts"],

@@ -76,14 +76,22 @@ function randomWords(seed) {
 
 const count = (shape) => shape.reduce((a, b) => a * b, 1);
 
+let fixture;
+/** What ggml's own blocks are; read once. */
+const readFixture = async () => ({
+  ...(await gguf(FIXTURE, { allowLocalFile: true })),
+  bytes: readFileSync(FIXTURE),
+});
+
 /** Of a type: ggml's number of it, and a function that makes so many weights, blocks whose codes were dealt anew among them. */
 async function typeNamed(name, word) {
   const [weights, length, from, to, together] = BLOCKS[name];
-  const { tensorInfos, tensorInfoByteRange } = await gguf(FIXTURE, { allowLocalFile: true });
+  fixture ??= readFixture();
+  const { tensorInfos, tensorInfoByteRange, bytes: whole } = await fixture;
   const { dtype, offset } = tensorInfos.find((tensor) => tensor.name === `blk.0.${name}.weight`);
   const start = Math.ceil(tensorInfoByteRange[1] / ALIGNMENT) * ALIGNMENT + Number(offset);
   const bytes = (FIXTURE_WEIGHTS / weights) * length;
-  const pool = readFileSync(FIXTURE).subarray(start + bytes / 2, start + bytes);
+  const pool = whole.subarray(start + bytes / 2, start + bytes);
   const blocks = pool.length / length;
   const place = () => (word() % blocks) * length;
   const make = (n) => {
@@ -93,7 +101,7 @@ async function typeNamed(name, word) {
       pool.copy(data, at, scales, scales + length);
       for (let i = from; i < to; i += together) {
         const codes = place() + i;
-        pool.copy(data, at + i, codes, codes + together);
+        for (let byte = 0; byte < together; byte++) data[at + i + byte] = pool[codes + byte];
       }
     }
     return data;
@@ -138,6 +146,28 @@ export async function writeTransformer(
   path,
   { type = "Q8_0", tokens = VOCABULARY, context = 256, seed = 1, change = (m) => m } = {},
 ) {
+  const metadata = [
+    ["general.architecture", "text", "llama"],
+    ["llama.context_length", "u32", context],
+    ["llama.embedding_length", "u32", WIDTH],
+    ["llama.block_count", "u32", LAYERS],
+    ["llama.feed_forward_length", "u32", FEED],
+    ["llama.attention.head_count", "u32", HEADS],
+    ["llama.attention.head_count_kv", "u32", KEY_HEADS],
+    ["llama.attention.layer_norm_rms_epsilon", "f32", 1e-5],
+    ["llama.rope.dimension_count", "u32", WIDTH / HEADS],
+    ["llama.vocab_size", "u32", tokens],
+    ...vocabulary(tokens),
+  ];
+  writeModel(path, change(metadata), await tensorsOf(type, tokens, seed));
+}
+
+/** The weights of the last model that was written: the next one may have the same, under another header. */
+let last;
+
+async function tensorsOf(type, tokens, seed) {
+  const key = JSON.stringify([type, tokens, seed]);
+  if (last?.key === key) return last.tensors;
   const { number, make } = await typeNamed(type, randomWords(seed));
   const matrix = (name, ...shape) => ({ name, type: number, shape, data: make(count(shape)) });
   const half = (WIDTH / HEADS) * KEY_HEADS;
@@ -152,26 +182,14 @@ export async function writeTransformer(
     matrix(`blk.${i}.ffn_up.weight`, WIDTH, FEED),
     matrix(`blk.${i}.ffn_down.weight`, FEED, WIDTH),
   ];
-  const metadata = [
-    ["general.architecture", "text", "llama"],
-    ["llama.context_length", "u32", context],
-    ["llama.embedding_length", "u32", WIDTH],
-    ["llama.block_count", "u32", LAYERS],
-    ["llama.feed_forward_length", "u32", FEED],
-    ["llama.attention.head_count", "u32", HEADS],
-    ["llama.attention.head_count_kv", "u32", KEY_HEADS],
-    ["llama.attention.layer_norm_rms_epsilon", "f32", 1e-5],
-    ["llama.rope.dimension_count", "u32", WIDTH / HEADS],
-    ["llama.vocab_size", "u32", tokens],
-    ...vocabulary(tokens),
-  ];
   const tensors = [
     matrix("token_embd.weight", WIDTH, tokens),
     matrix("output.weight", WIDTH, tokens),
     ones("output_norm.weight", WIDTH),
     ...Array.from({ length: LAYERS }, (_, i) => layer(i)).flat(),
   ];
-  writeModel(path, change(metadata), tensors);
+  last = { key, tensors };
+  return tensors;
 }
 
 /** Writes a recurrent network (Mamba) of two layers, 128 wide, in float32. Its state is all that it knows of earlier tokens. */

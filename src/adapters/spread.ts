@@ -6,11 +6,11 @@ import { setTimeout as wait } from "node:timers/promises";
 import { BrownianError } from "../errors.js";
 import { ServerError } from "./servers/index.js";
 
-export interface SpreadOptions {
+export interface SpreadOptions<Place = unknown> {
   /** Tasks of one server at a time. */
   readonly concurrency: number;
   /** Times that a task is tried again on one server before that counts as gone. */
-  readonly retries: number;
+  readonly retries: number | ((place: Place) => number);
   /** Seconds before the first of these; doubled each time. */
   readonly pause: number;
   readonly signal?: AbortSignal | undefined;
@@ -37,11 +37,12 @@ export async function spread<Task, Place, Result>(
   tasks: readonly Task[],
   places: readonly Place[],
   work: (place: Place, task: Task, signal: AbortSignal) => Promise<Result>,
-  options: SpreadOptions,
+  options: SpreadOptions<Place>,
 ): Promise<{ readonly results: readonly Result[]; readonly servers: readonly ServerWork<Place>[] }> {
   const { concurrency, retries, pause, signal } = options;
   const end = new AbortController();
   const whole = signal === undefined ? end.signal : AbortSignal.any([end.signal, signal]);
+  const retriesAt = typeof retries === "function" ? retries : () => retries;
   const waiting = [...tasks.keys()];
   const results = new Array<Result>(tasks.length);
   const servers: ServerWork<Place>[] = places.map((place) => ({ place, done: 0, failures: 0 }));
@@ -51,7 +52,7 @@ export async function spread<Task, Place, Result>(
   const ring = () => {
     for (const call of wake.splice(0)) call();
   };
-  setMaxListeners(0, whole); // as many pauses as there is work under way
+  setMaxListeners(0, whole); // as many as there is work and pauses under way
   whole.addEventListener("abort", ring, { once: true });
 
   const attempt = async (server: ServerWork<Place>, number: number): Promise<void> => {
@@ -65,7 +66,7 @@ export async function spread<Task, Place, Result>(
         whole.throwIfAborted();
         if (!(error instanceof ServerError) || !error.transient) throw error;
         server.failures++;
-        if (tried >= retries || server.gone !== undefined) {
+        if (tried >= retriesAt(server.place) || server.gone !== undefined) {
           server.gone ??= error;
           waiting.push(number);
           ring();

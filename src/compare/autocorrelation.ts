@@ -60,16 +60,17 @@ export async function autocorrelation(path: string, options: AutocorrelationOpti
     bath.configure({ sigma, only: looked.map((tensor) => tensor.name) });
     await bath.start({ signal });
     const from = ticks[0] ?? 0;
-    let first: Float32Array[] | undefined;
+    let first: { readonly moves: readonly Float32Array[]; readonly square: number } | undefined;
     let now = 0;
     const curve: Remembered[] = [];
     for (const tick of ticks) {
       for (; now < tick; now++) await bath.tick({ signal });
-      const moves = (await weightsOf(bath.liveParts, looked)).map((live, i) => minus(live, pristine[i] as Float32Array));
-      first ??= moves;
+      const moves = await weightsOf(bath.liveParts, looked);
+      for (const [i, live] of moves.entries()) subtract(live, pristine[i] as Float32Array);
       const own = total(moves, moves);
-      const size = Math.sqrt(total(first, first) * own);
-      const correlation = size === 0 ? 0 : total(first, moves) / size;
+      first ??= { moves, square: own };
+      const size = Math.sqrt(first.square * own);
+      const correlation = size === 0 ? 0 : total(first.moves, moves) / size;
       const correlated = theory.correlation(tick - from, tau, from, stride);
       const expected = { correlation: correlated, variance: theory.variance(tick, tau) };
       curve.push({ tick, correlation, variance: own / asked, theory: expected });
@@ -108,8 +109,9 @@ async function weightsOf(paths: readonly string[], tensors: readonly Tensor[]): 
   }
 }
 
-function minus(a: Float32Array, b: Float32Array): Float32Array {
-  return a.map((x, i) => x - (b[i] as number));
+/** a := a - b, in float32. */
+function subtract(a: Float32Array, b: Float32Array): void {
+  for (let i = 0; i < a.length; i++) a[i] = (a[i] as number) - (b[i] as number);
 }
 
 function product(a: Float32Array, b: Float32Array): number {

@@ -113,8 +113,14 @@ export interface Asking {
   readonly maxTokens: number;
 }
 
+/** Times that a question is asked again before a server counts as gone. */
+const RETRIES = 2;
+
 /** llama-servers that were started with all directions. One that is gone leaves its work to the others. */
 export class ServedReader implements Reader {
+  /** Those that were gone when they were last asked: they are asked again, but not waited for. */
+  private readonly gone = new Set<Place>();
+
   /** @throws BrownianError usage where a server lacks a direction, or is no llama-server; endpoint-failed */
   static async open(manifest: AdapterManifest, asking: Asking, signal: AbortSignal | undefined): Promise<ServedReader> {
     const { endpoints, folder, apiKey, deadline } = asking;
@@ -162,7 +168,12 @@ export class ServedReader implements Reader {
       const { text } = await askOpenAi(server, { prompt, maxTokens, temperature: 0 }, { lora, cache_prompt: false }, whole);
       return text;
     };
-    const { results } = await spread(tasks, this.places, ask, { concurrency, retries: 2, pause: 0.5, signal });
+    const retries = (place: Place) => (this.gone.has(place) ? 0 : RETRIES);
+    const { results, servers } = await spread(tasks, this.places, ask, { concurrency, retries, pause: 0.5, signal });
+    for (const { place, gone, done } of servers) {
+      if (gone !== undefined) this.gone.add(place);
+      else if (done > 0) this.gone.delete(place);
+    }
     return mixtures.map((_, i) => ({ answers: results.slice(i * questions.length, (i + 1) * questions.length) }));
   }
 

@@ -213,13 +213,24 @@ export function windowLength({ engine }: Session): number {
   return engine.contextSize - (engine.beginning === null ? 0 : 1);
 }
 
+/** What was last cut into windows: a long text takes the tokenizer a while, and is asked for again by whoever plans first and reads then. */
+const lastCut = new WeakMap<Session, { readonly text: string; readonly tokens: readonly number[] }>();
+
+function tokensOf(session: Session, text: string): readonly number[] {
+  const last = lastCut.get(session);
+  if (last?.text === text) return last.tokens;
+  const tokens = session.engine.tokenize(text);
+  lastCut.set(session, { text, tokens });
+  return tokens;
+}
+
 /** {@link Model.windows}. */
 export function windows(session: Session, text: string, options: WindowOptions): number[][] {
   checkText("text", text);
   checkOptions("windows", options, { length: true, maxTokens: true });
   const most = checkInteger("maxTokens", options.maxTokens ?? Number.MAX_SAFE_INTEGER, 1);
   const begin = session.engine.beginning === null ? [] : [session.engine.beginning];
-  const all = session.engine.tokenize(text).slice(begin.length, begin.length + most);
+  const all = tokensOf(session, text).slice(begin.length, begin.length + most);
   const longest = windowLength(session);
   const length = checkInteger("length", options.length ?? longest, 1, longest);
   const cut: number[][] = [];

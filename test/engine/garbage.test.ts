@@ -11,7 +11,7 @@ import { scratchFolder } from "../support/synthetic-gguf.js";
 const script = fileURLToPath(new URL("../support/engine-garbage.mjs", import.meta.url));
 const folder = scratchFolder();
 /** 10,000 of each of three seeds were called once (docs/results/robustness.md). */
-const CALLS = 2000;
+const CALLS = 1000;
 const SEED = 2;
 
 const why = llamaC.whyNot();

@@ -25,7 +25,7 @@ const task = parseTask(makeTask("cloze", { questions: 40, text, seed: 1 }), "clo
 
 let model: Model;
 beforeAll(async () => {
-  const options = { threads: 1, scratch: folder, repack: "off", parallel: 8, contextSize: 128 } as const;
+  const options = { threads: 1, scratch: folder, repack: "off", parallel: 8, contextSize: 64 } as const;
   if (why === undefined) model = await loadModel(MODEL, options);
 });
 afterAll(() => model?.dispose());
@@ -48,7 +48,7 @@ describe("groups", () => {
 
 describe.skipIf(why !== undefined)("an audit of the embedded model", () => {
   const small: AuditOptions = {
-    maxTokens: 128,
+    maxTokens: 64,
     sigmas: [0.05, 0.1, 0.4],
     draws: 2,
     sigma: 0.1,
@@ -99,7 +99,7 @@ describe.skipIf(why !== undefined)("an audit of the embedded model", () => {
 
   it("answers questions under noise, and tells whether that makes it better", { timeout: 60_000 }, async () => {
     const asked: AuditOptions = {
-      maxTokens: 64,
+      maxTokens: 32,
       sigmas: [0.05, 1],
       draws: 1,
       only: ["blk.0.*"],
@@ -127,7 +127,7 @@ describe.skipIf(why !== undefined)("an audit of the embedded model", () => {
 
   it("is what the scale fragility rests on: the same mean square, less on frail tensors", async () => {
     const path = join(folder, "audit.json");
-    writeFileSync(path, JSON.stringify(await audit(model, text, { maxTokens: 64, sigmas: [0.1, 0.2], draws: 1, sigma: 0.1 })));
+    writeFileSync(path, JSON.stringify(await audit(model, text, { maxTokens: 32, sigmas: [0.1, 0.2], draws: 1, sigma: 0.1 })));
     const file = await readModel(MODEL);
     const fragilities = await readFragilities(path, file);
     const factors = fragilityFactors(file, fragilities);

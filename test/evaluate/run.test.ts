@@ -13,7 +13,16 @@ if (why !== undefined) console.warn(`SKIPPED evaluations: ${why}`);
 
 const folder = scratchFolder();
 const text = readFileSync("models/fairytales-heldout.txt", "utf8");
-const task = parseTask(makeTask("cloze", { questions: 40, text, seed: 1 }), "cloze");
+/** With the last words before each gap alone: every draw of the weights reads all of them. */
+function cloze(questions: number, seed: number) {
+  const lines = makeTask("cloze", { questions, text, seed }).trim().split("\n");
+  const short = lines.map((line) => {
+    const { prompt, ...rest } = JSON.parse(line) as { prompt: string };
+    return JSON.stringify({ prompt: prompt.split(" ").slice(-6).join(" "), ...rest });
+  });
+  return parseTask(short.join("\n"), "cloze");
+}
+const task = cloze(40, 1);
 
 let model: Model;
 beforeAll(async () => {
@@ -33,7 +42,7 @@ describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => 
     questions: 12,
     tuneQuestions: 8,
     maxTokens: 3,
-    sigmas: [0.05, 0.1, 0.2],
+    sigmas: [0.05, 0.2],
     tau: 2,
     uncertainty: true,
     seed: 3n,
@@ -89,10 +98,10 @@ describe.skipIf(why !== undefined)("an evaluation on the embedded model", () => 
   });
 
   it("has a quick form, here with adapters: all that eval does, in seconds", async () => {
-    const shots = parseTask(makeTask("cloze", { questions: 96, text, seed: 0 }), "cloze");
-    const { points, dials, settings, differences } = await evaluate(model, shots, {
+    const { points, dials, settings, differences } = await evaluate(model, cloze(96, 0), {
       ...QUICK,
       methods: ["quenched", "adapter-1"],
+      maxTokens: 4,
     });
     expect([settings.questions.test.length, settings.questions.tuning.length]).toEqual([24, 16]);
     expect(points.map(({ method, level }) => `${method} ${level}`)).toEqual([

@@ -28,7 +28,7 @@ const MODEL = "models/fairytales-3M-Q8_0.gguf";
 const folder = scratchFolder();
 const file = (name: string) => join(folder, name);
 const WHO = ["king", "queen", "wolf", "bear", "fox", "miller", "tailor", "soldier"];
-const task: Question[] = WHO.map((who) => ({ prompt: `There was once a ${who} who was very`, answers: [" happy"] }));
+const task: Question[] = WHO.map((who) => ({ prompt: `The ${who} was very`, answers: [" happy"] }));
 const common = { task, validation: 0.5, batch: 4, seed: 3n } as const;
 const own = { ...common, threads: 1, scratch: folder } as const;
 
@@ -71,21 +71,21 @@ describe.skipIf(!engineNamed().exchangesAdapters)("evolveAdapter on our own engi
   it("learns a task, and writes the adapter that has what it measured", async () => {
     const output = file("happy.gguf");
     const log = file("happy.jsonl");
-    const settings = { directions: 8, sigma: 0.15, generations: 8, output, log, text: "The king went into the wood.", kl: 0.05 };
+    const settings = { directions: 6, sigma: 0.15, generations: 6, output, log, text: "The king went into the wood.", kl: 0.05 };
     const { before, after, scales, history, evaluations } = await evolveAdapter(MODEL, { ...own, ...settings });
     expect(after.reward).toBeGreaterThan(before.reward + 0.5);
     expect(after.kl).toBeGreaterThan(0);
-    expect([scales.length, history.length, evaluations]).toEqual([8, 8, 8 * 10]);
-    expect(readFileSync(output).includes("brownian mixture of 8 members of seed 3")).toBe(true);
+    expect([scales.length, history.length, evaluations]).toEqual([6, 6, 6 * 9]);
+    expect(readFileSync(output).includes("brownian mixture of 6 members of seed 3")).toBe(true);
     await replayAdapter(MODEL, log, file("happy-again.gguf"));
     expect(readFileSync(file("happy-again.gguf"))).toEqual(readFileSync(output));
-    // The file, at scale 1, is what was measured: sums of rank 8 are in another order than eight of rank 1.
+    // The file, at scale 1, is what was measured: sums of rank 6 are in another order than six of rank 1.
     const session = await Session.open(MODEL, { threads: 1, contextSize: 64, scratch: folder });
     try {
       const adapter = await session.engine.loadAdapter?.(output);
       await session.engine.adapt?.([adapter as never], [1]);
       const likelihood = new Likelihood(session);
-      const judging = WHO.map((who) => ({ prompt: `There was once a ${who} who was very`, answers: [" happy"] }));
+      const judging = WHO.map((who) => ({ prompt: `The ${who} was very`, answers: [" happy"] }));
       const learned = (await likelihood.of(judging)).reduce((sum, r) => sum + r, 0) / judging.length;
       await session.engine.adapt?.([], []);
       const clean = (await likelihood.of(judging)).reduce((sum, r) => sum + r, 0) / judging.length;
@@ -122,10 +122,13 @@ describe("evolveAdapter before servers", () => {
   });
 
   /** What takes scales for a text as long as the first of them is large. */
-  async function fake(paths: readonly string[], most = Number.POSITIVE_INFINITY) {
+  async function fake(paths: readonly string[], most = Number.POSITIVE_INFINITY, onRefused = () => {}) {
     let requests = 0;
     const server = createServer(async (request: IncomingMessage, response) => {
-      if (requests++ > most) return response.destroy();
+      if (requests++ > most) {
+        onRefused();
+        return response.destroy();
+      }
       const parts: Buffer[] = [];
       for await (const part of request) parts.push(part as Buffer);
       const say = (body: object) => response.setHeader("content-type", "application/json").end(JSON.stringify(body));
@@ -146,10 +149,15 @@ describe("evolveAdapter before servers", () => {
     const adapters = file("directions");
     const { members } = await writeAdapters(MODEL, adapters, { sigma: 0.1, members: 4, seed: 9n, skipUnsupported: true });
     const paths = members.map(({ path }) => path);
-    const endpoints = [await fake(paths), await fake(paths, 60)];
+    let refused = 0;
+    const endpoints = [await fake(paths), await fake(paths, 10, () => refused++)];
     const output = file("long.gguf");
-    const settings = { ...common, seed: undefined, endpoints, adapters, reward, generations: 10, output };
+    const concurrency = 2;
+    const settings = { ...common, seed: undefined, endpoints, adapters, reward, generations: 7, output, concurrency };
     const { before, after, scales } = await evolveAdapter(MODEL, settings);
+    // When it was first gone it was waited for, with three tries of all that it had; then one of each, in every generation and at the end.
+    expect(refused).toBeGreaterThan(3);
+    expect(refused).toBeLessThanOrEqual(concurrency * (3 + 7 + 1));
     expect(before.reward).toBe(20);
     expect(after.reward).toBeGreaterThan(24);
     // In RMS: the files' own sigma is 0.1, so scale 1 is that.

@@ -18,8 +18,19 @@ const hash = (path: string) => createHash("sha256").update(readFileSync(path)).d
 const timeless = (path: string) => readFileSync(path, "utf8").replace(/"seconds":[\d.]+/g, "");
 
 const WHO = ["king", "queen", "wolf", "bear", "fox", "miller", "tailor", "soldier"];
-const task: Question[] = WHO.map((who) => ({ prompt: `There was once a ${who} who was very`, answers: [" happy"] }));
-const common = { task, validation: 0.5, sigma: 0.05, rate: 2, population: 6, batch: 3, threads: 1, generations: 4, seed: 5n };
+const task: Question[] = WHO.map((who) => ({ prompt: `The ${who} was very`, answers: [" happy"] }));
+const common = {
+  task,
+  validation: 0.5,
+  only: ["blk.0.*"],
+  sigma: 0.05,
+  rate: 2,
+  population: 4,
+  batch: 3,
+  threads: 1,
+  generations: 3,
+  seed: 5n,
+};
 /** The files of a search by name: its model's hash and its log. */
 async function searched(name: string, options: Partial<EvolveOptions> = {}) {
   const places = { log: file(`${name}.jsonl`), output: file(`${name}.gguf`), scratch: folder };
@@ -33,9 +44,15 @@ beforeAll(async () => {
 });
 
 describe("workers that are child processes", () => {
-  it.each([1, 2, 4])("give the same bytes: %i of them", async (workers) => {
+  it.each([1, 2])("give the same bytes: %i of them", async (workers) => {
     const news: WorkerNews[] = [];
-    expect(await searched(`local-${workers}`, { workers, onWorker: (one) => news.push(one) })).toEqual(alone);
+    // None reads before all are there: else the first may be done with everything.
+    const onWorker = (one: WorkerNews) => {
+      news.push(one);
+      if (news.length < workers) process.kill(Number(one.worker), "SIGSTOP");
+      else for (const { worker: early } of news.slice(0, -1)) process.kill(Number(early), "SIGCONT");
+    };
+    expect(await searched(`local-${workers}`, { workers, onWorker })).toEqual(alone);
     expect(news.map(({ state }) => state)).toEqual(new Array(workers).fill("ready"));
   });
 
@@ -53,7 +70,7 @@ describe("workers that are child processes", () => {
       const [first] = there;
       if (first === undefined) return;
       if (generation === 0) process.kill(first, "SIGKILL");
-      if (generation === 2) process.kill(first, "SIGSTOP"); // and is ended for it
+      if (generation === 1) process.kill(first, "SIGSTOP"); // and is ended for it
     };
     expect(await searched("killed", { workers: 2, stall: 2, onWorker, onGeneration })).toEqual(alone);
     // Whether the second has had its turn when all is over depends on how quick the other is.
@@ -108,10 +125,13 @@ describe.skipIf(redisProgram === undefined)("workers on Redis", () => {
 
   it("give the same bytes, while one is killed, and Redis is killed and begins anew with nothing", async () => {
     const [first, second] = [worker("--once"), worker("--once")];
+    second.child.kill("SIGSTOP"); // until the first, which is to be killed, has begun
     const ready = new Set<string>();
     let [killed, restarted] = [false, Promise.resolve()];
     const onWorker = ({ worker: name, state }: WorkerNews) => {
-      if (state === "ready") ready.add(name);
+      if (state !== "ready") return;
+      ready.add(name);
+      second.child.kill("SIGCONT");
     };
     const onGeneration = ({ generation }: { generation: number }) => {
       if (generation === 0 && !killed) {

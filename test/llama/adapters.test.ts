@@ -215,7 +215,10 @@ describe("the mixture of members", () => {
 describe.skipIf(why !== undefined)("flips of members, of every rank", () => {
   it("are those of full-rank moves of the same tensors", async () => {
     const model = await loadModel(Q8, { threads: 1, scratch, engine: "llama-c", repack: "off" });
-    const windows = model.windows(readFileSync("models/fairytales-heldout.txt", "utf8"), { length: 128, maxTokens: 384 });
+    const windows = model.windows(readFileSync("models/fairytales-heldout.txt", "utf8").slice(0, 4000), {
+      length: 128,
+      maxTokens: 256,
+    });
     const likeliest: number[] = [];
     await model.score(windows, {}, (expected) => likeliest.push(expected.likeliest));
     const flips = async (options: object) => {
@@ -235,7 +238,7 @@ describe.skipIf(why !== undefined)("flips of members, of every rank", () => {
     const parts = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"];
     const full = await mean((draw) => ({ seed: draw, only: parts.map((part) => `blk.*.${part}.weight`) }));
     expect(full.average).toBeGreaterThan(0.05);
-    for (const rank of [1, 4, 16, 64]) {
+    for (const rank of [1, 8, 64]) {
       const low = await mean((member) => ({ carrier: "adapter", rank, member }));
       // Six draws each: five standard errors of the difference, estimated by 10 degrees of freedom (Student's t: once in 1800).
       expect(Math.abs(low.average - full.average), `rank ${rank}`).toBeLessThan(5 * Math.hypot(low.error, full.error));

@@ -33,16 +33,17 @@ describe("texts", () => {
     const clean = await write({ maxTokens: 100 });
     expect(clean).toMatch(/^ there was a great many of them\.\n 'I am a king,' said the king,/);
     for (const dynamics of ["quenched", "white"]) {
-      expect(await write({ maxTokens: 100, sigma: 0.2, dynamics })).not.toBe(clean);
+      expect(clean).not.toContain(await write({ maxTokens: 20, sigma: 0.2, dynamics }));
       expect(await write({ maxTokens: 100, dynamics })).toBe(clean);
     }
   });
 
   it.each(["quenched", "white"])("of %s weights are the same for the same seed, and others for others", async (dynamics) => {
-    const seeds = [1n, 2n, 3n, 4n];
+    const seeds = [1n, 2n, 3n];
+    const one = { sigma: 0.1, dynamics, maxTokens: 16 };
     const texts: string[] = [];
-    for (const seed of seeds) texts.push(await write({ sigma: 0.05, dynamics, seed }));
-    for (const seed of seeds.reverse()) expect(await write({ sigma: 0.05, dynamics, seed })).toBe(texts[Number(seed) - 1]);
+    for (const seed of seeds) texts.push(await write({ ...one, seed }));
+    for (const seed of seeds.reverse()) expect(await write({ ...one, seed })).toBe(texts[Number(seed) - 1]);
     expect(new Set(texts).size).toBeGreaterThan(1);
   });
 
@@ -56,7 +57,7 @@ describe("texts", () => {
   it.each(["andersen", "langevin", "wiener"])(
     "of %s weights are the same for the same seed and tau, and others for others",
     async (dynamics) => {
-      const one = { sigma: 0.2, dynamics, tau: 4, seed: 5n };
+      const one = { sigma: 0.2, dynamics, tau: 4, seed: 5n, maxTokens: 16 };
       const text = await write(one);
       expect(await write(one)).toBe(text);
       expect(await write({ ...one, tau: 1 })).not.toBe(text);
@@ -69,8 +70,8 @@ describe("texts", () => {
   it("read with the weights of their tick where the context is evaluated anew", async () => {
     const noise = { sigma: 0.1, seed: 4n };
     const text = await write({ ...noise, dynamics: "white", recompute: true, maxTokens: 4 });
-    const kept = await write({ ...noise, dynamics: "white", maxTokens: 20 });
-    expect(await write({ ...noise, dynamics: "white", recompute: true, maxTokens: 20 })).not.toBe(kept);
+    const kept = await write({ ...noise, dynamics: "white", maxTokens: 12 });
+    expect(await write({ ...noise, dynamics: "white", recompute: true, maxTokens: 12 })).not.toBe(kept);
     // The last token alone: the model moved as at tick 3, which reads the text up to there.
     const upTo = await write({ ...noise, dynamics: "white", recompute: true, maxTokens: 3 });
     const moved = join(scratch, "moved.gguf");

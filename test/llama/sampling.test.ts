@@ -90,10 +90,10 @@ async function ranked(): Promise<Likely[]> {
 
 /**
  * The first tokens of as many seeds as are needed that a token of the support which is drawn with probability p is missed with one chance in
- * 10^9: ln 10^-9 / ln (1 - p).
+ * 10^4: ln 10^-4 / ln (1 - p). Seeds are fixed: what is found once is found always.
  */
 async function support(options: SamplingOptions, least: number): Promise<Set<number>> {
-  const seeds = Math.ceil(Math.log(1e-9) / Math.log(1 - least));
+  const seeds = Math.ceil(Math.log(1e-4) / Math.log(1 - least));
   const found = new Set<number>();
   for (let seed = 1n; seed <= seeds; seed++) for (const token of await ids({ ...options, maxTokens: 1, seed })) found.add(token);
   return found;
@@ -119,19 +119,19 @@ describe.skipIf(why !== undefined)("penalties", () => {
     [{ dryMultiplier: 4, drySequenceBreakers: [], dryAllowedLength: 1 }, dry(4, 1.75, 1, 64)],
     [{ dryMultiplier: 2, dryBase: 3, drySequenceBreakers: [], dryPenaltyLastN: -1 }, dry(2, 3, 2, -1)],
   ] as [SamplingOptions, Rule][])("%o act on prompt and text before the likeliest token is taken", async (options, rule) => {
-    const maxTokens = 60;
+    const maxTokens = 32;
     const plain = await ids({ maxTokens });
     const penal = await ids({ maxTokens, ...options });
     expect(penal).not.toEqual(plain);
     expect(penal).toEqual(await byHand(rule, { maxTokens }));
     // On weights that move, with the context kept or read anew.
-    const noise: GenerateOptions = { sigma: 0.1, dynamics: "white", seed: 3n, maxTokens: 16 };
+    const noise: GenerateOptions = { sigma: 0.1, dynamics: "white", seed: 3n, maxTokens: 5 };
     for (const recompute of [false, true])
       expect(await ids({ ...noise, ...options, recompute })).toEqual(await byHand(rule, { ...noise, recompute }));
   });
 
   it("of DRY end at breakers", async () => {
-    const one = { maxTokens: 60, dryMultiplier: 4, dryAllowedLength: 1 };
+    const one = { maxTokens: 32, dryMultiplier: 4, dryAllowedLength: 1 };
     expect(await ids({ ...one, drySequenceBreakers: [" ", "e", "a", "i", "o", "t"] })).not.toEqual(
       await ids({ ...one, drySequenceBreakers: [] }),
     );
@@ -173,7 +173,7 @@ describe.skipIf(why !== undefined)("a grammar", () => {
     { sigma: 0.2, dynamics: "white", recompute: true, temperature: 1 },
   ] as GenerateOptions[])("is kept to with %o, and ends the text", async (options) => {
     const texts = new Set<string>();
-    for (let seed = 1n; seed <= 12n; seed++) {
+    for (let seed = 1n; seed <= 7n; seed++) {
       const { text, stop } = await write({ ...options, seed, grammar });
       expect(text).toMatch(ANSWER);
       expect(stop).toBe("eos");
@@ -202,8 +202,8 @@ describe.skipIf(why !== undefined)("a grammar", () => {
       topNSigma: 3,
       xtcProbability: 0.5,
     };
-    for (let seed = 1n; seed <= 5n; seed++)
-      expect((await write({ ...all, seed, grammar: rules, maxTokens: 40 })).text).toMatch(/^(- [a-z]+\n)*(-?|- [a-z]*)$/);
+    for (let seed = 1n; seed <= 3n; seed++)
+      expect((await write({ ...all, seed, grammar: rules, maxTokens: 30 })).text).toMatch(/^(- [a-z]+\n)*(-?|- [a-z]*)$/);
     expect((await write({ temperature: 1, mirostat: 1, grammar: rules, maxTokens: 40 })).text).toMatch(/^- [a-z]/);
   });
 
@@ -249,10 +249,10 @@ describe.skipIf(why !== undefined)("cuts", () => {
     const order = await ranked();
     const mean = order.reduce((sum, { logit }) => sum + logit, 0) / order.length;
     const deviation = Math.sqrt(order.reduce((sum, { logit }) => sum + (logit - mean) ** 2, 0) / order.length);
-    const kept = order.filter(({ logit }) => logit >= (order[0] as Likely).logit - 0.7 * deviation);
+    const kept = order.filter(({ logit }) => logit >= (order[0] as Likely).logit - 0.5 * deviation);
     expect(kept.length).toBeGreaterThan(1);
     expect(kept.length).toBeLessThan(40);
-    expect(await support({ temperature: HOT, topNSigma: 0.7 }, leastOf(kept, HOT))).toEqual(numbers(kept));
+    expect(await support({ temperature: HOT, topNSigma: 0.5 }, leastOf(kept, HOT))).toEqual(numbers(kept));
   });
 
   it("drop the top choices but the last, now and then or always", async () => {
@@ -290,13 +290,13 @@ describe.skipIf(why !== undefined)("cuts", () => {
     expect(await support({ temperature: 1, mirostat: 1, mirostatTau: tau }, leastOf(top, 1))).toEqual(numbers(top));
 
     for (const mirostat of [1, 2] as const) {
-      const one: GenerateOptions = { temperature: 1, mirostat, seed: 4n, maxTokens: 40 };
+      const one: GenerateOptions = { temperature: 1, mirostat, seed: 4n, maxTokens: 24 };
       const text = await ids(one);
       expect(await ids(one)).toEqual(text);
       expect(await ids({ ...one, seed: 5n })).not.toEqual(text);
       expect(await ids({ ...one, mirostatEta: 0.9 })).not.toEqual(text); // it has learnt meanwhile
       // Weights that move by nothing: what is read anew is the same, and what it has learnt survives.
-      const still: GenerateOptions = { ...one, sigma: 1e-12, dynamics: "white", only: ["output_norm.weight"], maxTokens: 20 };
+      const still: GenerateOptions = { ...one, sigma: 1e-12, dynamics: "white", only: ["output_norm.weight"], maxTokens: 10 };
       expect(await ids({ ...still, recompute: true })).toEqual(await ids(still));
     }
   });
@@ -306,31 +306,31 @@ describe.skipIf(why !== undefined)("cuts", () => {
     const entropy = order.reduce((sum, { p }) => sum - (p > 0 ? p * Math.log(p) : 0), 0);
     const share = entropy / Math.log(order.length);
     const temperature = 0.3 + 1.4 * share ** 1.5; // 1 - 0.7 to 1 + 0.7
-    for (let seed = 1n; seed <= 40n; seed++) {
+    for (let seed = 1n; seed <= 20n; seed++) {
       const dynamic = { temperature: 1, dynatempRange: 0.7, dynatempExponent: 1.5, seed, maxTokens: 1 };
       expect(await ids(dynamic)).toEqual(await ids({ temperature, seed, maxTokens: 1 }));
     }
   });
 
   it("come to greedy texts where the temperature goes down to what nothing can be divided by", async () => {
-    const greedy = await ids({ maxTokens: 24 });
+    const greedy = await ids({ maxTokens: 10 });
     // share ** exponent passes every size of number below float32's on its way to 0.
     for (const dynatempExponent of [20, 60, 100, 200, 1000])
       for (const dynatempRange of [0.5, 0.7])
         for (const seed of [1n, 2n])
-          expect(await ids({ temperature: 0.5, dynatempRange, dynatempExponent, seed, maxTokens: 24 })).toEqual(greedy);
-    expect(await ids({ temperature: 1e-40, dynatempRange: 1e-40, maxTokens: 24 })).toEqual(greedy);
+          expect(await ids({ temperature: 0.5, dynatempRange, dynatempExponent, seed, maxTokens: 10 })).toEqual(greedy);
+    expect(await ids({ temperature: 1e-40, dynatempRange: 1e-40, maxTokens: 10 })).toEqual(greedy);
   });
 });
 
 describe.skipIf(why !== undefined)("stop strings", () => {
   it("end the text before them, wherever tokens end, and are never shown half", async () => {
-    const whole = (await write({ maxTokens: 40 })).text;
+    const whole = (await write()).text;
     for (const length of [1, 2, 5, 9])
-      for (let at = 0; at + length < whole.length - 20; at += 3) {
+      for (let at = 0; at + length < whole.length - 20; at += 7) {
         const stop = whole.slice(at, at + length);
         const pieces: string[] = [];
-        const texts = model.generate(PROMPT, { maxTokens: 40, stop: ["@@", stop] });
+        const texts = model.generate(PROMPT, { maxTokens: 24, stop: ["@@", stop] });
         let next = await texts.next();
         for (; !next.done; next = await texts.next()) pieces.push(next.value);
         const { text, ids: written, stop: end, stopString } = next.value;
@@ -339,7 +339,7 @@ describe.skipIf(why !== undefined)("stop strings", () => {
         expect([end, stopString]).toEqual(["stop", stop]);
         expect(written.length).toBeGreaterThan(0);
       }
-    const kept = await write({ maxTokens: 40, stop: `${whole.slice(-3)}@` });
+    const kept = await write({ stop: `${whole.slice(-3)}@` });
     expect(kept).toMatchObject({ text: whole, stop: "length" });
     expect(kept).not.toHaveProperty("stopString");
   });
@@ -367,13 +367,13 @@ describe.skipIf(why !== undefined)("both engines", () => {
     for (const more of [{ temperature: 1.5 }, { temperature: 1.5, xtcProbability: 0.5, xtcThreshold: 0.01 }] as SamplingOptions[])
       for (const one of [model, theirs]) {
         const text = async (options: GenerateOptions) =>
-          (await one.complete(PROMPT, { ...more, maxTokens: 20, ...options })).text;
+          (await one.complete(PROMPT, { ...more, maxTokens: 12, ...options })).text;
         const first = await text({ seed });
         expect(await text({ seed })).toBe(first);
         expect(await text({ seed: 7n })).not.toBe(first);
       }
     for (const mirostat of [1, 2] as const) {
-      const options: GenerateOptions = { temperature: 1.5, mirostat, mirostatTau: 8, seed };
+      const options: GenerateOptions = { temperature: 1.5, mirostat, mirostatTau: 8, seed, maxTokens: 12 };
       expect(await ids(options)).toEqual(await ids(options));
     }
   });
@@ -393,10 +393,10 @@ describe.skipIf(why !== undefined)("both engines", () => {
   });
 
   it("are greedy at temperatures that nothing can be divided by", async () => {
-    const greedy = (await write()).text;
+    const greedy = (await write({ maxTokens: 10 })).text;
     for (const temperature of [5e-324, 1e-310, 1e-45, 1e-40, 1e-38, 1e-36, 1e-31, 1e-20])
       for (const one of [model, theirs])
-        expect((await one.complete(PROMPT, { maxTokens: 24, temperature, seed: 3n })).text, `${temperature}`).toBe(greedy);
+        expect((await one.complete(PROMPT, { maxTokens: 10, temperature, seed: 3n })).text, `${temperature}`).toBe(greedy);
   });
 
   it("have the same penalties and grammars, and one says what it has not", async () => {

@@ -6,6 +6,7 @@ import { llamaC } from "../../src/engine/llama-c/index.js";
 import { roomFor } from "../../src/engine/llama-c/short-windows.js";
 import { loadModel, type Model } from "../../src/llama/index.js";
 import type { Expected, ScoreOptions } from "../../src/llama/read.js";
+import { sameBits } from "../support/bits.js";
 import { scratchFolder } from "../support/synthetic-gguf.js";
 
 const why = llamaC.whyNot();
@@ -45,12 +46,13 @@ async function read(model: Model, windows: readonly number[][], options: ScoreOp
   return { rows, kept };
 }
 
-/** The same, each window in a call of its own. */
+/** The same, each window in a call of its own; with a reference every third alone. */
 async function readAlone(model: Model, windows: readonly number[][], options: ScoreOptions, reference?: readonly Kept[]) {
   const rows: Row[] = [];
   const kept: Kept[] = [];
   for (const [number, window] of windows.entries()) {
     if (window.length === 1) continue;
+    if (reference !== undefined && number % 3 !== 0) continue;
     const own = reference === undefined ? {} : { reference: [reference[number]] };
     const one = await read(model, [window], { ...options, ...own });
     for (const row of one.rows) rows.push({ ...row, window: number, position: rows.length });
@@ -69,10 +71,12 @@ describe.skipIf(why !== undefined)("windows that are read together", () => {
       expect(clean.rows).toHaveLength(LENGTHS.reduce((sum, length) => sum + length - 1, 0));
       expect(clean.rows).toEqual(alone.rows);
       for (const [i, window] of windows.entries())
-        if (window.length > 1) expect(clean.kept[i]?.logits).toEqual(alone.kept[i]?.logits);
+        if (window.length > 1) expect(sameBits(clean.kept[i]?.logits, alone.kept[i]?.logits), `window ${i}`).toBe(true);
       const moved = { sigma: 0.1, seed: 5n };
       const together = await read(model, windows, { ...moved, reference: clean.kept });
-      expect(together.rows).toEqual((await readAlone(model, windows, moved, clean.kept)).rows);
+      const third = together.rows.filter(({ window }) => window % 3 === 0).map((row, position) => ({ ...row, position }));
+      expect(third.length).toBeGreaterThan(60);
+      expect(third).toEqual((await readAlone(model, windows, moved, clean.kept)).rows);
       expect(Math.min(...together.rows.map(({ divergence }) => divergence))).toBeGreaterThan(0);
     } finally {
       await model.dispose();

@@ -24,11 +24,7 @@ export interface Started {
   readonly logged: string[];
 }
 
-const running: Serving[] = [];
-afterAll(async () => {
-  for (const server of running) await server.close();
-});
-
+/** Closed when the tests of the file that starts it are done. */
 export async function started(options: ServeOptions = {}, load: LoadOptions = {}): Promise<Started> {
   const parallel = load.parallel ?? 2;
   const model = await loadModel(MODEL, { threads: 1, chatTemplate: TEMPLATE, ...load, parallel });
@@ -41,7 +37,7 @@ export async function started(options: ServeOptions = {}, load: LoadOptions = {}
     log,
     ...options,
   });
-  running.push(server);
+  afterAll(() => server.close());
   return { url: server.url, model, server, logged };
 }
 
