@@ -1,11 +1,9 @@
 // llama.cpp held by its own C API: every logit is read where it lies, repacking is a choice, and loading can be ended. The
 // library is the one that node-llama-cpp's npm packages bring; computing runs on threads outside the event loop.
 
-import { basename } from "node:path";
 import { BrownianError } from "../../errors.js";
 import { contextSizeOf } from "../context.js";
 import { type Asked, type Expectation, type Kept, Reading } from "../expectation.js";
-import { gpuInstallLine } from "../install.js";
 import type {
   Adapter,
   Along,
@@ -25,7 +23,8 @@ import { Chain } from "./chain.js";
 import { Decoder } from "./decoder.js";
 import { embed } from "./embed.js";
 import { followAll } from "./follow.js";
-import { gpuBackends, installedLibrary, type Library, parameters, placeOf } from "./library.js";
+import { findGpu } from "./gpu.js";
+import { installedLibrary, type Library, parameters, placeOf } from "./library.js";
 import { type Part, readParts, type Said } from "./parts.js";
 import { samplersOf } from "./samplers.js";
 import { CELLS, roomFor, ShortWindows } from "./short-windows.js";
@@ -111,29 +110,6 @@ export const llamaC: EngineKind = {
     }
   },
 };
-
-/** A GPU that layers can go to, with the backend of a package where the library has none. @throws BrownianError engine-missing */
-async function findGpu(paths: Library["paths"], release: string): Promise<void> {
-  const addon = engineAddon();
-  if (await addon.offloadsWith(paths, "")) return;
-  const backends = gpuBackends(release);
-  const why: string[] = [];
-  for (const backend of backends) {
-    try {
-      if (await addon.offloadsWith(paths, backend)) return;
-    } catch (error) {
-      why.push((error as Error).message.trim());
-    }
-  }
-  const line = gpuInstallLine();
-  const missing = line === undefined ? "there is none for this platform" : line;
-  throw new BrownianError(
-    "engine-missing",
-    backends.length === 0
-      ? `gpuLayers needs a backend for GPUs: ${missing}`
-      : `gpuLayers needs a GPU, and llama.cpp finds none by ${backends.map((file) => basename(file)).join(", ")}${why.length > 0 ? ` (${why.join("; ")})` : ""}: leave gpuLayers at 0.`,
-  );
-}
 
 /** `batch`: fewer tokens at once than usual. */
 type DecoderOptions = EngineOptions & { readonly batch?: number };

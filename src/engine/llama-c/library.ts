@@ -4,8 +4,7 @@
 import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { BrownianError } from "../../errors.js";
-import { GPU_PACKAGES, gpuInstallLine, installLine, PACKAGES } from "../install.js";
+import { installLine, PACKAGES } from "../install.js";
 import { engineAddon, type LibraryPaths } from "./addon.js";
 import { type Layout, RELEASES, type Release } from "./releases.js";
 
@@ -25,8 +24,6 @@ const NAMES: Readonly<Record<string, { readonly llama: RegExp; readonly ggml: Re
   },
   win32: { llama: /^llama\.(?:\w+\.)?(v[\d.]+)\.dll$/, ggml: /^ggml\.(?:\w+\.)?v[\d.]+\.dll$/, base: /^ggml-base\.dll$/ },
 };
-/** A backend for GPUs as these packages have it, beside a library of its release. */
-const BACKEND = /^(?:lib)?ggml-(?:cuda|vulkan)\.(?:so|dll)$/;
 
 /** The release that a file of this name is llama.cpp's library of, on this platform; undefined where it is none. */
 export const releaseOf = (file: string, platform: string = process.platform): string | undefined =>
@@ -52,7 +49,7 @@ export function installedLibrary(): Library {
 }
 
 /** Where npm packages that node-llama-cpp depends on may lie. */
-function packageFolders(): readonly string[] {
+export function packageFolders(): readonly string[] {
   const here = createRequire(import.meta.url);
   try {
     const package_ = createRequire(here.resolve("node-llama-cpp"));
@@ -62,32 +59,6 @@ function packageFolders(): readonly string[] {
       cause: error,
     });
   }
-}
-
-/**
- * Files of backends for GPUs that are installed here, of this release, in order of preference.
- * @throws BrownianError engine-missing where there are some of other releases alone
- */
-export function gpuBackends(release: string): readonly string[] {
-  const others = new Set<string>();
-  const found: string[] = [];
-  for (const name of GPU_PACKAGES[`${process.platform}-${process.arch}`] ?? [])
-    for (const nodeModules of packageFolders()) {
-      const bins = join(nodeModules, "@node-llama-cpp", name, "bins", name);
-      const files = filesOf(bins);
-      const backend = files.find((file) => BACKEND.test(file));
-      if (backend === undefined) continue;
-      const library = files.map((file) => releaseOf(file)).find((one) => one !== undefined);
-      if (library === release) found.push(join(bins, backend));
-      else others.add(`@node-llama-cpp/${name} has release ${library}`);
-      break;
-    }
-  if (found.length === 0 && others.size > 0)
-    throw new BrownianError(
-      "engine-missing",
-      `The backends for GPUs are not of the engine's release ${release} of llama.cpp (${[...others].join(", ")}): ${gpuInstallLine()}`,
-    );
-  return found;
 }
 
 /** Packages of node-llama-cpp with libraries for GPUs that are installed here, by name: of no use where weights move. */
@@ -102,7 +73,8 @@ export function packagesForGpus(): readonly string[] {
   }
 }
 
-function filesOf(folder: string): readonly string[] {
+/** Names in a folder; none where there is no such folder. */
+export function filesOf(folder: string): readonly string[] {
   try {
     return readdirSync(folder);
   } catch {
