@@ -8,6 +8,7 @@ import {
   namesOf,
   notWeights,
   openModel,
+  otherThanModel,
   type Reader,
   readModel,
   type Tensor,
@@ -49,6 +50,9 @@ interface Line {
   readonly note?: string | undefined;
 }
 
+/** Notes of tensors that hold no weights, but numbers about weights. */
+const NOT_COUNTED = /^(the scale of|measured of) /;
+
 /** Blocks that the median step is taken of, evenly spread over the tensor; all of them where there are no more. */
 const SAMPLED_BLOCKS = 4096;
 
@@ -65,9 +69,10 @@ export function inspectCommand({ signal }: Invocation): Command {
 async function inspect(path: string, { sigma, json }: Options, signal: AbortSignal): Promise<void> {
   const model = await readModel(path);
   const lines = await withProgress("reading weights", (onProgress) => measure(model, sigma, signal, onProgress));
+  const other = otherThanModel(model);
   if (json) {
     process.stdout.write(
-      `${JSON.stringify({ model: path, architecture: model.architecture, bytes: model.size, sigma, tensors: lines }, null, 2)}\n`,
+      `${JSON.stringify({ model: path, architecture: model.architecture, notModel: other ?? null, bytes: model.size, sigma, tensors: lines }, null, 2)}\n`,
     );
     return;
   }
@@ -81,7 +86,7 @@ async function inspect(path: string, { sigma, json }: Options, signal: AbortSign
     cell(line.given, (given) => significant(line.rms === 0 ? 0 : given / (line.rms as number))),
     line.note === undefined ? cell(line.expectedMoves, percent) : visible(line.note),
   ]);
-  const weights = lines.reduce((sum, line) => sum + (line.note?.startsWith("the scale of") ? 0 : line.weights), 0);
+  const weights = lines.reduce((sum, line) => sum + (NOT_COUNTED.test(line.note ?? "") ? 0 : line.weights), 0);
   const head = ["tensor", "type", "shape", "RMS", "median step", "σ given", `moves at σ = ${significant(sigma)} RMS`];
   process.stdout.write(`${table([head, ...rows], [3, 4, 5, 6])}\n\n`);
   process.stdout.write(
@@ -89,6 +94,7 @@ async function inspect(path: string, { sigma, json }: Options, signal: AbortSign
       model.parts.length === 1 ? "" : ` in ${model.parts.length} files`
     }\n`,
   );
+  if (other !== undefined) process.stdout.write(`This is ${visible(other)}.\n`);
 }
 
 /** Large tensors that are looked at at once: some of the time is waiting. */
