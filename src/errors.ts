@@ -83,6 +83,14 @@ function refuseOther(what: string, is: string, value: unknown): never {
   throw new BrownianError("usage", `${what} must be ${is}, but is ${shown(value)}.`);
 }
 
+/** Numbers above 0, none below the one before it. */
+export function checkRising(what: string, values: readonly unknown[]): void {
+  values.forEach((value, i) => {
+    const before = values[i - 1] as number;
+    checkNumber(i === 0 ? what : `The one of ${what} after ${before} (they rise)`, value, i === 0 ? 1e-6 : before);
+  });
+}
+
 /** Like {@link checkNumber}, for whole numbers. */
 export function checkInteger(what: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
   if (!Number.isInteger(value)) refuseOther(what, "a whole number", value);

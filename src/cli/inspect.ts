@@ -2,11 +2,13 @@
 
 import { Command } from "commander";
 import { BrownianError, visible } from "../errors.js";
+import { Gathered, runsOf } from "../files/gathered.js";
 import {
   type ModelFile,
   namesOf,
   notWeights,
   openModel,
+  otherThanModel,
   type Reader,
   readModel,
   type Tensor,
@@ -48,6 +50,9 @@ interface Line {
   readonly note?: string | undefined;
 }
 
+/** Notes of tensors that hold no weights, but numbers about weights. */
+const NOT_COUNTED = /^(the scale of|measured of) /;
+
 /** Blocks that the median step is taken of, evenly spread over the tensor; all of them where there are no more. */
 const SAMPLED_BLOCKS = 4096;
 
@@ -64,9 +69,10 @@ export function inspectCommand({ signal }: Invocation): Command {
 async function inspect(path: string, { sigma, json }: Options, signal: AbortSignal): Promise<void> {
   const model = await readModel(path);
   const lines = await withProgress("reading weights", (onProgress) => measure(model, sigma, signal, onProgress));
+  const other = otherThanModel(model);
   if (json) {
     process.stdout.write(
-      `${JSON.stringify({ model: path, architecture: model.architecture, bytes: model.size, sigma, tensors: lines }, null, 2)}\n`,
+      `${JSON.stringify({ model: path, architecture: model.architecture, notModel: other ?? null, bytes: model.size, sigma, tensors: lines }, null, 2)}\n`,
     );
     return;
   }
@@ -80,7 +86,7 @@ async function inspect(path: string, { sigma, json }: Options, signal: AbortSign
     cell(line.given, (given) => significant(line.rms === 0 ? 0 : given / (line.rms as number))),
     line.note === undefined ? cell(line.expectedMoves, percent) : visible(line.note),
   ]);
-  const weights = lines.reduce((sum, line) => sum + (line.note?.startsWith("the scale of") ? 0 : line.weights), 0);
+  const weights = lines.reduce((sum, line) => sum + (NOT_COUNTED.test(line.note ?? "") ? 0 : line.weights), 0);
   const head = ["tensor", "type", "shape", "RMS", "median step", "σ given", `moves at σ = ${significant(sigma)} RMS`];
   process.stdout.write(`${table([head, ...rows], [3, 4, 5, 6])}\n\n`);
   process.stdout.write(
@@ -88,9 +94,10 @@ async function inspect(path: string, { sigma, json }: Options, signal: AbortSign
       model.parts.length === 1 ? "" : ` in ${model.parts.length} files`
     }\n`,
   );
+  if (other !== undefined) process.stdout.write(`This is ${visible(other)}.\n`);
 }
 
-/** Tensors that are looked at at once: where they are small, most of the time is waiting. */
+/** Large tensors that are looked at at once: some of the time is waiting. */
 const AT_ONCE = 32;
 
 async function measure(
@@ -99,19 +106,23 @@ async function measure(
   signal: AbortSignal,
   onProgress: (done: number, total: number) => void,
 ): Promise<Line[]> {
-  const reader = await openModel(model, selection().kernels);
+  const { kernels } = selection();
+  const reader = await openModel(model, kernels);
   const file = await TensorBytes.open(model.parts.map((part) => part.path));
   const total = model.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
-  const look: Look = { reader, file, model, sigma, names: namesOf(model) };
-  const lines: Line[] = [];
-  let next = 0;
+  const names = namesOf(model);
+  const lines = new Map<Tensor, Line>();
+  const runs = runsOf(model); // one for all workers: where one fails, it ends
   let done = 0;
   const worker = async () => {
-    for (let i = next++; i < model.tensors.length; i = next++) {
+    for (const run of runs) {
       signal.throwIfAborted();
-      const tensor = model.tensors[i] as Tensor;
-      lines[i] = await lineOf(tensor, look);
-      done += tensor.bytes;
+      const inMemory = run.length > 1 ? await Gathered.read(model, run, file, kernels) : undefined;
+      const look: Look = { reader: inMemory ?? reader, file: inMemory ?? file, model, sigma, names };
+      for (const tensor of run) {
+        lines.set(tensor, await lineOf(tensor, look));
+        done += tensor.bytes;
+      }
       onProgress(done, total);
     }
   };
@@ -119,18 +130,18 @@ async function measure(
   try {
     await Promise.all(workers);
   } finally {
-    next = model.tensors.length;
     await Promise.allSettled(workers); // what is read from is closed only then
     await file.close();
     await reader.close();
   }
-  return lines;
+  await (await openModel(model, kernels)).close(); // says so if it is another file by now
+  return model.tensors.map((tensor) => lines.get(tensor) as Line);
 }
 
 /** What tensors are looked at with. */
 interface Look {
-  readonly reader: Reader;
-  readonly file: TensorBytes;
+  readonly reader: Pick<Reader, "sumSquares" | "census">;
+  readonly file: Pick<TensorBytes, "read">;
   readonly model: ModelFile;
   readonly sigma: number;
   readonly names: ReturnType<typeof namesOf>;
@@ -165,7 +176,7 @@ async function lineOf(tensor: Tensor, { reader, file, model, sigma, names }: Loo
 }
 
 /** Null where the weights have none: some are infinite or NaN. */
-async function finiteRms(reader: Reader, tensor: Tensor): Promise<number | null> {
+async function finiteRms(reader: Look["reader"], tensor: Tensor): Promise<number | null> {
   try {
     return await tensorRms(reader, tensor);
   } catch (error) {
@@ -179,7 +190,7 @@ const NAMED = 3;
 const LOOKED = 2 ** 20;
 
 /** Which blocks of a tensor hold weights that are infinite or NaN. */
-async function notFinite(file: TensorBytes, tensor: Tensor, format: Format): Promise<string> {
+async function notFinite(file: Look["file"], tensor: Tensor, format: Format): Promise<string> {
   const part = new Uint8Array(Math.floor(LOOKED / format.bytes) * format.bytes);
   const blocks: number[] = [];
   let count = 0;
@@ -196,7 +207,7 @@ async function notFinite(file: TensorBytes, tensor: Tensor, format: Format): Pro
   return `${grouped(count)} ${kind}${count === 1 ? "" : "s"} infinite or NaN: ${blocks.join(", ")}${count > NAMED ? ", ..." : ""}`;
 }
 
-async function sampleSteps(file: TensorBytes, tensor: Tensor, format: Format): Promise<Float32Array> {
+async function sampleSteps(file: Look["file"], tensor: Tensor, format: Format): Promise<Float32Array> {
   const blocks = tensor.bytes / format.bytes;
   const count = Math.min(blocks, SAMPLED_BLOCKS);
   if (count === blocks) {

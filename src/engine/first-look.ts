@@ -2,20 +2,7 @@
 // writes nonsense with others. Reads the directory that is there already; opens nothing.
 
 import { BrownianError, shown } from "../errors.js";
-import type { ModelFile } from "../files/index.js";
-
-/** Files of other kinds, by their general.type or architecture, and what each is. */
-const OTHER_FILES: Readonly<Record<string, string>> = {
-  adapter: "an adapter, which changes a model and is none itself: give the model that it was made for",
-  imatrix: "an importance matrix: give it to --imatrix, and the model that it was measured on here",
-  mmproj: "a projector, which lets a model see or hear and is none itself: give the model that it was made for",
-  clip: "a projector, which lets a model see or hear and is none itself: give the model that it was made for",
-  controlvector: "a control vector, which steers a model and is none itself: give the model that it was made for",
-  vocab: "a vocabulary without a model",
-  eagle3: "a draft head, which guesses for a model and is none itself: give the model that it was made for",
-  dflash: "a draft head, which guesses for a model and is none itself: give the model that it was made for",
-  "wavtokenizer-dec": "a decoder of sound",
-};
+import { type ModelFile, otherThanModel } from "../files/index.js";
 
 /** Architectures that read and do not write, besides those with "bert" in their names. */
 const ENCODERS: readonly string[] = ["t5encoder", "gemma-embedding", "llama-embed"];
@@ -29,11 +16,8 @@ const RANK = 4;
 
 /** What a file is that no text can be written with; undefined where nothing in its header says so. */
 function otherThanWriter({ metadata, architecture, tensors }: ModelFile): string | undefined {
-  const type = metadata["general.type"];
-  const kind = type === undefined || type === "model" ? architecture : String(type);
-  const other = Object.hasOwn(OTHER_FILES, kind) ? OTHER_FILES[kind] : undefined;
+  const other = otherThanModel({ metadata, architecture });
   if (other !== undefined) return other;
-  if (type !== undefined && type !== "model") return `of the type ${shown(type)} (general.type), not a model`;
   if (tensors.length === 0) return "a header without weights";
   const pooling = Number(metadata[`${architecture}.pooling_type`] ?? 0);
   if (pooling === RANK) return "a reranker, which gives texts a score and writes none";

@@ -1,7 +1,7 @@
 // What is to be done: settings that decide every number, checked before hours of work; which questions; how much work it is; and, before any of it,
 // how small a difference it can see.
 
-import { BrownianError, checkChoice, checkInteger, checkNumber, checkText, shown } from "../errors.js";
+import { BrownianError, checkChoice, checkInteger, checkNumber, checkRising, checkText, shown } from "../errors.js";
 import { type Seed, seed64 } from "../noise/index.js";
 import { checkOptions, type Names } from "../options.js";
 import { smallestDifference } from "../statistics/pairs.js";
@@ -100,7 +100,7 @@ export function evaluationSettings(by: Respondent, task: Task, options: Evaluate
   if (levels.length === 0) throw new BrownianError("usage", "levels must be at least one temperature.");
   for (const level of levels) checkNumber("levels", level, 0.01, 10);
   const sigmas = options.sigmas ?? by.served?.levels ?? SIGMAS;
-  for (const [i, sigma] of sigmas.entries()) checkNumber("sigmas", sigma, i === 0 ? 1e-6 : (sigmas[i - 1] as number));
+  checkRising("sigmas", sigmas);
   if (sigmas.length < 2) throw new BrownianError("usage", "sigmas must be at least two: a map needs two ends.");
   const maxTokens = checkInteger("maxTokens", options.maxTokens ?? 16, 1);
   const settings: EvaluationSettings = {

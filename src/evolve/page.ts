@@ -1,6 +1,6 @@
 // The report of a search as a page: what was learned generation by generation, what it cost elsewhere, and the controls beside it.
 
-import type { Figure, Plot, Room, Table } from "../report/page.js";
+import type { Figure, Part, Plot, Room, Table } from "../report/page.js";
 import { renderPage, series } from "../report/page.js";
 import { grouped, percent } from "../report/table.js";
 import type { Measured } from "./measure.js";
@@ -112,6 +112,31 @@ function figuresOf(searches: readonly Told[]): Table {
   };
 }
 
+/** The finding above the curves: whether the reward rose by more than its intervals, and what the controls got. */
+function learnedSaid(searches: readonly Told[]): string {
+  const [[, { before, after, taken }], ...controls] = searches as readonly [Told, ...Told[]];
+  const verdict =
+    after.low > before.high
+      ? "the intervals do not meet"
+      : after.high < before.low
+        ? "it fell, and the intervals do not meet"
+        : "the intervals meet, so that it may be chance";
+  const others = controls.map(([name, done]) => `${name} ${fixed(done.after.reward)}`);
+  return `**The reward of questions that were not learned from went from ${fixed(before.reward)} to ${fixed(after.reward)}** in ${taken} generations: ${verdict}.${others.length === 0 ? "" : ` For comparison: ${others.join(", ")}.`}`;
+}
+
+/** The finding above the price: how far the model went on text that has nothing to do with the task. */
+function costSaid(searches: readonly Told[]): string {
+  const [[, { before, after }]] = searches as readonly [Told];
+  const nll =
+    before.nll === undefined || after.nll === undefined
+      ? ""
+      : `, and its NLL of that text from ${fixed(before.nll)} to ${fixed(after.nll)}`;
+  return `**On other text the model went ${fixed(after.kl)} nats a token from where it was** (KL)${nll}.`;
+}
+
+const paragraph = (text: string): Part => ({ kind: "paragraph", text });
+
 /**
  * The page as HTML: the search first, its controls after it.
  * @throws BrownianError package-missing where Plot is not installed
@@ -123,8 +148,10 @@ export function evolutionPage(model: string, searches: readonly Told[]): Promise
     title: `${model}, evolved`,
     lead: `${done.generations} generations by reward alone: ${fixed(done.before.reward)} became ${fixed(done.after.reward)} on questions that were not learned from.`,
     sections: [
-      { heading: "What was learned", parts: [rewards(searches), figuresOf(searches)] },
-      ...(measured.length > 0 ? [{ heading: "What it cost elsewhere", parts: measured }] : []),
+      { heading: "What was learned", parts: [paragraph(learnedSaid(searches)), rewards(searches), figuresOf(searches)] },
+      ...(measured.length > 0
+        ? [{ heading: "What it cost elsewhere", parts: [paragraph(costSaid(searches)), ...measured] }]
+        : []),
     ],
     foot: `${grouped(done.evaluations)} readings in ${Math.round(done.seconds)} s; ${grouped(done.changed)} of ${grouped(done.weights)} codes differ (${percent(done.changed / done.weights)}).`,
   });

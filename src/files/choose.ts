@@ -3,6 +3,7 @@
 import { createRequire } from "node:module";
 import { BrownianError, checkText, shown } from "../errors.js";
 import { FORMATS, formatNamed } from "../lattice/formats.js";
+import { isImatrix, otherThanModel } from "./kind.js";
 import type { ModelFile, Tensor } from "./tensor.js";
 
 /** A tensor that is left alone, and why. */
@@ -28,9 +29,13 @@ const BOOKKEEPING = new Set(["I8", "I16", "I32", "I64", "F64", "BOOL", "U16", "U
 /** How numbers that other weights are multiplied with are called: by llama.cpp (NVFP4, BitNet), and in files made of FP8 models. */
 const SCALE_OF = /(?:\.(?:input_|weight_)?scales?|_scale(?:_inv)?)$/;
 
+/** What llama-imatrix measured of a model's inputs. */
+const MEASURED = /\.(?:in_sum2|counts)$/;
+
 /** Why a tensor of this model is none of weights, whatever its type: half a sentence; undefined where nothing says so. */
 export function notWeights({ name, type }: Tensor, names: ReadonlySet<string>): string | undefined {
   if (NOT_LEARNED.test(name)) return "a table, not learned weights";
+  if (MEASURED.test(name)) return "measured of a model, not its weights";
   if (BOOKKEEPING.has(type)) return `${type} numbers are no weights`;
   const stem = name.replace(SCALE_OF, "");
   // A norm may be called so, too, and is learned: a scale has something to scale.
@@ -42,12 +47,13 @@ export function notWeights({ name, type }: Tensor, names: ReadonlySet<string>): 
 export const namesOf = ({ tensors }: Pick<ModelFile, "tensors">): ReadonlySet<string> => new Set(tensors.map(({ name }) => name));
 
 /**
- * @throws BrownianError no-such-tensor for a glob that matches nothing, unsupported-type for tensors that cannot move.
+ * @throws BrownianError no-such-tensor for a glob that matches nothing, unsupported-type for tensors that cannot move, no-language-model for an importance matrix.
  */
 export function chooseTensors(
   model: ModelFile,
   options: ChooseOptions = {},
 ): { chosen: readonly Tensor[]; skipped: readonly Skipped[] } {
+  if (isImatrix(model)) throw new BrownianError("no-language-model", `${model.path} is ${otherThanModel(model)}.`);
   const named = options.only === undefined ? model.tensors : matching(model, options.only);
   const names = namesOf(model);
   const chosen: Tensor[] = [];

@@ -6,6 +6,7 @@ export { readModel } from "./containers/index.js";
 export { copyModel } from "./copy.js";
 export { AUDIT_FORMAT, AUDIT_VERSION, type Fragilities, readFragilities } from "./fragility.js";
 export { type Importance, readImatrix } from "./imatrix.js";
+export { otherThanModel } from "./kind.js";
 export { LiveCopy, type LiveCopyOptions } from "./live/live-copy.js";
 export { type LiveTensors, type Reader, type TensorToMove, tensorRms } from "./live/live-tensors.js";
 export { openLiveModel, openLiveTensors, openModel, openReader } from "./live/open.js";

@@ -178,10 +178,11 @@ function tableHtml({ head, rows, right = [], caption }: Table): string {
   const align = (column: number) => (right.includes(column) ? ' class="right"' : "");
   const cells = (tag: "td" | "th", row: readonly string[]) =>
     row.map((cell, c) => `<${tag}${tag === "th" ? ' scope="col"' : ""}${align(c)}>${inline(cell)}</${tag}>`).join("");
-  const label = caption === undefined ? "" : `<caption>${inline(caption)}</caption>`;
-  return `<div class="table" tabindex="0" role="region" aria-label="A table, which scrolls sideways where it is wide"><table>${label}<thead><tr>${cells("th", head)}</tr></thead><tbody>
+  // The caption stays where it is while the table scrolls below it.
+  const label = caption === undefined ? "" : `\n<figcaption>${inline(caption)}</figcaption>`;
+  return `<figure class="tabled"><div class="table" tabindex="0" role="region" aria-label="A table, which scrolls sideways where it is wide"><table><thead><tr>${cells("th", head)}</tr></thead><tbody>
 ${rows.map((row) => `<tr>${cells("td", row)}</tr>`).join("\n")}
-</tbody></table></div>`;
+</tbody></table></div>${label}</figure>`;
 }
 
 function sampleHtml({ head, prompt, body, foot }: Sample): string {

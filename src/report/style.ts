@@ -42,8 +42,8 @@ figure { margin: 1.3rem 0 1.6rem; }
 figure svg { display: block; max-width: 100%; height: auto; overflow: visible; --plot-background: var(--ground); }
 .wide svg { width: 100%; }
 .narrow { display: none; }
-figcaption, caption { color: var(--dim); font-size: 0.88rem; text-align: left; max-width: 46rem; margin-top: 0.6rem; }
-caption { caption-side: bottom; padding-top: 0.6rem; }
+figcaption { color: var(--dim); font-size: 0.88rem; text-align: left; max-width: 46rem; margin-top: 0.6rem; }
+figure.tabled { margin: 1rem 0 1.4rem; }
 .legend:not(.narrow) { display: flex; }
 .legend { list-style: none; flex-wrap: wrap; gap: 0.2rem 1.2rem; padding: 0; margin: 0 0 0.6rem; max-width: none; font-size: 0.92rem; }
 .legend li { margin: 0; display: flex; align-items: center; gap: 0.45rem; }
@@ -53,7 +53,7 @@ caption { caption-side: bottom; padding-top: 0.6rem; }
 .facts dd { margin: 0; font-size: 1.65rem; font-weight: 650; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; line-height: 1.2; }
 .facts dt { color: var(--dim); font-size: 0.9rem; line-height: 1.4; margin-top: 0.25rem; }
 /* A shadow at each end that hides more columns, and a bar that stays: shadows lie still, and covers that scroll along hide them at the ends. */
-.table { overflow-x: scroll; margin: 1rem 0 1.4rem; padding-bottom: 0.3rem; scrollbar-width: thin; scrollbar-color: var(--dim) var(--line); background: linear-gradient(to right, var(--ground) 40%, transparent) left / 3rem 100% local, linear-gradient(to left, var(--ground) 40%, transparent) right / 3rem 100% local, linear-gradient(to right, var(--shade), transparent) left / 1rem 100% scroll, linear-gradient(to left, var(--shade), transparent) right / 1rem 100% scroll; background-repeat: no-repeat; }
+.table { overflow-x: scroll; padding-bottom: 0.3rem; scrollbar-width: thin; scrollbar-color: var(--dim) var(--line); background: linear-gradient(to right, var(--ground) 40%, transparent) left / 3rem 100% local, linear-gradient(to left, var(--ground) 40%, transparent) right / 3rem 100% local, linear-gradient(to right, var(--shade), transparent) left / 1rem 100% scroll, linear-gradient(to left, var(--shade), transparent) right / 1rem 100% scroll; background-repeat: no-repeat; }
 .table:focus-visible { outline: 2px solid var(--series-1); }
 .table::-webkit-scrollbar { height: 0.6rem; }
 .table::-webkit-scrollbar-track { background: var(--line); border-radius: 1rem; }

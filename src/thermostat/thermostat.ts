@@ -39,6 +39,9 @@ export interface ThermostatMemory extends LiveMemory {
   readonly file: number;
 }
 
+/** Of a seed: the tick is one word of every random number's counter. */
+const LAST_TICK = 2 ** 32 - 1;
+
 const NAMES: Names<ThermostatOptions> = { ...THERMOSTAT, ...WATCH, scratch: true };
 
 /**
@@ -163,7 +166,7 @@ export class Thermostat {
    * restore.
    */
   draw(tick = 0, watch: Watch = {}): Promise<Drawn> {
-    checkInteger("tick", tick, 0, 2 ** 32 - 1);
+    checkInteger("tick", tick, 0, LAST_TICK);
     return this.drawAt(tick, checkOptions("draw", watch, WATCH), false);
   }
 
@@ -202,10 +205,18 @@ export class Thermostat {
     this.now = 0;
   }
 
-  /** One step of time, by the dynamics. After an aborted one, start anew or restore. */
+  /**
+   * One step of time, by the dynamics. After an aborted one, start anew or restore.
+   * @throws BrownianError usage after tick 2^32 - 1, the last one
+   */
   async tick(watch: Watch = {}): Promise<Drawn> {
     checkOptions("tick", watch, WATCH);
     const next = this.now + 1;
+    if (next > LAST_TICK)
+      throw new BrownianError(
+        "usage",
+        `This thermostat is at its last tick, ${LAST_TICK}: begin anew with start(), or another seed, or go on from an earlier one with draw().`,
+      );
     const drawn = await this.noise.dynamics.step(this.bath(watch), next, this.noise.tau, this.noise.visits);
     this.now = next;
     return drawn;

@@ -124,6 +124,19 @@ it("inspect shows scales of other weights as what they are, and does not count t
   expect(out).toContain("64 weights in 3 tensors");
 });
 
+it.each([
+  ["adapter", "an adapter", "64 weights in 1 tensors"],
+  ["imatrix", "an importance matrix", "0 weights in 1 tensors"],
+])("inspect says what a file of general.type %s is", async (type, says, counted) => {
+  const path = join(folder, `${type}.gguf`);
+  const name = type === "imatrix" ? "blk.0.ffn_up.weight.in_sum2" : "blk.0.ffn_up.weight.lora_a";
+  writeGguf(path, [{ name, type: "F32", shape: [64] }], { metadata: { "general.type": type } });
+  const { out } = await run(["inspect", path]);
+  expect(out).toContain(`This is ${says}`);
+  expect(out).toContain(counted);
+  expect(JSON.parse((await run(["inspect", path, "--json"])).out).notModel).toMatch(says);
+});
+
 describe.skipIf(!posix)("streams", () => {
   it("a closed stderr drops remarks, and the work is done", async () => {
     const moved = join(folder, "closed.gguf");

@@ -95,6 +95,14 @@ describe("the arithmetic of a comparison", () => {
 
   it("is said in a page and in a table", async () => {
     const html = await renderPage(comparisonPage(result));
+    // Above each plot a sentence of what it shows: by the records, NLL falls at both levels, and at T = 0.4 flips differ by ten points of a hundred.
+    expect(html).toMatch(/<strong>\d of 5 intervals leave 0 out<\/strong>, by chance about 0\.3 would: NLL of quenched weights/);
+    expect(html).toContain(
+      "<strong>The flip rates differ from softmax's by 10.0 points at most</strong>; 1 of 2 intervals leave 0 out",
+    );
+    expect(html).toMatch(
+      /<strong>At their dials, moving weights flip within \d+\.\d points of what the calibration says<\/strong>/,
+    );
     expect(html).toContain("Moving weights beside softmax");
     expect(html).toMatch(/texts of quenched weights are likelier under the clean model than softmax's \(by 0\.50 nats a token\)/);
     expect(html).not.toMatch(/NaN|undefined|Infinity/);

@@ -97,4 +97,16 @@ describe("chooseTensors", () => {
       ...numbers.map((t) => `${t.type} numbers are no weights`),
     ]);
   });
+
+  it("refuses an importance matrix, which has no weights, and says what it is for", () => {
+    const sums = model(tensor("blk.0.attn_q.weight.in_sum2", "F32"), tensor("blk.0.attn_q.weight.counts", "F32"));
+    expect(() => chooseTensors({ ...sums, metadata: { "general.type": "imatrix" } })).toThrow(
+      expect.objectContaining({
+        code: "no-language-model",
+        message: expect.stringMatching(/is an importance matrix: give it to --imatrix/),
+      }),
+    );
+    // As it is without its type, which older files lack: nothing in it moves.
+    expect(chooseTensors(sums).chosen).toEqual([]);
+  });
 });

@@ -46,6 +46,14 @@ describe("a page", () => {
     expect(html).toContain("<footer><p>seed 0</p></footer>");
   });
 
+  it("keeps the caption of a table out of what scrolls sideways: on a phone it would be cut off", async () => {
+    const html = await renderPage(page);
+    const [, scrolls, after] = /<div class="table"[^>]*>([\s\S]*?)<\/div>([\s\S]*?)<\/figure>/.exec(html) as RegExpExecArray;
+    expect(scrolls).toContain("7 %");
+    expect(scrolls).not.toContain("rates");
+    expect(after).toContain("<figcaption>rates</figcaption>");
+  });
+
   it("draws every figure twice, for wide and narrow rooms, in colours that follow light and dark", async () => {
     const html = await renderPage(page);
     const figure = /<figure>[\s\S]*<\/figure>/.exec(html)?.[0] ?? "";

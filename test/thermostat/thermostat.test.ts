@@ -56,6 +56,23 @@ describe("Thermostat", () => {
     expect(hash(bath.livePath)).toBe(states[1]);
   });
 
+  it.each(["quenched", "white", "andersen", "langevin", "wiener"] as const)(
+    "%s: after the last tick of a seed comes an error that says what to do",
+    async (dynamics) => {
+      const path = join(folder, `last-${dynamics}.gguf`);
+      writeGguf(path, [{ name: "a.weight", type: "Q8_0", shape: [64] }]);
+      await using bath = await Thermostat.open(path, { sigma: 0.05, scale: "absolute", dynamics, scratch });
+      await bath.draw(2 ** 32 - 2);
+      await bath.tick();
+      await expect(bath.tick()).rejects.toMatchObject({
+        code: "usage",
+        message: expect.stringContaining("last tick, 4294967295"),
+      });
+      await bath.start();
+      await bath.tick();
+    },
+  );
+
   it("restores tensors that are no longer chosen, and takes operations in turn", async () => {
     await using bath = await Thermostat.open(q8, { sigma: 0.05, seed: 7n, scratch });
     bath.configure({ only: ["blk.0.*"] });

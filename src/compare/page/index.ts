@@ -6,9 +6,19 @@ import type { MethodName } from "../methods.js";
 import type { Comparison } from "../records.js";
 import { comparisonFigure, differencesFigure, flipsFigure, sigmaFigure } from "./figures.js";
 import { dialled, LOOK } from "./look.js";
-import { memoryFigure } from "./memory.js";
+import { memoryFigure, memoryFound } from "./memory.js";
 import { flipsTable, pointsTable, pooledTable } from "./tables.js";
-import { beyondSaid, flipRateSaid, howMeasured, howToRead, lead, memorySaid } from "./words.js";
+import {
+  beyondSaid,
+  differencesSaid,
+  equalSaid,
+  flipRateSaid,
+  howMeasured,
+  howToRead,
+  lead,
+  memorySaid,
+  motionSaid,
+} from "./words.js";
 
 export { comparisonFigure } from "./figures.js";
 export { comparisonTable } from "./tables.js";
@@ -36,6 +46,7 @@ export function comparisonPage(comparison: Comparison): Page {
         heading: "At equal flip rates",
         parts: [
           paragraph(flipRateSaid(comparison)),
+          paragraph(differencesSaid(comparison)),
           differencesFigure(comparison),
           pointsTable(comparison),
           ...(settings.beyond.length > 0 ? [paragraph(beyondSaid(comparison))] : []),
@@ -43,11 +54,22 @@ export function comparisonPage(comparison: Comparison): Page {
       },
       {
         heading: "How equal, as measured",
-        parts: [flipsFigure(comparison), flipsTable(comparison), sigmaFigure(comparison)],
+        parts: [
+          paragraph(equalSaid(comparison)),
+          flipsFigure(comparison),
+          flipsTable(comparison),
+          paragraph(motionSaid(comparison)),
+          sigmaFigure(comparison),
+        ],
       },
       {
         heading: "What weights remember",
-        parts: [paragraph(memorySaid(comparison)), memoryFigure(comparison, "correlation"), memoryFigure(comparison, "variance")],
+        parts: [
+          paragraph(`${memoryFound(comparison, "correlation")} ${memorySaid(comparison)}`),
+          memoryFigure(comparison, "correlation"),
+          paragraph(memoryFound(comparison, "variance")),
+          memoryFigure(comparison, "variance"),
+        ],
       },
       { heading: "Texts side by side", parts: sampleParts(comparison) },
       { heading: "How it was measured", parts: [{ kind: "list", items: howMeasured(comparison) }] },

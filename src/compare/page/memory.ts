@@ -10,15 +10,28 @@ import { varianceSaid } from "./words.js";
 /** Lines are drawn through so many ticks. */
 const STROKES = 64;
 
-/** The correlation with tick 0 (of dynamics that do not begin at rest), or the variance, over time. */
-export function memoryFigure(comparison: Comparison, what: "correlation" | "variance"): Figure {
-  const { memory, settings } = comparison;
-  const { tau } = settings;
-  const names = dynamicsNames.filter((name) => name in memory && (what === "variance" || DYNAMICS[name].theory.stationary));
-  const points = names.flatMap((name) =>
-    (memory[name] ?? []).map((one) => ({ name, tick: one.tick, measured: one[what], theory: one.theory[what] })),
+type What = "correlation" | "variance";
+
+/** The dynamics that this was measured of: those that begin at rest have no correlation with tick 0. */
+const measuredOf = ({ memory }: Comparison, what: What) =>
+  dynamicsNames.filter((name) => name in memory && (what === "variance" || DYNAMICS[name].theory.stationary));
+
+const pointsOf = (comparison: Comparison, what: What) =>
+  measuredOf(comparison, what).flatMap((name) =>
+    (comparison.memory[name] ?? []).map((one) => ({ name, tick: one.tick, measured: one[what], theory: one.theory[what] })),
   );
-  const far = Math.max(...points.map((point) => Math.abs(point.measured - point.theory)));
+
+/** The finding above each figure: how far what was measured is from what theory says. */
+export function memoryFound(comparison: Comparison, what: What): string {
+  const far = Math.max(...pointsOf(comparison, what).map((point) => Math.abs(point.measured - point.theory)));
+  return `**The ${what} of the moves is within ${far.toFixed(3)} of what theory says.**`;
+}
+
+/** The correlation with tick 0, or the variance, over time. */
+export function memoryFigure(comparison: Comparison, what: What): Figure {
+  const { tau } = comparison.settings;
+  const names = measuredOf(comparison, what);
+  const points = pointsOf(comparison, what);
   const last = Math.max(...points.map((point) => point.tick));
   // Between the ticks that were looked at, too; but what forgets at once falls from one tick to the next.
   const smooth = Array.from({ length: STROKES + 1 }, (_, i) => (i * last) / STROKES);
@@ -28,17 +41,16 @@ export function memoryFigure(comparison: Comparison, what: "correlation" | "vari
     return (own(1) === 0 ? [0, 1, last] : smooth).map((tick) => ({ name, tick, theory: own(tick) }));
   });
   const color = ({ name }: { readonly name: DynamicsName }) => LOOK[name].color;
-  const farthest = `Farthest from theory: ${far.toFixed(3)}.`;
   const said = {
     correlation: {
       title: "Autocorrelation of moved weights",
       axis: "↑ correlation with tick 0",
-      caption: `Correlation with the moves at tick 0, tau = ${significant(tau)}. ${farthest}`,
+      caption: `Correlation with the moves at tick 0, tau = ${significant(tau)}.`,
     },
     variance: {
       title: "Variance of moved weights",
       axis: "↑ variance ÷ σ²",
-      caption: `Mean square of the moves, in units of what was asked for. ${varianceSaid(comparison)}the others keep theirs. Weights at or near the ends of their format's range move less than asked, which shows as a little less than 1. ${farthest}`,
+      caption: `Mean square of the moves, in units of what was asked for. ${varianceSaid(comparison)}`,
     },
   }[what];
   return {

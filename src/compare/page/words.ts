@@ -3,8 +3,9 @@
 
 import { significant } from "../../report/table.js";
 import { DYNAMICS, dynamicsNames } from "../../thermostat/dynamics/index.js";
-import type { Comparison, Pooled } from "../records.js";
-import { isMoving, listed } from "./look.js";
+import { METRICS } from "../metrics.js";
+import type { Comparison, Flips, Pooled } from "../records.js";
+import { isMoving, LOOK, listed, SHOWN } from "./look.js";
 
 /** The levels as a list: "0.15, 0.25 and 0.35". */
 export function levelsListed({ settings }: Comparison): string {
@@ -50,6 +51,50 @@ export function howToRead(comparison: Comparison): string {
   return `Differences are to softmax; **bold** where the interval leaves 0 out. At equal flips: at the same level, averaged over T = ${levelsListed(comparison)}. At equal diversity: along each method's curve, where its self-BLEU is softmax's. NLL below 0 means likelier text than softmax's; self-BLEU below 0 means more diverse.`;
 }
 
+const clear = ({ low, high }: { readonly low: number; readonly high: number }) => low > 0 || high < 0;
+
+/** How many intervals would leave 0 out if there were no differences at all. */
+const byChance = (count: number): string => `by chance about ${(count / 20).toFixed(1)} would`;
+
+/** The finding above the plot of differences: whose texts differ from softmax's, and in what. */
+export function differencesSaid({ pooled }: Comparison): string {
+  const all = pooled.filter(({ at, metric }) => at === "equal flips" && (SHOWN as readonly string[]).includes(metric));
+  const told = SHOWN.flatMap((metric) => {
+    const own = all.filter((one) => one.metric === metric && clear(one));
+    return own.length === 0 ? [] : [`${METRICS[metric].label} of ${listed(own.map(({ method }) => LOOK[method].label))}`];
+  });
+  const finding = `**${all.filter(clear).length} of ${all.length} intervals leave 0 out**, ${byChance(all.length)}`;
+  return `${finding}${told.length === 0 ? "" : `: ${told.join("; ")}`}.`;
+}
+
+/** The finding above the plot of flip rates: how equal they are. */
+export function equalSaid({ flips }: Comparison): string {
+  const beside = flips.filter(({ method }) => method !== "softmax");
+  if (beside.length === 0) return "Nothing stands beside softmax here.";
+  const most = Math.max(...beside.map(({ difference }) => Math.abs(difference.value)));
+  return `**The flip rates differ from softmax's by ${(100 * most).toFixed(1)} points at most**; ${beside.filter(({ difference }) => clear(difference)).length} of ${beside.length} intervals leave 0 out, ${byChance(beside.length)}.`;
+}
+
+/** The finding above the plot against sigma: whether weights in motion flip as often as the calibration's frozen ones. */
+export function motionSaid({ flips, profile }: Comparison): string {
+  const moving = flips.filter(({ method }) => isMoving(method));
+  if (moving.length === 0) return "No weights move here.";
+  const curve = [{ sigma: 0, flipRate: 0 }, ...profile.noise];
+  const off = moving.map((one) => Math.abs(one.rate.value - between(curve, one.dial)));
+  return `**At their dials, moving weights flip within ${(100 * Math.max(...off)).toFixed(1)} points of what the calibration says** of quenched ones at the same sigma.`;
+}
+
+/** The curve's flip rate at sigma, on straight lines between its points. */
+function between(curve: readonly { readonly sigma: number; readonly flipRate: number }[], sigma: Flips["dial"]): number {
+  const next = Math.max(
+    1,
+    curve.findIndex((point) => point.sigma >= sigma),
+  );
+  const [a, b] = [curve[next - 1], curve[next]];
+  if (a === undefined || b === undefined) return a?.flipRate ?? Number.NaN;
+  return a.flipRate + ((sigma - a.sigma) / (b.sigma - a.sigma)) * (b.flipRate - a.flipRate);
+}
+
 /** What flip rates are, and how far they can be equal. */
 export function flipRateSaid({ profile: { breaking } }: Comparison): string {
   return `The flip rate is how often a method picks another token than the clean model's likeliest, given the same text so far. Moving weights can be tuned to softmax's up to T = ${significant(breaking.temperature)}; beyond, they cost the model more than ${breaking.nats} nats a token, so that flips are no longer a choice but damage.`;
@@ -75,7 +120,8 @@ export function memorySaid({ memory }: Comparison): string {
 /** What theory says of the variance of moved weights. */
 export function varianceSaid({ memory }: Comparison): string {
   const growing = dynamicsNames.map((name) => DYNAMICS[name]).filter(({ name, theory }) => name in memory && !theory.stationary);
-  return growing.map(({ name, theory }) => `${name}'s grows as ${theory.words.variance}; `).join("");
+  if (growing.length === 0) return "All keep theirs.";
+  return `${listed(growing.map(({ name, theory }) => `${name}'s grows as ${theory.words.variance}`))}; the others keep theirs.`;
 }
 
 /** How everything was measured, in paragraphs. */

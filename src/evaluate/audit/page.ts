@@ -244,7 +244,7 @@ function followParts(audit: Audit): Part[] {
     {
       kind: "list",
       items: [
-        `**Fewer bits** for ${sturdy.length} groups that have ${percent(STURDY)} of the weights at most, and **more bits** for ${frail.length} that have ${percent(FRAIL)}: options of llama-quantize are below. It is a suggestion: compare the NLL with that of a uniform choice of the same size.`,
+        `**Fewer bits** for ${sturdy.length} groups that have ${percent(STURDY)} of the weights at most, and **more bits** for ${frail.length === 0 ? `none: the frailest alone has more than ${percent(FRAIL)}` : `${frail.length} that have ${percent(FRAIL)}`}. Options of llama-quantize are below. It is a suggestion: compare the NLL with that of a uniform choice of the same size.`,
         "**Noise that all bear alike**: `--scale fragility --audit results.json` gives sturdy tensors more noise and frail ones less, at the same mean square.",
       ],
     },

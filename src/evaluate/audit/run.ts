@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import type { Kept } from "../../engine/index.js";
-import { BrownianError, checkInteger, checkNumber, checkText, shown } from "../../errors.js";
+import { BrownianError, checkInteger, checkNumber, checkRising, checkText, shown } from "../../errors.js";
 import { identity } from "../../files/identity.js";
 import { chooseTensors, readModel } from "../../files/index.js";
 import { checkModel, type GenerateOptions, type Model } from "../../llama/model.js";
@@ -91,7 +91,7 @@ export function auditSettings(model: Model, text: string, options: AuditOptions)
   const { sigmas = SIGMAS, task } = checkOptions("audit", options, NAMES);
   if (!Array.isArray(sigmas)) throw new BrownianError("usage", `sigmas must be a list, but is ${shown(sigmas)}.`);
   if (task !== undefined) checkTask(task);
-  for (const [i, sigma] of sigmas.entries()) checkNumber("sigmas", sigma, i === 0 ? 1e-6 : (sigmas[i - 1] as number));
+  checkRising("sigmas", sigmas);
   if (sigmas.length < 2) throw new BrownianError("usage", "sigmas must be at least two: a curve needs two ends.");
   const most = Math.floor(MOST_KEPT / model.vocabulary);
   const asked = Math.min(checkInteger("maxTokens", options.maxTokens ?? 512, 2), most);
