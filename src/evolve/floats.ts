@@ -104,8 +104,8 @@ export class EvolvingFloats {
       const member = new Float32Array(one.centre);
       if (sign !== 0)
         this.eachMove(one, tick, (at, moved) => {
-          for (const [i, w] of moved.entries()) {
-            const c = one.centre[at + i] as number;
+          for (let i = 0; i < moved.length; i++) {
+            const [w, c] = [moved[i] as number, one.centre[at + i] as number];
             member[at + i] = sign > 0 ? w : f(c - f(w - c));
           }
         });
@@ -122,13 +122,14 @@ export class EvolvingFloats {
       for (const [draw, weight] of weights.entries())
         if (weight !== 0)
           this.eachMove(one, (tick + draw) >>> 0, (at, moved) => {
-            for (const [i, w] of moved.entries()) {
-              const k = f(w - (centre[at + i] as number));
+            for (let i = 0; i < moved.length; i++) {
+              const k = f((moved[i] as number) - (centre[at + i] as number));
               sums[at + i] = (sums[at + i] as number) + f(f(weight) * k);
             }
           });
       const base = decay === 0 ? undefined : await pristine(this.files.base, tensor, format);
-      for (const [i, c] of centre.entries()) {
+      for (let i = 0; i < centre.length; i++) {
+        const c = centre[i] as number;
         const back = base === undefined ? 0 : f(decay * f(c - (base[i] as number)));
         const next = f(c + f((sums[i] as number) - back));
         if (next === c || !Number.isFinite(next)) continue;
@@ -146,7 +147,7 @@ export class EvolvingFloats {
     for (const { tensor, format, centre } of this.moving) {
       const base = await pristine(this.files.base, tensor, format);
       const now = decode(format, encode(centre, format));
-      for (const [i, w] of base.entries()) if (!Object.is(w, now[i])) different++;
+      for (let i = 0; i < base.length; i++) if (!Object.is(base[i], now[i])) different++;
     }
     return different;
   }
@@ -186,7 +187,8 @@ async function pristine(file: FileHandle, { offset, bytes }: Tensor, format: For
 function encode(weights: Float32Array<ArrayBuffer>, format: Format): Uint8Array {
   const kind = Kind[format.kind];
   if (kind === Kind.f32) return new Uint8Array(weights.buffer);
-  const halves = Uint16Array.from(weights, (w) => halfOf(w, kind, null));
+  const halves = new Uint16Array(weights.length);
+  for (let i = 0; i < halves.length; i++) halves[i] = halfOf(weights[i] as number, kind, null);
   if (!isByteFloat(kind)) return new Uint8Array(halves.buffer);
   return Uint8Array.from(halves, (h) => (h & 0x7f) | ((h & 0x8000) >> 8));
 }
