@@ -22,8 +22,11 @@ export interface Kernels {
   /** Moves whole blocks in place; returns how many codes changed. */
   perturb(data: Uint8Array, move: Move): number;
 
-  /** The same on threads outside the event loop, where the backend has them. `data` must be left alone until it resolves. */
-  perturbAsync?(data: Uint8Array, move: Move): Promise<number>;
+  /**
+   * The same on threads outside the event loop, where the backend has them. `data` must be left alone until it resolves. WebAssembly, which may be
+   * given all of a tensor, stops between chunks when the signal says so, once nothing is under way.
+   */
+  perturbAsync?(data: Uint8Array, move: Move, signal?: AbortSignal): Promise<number>;
 
   /**
    * One step of an evolution by its one number: `live` and `pristine` are the same whole blocks of one tensor. Returns how many codes of `live`
@@ -64,4 +67,35 @@ export interface Kernels {
 
   /** Files in memory, where the backend can map them (native); without, they go through positioned reads and writes. */
   readonly files?: FileKernels;
+
+  /** Threads for the chunks of files that are read and written, where the backend has some and maps no files (WebAssembly). */
+  readonly threads?: ThreadKernels;
+}
+
+/**
+ * Calls of these names for chunks, several at a time. Arrays must be left alone until they resolve. Where there are no threads yet, or there can
+ * be none, it is done here, between events: with the same results.
+ */
+export interface ThreadKernels {
+  /** How many threads there may be. */
+  readonly number: number;
+  /** That so many weights are to come: threads are started where they are worth it. */
+  expect(weights: number): void;
+  perturb(data: Uint8Array, move: Move): Promise<number>;
+  evolve(live: Uint8Array, pristine: Uint8Array, move: Move, law: Evolution, strength: number): Promise<number>;
+  /** `sumSquares` of each leaf from zero; of formats that have their own steps. */
+  sumLeaves(data: Uint8Array, format: EncodedFormat, index: number): Promise<Float64Array>;
+  census(data: Uint8Array, format: EncodedFormat, columns: CensusColumns | undefined, index: number): Promise<Census>;
+  /** Whether there can be threads here: tries it. */
+  state(): Promise<ThreadState>;
+}
+
+/** What there is of threads. */
+export interface ThreadState {
+  /** How many work on what is large; 0 where the calling thread does it. */
+  readonly number: number;
+  /** How chunks get there. */
+  readonly memory: "shared" | "copied";
+  /** Why there can be none. */
+  readonly refused?: string;
 }

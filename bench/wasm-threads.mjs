@@ -1,0 +1,52 @@
+// node bench/wasm-threads.mjs [--rounds N] [--threads N,N] [--weights N]: WebAssembly on several threads beside one, in one process and in rounds
+// that take turns, of which the least times count: what a busy machine can still tell. One thread is `perturb`, as fast as it gets.
+
+import { parseArgs } from "node:util";
+import { loadWasm } from "../dist/kernels/wasm.js";
+import { encodedFormat, formatNamed } from "../dist/lattice/formats.js";
+import { perturb } from "../dist/lattice/perturb.js";
+import { perturbAsync } from "../dist/lattice/perturb-async.js";
+import { Field } from "../dist/laws/numbers.js";
+import { I8_STEP, realisticWeights, sigmaFor } from "./weights.mjs";
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "15" },
+    threads: { type: "string", default: "2" },
+    weights: { type: "string", default: String(64 * 2 ** 20) },
+    types: { type: "string", default: "Q8_0 1,Q8_0 0.03,Q4_0 0.3,Q4_0 0.03,F16 0.3,F32 0.3,I8 1,I8 0.03" },
+  },
+});
+const rounds = Number(values.rounds);
+const weights = Number(values.weights);
+const counts = values.threads.split(",").map(Number);
+
+async function least(call) {
+  let least = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < rounds; round++) {
+    const began = performance.now();
+    await call(round);
+    least = Math.min(least, performance.now() - began);
+  }
+  return least;
+}
+
+const one = loadWasm("simd128", 1);
+const several = counts.map((threads) => loadWasm("simd128", threads));
+const big = new Uint8Array(2 ** 28);
+for (const kernels of several) await perturbAsync(big, { type: "I8", step: I8_STEP, sigma: I8_STEP, seed: 1n }, kernels); // starts them
+const columns = counts.map((threads) => `${threads} threads | ratio`);
+console.log(`| moves | 1 thread, M/s | ${columns.join(" | ")} |\n| --- | ---: |${" ---: | ---: |".repeat(counts.length)}`);
+for (const each of values.types.split(",")) {
+  const [type, s] = each.split(" ");
+  const format = encodedFormat(formatNamed(type));
+  const { data, elements } = realisticWeights(type, (weights / format[Field.weights]) * format[Field.bytes]);
+  const options = { type, sigma: sigmaFor(type, data, Number(s)), seed: 1n, ...(type === "I8" && { step: I8_STEP }) };
+  const alone = await least((tick) => perturb(data, { ...options, tick }, one));
+  const cells = [];
+  for (const kernels of several) {
+    const time = await least((tick) => perturbAsync(data, { ...options, tick }, kernels));
+    cells.push((elements / time / 1e3).toFixed(0), (alone / time).toFixed(2));
+  }
+  console.log(`| ${type} s = ${s} | ${(elements / alone / 1e3).toFixed(0)} | ${cells.join(" | ")} |`);
+}

@@ -1,0 +1,232 @@
+// Threads that are started when there is enough to do, and ended when there was nothing for a while. Work goes to them as copies, so that what a
+// thread leaves undone can be done by whoever asked: from one that dies, nothing comes back but that. Knows neither formats nor files.
+
+import type { StartThread, Thread } from "./thread-host.js";
+import { type Answer, checkThere, type Greeting, type Order, type Result, type Work } from "./thread-work.js";
+
+export interface PoolOptions {
+  readonly start: StartThread;
+  /** Threads at most. */
+  readonly most: number;
+  /** Whether threads see memory of ours; otherwise buffers are transferred there and back. */
+  readonly shared: boolean;
+  readonly greeting: Greeting;
+  /** Milliseconds without work after which threads end. */
+  readonly idle?: number;
+}
+
+/** What threads are there now, and why there are none where there can be none. */
+export interface PoolState {
+  readonly running: number;
+  readonly refused: string | undefined;
+}
+
+/** Orders that a thread has at a time: the next is there when one is done. */
+const AT_A_TIME = 2;
+const IDLE = 5000;
+/** Deaths in a row, without an answer in between, after which no more threads are started. */
+const MOST_DEATHS = 3;
+/** Where the second array begins in a buffer: at a whole number of lines of the cache. */
+const LINE = 64;
+
+type Memory = ArrayBuffer | SharedArrayBuffer;
+
+interface Job {
+  readonly work: Work;
+  readonly data: Uint8Array;
+  readonly pristine: Uint8Array | undefined;
+  /** As `data` was when it was handed over: memory that goes away has no bytes left. */
+  readonly bytes: number;
+  /** Undefined: it was not done, and `data` is as it was. */
+  resolve(result: Result | undefined): void;
+  reject(error: unknown): void;
+}
+
+interface Lane {
+  thread: Thread | undefined;
+  ready: boolean;
+  readonly jobs: Map<number, { readonly job: Job; readonly buffer: Memory }>;
+  /** Buffers that no order has. */
+  readonly spare: Memory[];
+}
+
+export class ThreadPool {
+  private readonly lanes = new Set<Lane>();
+  private readonly waiting: Job[] = [];
+  private readonly told = new Set<() => void>();
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private orders = 0;
+  private deaths = 0;
+  private refused: string | undefined;
+
+  constructor(private readonly options: PoolOptions) {}
+
+  get most(): number {
+    return this.options.most;
+  }
+
+  /** Whether a thread could take work now, or soon. */
+  get ready(): boolean {
+    for (const { ready } of this.lanes) if (ready) return true;
+    return false;
+  }
+
+  state(): PoolState {
+    return { running: [...this.lanes].filter(({ ready }) => ready).length, refused: this.refused };
+  }
+
+  /** Starts threads, unless there are so many, or there can be none. */
+  want(threads: number): void {
+    while (this.refused === undefined && this.lanes.size < Math.min(threads, this.options.most)) this.start();
+    this.rest();
+  }
+
+  /** Starts one, and resolves when it is known whether there can be any. */
+  async probe(): Promise<PoolState> {
+    this.want(1);
+    while (this.refused === undefined && !this.ready) await new Promise<void>((resolve) => this.told.add(resolve));
+    return this.state();
+  }
+
+  /**
+   * Has a thread do this; `data` is written to when it is done, and has to be left alone until then. Undefined where no thread did it: nothing is
+   * changed then.
+   */
+  run(work: Work, data: Uint8Array, pristine?: Uint8Array): Promise<Result | undefined> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ work, data, pristine, bytes: data.length, resolve, reject });
+      this.assign();
+    });
+  }
+
+  /** Ends all threads; what they had is not done. They are started again when they are wanted. */
+  end(): void {
+    for (const lane of this.lanes) this.drop(lane);
+    this.assign();
+  }
+
+  private start(): void {
+    const lane: Lane = { thread: undefined, ready: false, jobs: new Map(), spare: [] };
+    try {
+      lane.thread = this.options.start({
+        heard: (message) => this.heard(lane, message as Answer),
+        died: (reason) => this.died(lane, reason),
+      });
+      lane.thread.post(this.options.greeting, []);
+      this.lanes.add(lane);
+    } catch (error) {
+      lane.thread?.end();
+      this.refuse(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  private heard(lane: Lane, answer: Answer): void {
+    if (!this.lanes.has(lane)) return;
+    if ("ready" in answer) {
+      lane.ready = true;
+      this.tell();
+    } else {
+      this.deaths = 0;
+      this.settle(lane, answer);
+    }
+    this.assign();
+  }
+
+  private settle(lane: Lane, answer: Exclude<Answer, { ready: true }>): void {
+    const order = lane.jobs.get(answer.id);
+    if (order === undefined) return;
+    lane.jobs.delete(answer.id);
+    if (lane.jobs.size === 0) lane.thread?.hold(false);
+    const { job } = order;
+    const buffer = answer.buffer ?? order.buffer;
+    lane.spare.push(buffer);
+    if ("failed" in answer) {
+      job.resolve(undefined); // whoever asked comes to the same error, and can tell it whole
+      return;
+    }
+    try {
+      const writes = job.work.verb === "perturb" || job.work.verb === "evolve";
+      if (writes && answer.result !== 0) {
+        checkThere(job.data, job.bytes);
+        job.data.set(new Uint8Array(buffer, 0, job.bytes));
+      }
+      job.resolve(answer.result);
+    } catch (error) {
+      job.reject(error);
+    }
+  }
+
+  private died(lane: Lane, reason: string): void {
+    if (!this.lanes.has(lane)) return;
+    this.deaths++;
+    const young = !lane.ready;
+    this.drop(lane);
+    if (young || this.deaths >= MOST_DEATHS) this.refuse(reason);
+    this.assign();
+  }
+
+  /** There can be no threads, for this reason. */
+  private refuse(reason: string): void {
+    this.refused ??= reason;
+    for (const lane of this.lanes) this.drop(lane);
+    this.tell();
+  }
+
+  private drop(lane: Lane): void {
+    this.lanes.delete(lane);
+    lane.thread?.end();
+    for (const { job } of lane.jobs.values()) job.resolve(undefined);
+    lane.jobs.clear();
+  }
+
+  private tell(): void {
+    for (const resolve of this.told) resolve();
+    this.told.clear();
+  }
+
+  /** Hands out what waits, each to the thread that has least to do. */
+  private assign(): void {
+    while (this.waiting.length > 0) {
+      let best: Lane | undefined;
+      for (const lane of this.lanes)
+        if (lane.ready && lane.jobs.size < AT_A_TIME && lane.jobs.size < (best?.jobs.size ?? AT_A_TIME)) best = lane;
+      if (best === undefined) break;
+      this.hand(best, this.waiting.shift() as Job);
+    }
+    if (!this.ready) for (const job of this.waiting.splice(0)) job.resolve(undefined);
+    this.rest();
+  }
+
+  private hand(lane: Lane, job: Job): void {
+    const { work, data, pristine, bytes } = job;
+    try {
+      checkThere(data, bytes);
+      const second = pristine === undefined ? undefined : Math.ceil(bytes / LINE) * LINE;
+      const buffer = this.memory(lane, (second ?? 0) + bytes);
+      new Uint8Array(buffer, 0, bytes).set(data);
+      if (pristine !== undefined) new Uint8Array(buffer, second, bytes).set(pristine);
+      const id = this.orders++;
+      const order: Order = { id, work, buffer, bytes, second };
+      lane.thread?.post(order, buffer instanceof ArrayBuffer ? [buffer] : []);
+      lane.jobs.set(id, { job, buffer });
+      lane.thread?.hold(true);
+    } catch (error) {
+      job.reject(error);
+    }
+  }
+
+  private memory(lane: Lane, bytes: number): Memory {
+    const spare = lane.spare.pop();
+    if (spare !== undefined && spare.byteLength >= bytes) return spare;
+    return this.options.shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
+  }
+
+  /** Ends threads that have nothing to do for a while. */
+  private rest(): void {
+    clearTimeout(this.timer);
+    if (this.lanes.size === 0) return;
+    for (const { jobs } of this.lanes) if (jobs.size > 0) return;
+    this.timer = setTimeout(() => this.end(), this.options.idle ?? IDLE);
+    (this.timer as { unref?: () => void }).unref?.();
+  }
+}
