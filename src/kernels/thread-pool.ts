@@ -1,8 +1,10 @@
 // Threads that are started when there is enough to do, and ended when there was nothing for a while. Work goes to them as copies, so that what a
-// thread leaves undone can be done by whoever asked: from one that dies, nothing comes back but that. Knows neither formats nor files.
+// thread that dies leaves undone can be done by whoever asked; memory that is shared already is worked on where it lies, and then its death is an
+// error. Knows neither formats nor files.
 
+import { BrownianError } from "../errors.js";
 import type { StartThread, Thread } from "./thread-host.js";
-import { type Answer, checkThere, type Greeting, type Order, type Result, type Work } from "./thread-work.js";
+import { type Answer, type Arrays, checkThere, type Greeting, type Order, type Result, type Work } from "./thread-work.js";
 
 export interface PoolOptions {
   readonly start: StartThread;
@@ -33,19 +35,24 @@ type Memory = ArrayBuffer | SharedArrayBuffer;
 
 interface Job {
   readonly work: Work;
-  readonly data: Uint8Array;
-  readonly pristine: Uint8Array | undefined;
-  /** As `data` was when it was handed over: memory that goes away has no bytes left. */
+  readonly arrays: Arrays;
+  /** As long as the data was when it was handed over: memory that goes away has no bytes left. */
   readonly bytes: number;
-  /** Undefined: it was not done, and `data` is as it was. */
+  /** Undefined: it was not done, and the data is as it was. */
   resolve(result: Result | undefined): void;
   reject(error: unknown): void;
+}
+
+/** A job that a thread has, and the buffer with the copies; none where it works where the data lies. */
+interface Given {
+  readonly job: Job;
+  readonly buffer: Memory | undefined;
 }
 
 interface Lane {
   thread: Thread | undefined;
   ready: boolean;
-  readonly jobs: Map<number, { readonly job: Job; readonly buffer: Memory }>;
+  readonly jobs: Map<number, Given>;
   /** Buffers that no order has. */
   readonly spare: Memory[];
 }
@@ -89,19 +96,20 @@ export class ThreadPool {
   }
 
   /**
-   * Has a thread do this; `data` is written to when it is done, and has to be left alone until then. Undefined where no thread did it: nothing is
-   * changed then.
+   * Has a thread do this; the data is written to when it is done (while it is done, where it is shared), and has to be left alone until then.
+   * Undefined where no thread did it: nothing is changed then.
+   * @throws BrownianError backend-unavailable where a thread died over data that is shared
    */
-  run(work: Work, data: Uint8Array, pristine?: Uint8Array): Promise<Result | undefined> {
+  run(work: Work, arrays: Arrays): Promise<Result | undefined> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ work, data, pristine, bytes: data.length, resolve, reject });
+      this.waiting.push({ work, arrays, bytes: arrays[0].length, resolve, reject });
       this.assign();
     });
   }
 
   /** Ends all threads; what they had is not done. They are started again when they are wanted. */
   end(): void {
-    for (const lane of this.lanes) this.drop(lane);
+    for (const lane of this.lanes) this.drop(lane, "it was ended");
     this.assign();
   }
 
@@ -139,16 +147,16 @@ export class ThreadPool {
     if (lane.jobs.size === 0) lane.thread?.hold(false);
     const { job } = order;
     const buffer = answer.buffer ?? order.buffer;
-    lane.spare.push(buffer);
+    if (buffer !== undefined) lane.spare.push(buffer);
     if ("failed" in answer) {
-      job.resolve(undefined); // whoever asked comes to the same error, and can tell it whole
+      this.undone(order, answer.failed);
       return;
     }
     try {
       const writes = job.work.verb === "perturb" || job.work.verb === "evolve";
-      if (writes && answer.result !== 0) {
-        checkThere(job.data, job.bytes);
-        job.data.set(new Uint8Array(buffer, 0, job.bytes));
+      if (buffer !== undefined && writes && answer.result !== 0) {
+        checkThere(job.arrays[0], job.bytes);
+        job.arrays[0].set(new Uint8Array(buffer, 0, job.bytes));
       }
       job.resolve(answer.result);
     } catch (error) {
@@ -156,11 +164,20 @@ export class ThreadPool {
     }
   }
 
+  /** Whoever asked does it, where the data is as it was. */
+  private undone({ job, buffer }: Given, reason: string): void {
+    if (buffer !== undefined) job.resolve(undefined);
+    else {
+      const message = `A thread that moved weights where they lie (in a SharedArrayBuffer) ended over it (${reason}): they are moved in part. Bring them back (undo), and move them again.`;
+      job.reject(new BrownianError("backend-unavailable", message));
+    }
+  }
+
   private died(lane: Lane, reason: string): void {
     if (!this.lanes.has(lane)) return;
     this.deaths++;
     const young = !lane.ready;
-    this.drop(lane);
+    this.drop(lane, reason);
     if (young || this.deaths >= MOST_DEATHS) this.refuse(reason);
     this.assign();
   }
@@ -168,14 +185,14 @@ export class ThreadPool {
   /** There can be no threads, for this reason. */
   private refuse(reason: string): void {
     this.refused ??= reason;
-    for (const lane of this.lanes) this.drop(lane);
+    for (const lane of this.lanes) this.drop(lane, reason);
     this.tell();
   }
 
-  private drop(lane: Lane): void {
+  private drop(lane: Lane, reason: string): void {
     this.lanes.delete(lane);
     lane.thread?.end();
-    for (const { job } of lane.jobs.values()) job.resolve(undefined);
+    for (const order of lane.jobs.values()) this.undone(order, reason);
     lane.jobs.clear();
   }
 
@@ -198,15 +215,13 @@ export class ThreadPool {
   }
 
   private hand(lane: Lane, job: Job): void {
-    const { work, data, pristine, bytes } = job;
+    const { work, arrays, bytes } = job;
     try {
-      checkThere(data, bytes);
-      const second = pristine === undefined ? undefined : Math.ceil(bytes / LINE) * LINE;
-      const buffer = this.memory(lane, (second ?? 0) + bytes);
-      new Uint8Array(buffer, 0, bytes).set(data);
-      if (pristine !== undefined) new Uint8Array(buffer, second, bytes).set(pristine);
+      checkThere(arrays[0], bytes);
       const id = this.orders++;
-      const order: Order = { id, work, buffer, bytes, second };
+      const inPlace = this.options.shared && arrays.every((one) => one === undefined || !(one.buffer instanceof ArrayBuffer));
+      const buffer = inPlace ? undefined : this.memory(lane, arrays.length * roomFor(bytes));
+      const order: Order = { id, work, arrays: buffer === undefined ? arrays : copies(arrays, buffer) };
       lane.thread?.post(order, buffer instanceof ArrayBuffer ? [buffer] : []);
       lane.jobs.set(id, { job, buffer });
       lane.thread?.hold(true);
@@ -229,4 +244,16 @@ export class ThreadPool {
     this.timer = setTimeout(() => this.end(), this.options.idle ?? IDLE);
     (this.timer as { unref?: () => void }).unref?.();
   }
+}
+
+const roomFor = (bytes: number): number => Math.ceil(bytes / LINE) * LINE;
+
+/** The arrays as they are now, one after the other in a buffer. */
+function copies([data, pristine]: Arrays, buffer: Memory): Arrays {
+  const copy = (from: Uint8Array, at: number) => {
+    const to = new Uint8Array(buffer, at, from.length);
+    to.set(from);
+    return to;
+  };
+  return pristine === undefined ? [copy(data, 0)] : [copy(data, 0), copy(pristine, roomFor(data.length))];
 }

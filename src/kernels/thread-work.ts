@@ -1,5 +1,5 @@
-// What threads are asked for, as it crosses over to them (structured clones): work on whole blocks of bytes, which lie one after the other in a
-// buffer. Both sides rest on this file; it knows neither how threads are started nor who asks.
+// What threads are asked for, as it crosses over to them (structured clones): work on whole blocks of bytes. Both sides rest on this file; it
+// knows neither how threads are started nor who asks.
 
 import type { Census, CensusColumns } from "../laws/census.js";
 import type { Evolution } from "../laws/evolution.js";
@@ -31,13 +31,11 @@ export interface Greeting {
   readonly isa: string;
 }
 
-/** Work number `id` on as many bytes from the buffer's beginning, and again from `second` on where there are two arrays. */
+/** Work number `id`, on arrays that are shared, or whose one buffer was transferred. */
 export interface Order {
   readonly id: number;
   readonly work: Work;
-  readonly buffer: ArrayBuffer | SharedArrayBuffer;
-  readonly bytes: number;
-  readonly second: number | undefined;
+  readonly arrays: Arrays;
 }
 
 /** The buffer comes back where it was transferred. */

@@ -22,14 +22,13 @@ const LAWS = [relaxation];
 const port = parent();
 let kernels: Kernels | undefined;
 
-function answer({ id, work, buffer, bytes, second }: Order): void {
+function answer({ id, work, arrays }: Order): void {
+  const { buffer } = arrays[0];
   const back = buffer instanceof ArrayBuffer ? { buffer } : {};
   const transfer = buffer instanceof ArrayBuffer ? [buffer] : [];
   try {
-    const data = new Uint8Array(buffer, 0, bytes);
-    const pristine = second === undefined ? undefined : new Uint8Array(buffer, second, bytes);
     const law = work.verb === "evolve" ? LAWS.find(({ name }) => name === work.law) : undefined;
-    port.postMessage({ id, result: done(kernels as Kernels, work, [data, pristine], law), ...back }, transfer);
+    port.postMessage({ id, result: done(kernels as Kernels, work, arrays, law), ...back }, transfer);
   } catch (error) {
     port.postMessage({ id, failed: String(error), ...back }, transfer);
   }

@@ -5,7 +5,8 @@ import { environment } from "../environment.js";
 import { addCensuses, type Census, type CensusColumns } from "../laws/census.js";
 import type { Evolution } from "../laws/evolution.js";
 import type { EncodedFormat, Move } from "../laws/move.js";
-import { Field, SUM_LEAF } from "../laws/numbers.js";
+import { Field, Kind, Levels, Rounding, SUM_LEAF } from "../laws/numbers.js";
+import { SPARSE_VARIANCE } from "../laws/rare-groups.js";
 import type { Kernels, ThreadKernels, ThreadState } from "./contract.js";
 import { processors, sharesMemory, startThread } from "./thread-host.js";
 import { type PoolOptions, ThreadPool } from "./thread-pool.js";
@@ -22,24 +23,30 @@ import {
   workFrom,
 } from "./thread-work.js";
 import { inSlices } from "./turns.js";
+import { underWay } from "./under-way.js";
 
 /** Threads unless BROWNIAN_THREADS says how many, at most: one thread hands out the chunks, and each has memory of its own. */
 const MOST_UNASKED = 8;
-/** Leaves of SUM_LEAF weights that a thread gets at a time: a millisecond of its time or a few, and as little as the messages cost beside it. */
-const CHUNK_LEAVES = 8;
+/** Leaves of SUM_LEAF weights that a thread gets at a time: a millisecond of its time or a few, beside which messages cost little. */
+const CHUNK_LEAVES = 16;
+/** Chunks for each thread: one that it works on, and one that waits there. */
+const CHUNKS_EACH = 2;
 /** Weights below which work is done here: to hand them over takes as long. */
 const LEAST = SUM_LEAF;
 /** Weights in one call (or in calls that follow each other closely) for which a thread is worth its start. */
 const FOR_A_THREAD = 128 * SUM_LEAF;
 /** Milliseconds without a call after which what was called before no longer counts. */
 const PAUSE = 1000;
+/** Steps of rows from which on a message would take long to copy them. */
+const MANY_STEPS = 4096;
 
 /** Threads for large work: what the environment says, or the processors of this process. */
 export const wasmThreadCount = (): number => environment.threads ?? Math.min(processors(), MOST_UNASKED);
 
 export class WasmThreads implements ThreadKernels {
   private readonly pool: ThreadPool;
-  /** Weights that there were to move since no thread was there, and when the last came. */
+  private readonly shared: boolean;
+  /** Weights that there were to move since the last pause, and when the last came. */
   private due = 0;
   private last = 0;
 
@@ -50,42 +57,37 @@ export class WasmThreads implements ThreadKernels {
     readonly number: number,
     options: Partial<PoolOptions> = {},
   ) {
-    this.pool = new ThreadPool({ start: startThread, shared: sharesMemory(), most: number, greeting, ...options });
+    const { start = startThread, shared = sharesMemory() } = options;
+    this.shared = shared;
+    this.pool = new ThreadPool({ ...options, start, shared, most: number, greeting });
   }
 
   async perturb(data: Uint8Array, whole: Move, signal?: AbortSignal): Promise<number> {
     const { length } = data;
-    const move = withSharedSteps(whole);
-    const bytes = CHUNK_LEAVES * leafBytes(move.format);
-    if (length <= bytes) return this.sum({ verb: "perturb", move }, [data]);
-    this.expect(weightsIn(length, move.format));
-    const running = new Set<Promise<void>>();
-    let failure: { error: unknown } | undefined;
+    const move = this.withSharedSteps(whole);
+    const work: Work = { verb: "perturb", move };
+    const leaf = leafBytes(move.format);
+    if (length <= CHUNK_LEAVES * leaf) return this.sum(work, [data]);
     let changed = 0;
-    for (let from = 0; from < length; from += bytes) {
-      while (running.size >= 2 * this.number) await Promise.race(running);
-      if (signal?.aborted) failure ??= { error: signal.reason };
-      if (failure !== undefined) break;
-      const one = this.piece(data, length, from, bytes, move).then(
-        (here) => {
-          changed += here;
-        },
-        (error) => {
-          failure ??= { error };
-        },
-      );
-      const entry = one.finally(() => running.delete(entry));
-      running.add(entry);
-    }
-    await Promise.all(running); // nobody writes to the data after this
-    if (failure !== undefined) throw failure.error;
+    const first = data.subarray(0, leaf);
+    await inSlices(() => {
+      checkThere(first, leaf);
+      changed = this.own.perturb(first, move);
+      return false;
+    });
+    const rare = isRare(changed, move);
+    if (!rare) this.expect(weightsIn(length, move.format));
+    const bytes = CHUNK_LEAVES * leaf;
+    const piece = async (from: number) => {
+      checkThere(data, length);
+      const part: Arrays = [data.subarray(from, Math.min(length, from + bytes))];
+      const here = workFrom(work, weightsIn(from, move.format));
+      // Not before: pieces that are under way at a time would take each other's counts back.
+      const moved = rare ? sumOf(await this.here(here, part)) : await this.sum(here, part);
+      changed += moved;
+    };
+    await underWay(steps(leaf, length, bytes), rare ? 1 : CHUNKS_EACH * this.number, piece, signal);
     return changed;
-  }
-
-  private async piece(data: Uint8Array, length: number, from: number, bytes: number, move: Move): Promise<number> {
-    checkThere(data, length);
-    const here = { ...move, index: move.index + weightsIn(from, move.format) };
-    return this.sum({ verb: "perturb", move: here }, [data.subarray(from, Math.min(length, from + bytes))]);
   }
 
   async evolve(live: Uint8Array, pristine: Uint8Array, move: Move, law: Evolution, strength: number): Promise<number> {
@@ -113,24 +115,28 @@ export class WasmThreads implements ThreadKernels {
 
   async state(): Promise<ThreadState> {
     const { refused } = await this.pool.probe();
-    const memory = sharesMemory() ? "shared" : "copied";
+    const memory = this.shared ? "shared" : "copied";
     return refused === undefined ? { number: this.number, memory } : { number: 0, memory, refused };
   }
 
   private async sum(work: Work, arrays: Arrays, law?: Evolution): Promise<number> {
-    const parts = (await this.results(work, arrays, law)) as number[];
-    return parts.reduce((sum, part) => sum + part, 0);
+    return sumOf(await this.results(work, arrays, law));
   }
 
-  /** What a thread gives, in one; or, leaf by leaf, what comes of it here. */
-  private async results(work: Work, [data, pristine]: Arrays, law?: Evolution): Promise<Result[]> {
-    const format = formatOfWork(work);
+  /** What a thread gives, in one; or what comes of it here. */
+  private async results(work: Work, arrays: Arrays, law?: Evolution): Promise<Result[]> {
     const known = law === undefined || KNOWN_LAWS.includes(law.name);
-    if (known && this.pool.ready && weightsIn(data.length, format) >= LEAST) {
-      const result = await this.pool.run(work, data, pristine);
+    if (known && this.pool.ready && weightsIn(arrays[0].length, formatOfWork(work)) >= LEAST) {
+      const result = await this.pool.run(work, arrays);
       if (result !== undefined) return [result];
     }
+    return this.here(work, arrays, law);
+  }
+
+  /** What comes of each leaf, in slices between events. */
+  private async here(work: Work, [data, pristine]: Arrays, law?: Evolution): Promise<Result[]> {
     const { length } = data;
+    const format = formatOfWork(work);
     const bytes = leafBytes(format);
     const results: Result[] = [];
     let from = 0;
@@ -144,17 +150,32 @@ export class WasmThreads implements ThreadKernels {
     });
     return results;
   }
+
+  /** With steps of rows where all threads see them: a message would copy them for every chunk. */
+  private withSharedSteps(move: Move): Move {
+    const { steps } = move;
+    if (steps === null || steps.length < MANY_STEPS || !this.shared) return move;
+    const shared = new Float32Array(new SharedArrayBuffer(steps.byteLength));
+    shared.set(steps);
+    return { ...move, steps: shared };
+  }
 }
 
-/** With steps of rows where all threads see them: a message would copy them for every chunk. */
-function withSharedSteps(move: Move): Move {
-  const { steps } = move;
-  if (steps === null || steps.length < SUM_LEAF / 16 || !sharesMemory()) return move;
-  const shared = new Float32Array(new SharedArrayBuffer(steps.byteLength));
-  shared.set(steps);
-  return { ...move, steps: shared };
+function* steps(from: number, to: number, by: number): Generator<number> {
+  for (let at = from; at < to; at += by) yield at;
 }
+
+const sumOf = (counts: readonly Result[]): number => (counts as number[]).reduce((sum, count) => sum + count, 0);
 
 /** Weights in so many bytes of whole blocks. */
 const weightsIn = (bytes: number, format: EncodedFormat): number =>
   (bytes / (format[Field.bytes] as number)) * (format[Field.weights] as number);
+
+/**
+ * Whether a move that changed so many codes of a leaf looks at few of them: then it takes no longer than to hand them over. Only how fast it goes
+ * depends on it.
+ */
+function isRare(changed: number, { format, rounding, columns }: Move): boolean {
+  if (format[Field.kind] !== Kind.lattice || format[Field.levels] !== Levels.uniform) return false;
+  return rounding === Rounding.matched && columns === undefined && changed < SPARSE_VARIANCE * SUM_LEAF;
+}
