@@ -70,6 +70,9 @@ export interface Kernels {
 
   /** Threads for the chunks of files that are read and written, where the backend has some and maps no files (WebAssembly). */
   readonly threads?: ThreadKernels;
+
+  /** What there is of threads: tries it, where that is the only way to know. Backends without it have none. */
+  threadsHere?(): Promise<Threads>;
 }
 
 /**
@@ -86,16 +89,14 @@ export interface ThreadKernels {
   /** `sumSquares` of each leaf from zero; of formats that have their own steps. */
   sumLeaves(data: Uint8Array, format: EncodedFormat, index: number): Promise<Float64Array>;
   census(data: Uint8Array, format: EncodedFormat, columns: CensusColumns | undefined, index: number): Promise<Census>;
-  /** Whether there can be threads here: tries it. */
-  state(): Promise<ThreadState>;
 }
 
-/** What there is of threads. */
-export interface ThreadState {
-  /** How many work on what is large; 0 where the calling thread does it. */
+/** Threads for large work, beside the one that calls: those of `perturbAsync`, and of files. */
+export interface Threads {
+  /** How many there are where there is enough to do; 0 where the calling thread does it, between events. */
   readonly number: number;
-  /** How chunks get there. */
-  readonly memory: "shared" | "copied";
-  /** Why there can be none. */
-  readonly refused?: string;
+  /** Of WebAssembly: whether its threads see memory of the calling one, or get copies. */
+  readonly memory?: "shared" | "copied";
+  /** Why there are none. */
+  readonly reason?: string;
 }

@@ -52,19 +52,23 @@ export function sharesMemory(): boolean {
   );
 }
 
-/** Starts the program of wasm-thread.ts. */
-export const startThread: StartThread = (ears) => {
+/** Starts the program of wasm-thread.ts; in worker_threads also from elsewhere, as tests of the sources need it. */
+export const startThread = (ears: ThreadEars, file?: URL): Thread => {
   const threads = builtin<WorkerThreads>("node:worker_threads");
-  if (threads?.Worker !== undefined) return nodeThread(threads.Worker, ears);
+  if (threads?.Worker !== undefined) return nodeThread(threads.Worker, file ?? beside(), ears);
   if (typeof Worker === "function") return webThread(ears);
   throw new Error("this host has no workers");
 };
 
 const ENDED = "it ended by itself";
 
-function nodeThread(NodeThread: NonNullable<WorkerThreads["Worker"]>, ears: ThreadEars): Thread {
-  // Not as `new URL(name, import.meta.url)`: a bundler for Node would lay a file beside its one.
-  const file = new URL(import.meta.url.replace(/[^/]*$/, "wasm-thread.js"));
+/** Not as `new URL(name, import.meta.url)`: a bundler for Node would lay a file beside its one. Bundlers that write CommonJS leave no address. */
+function beside(): URL {
+  if (!import.meta.url) throw new Error("brownian was bundled, and the file of its threads is not beside it");
+  return new URL(import.meta.url.replace(/[^/]*$/, "wasm-thread.js"));
+}
+
+function nodeThread(NodeThread: NonNullable<WorkerThreads["Worker"]>, file: URL, ears: ThreadEars): Thread {
   // Options of the process (loaders, say) are for its own programs.
   const worker = new NodeThread(file, { execArgv: [], name: "brownian" });
   let over = false;

@@ -90,8 +90,12 @@ export class ThreadPool {
 
   /** Starts one, and resolves when it is known whether there can be any. */
   async probe(): Promise<PoolState> {
-    this.want(1);
-    while (this.refused === undefined && !this.ready) await new Promise<void>((resolve) => this.told.add(resolve));
+    while (this.refused === undefined && !this.ready) {
+      this.want(1);
+      for (const { thread } of this.lanes) thread?.hold(true);
+      if (this.refused === undefined) await new Promise<void>((resolve) => this.told.add(resolve));
+    }
+    for (const { thread, jobs } of this.lanes) thread?.hold(jobs.size > 0);
     return this.state();
   }
 
@@ -110,6 +114,7 @@ export class ThreadPool {
   /** Ends all threads; what they had is not done. They are started again when they are wanted. */
   end(): void {
     for (const lane of this.lanes) this.drop(lane, "it was ended");
+    this.tell();
     this.assign();
   }
 
@@ -240,7 +245,7 @@ export class ThreadPool {
   private rest(): void {
     clearTimeout(this.timer);
     if (this.lanes.size === 0) return;
-    for (const { jobs } of this.lanes) if (jobs.size > 0) return;
+    for (const { ready, jobs } of this.lanes) if (!ready || jobs.size > 0) return;
     this.timer = setTimeout(() => this.end(), this.options.idle ?? IDLE);
     (this.timer as { unref?: () => void }).unref?.();
   }

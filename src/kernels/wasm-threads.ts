@@ -7,7 +7,7 @@ import type { Evolution } from "../laws/evolution.js";
 import type { EncodedFormat, Move } from "../laws/move.js";
 import { Field, Kind, Levels, Rounding, SUM_LEAF } from "../laws/numbers.js";
 import { SPARSE_VARIANCE } from "../laws/rare-groups.js";
-import type { Kernels, ThreadKernels, ThreadState } from "./contract.js";
+import type { Kernels, ThreadKernels, Threads } from "./contract.js";
 import { processors, sharesMemory, startThread } from "./thread-host.js";
 import { type PoolOptions, ThreadPool } from "./thread-pool.js";
 import {
@@ -43,9 +43,13 @@ const MANY_STEPS = 4096;
 /** Threads for large work: what the environment says, or the processors of this process. */
 export const wasmThreadCount = (): number => environment.threads ?? Math.min(processors(), MOST_UNASKED);
 
+/** How threads are started and kept, and the leaves of a chunk, where tests want others. */
+export type ThreadOptions = Partial<PoolOptions> & { readonly leaves?: number };
+
 export class WasmThreads implements ThreadKernels {
   private readonly pool: ThreadPool;
   private readonly shared: boolean;
+  private readonly leaves: number;
   /** Weights that there were to move since the last pause, and when the last came. */
   private due = 0;
   private last = 0;
@@ -55,10 +59,11 @@ export class WasmThreads implements ThreadKernels {
     private readonly own: Kernels,
     greeting: Greeting,
     readonly number: number,
-    options: Partial<PoolOptions> = {},
+    options: ThreadOptions = {},
   ) {
-    const { start = startThread, shared = sharesMemory() } = options;
+    const { start = startThread, shared = sharesMemory(), leaves = CHUNK_LEAVES } = options;
     this.shared = shared;
+    this.leaves = leaves;
     this.pool = new ThreadPool({ ...options, start, shared, most: number, greeting });
   }
 
@@ -67,7 +72,7 @@ export class WasmThreads implements ThreadKernels {
     const move = this.withSharedSteps(whole);
     const work: Work = { verb: "perturb", move };
     const leaf = leafBytes(move.format);
-    if (length <= CHUNK_LEAVES * leaf) return this.sum(work, [data]);
+    if (length <= this.leaves * leaf) return this.sum(work, [data]);
     let changed = 0;
     const first = data.subarray(0, leaf);
     await inSlices(() => {
@@ -77,7 +82,7 @@ export class WasmThreads implements ThreadKernels {
     });
     const rare = isRare(changed, move);
     if (!rare) this.expect(weightsIn(length, move.format));
-    const bytes = CHUNK_LEAVES * leaf;
+    const bytes = this.leaves * leaf;
     const piece = async (from: number) => {
       checkThere(data, length);
       const part: Arrays = [data.subarray(from, Math.min(length, from + bytes))];
@@ -113,10 +118,10 @@ export class WasmThreads implements ThreadKernels {
     if (worth > 1) this.pool.want(worth);
   }
 
-  async state(): Promise<ThreadState> {
+  async tried(): Promise<Threads> {
     const { refused } = await this.pool.probe();
-    const memory = this.shared ? "shared" : "copied";
-    return refused === undefined ? { number: this.number, memory } : { number: 0, memory, refused };
+    if (refused !== undefined) return { number: 0, reason: refused };
+    return { number: this.number, memory: this.shared ? "shared" : "copied" };
   }
 
   private async sum(work: Work, arrays: Arrays, law?: Evolution): Promise<number> {

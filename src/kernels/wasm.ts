@@ -4,17 +4,18 @@
 import type { Kernels } from "./contract.js";
 import { WASM as SCALAR } from "./generated/scalar.wasm.js";
 import { WASM as SIMD } from "./generated/simd.wasm.js";
-import type { PoolOptions } from "./thread-pool.js";
 import { kernelsOf } from "./wasm-kernels.js";
-import { WasmThreads, wasmThreadCount } from "./wasm-threads.js";
+import { type ThreadOptions, WasmThreads, wasmThreadCount } from "./wasm-threads.js";
 
 const MODULES: Readonly<Record<string, string>> = { simd128: SIMD, scalar: SCALAR };
+
+const ONE = "this process is to have one thread (BROWNIAN_THREADS), or has one processor";
 
 /**
  * The kernels of the module for this ISA ("simd128", the default, or "scalar"), on so many threads. Throws with the reason when it cannot run.
  * @param options of threads, for tests of what else happens to them
  */
-export function loadWasm(isa = "simd128", threads = wasmThreadCount(), options?: Partial<PoolOptions>): Kernels {
+export function loadWasm(isa = "simd128", threads = wasmThreadCount(), options?: ThreadOptions): Kernels {
   const code = validCode(isa); // first: where there is no WebAssembly, it says so
   return onThreads(new WebAssembly.Instance(new WebAssembly.Module(code)), code, isa, threads, options);
 }
@@ -32,12 +33,13 @@ function onThreads(
   code: Uint8Array<ArrayBuffer>,
   isa: string,
   number: number,
-  options?: Partial<PoolOptions>,
+  options?: ThreadOptions,
 ): Kernels {
   const own = kernelsOf(instance, isa);
-  if (number < 2) return own;
+  if (number < 2) return Object.assign(own, { threadsHere: async () => ({ number: 0, reason: ONE }) });
   const threads = new WasmThreads(own, { code, isa }, number, options);
-  return Object.assign(own, { threads, perturbAsync: threads.perturb.bind(threads) });
+  const perturbAsync = threads.perturb.bind(threads);
+  return Object.assign(own, { threads, perturbAsync, threadsHere: () => threads.tried() });
 }
 
 function validCode(isa: string): Uint8Array<ArrayBuffer> {
