@@ -31,7 +31,7 @@ interface WorkerThreads {
 }
 
 /** Node's own modules where there are any. Asked for at run time, so that no bundler looks for them. */
-function builtin<T>(name: string): T | undefined {
+function nodeModule<T>(name: string): T | undefined {
   try {
     return globalThis.process?.getBuiltinModule?.(name) as T | undefined;
   } catch {
@@ -41,7 +41,7 @@ function builtin<T>(name: string): T | undefined {
 
 /** Processors that this process may use, as far as the host tells. */
 export function processors(): number {
-  const os = builtin<{ availableParallelism?: () => number }>("node:os");
+  const os = nodeModule<{ availableParallelism?: () => number }>("node:os");
   return os?.availableParallelism?.() ?? globalThis.navigator?.hardwareConcurrency ?? 1;
 }
 
@@ -54,7 +54,7 @@ export function sharesMemory(): boolean {
 
 /** Starts the program of wasm-thread.ts; in worker_threads also from elsewhere, as tests of the sources need it. */
 export const startThread = (ears: ThreadEars, file?: URL): Thread => {
-  const threads = builtin<WorkerThreads>("node:worker_threads");
+  const threads = nodeModule<WorkerThreads>("node:worker_threads");
   if (threads?.Worker !== undefined) return nodeThread(threads.Worker, file ?? beside(), ears);
   if (typeof Worker === "function") return webThread(ears);
   throw new Error("this host has no workers");

@@ -221,16 +221,17 @@ export class ThreadPool {
 
   private hand(lane: Lane, job: Job): void {
     const { work, arrays, bytes } = job;
+    const id = this.orders++;
     try {
       checkThere(arrays[0], bytes);
-      const id = this.orders++;
       const inPlace = this.options.shared && arrays.every((one) => one === undefined || !(one.buffer instanceof ArrayBuffer));
       const buffer = inPlace ? undefined : this.memory(lane, arrays.length * roomFor(bytes));
       const order: Order = { id, work, arrays: buffer === undefined ? arrays : copies(arrays, buffer) };
-      lane.thread?.post(order, buffer instanceof ArrayBuffer ? [buffer] : []);
       lane.jobs.set(id, { job, buffer });
       lane.thread?.hold(true);
+      lane.thread?.post(order, buffer instanceof ArrayBuffer ? [buffer] : []);
     } catch (error) {
+      lane.jobs.delete(id);
       job.reject(error);
     }
   }

@@ -139,7 +139,7 @@ describe("threads", () => {
 
   it("leave the event loop to others, and stop between chunks", async () => {
     const kernels = await threaded(2);
-    const data = blocks("F16", 40 * SUM_LEAF);
+    const data = blocks("F16", 20 * SUM_LEAF);
     let turns = 0;
     const count = () => {
       turns++;
@@ -194,19 +194,18 @@ function counting(met: (thread: Thread) => void): StartThread {
   };
 }
 
-/** Threads of which the first one dies at its second order, as a thread does that runs out of memory: by itself. */
+/** Threads of which the one that gets the first order dies over it, as a thread does that runs out of memory: by itself. */
 function mortal(): StartThread {
-  let first = true;
+  let died = false;
   return (ears) => {
-    const dies = first;
-    first = false;
     let posts = 0;
     const thread = start(ears);
     return {
       ...thread,
       post(message, transfer) {
         thread.post(message, transfer);
-        if (!dies || ++posts !== 3) return;
+        if (died || ++posts < 2) return; // the greeting
+        died = true;
         thread.end();
         ears.died("no memory is left");
       },
