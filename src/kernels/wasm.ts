@@ -47,8 +47,16 @@ function validCode(isa: string): Uint8Array<ArrayBuffer> {
   if (code === undefined)
     throw new Error(`there is no WebAssembly module for ${isa}, only for ${Object.keys(MODULES).join(", ")}`);
   if (typeof WebAssembly !== "object") throw new Error("this host has no WebAssembly");
-  const bytes = Uint8Array.from(atob(code), (c) => c.charCodeAt(0));
+  const bytes = bytesOf(code);
   // The real module is what gets validated: it is refused where SIMD is missing.
   if (!WebAssembly.validate(bytes)) throw new Error(`this host's WebAssembly does not run ${isa} code`);
+  return bytes;
+}
+
+/** The bytes that these digits are: 0 to 9, a to f. */
+function bytesOf(digits: string): Uint8Array<ArrayBuffer> {
+  const digit = (i: number) => (digits.charCodeAt(i) & 15) + 9 * (digits.charCodeAt(i) >> 6);
+  const bytes = new Uint8Array(digits.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = 16 * digit(2 * i) + digit(2 * i + 1);
   return bytes;
 }
