@@ -81,9 +81,11 @@ const BODY = `
 export const ESM = (from = "brownian", then = "console.log(seen);") => `import * as brownian from "${from}";\n${BODY}\n${then}\n`;
 export const CJS = `const brownian = require("brownian");\n${BODY}\nconsole.log(seen);\n`;
 
-/** What every host has to make of weights that are many: leaves "backend, threads, their memory, checksum, reason" in `seen`. */
-export const THREADED = (from = "brownian", then = "console.log(seen);") => `
-${from.startsWith("await") ? `const brownian = ${from};` : `import * as brownian from "${from}";`}
+/**
+ * What every host has to make of weights that are many, of `brownian` as the first lines bring it: leaves "backend, threads, their memory, checksum,
+ * reason" in `seen`.
+ */
+export const THREADED = (begin, then = "console.log(seen);") => `${begin}
 const data = new Uint8Array(34 * 2 ** 20); // 32 Mi weights
 for (let i = 0; i < data.length; i++) data[i] = i % 34 === 0 ? 0 : i % 34 === 1 ? 0x20 : (i >> 3) & 63;
 await brownian.perturbAsync(data, { type: "Q8_0", sigma: 0.01, seed: 7n });

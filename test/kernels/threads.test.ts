@@ -1,11 +1,8 @@
 // WebAssembly on several threads: the bytes of one thread, whatever happens to the others; and where threads come from and go to.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { build } from "esbuild";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import type { Kernels, ThreadKernels } from "../../src/kernels/contract.js";
 import { type StartThread, startThread, type Thread } from "../../src/kernels/thread-host.js";
 import { loadWasm } from "../../src/kernels/wasm.js";
@@ -16,45 +13,11 @@ import { mirror } from "../../src/laws/mirror.js";
 import type { Move } from "../../src/laws/move.js";
 import { Rounding, SUM_LEAF } from "../../src/laws/numbers.js";
 import { relaxation } from "../../src/laws/relaxation.js";
+import { threadsOfSources } from "../support/wasm-threads.js";
 
 const ROOT = resolve(import.meta.dirname, "../..");
-const folder = mkdtempSync(join(tmpdir(), "brownian-threads-"));
-const file = join(folder, "wasm-thread.js");
-/** The program of a thread as it is here, not as it was built last. */
-const start: StartThread = (ears) => startThread(ears, pathToFileURL(file));
+const { folder, start, threaded } = threadsOfSources();
 const alone = loadWasm("simd128", 1);
-const ended: (() => void)[] = [];
-
-beforeAll(() =>
-  build({
-    entryPoints: [join(ROOT, "src/kernels/wasm-thread.ts")],
-    bundle: true,
-    format: "iife",
-    outfile: file,
-    logLevel: "error",
-  }),
-);
-afterAll(() => {
-  for (const end of ended) end();
-  rmSync(folder, { recursive: true });
-});
-
-/** Kernels with so many threads, which are there; chunks of a leaf, so that little data is many. */
-async function threaded(number: number, options: ThreadOptions = {}): Promise<Kernels & { threads: ThreadKernels }> {
-  const threads: Thread[] = [];
-  const began: StartThread = (ears) => {
-    const thread = (options.start ?? start)(ears);
-    threads.push(thread);
-    return thread;
-  };
-  const kernels = loadWasm("simd128", number, { leaves: 1, ...options, start: began }) as Kernels & { threads: ThreadKernels };
-  kernels.threads.expect(number * 1e9);
-  ended.push(() => {
-    for (const thread of threads) thread.end();
-  });
-  expect(await kernels.threadsHere?.()).toEqual({ number, memory: options.shared === false ? "copied" : "shared" });
-  return kernels;
-}
 
 function blocks(type: string, weights: number): Uint8Array {
   const { bytes, weights: each } = formatNamed(type)!;
