@@ -1,4 +1,4 @@
-// node bench/wasm-threads.mjs [--rounds N] [--threads N,N] [--weights N]: WebAssembly on several threads beside one, in one process and in rounds
+// node bench/wasm-threads.mjs [--rounds N] [--threads N,N] [--weights N] [--types "TYPE S,..."]: WebAssembly on several threads beside one, in one process and in rounds
 // that take turns, of which the least times count: what a busy machine can still tell. One thread is `perturb`, as fast as it gets. Processor time is
 // that of all threads, by that of one: the ratio can be no more than the threads divided by it.
 
@@ -22,38 +22,46 @@ const rounds = Number(values.rounds);
 const weights = Number(values.weights);
 const counts = values.threads.split(",").map(Number);
 
-/** Milliseconds of a call: on the clock, and of all processors together. The least of all rounds. */
-async function least(call) {
-  let clock = Number.POSITIVE_INFINITY;
-  let processors = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < rounds; round++) {
-    const before = process.cpuUsage();
-    const began = performance.now();
-    await call(round);
-    clock = Math.min(clock, performance.now() - began);
-    const { user, system } = process.cpuUsage(before);
-    processors = Math.min(processors, (user + system) / 1e3);
-  }
-  return { clock, processors };
+/** Milliseconds of each call: on the clock, and of all processors together. The least of all rounds. */
+async function leastOfAll(calls) {
+  const least = calls.map(() => ({ clock: Number.POSITIVE_INFINITY, processors: Number.POSITIVE_INFINITY }));
+  for (let round = 0; round < rounds; round++)
+    for (const [i, call] of calls.entries()) {
+      const before = process.cpuUsage();
+      const began = performance.now();
+      await call(round);
+      const clock = performance.now() - began;
+      const { user, system } = process.cpuUsage(before);
+      least[i].clock = Math.min(least[i].clock, clock);
+      least[i].processors = Math.min(least[i].processors, (user + system) / 1e3);
+    }
+  return least;
 }
 
 const one = loadWasm("simd128", 1);
 const several = counts.map((threads) => loadWasm("simd128", threads));
 const big = new Uint8Array(2 ** 28);
 for (const kernels of several) await perturbAsync(big, { type: "I8", step: I8_STEP, sigma: I8_STEP, seed: 1n }, kernels); // starts them
-const columns = counts.map((threads) => `${threads} threads | ratio | processor time |`).join(" ");
-console.log(`| moves | 1 thread, M/s | ${columns}\n| --- | ---: |${" ---: | ---: | ---: |".repeat(counts.length)}`);
+const columns = counts
+  .map((threads) => `${threads} threads | ratio | processor time | in place | ratio | processor time |`)
+  .join(" ");
+console.log(`| moves | 1 thread, M/s | ${columns}\n| --- | ---: |${" ---: |".repeat(6 * counts.length)}`);
 for (const each of values.types.split(",")) {
   const [type, s] = each.split(" ");
   const format = encodedFormat(formatNamed(type));
   const { data, elements } = realisticWeights(type, (weights / format[Field.weights]) * format[Field.bytes]);
+  const shared = new Uint8Array(new SharedArrayBuffer(data.length));
+  shared.set(data);
   const options = { type, sigma: sigmaFor(type, data, Number(s)), seed: 1n, ...(type === "I8" && { step: I8_STEP }) };
-  const alone = await least((tick) => perturb(data, { ...options, tick }, one));
-  const cells = [];
-  for (const kernels of several) {
-    const time = await least((tick) => perturbAsync(data, { ...options, tick }, kernels));
-    cells.push((elements / time.clock / 1e3).toFixed(0));
-    cells.push((alone.clock / time.clock).toFixed(2), (time.processors / alone.processors).toFixed(2));
-  }
+  const calls = [
+    (tick) => perturb(data, { ...options, tick }, one),
+    ...several.flatMap((kernels) => [data, shared].map((on) => (tick) => perturbAsync(on, { ...options, tick }, kernels))),
+  ];
+  const [alone, ...others] = await leastOfAll(calls);
+  const cells = others.flatMap(({ clock, processors }) => [
+    (elements / clock / 1e3).toFixed(0),
+    (alone.clock / clock).toFixed(2),
+    (processors / alone.processors).toFixed(2),
+  ]);
   console.log(`| ${type} s = ${s} | ${(elements / alone.clock / 1e3).toFixed(0)} | ${cells.join(" | ")} |`);
 }

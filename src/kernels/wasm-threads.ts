@@ -31,8 +31,8 @@ const MOST_UNASKED = 8;
 const CHUNK_LEAVES = 16;
 /** Chunks for each thread: one that it works on, and one that waits there. */
 const CHUNKS_EACH = 2;
-/** Weights below which work is done here: to hand them over takes as long. */
-const LEAST = SUM_LEAF;
+/** Leaves up to which a call is done here: to hand them over takes as long. */
+const LEAST = 4;
 /** Weights in one call (or in calls that follow each other closely) for which a thread is worth its start. */
 const FOR_A_THREAD = 128 * SUM_LEAF;
 /** Milliseconds without a call after which what was called before no longer counts. */
@@ -72,7 +72,7 @@ export class WasmThreads implements ThreadKernels {
     const move = this.withSharedSteps(whole);
     const work: Work = { verb: "perturb", move };
     const leaf = leafBytes(move.format);
-    if (length <= this.leaves * leaf) return this.sum(work, [data]);
+    if (length <= Math.min(LEAST, this.leaves) * leaf) return sumOf(await this.here(work, [data]));
     let changed = 0;
     const first = data.subarray(0, leaf);
     await inSlices(() => {
@@ -82,7 +82,8 @@ export class WasmThreads implements ThreadKernels {
     });
     const rare = isRare(changed, move);
     if (!rare) this.expect(weightsIn(length, move.format));
-    const bytes = this.leaves * leaf;
+    const each = Math.ceil(length / leaf / (CHUNKS_EACH * this.number));
+    const bytes = Math.min(this.leaves, each) * leaf;
     const piece = async (from: number) => {
       checkThere(data, length);
       const part: Arrays = [data.subarray(from, Math.min(length, from + bytes))];
@@ -131,7 +132,7 @@ export class WasmThreads implements ThreadKernels {
   /** What a thread gives, in one; or what comes of it here. */
   private async results(work: Work, arrays: Arrays, law?: Evolution): Promise<Result[]> {
     const known = law === undefined || KNOWN_LAWS.includes(law.name);
-    if (known && this.pool.ready && weightsIn(arrays[0].length, formatOfWork(work)) >= LEAST) {
+    if (known && this.pool.ready && arrays[0].length >= leafBytes(formatOfWork(work))) {
       const result = await this.pool.run(work, arrays);
       if (result !== undefined) return [result];
     }
