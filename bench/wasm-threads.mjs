@@ -1,6 +1,7 @@
-// node bench/wasm-threads.mjs [--rounds N] [--threads N,N] [--weights N] [--types "TYPE S,..."]: WebAssembly on several threads beside one, in one process and in rounds
-// that take turns, of which the least times count: what a busy machine can still tell. One thread is `perturb`, as fast as it gets. Processor time is
-// that of all threads, by that of one: the ratio can be no more than the threads divided by it.
+// node bench/wasm-threads.mjs [--rounds N] [--threads N,N] [--weights N] [--types "TYPE S,..."]: WebAssembly on several threads beside one, in one
+// process and in rounds that take turns, of which the least times count: what a busy machine can still tell. One thread is `perturb`, as fast as it
+// gets; "in place" is data in a SharedArrayBuffer. Processor time is that of all threads, by that of one: the ratio can be no more than the number of
+// threads divided by it.
 
 import { parseArgs } from "node:util";
 import { loadWasm } from "../dist/kernels/wasm.js";
