@@ -7,6 +7,7 @@ import { initSelection } from "./kernels/select.js";
 
 export { BrownianError, type ErrorCode } from "./errors.js";
 export { type Backend, backend } from "./kernels/backend.js";
+export type { Threads } from "./kernels/contract.js";
 export type { Rejected } from "./kernels/select.js";
 export { decode } from "./lattice/decode.js";
 export { FORMATS, type Format, type Lattice, type Plane } from "./lattice/formats.js";

@@ -23,6 +23,10 @@ const BESIDE = { llama: "index.llama.js", learn: "learn/index.js" };
 /** Subpaths that load nothing else, and so serve pages too. */
 const ALONE = { sampling: "sampling/index.js" };
 
+/** Where a CommonJS file lies that serves pages, too: bundlers for pages must find no name of Node's to look for. */
+const HERE = `const here = typeof process === "object" && process.getBuiltinModule && typeof __filename === "string"
+  ? process.getBuiltinModule("node:url").pathToFileURL(__filename).href : undefined;`;
+
 /**
  * Takes Node's own modules at run time instead of importing them: an import makes every name of a module, and that of node:fs loads all of
  * Node's streams for it, which costs as much as the library itself. Bundlers that write CommonJS leave no import.meta.url.
@@ -103,7 +107,11 @@ export async function bundle() {
   // For browsers: "browser" in package.json says what takes the place of what only Node has.
   const web = { bundle: true, platform: "browser", entryPoints: [at("index.web.js")], target: "es2022", logLevel: "error" };
   await build({ ...web, format: "esm", outfile: at("esm/web.js") });
-  await build({ ...web, format: "cjs", outfile: at("cjs/web.js") });
+  const here = { define: { "import.meta.url": "here" }, banner: { js: HERE } };
+  await build({ ...web, ...here, format: "cjs", outfile: at("cjs/web.js") });
+  // What threads run. Beside each bundle that starts some, as a script that is good as a module, as CommonJS and in a page.
+  for (const folder of ["esm", "cjs"])
+    await build({ ...web, entryPoints: [at("kernels/wasm-thread.js")], format: "iife", outfile: at(`${folder}/wasm-thread.js`) });
   // The same declarations, which TypeScript takes for CommonJS here.
   writeFileSync(at("cjs/package.json"), '{ "type": "commonjs" }\n');
   for (const file of readdirSync(DIST, { recursive: true })) {

@@ -5,19 +5,36 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { browserName, closeBrowser, visit } from "./pages.mjs";
-import { ESM, expectRun, expectSeen, folder, NotHere, node, note, scratch, tools, versionOf } from "./trial.mjs";
+import {
+  ESM,
+  expectRun,
+  expectSeen,
+  expectThreads,
+  folder,
+  NotHere,
+  node,
+  note,
+  scratch,
+  THREADED,
+  tools,
+  versionOf,
+} from "./trial.mjs";
 
 const page = (script) => `<!doctype html><meta charset="utf-8"><title>trial</title><link rel="icon" href="data:,">${script}\n`;
 const MODULE = page('<script type="module" src="./app.js"></script>');
 const WORKER =
   'new Worker(new URL("./work.js", import.meta.url), { type: "module" }).onmessage = ({ data }) => { globalThis.seen = data; };\n';
 
+/** What a browser says of a file that is not there. */
+const MISSING = /Failed to load resource: the server responded with a status of 404/;
+
 /** The web entry, as the package has it, in pages that no bundler made. */
 async function tryPages(plain) {
+  const own = (file) => join(plain, "node_modules/brownian/dist/esm", file);
   const site = (name, files) => {
     const root = join(scratch, name);
     mkdirSync(root);
-    cpSync(join(plain, "node_modules/brownian/dist/esm/web.js"), join(root, "brownian.js"));
+    cpSync(own("web.js"), join(root, "brownian.js"));
     for (const [file, text] of Object.entries({ "index.html": MODULE, ...files })) writeFileSync(join(root, file), text);
     return root;
   };
@@ -52,9 +69,28 @@ async function tryPages(plain) {
   await row("Web Worker under that policy", "js", site("policy-worker", inWorker), { policy: forbids });
   const allows = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src data:";
   await row("page whose policy allows it ('wasm-unsafe-eval')", "wasm", site("policy-wasm", inPage), { policy: allows });
+
+  const threaded = { "app.js": THREADED('import * as brownian from "./brownian.js";', "globalThis.seen = seen;") };
+  const threads = (what, memory, root, options) =>
+    note(`${name}, threads: ${what}`, async () => expectThreads(await visit(root, options), memory));
+  const withFile = (root) => {
+    cpSync(own("wasm-thread.js"), join(root, "wasm-thread.js"));
+    return root;
+  };
+  await threads("page, wasm-thread.js beside it", "copied", withFile(site("threads", threaded)));
+  await threads("page that is isolated (crossOriginIsolated)", "shared", withFile(site("threads-shared", threaded)), {
+    isolated: true,
+  });
+  await threads("page without that file", "none", site("threads-none", threaded), { expected: MISSING });
+  await threads("page whose policy forbids workers (worker-src 'none')", "none", withFile(site("threads-policy", threaded)), {
+    policy: `${allows}; worker-src 'none'`,
+  });
 }
 
-/** Each bundler: how it makes a site of app.js (and work.js) in `cwd`, in dist/; and one file for Node, where it is often used so. */
+/**
+ * Each bundler: how it makes a site of app.js (and work.js) in `cwd`, in dist/; whether it takes along what `new Worker(new URL(...))` names; and how
+ * it makes one file for Node, where it is often used so.
+ */
 const BUNDLERS = {
   esbuild: {
     async site(esbuild, cwd) {
@@ -103,6 +139,7 @@ const BUNDLERS = {
     },
   },
   webpack: {
+    bundlesWorkers: true,
     site: ({ default: webpack }, cwd) =>
       packed(webpack, { entry: join(cwd, "app.js"), context: cwd, output: { path: join(cwd, "dist"), filename: "app.js" } }),
     async forNode({ default: webpack }, cwd) {
@@ -116,6 +153,7 @@ const BUNDLERS = {
     },
   },
   vite: {
+    bundlesWorkers: true,
     async site({ build }, cwd) {
       await build({
         root: cwd,
@@ -167,7 +205,7 @@ export async function tryBundlers(plain) {
     if (made === undefined) throw new NotHere(reason.message);
     return import(pathToFileURL(createRequire(join(made, "package.json")).resolve(name)).href);
   };
-  for (const [name, { site, forNode }] of Object.entries(BUNDLERS)) {
+  for (const [name, { site, forNode, bundlesWorkers }] of Object.entries(BUNDLERS)) {
     const title = made === undefined ? name : `${name} ${versionOf(made, name)}`;
     // What a page is made of: the library in the page, and in a worker.
     const inPage = ESM("brownian", "globalThis.seen = seen;");
@@ -189,6 +227,19 @@ export async function tryBundlers(plain) {
         return expectSeen(await visit(join(cwd, "dist")), "wasm");
       });
     }
+    await note(
+      `${title}, for browsers: threads${bundlesWorkers ? "" : ", wasm-thread.js copied beside the bundle"}`,
+      async () => {
+        const cwd = folder(`${name}-threads`, plain);
+        writeFileSync(join(cwd, "app.js"), THREADED('import * as brownian from "brownian";', "globalThis.seen = seen;"));
+        writeFileSync(join(cwd, "work.js"), "onmessage = null;\n");
+        writeFileSync(join(cwd, "index.html"), MODULE);
+        await site(await load(name), cwd, name === "rollup" ? await load("@rollup/plugin-node-resolve") : undefined);
+        if (name !== "vite") cpSync(join(cwd, "index.html"), join(cwd, "dist/index.html"));
+        if (!bundlesWorkers) cpSync(join(cwd, "node_modules/brownian/dist/esm/wasm-thread.js"), join(cwd, "dist/wasm-thread.js"));
+        return expectThreads(await visit(join(cwd, "dist")), "copied");
+      },
+    );
     // webpack writes down where the library lay, and there its addon is found.
     const expected = name === "webpack" ? "native" : "wasm";
     await note(`${title}, for Node, the library within`, async () => {

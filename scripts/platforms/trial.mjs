@@ -81,6 +81,32 @@ const BODY = `
 export const ESM = (from = "brownian", then = "console.log(seen);") => `import * as brownian from "${from}";\n${BODY}\n${then}\n`;
 export const CJS = `const brownian = require("brownian");\n${BODY}\nconsole.log(seen);\n`;
 
+/**
+ * What every host has to make of weights that are many, of `brownian` as the first lines bring it: leaves "backend, threads, their memory, checksum,
+ * reason" in `seen`.
+ */
+export const THREADED = (begin, then = "console.log(seen);") => `${begin}
+const data = new Uint8Array(34 * 2 ** 20); // 32 Mi weights
+for (let i = 0; i < data.length; i++) data[i] = i % 34 === 0 ? 0 : i % 34 === 1 ? 0x20 : (i >> 3) & 63;
+await brownian.perturbAsync(data, { type: "Q8_0", sigma: 0.01, seed: 7n });
+const { number, memory = "none", reason = "" } = await brownian.backend.threads();
+let sum = 0;
+for (const byte of data) sum = (Math.imul(sum, 31) + byte) | 0;
+const seen = [brownian.backend.name, number, memory, sum, reason].join(" ");
+${then}
+`;
+
+let checksum;
+/** Checks that WebAssembly had threads with this kind of memory ("none": it had none), and made the bytes that the first made. */
+export function expectThreads(line, wanted) {
+  const [, name, number, memory, sum, reason] = /^(\w+) (\d+) (\w+) (-?\d+) (.*?)\s*$/.exec(line) ?? [];
+  demand(sum !== undefined, `unexpected output: ${line.slice(0, 500)}`);
+  checksum ??= sum;
+  demand(name === "wasm" && memory === wanted, `${name}, memory ${memory}, not ${wanted}: ${reason}`);
+  demand(sum === checksum, `checksum ${sum}, not ${checksum}`);
+  return memory === "none" ? `none, the same bytes: ${reason.slice(0, 120)}` : `${number}, memory ${memory}, the same bytes`;
+}
+
 let reference;
 /** Checks that "backend isa hex" names this backend and has the bytes that the first had. */
 export function expectSeen(line, backend) {

@@ -6,7 +6,7 @@ import { Command } from "commander";
 import { installLine } from "../engine/install.js";
 import { packagesForGpus } from "../engine/llama-c/library.js";
 import { backend } from "../kernels/backend.js";
-import { nativeTargets, threadCount } from "../kernels/native.js";
+import { nativeTargets } from "../kernels/native.js";
 import { describeEngine } from "../llama/index.js";
 import { table } from "../report/table.js";
 import type { Invocation } from "./command.js";
@@ -35,7 +35,7 @@ async function info({ json }: Options): Promise<void> {
     ["backend", `${facts.backend} ${facts.isa}${facts.forced.length > 0 ? ` (forced: ${facts.forced.join(" ")})` : ""}`],
     ...facts.rejected.map((r) => ["", `not ${r.backend}${r.isa ? ` ${r.isa}` : ""}: ${r.reason}`]),
     ...facts.native.map((t) => ["", `native ${t.name}: ${t.runs ? "runs here" : t.reason}`]),
-    ["threads", String(facts.threads)],
+    ["threads", facts.threadless === null ? String(facts.threads) : `no others than the main one: ${facts.threadless}`],
     ["engine", facts.engine],
     ...facts.advice.map((line) => ["advice", line]),
   ];
@@ -50,6 +50,7 @@ async function gather() {
   }
   if (backend.name === "js" && backend.forced.length === 0)
     advice.push("WebAssembly is not available either: JavaScript is ten times slower");
+  const threads = await backend.threads();
   let engine: string;
   try {
     const found = await describeEngine();
@@ -75,7 +76,8 @@ async function gather() {
     forced: backend.forced,
     rejected: backend.rejected,
     native: targetsOrNone(),
-    threads: threadCount(),
+    threads: threads.number,
+    threadless: threads.reason ?? null,
     engine,
     advice,
   };

@@ -7,6 +7,7 @@ import { BrownianError } from "../errors.js";
 import { chunks } from "../kernels/chunks.js";
 import type { Kernels } from "../kernels/contract.js";
 import type { FileWatch, TensorMove, TensorRange } from "../kernels/files.js";
+import { underWay } from "../kernels/under-way.js";
 import type { Census, CensusColumns } from "../laws/census.js";
 import { openNew } from "./copy.js";
 import { asFileError } from "./file-errors.js";
@@ -171,23 +172,11 @@ class StreamingWriter implements Writer {
     watch: FileWatch | undefined,
     work?: (data: Uint8Array, chunk: T) => Promise<void>,
   ): Promise<void> {
-    const running = new Set<Promise<void>>();
-    let failure: { error: unknown } | undefined;
-    for (const chunk of ranges) {
-      while (running.size >= UNDER_WAY) await Promise.race(running);
-      if (watch?.signal?.aborted) failure ??= { error: watch.signal.reason };
-      if (failure !== undefined) break;
-      const one = this.chunk(chunk, work).then(
-        () => watch?.onBytes?.(chunk.bytes),
-        (error) => {
-          failure ??= { error };
-        },
-      );
-      const entry = one.finally(() => running.delete(entry));
-      running.add(entry);
-    }
-    await Promise.all(running);
-    if (failure !== undefined) throw failure.error;
+    const one = async (chunk: T) => {
+      await this.chunk(chunk, work);
+      watch?.onBytes?.(chunk.bytes);
+    };
+    await underWay(ranges, UNDER_WAY, one, watch?.signal);
     this.source.check();
   }
 

@@ -1,5 +1,6 @@
 // What `backend` says: which kernels run, and why others do not.
 
+import type { Threads } from "./contract.js";
 import { type Rejected, selection } from "./select.js";
 
 /** Which kernels compute in this process, and why others do not. */
@@ -12,6 +13,11 @@ export interface Backend {
   readonly rejected: readonly Rejected[];
   /** Environment variables that forced the choice. */
   readonly forced: readonly string[];
+  /**
+   * Threads for large work, or why there are none (WebAssembly has some where workers can be had, with the file of their program). Tries it, where
+   * that is the only way to know.
+   */
+  threads(): Promise<Threads>;
 }
 
 /**
@@ -21,6 +27,7 @@ export interface Backend {
  * @example
  * import { backend } from "brownian";
  * console.log(backend.name, backend.isa); // native avx512
+ * const { number, reason } = await backend.threads(); // how many for large work, or why none
  */
 export const backend: Backend = {
   get name() {
@@ -35,4 +42,5 @@ export const backend: Backend = {
   get forced() {
     return selection().forced;
   },
+  threads: async () => (await selection().kernels.threadsHere?.()) ?? { number: 0, reason: "JavaScript has none" },
 };

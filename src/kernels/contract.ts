@@ -22,8 +22,11 @@ export interface Kernels {
   /** Moves whole blocks in place; returns how many codes changed. */
   perturb(data: Uint8Array, move: Move): number;
 
-  /** The same on threads outside the event loop, where the backend has them. `data` must be left alone until it resolves. */
-  perturbAsync?(data: Uint8Array, move: Move): Promise<number>;
+  /**
+   * The same on threads outside the event loop, where the backend has them. `data` must be left alone until it resolves. WebAssembly, which may be
+   * given all of a tensor, stops between chunks when the signal says so, once nothing is under way.
+   */
+  perturbAsync?(data: Uint8Array, move: Move, signal?: AbortSignal): Promise<number>;
 
   /**
    * One step of an evolution by its one number: `live` and `pristine` are the same whole blocks of one tensor. Returns how many codes of `live`
@@ -64,4 +67,36 @@ export interface Kernels {
 
   /** Files in memory, where the backend can map them (native); without, they go through positioned reads and writes. */
   readonly files?: FileKernels;
+
+  /** Threads for the chunks of files that are read and written, where the backend has some and maps no files (WebAssembly). */
+  readonly threads?: ThreadKernels;
+
+  /** What there is of threads: tries it, where that is the only way to know. Backends without it have none. */
+  threadsHere?(): Promise<Threads>;
+}
+
+/**
+ * Calls of these names for chunks, several at a time. Arrays must be left alone until they resolve. Where there are no threads yet, or there can
+ * be none, it is done here, between events: with the same results.
+ */
+export interface ThreadKernels {
+  /** How many threads there may be. */
+  readonly number: number;
+  /** That so many weights are to come: threads are started where they are worth it. */
+  expect(weights: number): void;
+  perturb(data: Uint8Array, move: Move): Promise<number>;
+  evolve(live: Uint8Array, pristine: Uint8Array, move: Move, law: Evolution, strength: number): Promise<number>;
+  /** `sumSquares` of each leaf from zero; of formats that have their own steps. */
+  sumLeaves(data: Uint8Array, format: EncodedFormat, index: number): Promise<Float64Array>;
+  census(data: Uint8Array, format: EncodedFormat, columns: CensusColumns | undefined, index: number): Promise<Census>;
+}
+
+/** Threads for large work, beside the one that calls: those of `perturbAsync`, and of files. */
+export interface Threads {
+  /** How many there are where there is enough to do; 0 where the calling thread does it, between events. */
+  readonly number: number;
+  /** Of WebAssembly: whether its threads see memory of the calling one, or get copies. */
+  readonly memory?: "shared" | "copied";
+  /** Why there are none. */
+  readonly reason?: string;
 }

@@ -39,5 +39,6 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
     difference: (a, b, format) => native.difference(target, a, b, format),
     readLogits: (logits, question, out) => native.readLogits(target, logits, question, out),
     files: nativeFiles(native, { target, threads }),
+    threadsHere: async () => ({ number: threads }),
   };
 }

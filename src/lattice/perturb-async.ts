@@ -1,9 +1,10 @@
-// `perturb` for large tensors without holding up the event loop: on native threads where there are any, else chunk by chunk
-// between events.
+// `perturb` for large tensors without holding up the event loop: on threads where there are any, else chunk by chunk between
+// events.
 
 import { BrownianError } from "../errors.js";
 import type { Kernels } from "../kernels/contract.js";
 import { selection } from "../kernels/select.js";
+import { inSlices } from "../kernels/turns.js";
 import type { Move } from "../laws/move.js";
 import { Field, SUM_LEAF } from "../laws/numbers.js";
 import { isThere } from "../memory.js";
@@ -20,13 +21,12 @@ export interface PerturbAsyncOptions extends PerturbOptions {
 
 const NAMES: Names<PerturbAsyncOptions> = { ...PERTURB, signal: true, onProgress: true };
 
-/** Weights a chunk: tens of milliseconds of one thread on native, a few milliseconds of JavaScript's. */
-const NATIVE_CHUNK = 256 * SUM_LEAF;
-const CHUNK = SUM_LEAF;
+/** Weights a chunk: tens of milliseconds of one thread, a few milliseconds of JavaScript's. */
+const CHUNK = { threads: 256 * SUM_LEAF, eventLoop: SUM_LEAF } as const;
 
 /**
  * Like {@link perturb}, without holding up the event loop: the same bytes, whatever the number of threads. What is written to
- * the data before it is done may be lost; `step` may change at once. Native threads work on a copy of each chunk, so that the
+ * the data before it is done may be lost; `step` may change at once. Threads work on a copy of each chunk, so that the
  * buffer may be transferred or become smaller meanwhile: that is an error, not a crash.
  *
  * @returns a promise of how many weights `data` has, and how many of them changed
@@ -49,26 +49,38 @@ export async function perturbAsync(
   const { length } = bytes;
   const blockWeights = move.format[Field.weights] as number;
   const blockBytes = move.format[Field.bytes] as number;
-  const chunk = kernels.perturbAsync === undefined ? CHUNK : NATIVE_CHUNK;
+  const chunk = kernels.perturbAsync === undefined ? CHUNK.eventLoop : CHUNK.threads;
   let changed = 0;
-  for (let done = 0; done < weights; ) {
+  let done = 0;
+  /** Moves what comes next; what happened after it is told with its count. */
+  const next = () => {
     signal?.throwIfAborted();
+    if (!isThere(bytes, length)) throw gone();
     const count = Math.min(chunk, weights - done);
     const from = (done / blockWeights) * blockBytes;
-    const to = from + (count / blockWeights) * blockBytes;
-    const partMove: Move = { ...move, index: move.index + done };
-    const part = () => {
-      if (!isThere(bytes, length)) throw gone();
-      return bytes.subarray(from, to);
-    };
-    changed +=
-      kernels.perturbAsync === undefined
-        ? await afterEvents(() => kernels.perturb(part(), partMove))
-        : await kernels.perturbAsync(part(), partMove).catch((error) => {
-            throw isThere(bytes, length) ? error : gone();
-          });
+    const data = bytes.subarray(from, from + (count / blockWeights) * blockBytes);
+    return { data, partMove: { ...move, index: move.index + done }, count };
+  };
+  const moved = (count: number, here: number) => {
+    changed += here;
     done += count;
     onProgress?.(done, weights);
+    return done < weights;
+  };
+  if (weights === 0) return { weights, changed };
+  if (kernels.perturbAsync === undefined) {
+    await inSlices(() => {
+      const { data: part, partMove, count } = next();
+      return moved(count, kernels.perturb(part, partMove));
+    });
+    return { weights, changed };
+  }
+  for (let more = true; more; ) {
+    const { data: part, partMove, count } = next();
+    const here = await kernels.perturbAsync(part, partMove, signal).catch((error) => {
+      throw isThere(bytes, length) ? error : gone();
+    });
+    more = moved(count, here);
   }
   return { weights, changed };
 }
@@ -78,17 +90,4 @@ function gone(): BrownianError {
     "usage",
     "data's memory went away while its weights were moved: its buffer was transferred (it is detached), or became smaller.",
   );
-}
-
-/** Runs `work` after what else is waiting. */
-function afterEvents<T>(work: () => T): Promise<T> {
-  return new Promise((resolve, reject) => {
-    setTimeout(() => {
-      try {
-        resolve(work());
-      } catch (error) {
-        reject(error);
-      }
-    }, 0);
-  });
 }

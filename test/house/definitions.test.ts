@@ -8,7 +8,7 @@ import { parseAst } from "vitest/node";
 
 const SOURCE = resolve(import.meta.dirname, "../../src");
 /** The command line runs when it is loaded: that is what it is for. */
-const PROGRAMS = ["cli/main.ts", "engine/first-load-child.ts", "evolve/crew/worker-child.ts"];
+const PROGRAMS = ["cli/main.ts", "engine/first-load-child.ts", "evolve/crew/worker-child.ts", "kernels/wasm-thread.ts"];
 const DEFINITION =
   /^(ClassDeclaration|ExportAllDeclaration|FunctionDeclaration|TSDeclareFunction|TSEnumDeclaration|TSInterfaceDeclaration|TSTypeAliasDeclaration|VariableDeclaration)$/;
 const DEED =

@@ -196,7 +196,7 @@ describe.each(variants)("memory on $name", ({ kernels }) => {
   });
 
   it("buffers may be transferred or shrink while perturbAsync runs", async () => {
-    const COUNT = 100_000;
+    const COUNT = 200_000; // more than is moved before others have their turn
     const ways: [string, () => Uint8Array, (data: Uint8Array) => unknown][] = [
       ["transferred", () => blocks(COUNT), transferred],
       ["shrunk", () => blocks(COUNT, resizable(34 * COUNT)), (data) => (data.buffer as Resizable).resize(34)],

@@ -48,7 +48,7 @@ describe("modules", () => {
     ["scalar", SCALAR],
     ["simd", SIMD],
   ])("%s imports nothing and is content with 1 MiB", (_, code) => {
-    const module = new WebAssembly.Module(Buffer.from(code, "base64"));
+    const module = new WebAssembly.Module(Buffer.from(code, "hex"));
     expect(WebAssembly.Module.imports(module)).toEqual([]);
     const { memory } = new WebAssembly.Instance(module).exports as { memory: WebAssembly.Memory };
     expect(memory.buffer.byteLength).toBeLessThanOrEqual(1 << 20);

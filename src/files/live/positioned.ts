@@ -1,13 +1,15 @@
-// Readers and live tensors through positioned reads and writes, a chunk at a time, for backends that cannot map files: memory does not grow with the
-// tensor. The kernels run between reads, on the event loop.
+// Readers and live tensors through positioned reads and writes, chunk by chunk, for backends that cannot map files: memory does not grow with the
+// tensor. The kernels run between reads, on the event loop, or on the backend's threads where it has some: then several chunks are under way at a time.
 
 import type { FileHandle } from "node:fs/promises";
 import { type Chunk, chunks } from "../../kernels/chunks.js";
 import type { Kernels } from "../../kernels/contract.js";
 import type { FileWatch, LiveMemory, TensorMove } from "../../kernels/files.js";
 import { moveIn, type Step, strideOf } from "../../kernels/step.js";
+import { underWay } from "../../kernels/under-way.js";
 import { collide } from "../../lattice/collide.js";
 import { addCensuses, type Census, type CensusColumns } from "../../laws/census.js";
+import { SUM_LEAF } from "../../laws/numbers.js";
 import { type Stretch, visited } from "../../laws/visits.js";
 import { asFileError } from "../file-errors.js";
 import type { Watched } from "../stamp.js";
@@ -24,6 +26,11 @@ export class PositionedReader implements Reader {
     return this.kernels.backend === "js" ? 1 : 4;
   }
 
+  /** Chunks that are under way at a time: one for each thread, and one that is read or written meanwhile. */
+  private get most(): number {
+    return this.kernels.threads === undefined ? 1 : this.kernels.threads.number + 1;
+  }
+
   constructor(
     protected readonly source: Watched,
     protected readonly kernels: Kernels,
@@ -31,18 +38,25 @@ export class PositionedReader implements Reader {
 
   async sumSquares(tensor: Tensor, watch?: FileWatch): Promise<number> {
     const format = formatOf(tensor);
+    const { threads } = this.kernels;
+    threads?.expect(tensor.weights);
     let total = 0;
+    /** Sums of leaves, which are added in their order. */
+    const leaves = new Float64Array(Math.ceil(tensor.weights / SUM_LEAF));
     await this.each(tensor, watch, async (data, { index }) => {
-      total = this.kernels.sumSquares(data, format, null, 1, index, total);
+      if (threads === undefined) total = this.kernels.sumSquares(data, format, null, 1, index, total);
+      else leaves.set(await threads.sumLeaves(data, format, index), index / SUM_LEAF);
     });
-    return total;
+    return threads === undefined ? total : leaves.reduce((sum, leaf) => sum + leaf, 0);
   }
 
   async census(tensor: Tensor, columns?: CensusColumns, watch?: FileWatch): Promise<Census> {
     const format = formatOf(tensor);
+    const { kernels } = this;
+    kernels.threads?.expect(tensor.weights);
     const parts: Census[] = [];
     await this.each(tensor, watch, async (data, { index }) => {
-      parts.push(this.kernels.census(data, format, columns, index));
+      parts.push(await (kernels.threads ?? kernels).census(data, format, columns, index));
       if (parts.length === MOST_PARTS) parts.push(addCensuses(parts.splice(0), format));
     });
     return addCensuses(parts, format);
@@ -61,18 +75,25 @@ export class PositionedReader implements Reader {
   ): Promise<void> {
     const { source } = this;
     source.check();
-    // One buffer a call, not one a reader: tensors may be asked for side by side.
-    let buffer: Uint8Array | undefined;
-    for (const chunk of chunks(tensor, formatOf(tensor), this.leaves, stretch)) {
-      watch?.signal?.throwIfAborted();
-      buffer ??= new Uint8Array(chunk.bytes);
+    // Buffers of a call, not of a reader: tensors may be asked for side by side.
+    const spare: Uint8Array[] = [];
+    const one = async (chunk: Chunk) => {
+      const buffer = roomIn(spare, chunk.bytes);
       const data = buffer.subarray(0, chunk.bytes);
       await readChunk(source.handle, source.path, data, chunk.offset, tensor);
       await work(data, chunk);
+      spare.push(buffer);
       watch?.onBytes?.(chunk.bytes);
-    }
+    };
+    await underWay(chunks(tensor, formatOf(tensor), this.leaves, stretch), this.most, one, watch?.signal);
     source.check();
   }
+}
+
+/** One of the spare buffers if it has room, else a new one. */
+function roomIn(spare: Uint8Array[], bytes: number): Uint8Array {
+  const buffer = spare.pop();
+  return buffer === undefined || buffer.length < bytes ? new Uint8Array(bytes) : buffer;
 }
 
 /** @throws BrownianError truncated-gguf, file-access */
@@ -95,9 +116,12 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
   }
 
   async perturb(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
+    const { kernels } = this;
+    kernels.threads?.expect(tensor.weights);
     let changed = 0;
     await this.each(tensor, watch, async (data, { offset, index }) => {
-      changed += this.kernels.perturb(data, { ...move, index });
+      const here = await (kernels.threads ?? kernels).perturb(data, { ...move, index });
+      changed += here; // not before: chunks that are under way at a time would take each other's counts back
       await this.write(data, offset);
     });
     return changed;
@@ -112,11 +136,13 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
         continue;
       }
       const stretch = visited(tensor.weights, now, strideOf(step));
-      const work = (live: Uint8Array, data: Uint8Array, index: number): number => {
+      const { kernels } = this;
+      if (step.verb !== "collide") kernels.threads?.expect(stretch.to - stretch.from);
+      const work = (live: Uint8Array, data: Uint8Array, index: number): number | Promise<number> => {
         const here = { ...now, index };
-        if (step.verb === "collide") return collide(live, data, here, step.threshold, this.kernels);
-        if (step.verb === "diffuse") return this.kernels.perturb(live, here);
-        return this.kernels.evolve(live, data, here, step.law, step.strength);
+        if (step.verb === "collide") return collide(live, data, here, step.threshold, kernels); // most of it stays as it is
+        if (step.verb === "diffuse") return (kernels.threads ?? kernels).perturb(live, here);
+        return (kernels.threads ?? kernels).evolve(live, data, here, step.law, step.strength);
       };
       changed += await this.eachLive(tensor, watch, work, stretch);
     }
@@ -132,18 +158,20 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
   private async eachLive(
     tensor: Tensor,
     watch: FileWatch | undefined,
-    work: (live: Uint8Array, pristine: Uint8Array, index: number) => number,
+    work: (live: Uint8Array, pristine: Uint8Array, index: number) => number | Promise<number>,
     stretch?: Stretch,
   ): Promise<number> {
-    let live: Uint8Array | undefined;
+    const spare: Uint8Array[] = [];
     let changed = 0;
     const each = async (data: Uint8Array, { offset, index }: Chunk) => {
-      if (live === undefined || live.length < data.length) live = new Uint8Array(data.length);
+      const live = roomIn(spare, data.length);
       const part = live.subarray(0, data.length);
       await readChunk(this.live, this.livePath, part, offset, tensor);
       const before = part.slice();
-      changed += work(part, data, index);
+      const here = await work(part, data, index);
+      changed += here;
       if (Buffer.compare(before, part) !== 0) await this.write(part, offset);
+      spare.push(live);
     };
     await this.each(tensor, watch, each, stretch);
     return changed;
