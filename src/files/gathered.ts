@@ -13,12 +13,7 @@ const SMALL = 2 ** 16;
 const MOST_BYTES = 2 ** 22;
 const MOST_TENSORS = 1024;
 
-/**
- * The tensors of a model, in its order, in runs: of one tensor, or of small ones that lie one behind the other.
- *
- * @example
- * for (const run of runsOf(model)) if (run.length > 1) await Gathered.read(model, run, file, kernels);
- */
+/** The tensors of a model, in its order, in runs: of one tensor, or of small ones that lie one behind the other. */
 export function* runsOf({ tensors }: Pick<ModelFile, "tensors">): Generator<readonly Tensor[]> {
   let run: Tensor[] = [];
   for (const tensor of tensors) {

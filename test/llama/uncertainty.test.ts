@@ -146,8 +146,10 @@ describe("the embedded model", () => {
   });
 });
 
+const folder = scratchFolder();
+
 it("of a model that begins texts with no token of its own has the whole text", async () => {
-  const path = join(scratchFolder(), "no-beginning.gguf");
+  const path = join(folder, "no-beginning.gguf");
   await writeTransformer(path, { change: (metadata) => [...metadata, ["tokenizer.ggml.add_bos_token", "bool", false]] });
   const model = await loadModel(path, { threads: 1 });
   try {
