@@ -1,13 +1,15 @@
 // The tables of docs/results/comparison.md, and docs/figures/frontier.svg, from the comparisons that the page names. Needs `npm run setup`.
 //   node scripts/figures/comparison.mjs FOLDER FOLDER       of comparisons that are there, of seed 0 (all methods) and seed 1
-//   node scripts/figures/comparison.mjs --run FOLDER FOLDER makes them first: many minutes of one thread
+//   node scripts/figures/comparison.mjs --run FOLDER FOLDER makes them first: some minutes of one thread
 import { spawnSync } from "node:child_process";
 import { copyFileSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const RUNS = [[], ["--seed", "1", "--methods", "greedy,quenched,andersen,logits"]];
+/** All windows and all texts: a comparison of no given precision. */
+const ALL = ["--precision", "0", "--precision-nats", "0"];
+const RUNS = [ALL, [...ALL, "--seed", "1", "--methods", "greedy,quenched,andersen,logits"]];
 const LABELS = {
   softmax: "softmax",
   logits: "logit noise",
