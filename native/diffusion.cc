@@ -41,6 +41,7 @@ void Diffusion::make(const Target& target, const uint8_t* live, const Part& part
     made.bytes.insert(made.bytes.end(), next.begin() + ptrdiff_t(first), next.begin() + ptrdiff_t(last));
     made.runs.push_back({part.at() + first, last - first});
   }
+  changing_ = std::max(changing_.load(), double(made.bytes.size()) / double(bytes));
   spare->give(std::move(spared));
 }
 

@@ -1,5 +1,6 @@
 // The dynamics `wiener`: weights move from where they are, at every tick one stretch of each tensor.
 #pragma once
+#include <atomic>
 #include <utility>
 
 #include "plan.h"
@@ -14,13 +15,17 @@ class Diffusion : public Plan {
   /// Ticks from one move of a weight to the next.
   const uint64_t stride;
 
-  /// Not all lines change where moves are rare.
-  size_t made_bytes(const Part& part) const override { return part.bytes() / 4; }
+  /// Not all lines change where moves are rare: as many as have so far, at most.
+  size_t made_bytes(const Part& part) const override { return size_t(double(part.bytes()) * changing_) + 1024; }
   double write(const Target& target, uint8_t* live, const Part& part, uint32_t tick) const override;
   void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const override;
 
  protected:
   Span due(const PlannedTensor& tensor, uint32_t tick) const override { return visited(tensor, tick, stride); }
+
+ private:
+  /// The greatest share of a part's bytes that were in lines that changed. Parts are made by one thread at a time.
+  mutable std::atomic<double> changing_{0.25};
 };
 
 }  // namespace brownian

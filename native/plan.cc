@@ -23,6 +23,8 @@ Plan::Made Plan::Spare::take(size_t wanted) {
     made.changed = 0;
     return made;
   }
+  // One that does not fit makes room for the new one: there are never more than were at work at once.
+  if (!all_.empty()) all_.erase(all_.begin());
   Made made;
   made.bytes.reserve(wanted);
   return made;

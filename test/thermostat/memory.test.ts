@@ -58,3 +58,21 @@ it.skipIf(native === undefined)("ticks made ready are told, and go", async () =>
   expect(ready).toBeGreaterThan(0);
   await bath.close();
 });
+
+it.skipIf(native === undefined).each(["andersen", "langevin", "wiener"] as const)(
+  "ticks of %s that were made ready leave their memory to those that follow",
+  async (dynamics) => {
+    const settings = { sigma: 0.05, dynamics, tau: 4, seed: 3n, scratch: folder } as const;
+    const bath = await Thermostat.open(join(folder, "Q8_0.gguf"), settings, native?.kernels);
+    const ready: number[] = [];
+    for (let tick = 0; tick < 48; tick++) {
+      await bath.tick();
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      ready.push(bath.memory().ready);
+    }
+    await bath.close();
+    // Each tick has about as much as the others: if nothing were used again, the last of them would hold four times as much as the twelfth.
+    expect(Math.max(...ready)).toBeGreaterThan(0);
+    expect(Math.max(...ready)).toBeLessThan(1.5 * Math.max(...ready.slice(0, 12)) + 65536);
+  },
+);
