@@ -33,8 +33,8 @@ const PROMPT = "Once upon a time";
 const SENTENCE = "There was a king who had three daughters, and the youngest was beautiful. ";
 /** Of the context, what is read before a text that is aborted while it reads. */
 const FILLED = 0.8;
-/** At rest, drawn once, drawn anew in part at every token. */
-const DYNAMICS = [{}, { dynamics: "quenched" }, { dynamics: "andersen", tau: 32 }];
+/** At rest, drawn once, and moved in part at every token, in each of the ways that are made ready ahead. */
+const DYNAMICS = [{}, { dynamics: "quenched" }, ...["andersen", "langevin", "wiener"].map((dynamics) => ({ dynamics, tau: 32 }))];
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc");
