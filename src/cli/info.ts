@@ -63,7 +63,7 @@ async function gather() {
   const unused = packagesForGpus();
   if (unused.length > 0)
     advice.push(
-      `${unused.join(", ")} of @node-llama-cpp are for GPUs, on which weights do not move; without them: npm uninstall node-llama-cpp, then ${installLine()}`,
+      `${unused.join(", ")} of @node-llama-cpp are for GPUs (--gpu-layers), where only adapters carry noise; if you use none: npm uninstall node-llama-cpp, then ${installLine()}`,
     );
   return {
     version,

@@ -61,7 +61,7 @@ export function packageFolders(): readonly string[] {
   }
 }
 
-/** Packages of node-llama-cpp with libraries for GPUs that are installed here, by name: of no use where weights move. */
+/** Packages of node-llama-cpp with libraries for GPUs that are installed here, by name: for gpuLayers alone. */
 export function packagesForGpus(): readonly string[] {
   try {
     const all = packageFolders().flatMap((folder) => filesOf(join(folder, "@node-llama-cpp")).map((name) => ({ folder, name })));
