@@ -3,7 +3,6 @@
 import chalk from "chalk";
 import { Command, Option } from "commander";
 import { askEnsemble, type EnsembleAnswers, PROTOCOLS, type ProtocolName, readManifest } from "../adapters/index.js";
-import { environment } from "../environment.js";
 import { BrownianError } from "../errors.js";
 import { percent, significant } from "../report/table.js";
 import { weightSigma } from "../sampling/index.js";
@@ -12,11 +11,11 @@ import { given } from "./inputs.js";
 import { parseNumber, parseWhole } from "./options.js";
 import { printResult, remark, written } from "./print.js";
 import { profilePath, readMembersProfile, readProfile } from "./profile.js";
+import { addServerOptions, each, type ServerFlags, serversBy } from "./server-options.js";
 
-interface Options {
+interface Options extends ServerFlags {
   readonly endpoint: string[];
   readonly adapters: string;
-  readonly membersPath?: string;
   readonly members?: number;
   readonly sigma?: number;
   readonly weightTemperature?: number;
@@ -31,23 +30,21 @@ interface Options {
   readonly temperature?: number;
   readonly seed?: number;
   readonly stop?: string[];
-  readonly concurrency?: number;
   readonly retries?: number;
-  readonly deadline?: number;
-  readonly apiKey?: string;
   readonly keep?: boolean;
   readonly json?: boolean;
 }
 
-const each = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
-
 export function ensembleCommand({ signal }: Invocation): Command {
-  return new Command("ensemble")
+  const command = new Command("ensemble")
     .description("ask several draws of the weights the same, on servers with adapters: answers, votes, agreement")
-    .argument("<question>", "what is asked; with --continue: the text to continue")
-    .requiredOption("--endpoint <url>", "a server (llama-server, vLLM, SGLang, TGI); may be given several times", each)
-    .requiredOption("--adapters <folder>", "the members, as brownian adapter wrote them")
-    .option("--members-path <folder>", "the same folder as the servers see it")
+    .argument("<question>", "what is asked; with --continue: the text to continue");
+  return addServerOptions(command, {
+    endpoint: "a server (llama-server, vLLM, SGLang, TGI)",
+    adapters: "the members, as brownian adapter wrote them",
+    request: "one answer",
+    needed: true,
+  })
     .option("--members <n>", "draws of the weights that answer (default: all of the folder)", parseWhole)
     .option("-s, --sigma <number>", "noise on the weights (default: the largest of the folder)", parseNumber)
     .option(
@@ -66,26 +63,23 @@ export function ensembleCommand({ signal }: Invocation): Command {
     .option("-t, --temperature <number>", "of softmax (default: 0)", parseNumber)
     .option("--seed <n>", "of the dice", parseWhole)
     .option("--stop <text>", "ends an answer; may be given several times", each)
-    .option("--concurrency <n>", "requests to one server at a time (default: 4)", parseWhole)
     .option("--retries <n>", "tries that follow a failed one (default: 2)", parseWhole)
-    .option("--deadline <seconds>", "for one answer (default: 120)", parseNumber)
-    .option("--api-key <key>", "of the servers (better: BROWNIAN_API_KEY, which no list of processes shows)")
     .option("--keep", "leave members that were loaded for this on the servers")
     .option("--json", "print one JSON document")
     .action((question: string, options: Options) => run(question, options, signal));
 }
 
 async function run(question: string, options: Options, signal: AbortSignal): Promise<void> {
-  const { endpoint: endpoints, system, apiKey = environment.apiKey, json } = options;
+  const { endpoint: endpoints, system, json } = options;
   if (options.continue && system !== undefined)
     throw new BrownianError("usage", "--system says how a question is to be answered: leave it out with --continue.");
   const asked = { role: "user", content: question };
   const chat = system === undefined ? [asked] : [{ role: "system", content: system }, asked];
   const sigma = await sigmaOf(options);
-  const { adapters, membersPath, members, exact, antithetic, protocol, keep } = options;
-  const { maxTokens, temperature, seed, stop, concurrency, retries, deadline } = options;
-  const who = given({ membersPath, members, sigma, exact, antithetic, protocol, keep, apiKey });
-  const how = given({ maxTokens, temperature, seed, stop, concurrency, retries, deadline });
+  const { adapters, members, exact, antithetic, protocol, keep } = options;
+  const { maxTokens, temperature, seed, stop, retries } = options;
+  const who = { ...serversBy(options), ...given({ members, sigma, exact, antithetic, protocol, keep }) };
+  const how = given({ maxTokens, temperature, seed, stop, retries });
   const found = await askEnsemble(options.continue ? question : chat, { endpoints, adapters, ...who, ...how, signal });
   for (const { url, gone, stayed } of found.endpoints) {
     if (gone !== undefined) remark(`left out: ${url}: ${gone}`);

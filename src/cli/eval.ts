@@ -3,7 +3,6 @@
 
 import { basename, join } from "node:path";
 import { Argument, Command, Option } from "commander";
-import { environment } from "../environment.js";
 import { BrownianError } from "../errors.js";
 import {
   type EvaluateOptions,
@@ -33,12 +32,13 @@ import { parseNumber, parseNumbers, parseSeed, parseWhole } from "./options.js";
 import { printResult, remark } from "./print.js";
 import { withSteps } from "./progress.js";
 import { orKept, REPORT_FILES, writeReport } from "./report-folder.js";
+import { addServerOptions, each, OF_SERVERS, type ServerFlags, serversBy } from "./server-options.js";
 
 /** Texts that are answered at once, and tokens of context of each: more would take memory that short answers do not need. */
 const PARALLEL = 32;
 const CONTEXT = 256;
 
-interface Options {
+interface Options extends ServerFlags {
   readonly task: string;
   readonly from?: string;
   readonly output: string;
@@ -61,12 +61,6 @@ interface Options {
   readonly context: number;
   readonly threads?: number;
   readonly scratch?: string;
-  readonly endpoint?: string[];
-  readonly adapters?: string;
-  readonly membersPath?: string;
-  readonly concurrency?: number;
-  readonly deadline?: number;
-  readonly apiKey?: string;
   readonly json?: boolean;
 }
 
@@ -77,16 +71,14 @@ const IDLE: readonly Idle<Options>[] = [
     why: "with --endpoint, where servers answer",
   },
   {
-    names: ["adapters", "membersPath", "concurrency", "deadline", "apiKey"],
+    names: ["adapters", ...OF_SERVERS],
     when: ({ endpoint }) => endpoint === undefined,
     why: "without --endpoint",
   },
 ];
 
-const each = (url: string, before: string[] | undefined): string[] => [...(before ?? []), url];
-
 export function evalCommand({ signal }: Invocation): Command {
-  return new Command("eval")
+  const command = new Command("eval")
     .description(
       "put ways of getting several answers side by side on a task: accuracy, votes, pass@k and their cost, with intervals",
     )
@@ -114,11 +106,7 @@ export function evalCommand({ signal }: Invocation): Command {
     .option("--questions <n>", "test questions at most (default: all of that half)", parseWhole)
     .option("--tune-questions <n>", "tuning questions at most (default: 48)", parseWhole)
     .option("--max-tokens <n>", "tokens of an answer at most (default: 16)", parseWhole)
-    .option(
-      "--stop <text>",
-      "what ends an answer; may be given several times (default: an end of line)",
-      (text: string, before: string[] = []) => [...before, text],
-    )
+    .option("--stop <text>", "what ends an answer; may be given several times (default: an end of line)", each)
     .option("--tau <tokens>", `correlation time, of dynamics that have one (default: ${DEFAULT_TAU})`, parseNumber)
     .option(
       "--sigmas <numbers>",
@@ -133,13 +121,12 @@ export function evalCommand({ signal }: Invocation): Command {
     .option("--parallel <n>", "texts that are answered at once", parseWhole, PARALLEL)
     .option("--context <n>", "tokens of context of each of them", parseWhole, CONTEXT)
     .option("--threads <n>", "engine threads (default: all physical cores but one)", parseWhole)
-    .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)")
-    .option("--endpoint <url>", "servers with members answer (llama-server, vLLM, SGLang, TGI); may be given several times", each)
-    .option("--adapters <folder>", "with --endpoint: the members, as brownian adapter wrote them from the model")
-    .option("--members-path <folder>", "with --endpoint: the same folder as the servers see it")
-    .option("--concurrency <n>", "with --endpoint: requests to one server at a time (default: 4)", parseWhole)
-    .option("--deadline <seconds>", "with --endpoint: for one answer (default: 120)", parseNumber)
-    .option("--api-key <key>", "of the servers (better: BROWNIAN_API_KEY, which no list of processes shows)")
+    .option("--scratch <folder>", "where the moving copy of the model lies (default: the temporary directory)");
+  return addServerOptions(command, {
+    endpoint: "servers with members answer (llama-server, vLLM, SGLang, TGI)",
+    adapters: "with --endpoint: the members, as brownian adapter wrote them from the model",
+    request: "one answer",
+  })
     .option("--json", "print the numbers as JSON")
     .addHelpText("after", () => `\nMethods:\n${table(methodNames.map((name) => [`  ${name}`, METHODS[name].summary]))}`)
     .action((model: string, options: Options, itself: Command) => {
@@ -187,14 +174,12 @@ async function withAnswering<T>(
   signal: AbortSignal,
   work: (model: Model | ServedMembers) => Promise<T>,
 ): Promise<T> {
-  const { endpoint: endpoints, adapters, context: contextSize, membersPath, concurrency, deadline } = options;
+  const { endpoint: endpoints, adapters, context: contextSize } = options;
   if (endpoints === undefined) return withModel(path, { ...options, contextSize }, signal, work);
   if (adapters === undefined)
     throw new BrownianError("usage", "--endpoint needs the members that the servers have: --adapters FOLDER.");
-  const { apiKey = environment.apiKey } = options;
   const onGone = (url: string, why: string) => remark(`left out: ${url}: ${why}`);
-  const how = given({ membersPath, concurrency, deadline, apiKey });
-  const served = await servedMembers({ endpoints, adapters, ...how, onGone, signal });
+  const served = await servedMembers({ endpoints, adapters, ...serversBy(options), onGone, signal });
   try {
     return await work(served);
   } finally {

@@ -2,7 +2,6 @@
 
 import { Argument, Command, Option } from "commander";
 import { ADAPTER_FORMATS, type AdapterFormatName } from "../adapters/index.js";
-import { environment } from "../environment.js";
 import { BrownianError } from "../errors.js";
 import { type AdapterGeneration, type EvolvedAdapter, evolveAdapter, replayAdapter } from "../evolve/index.js";
 import { defaultModel } from "../llama/index.js";
@@ -13,8 +12,9 @@ import { acting, type Idle, idleLines } from "./idle.js";
 import { parseNumber, parseSeed, parseWhole } from "./options.js";
 import { printResult, remark } from "./print.js";
 import { withSteps } from "./progress.js";
+import { addServerOptions, OF_SERVERS, type ServerFlags, serversBy } from "./server-options.js";
 
-interface Options extends TaskFlags {
+interface Options extends TaskFlags, ServerFlags {
   readonly output?: string;
   readonly format: AdapterFormatName;
   readonly directions?: number;
@@ -22,11 +22,6 @@ interface Options extends TaskFlags {
   readonly population?: number;
   readonly sigma: number;
   readonly seed?: bigint;
-  readonly endpoint?: string[];
-  readonly adapters?: string;
-  readonly membersPath?: string;
-  readonly concurrency?: number;
-  readonly deadline?: number;
   readonly log?: string;
   readonly replay?: string;
   readonly at?: number;
@@ -39,7 +34,7 @@ const IDLE: readonly Idle<Options>[] = [
     why: "with --endpoint, where servers read",
   },
   {
-    names: ["membersPath", "concurrency", "deadline"],
+    names: OF_SERVERS,
     when: ({ endpoint, replay }) => endpoint === undefined && replay === undefined,
     why: "without --endpoint",
   },
@@ -50,25 +45,23 @@ const IDLE: readonly Idle<Options>[] = [
 /** What a replay takes, of all that the command has. */
 const OF_REPLAY = new Set(["replay", "at", "output", "format", "json"]);
 
-const each = (url: string, before: string[] | undefined): string[] => [...(before ?? []), url];
-
 export function evolveAdapterCommand({ signal }: Invocation): Command {
   const command = new Command("evolve-adapter")
     .description("search for an adapter by reward alone: a mixture of low-rank directions; no weight is written")
     .addArgument(new Argument("[model]", "GGUF model").default(defaultModel, "the one that ships with brownian"));
-  return addTaskOptions(command, false)
+  addTaskOptions(command, false)
     .option("-o, --output <path>", "where the adapter goes: a file (gguf) or a folder (peft)")
     .addOption(new Option("--format <format>", "what it is written in").choices(Object.keys(ADAPTER_FORMATS)).default("gguf"))
     .option("--directions <n>", "how many are mixed (default: 16, or those of --adapters)", parseWhole)
     .option("--rank <n>", "of each direction (default: 1)", parseWhole)
     .option("--population <n>", "candidates a generation (default: 4 + 3 ln of the directions)", parseWhole)
     .option("-s, --sigma <number>", "noise on a weight of the first candidates, in RMS of its tensor", parseNumber, 0.05)
-    .addOption(new Option("--seed <n>", "of the directions and the search (default: 0)").argParser(parseSeed))
-    .option("--endpoint <url>", "a llama-server with all directions of --adapters; may be given several times", each)
-    .option("--adapters <folder>", "directions that brownian adapter wrote from this model")
-    .option("--members-path <folder>", "the same folder as the servers see it")
-    .option("--concurrency <n>", "requests to one server at a time (default: 4)", parseWhole)
-    .option("--deadline <seconds>", "that one request may take (default: 120)", parseNumber)
+    .addOption(new Option("--seed <n>", "of the directions and the search (default: 0)").argParser(parseSeed));
+  return addServerOptions(command, {
+    endpoint: "a llama-server with all directions of --adapters",
+    adapters: "directions that brownian adapter wrote from this model",
+    request: "one request",
+  })
     .option("--log <file>", "where generations are kept; a search that was ended goes on from there")
     .option("--replay <log>", "make the adapter of a log again, from the model that it is of")
     .option("--at <n>", "with --replay: as it was after so many generations", parseWhole)
@@ -90,19 +83,19 @@ function ofReplay(command: Command): Idle<Options> {
 }
 
 async function run(model: string, flags: Options, signal: AbortSignal): Promise<void> {
-  const { endpoint: endpoints, replay: _, at: __, ...rest } = flags;
+  const { endpoint: endpoints, apiKey: _, replay: __, at: ___, ...rest } = flags;
   if (flags.task === undefined)
     throw new BrownianError("usage", "evolve-adapter needs --task with questions, or --replay with a log.");
   if (flags.output === undefined && flags.log === undefined) remark("the adapter will not be kept: -o or --log would");
   const { options, close } = await taskBy(rest, signal, endpoints === undefined);
   const { generations } = options;
-  const apiKey = endpoints === undefined ? undefined : environment.apiKey;
+  const servers = endpoints === undefined ? {} : serversBy(flags);
   try {
     const done = await withSteps("evolving", (onProgress) =>
       evolveAdapter(model, {
         ...options,
         endpoints,
-        apiKey,
+        ...servers,
         onGeneration: ({ generation, stood }) => {
           onProgress(generation + 1, generations);
           if (stood !== undefined) remark(`generation ${generation}: ${stood}; the search does not move`);
