@@ -20,7 +20,7 @@ export interface ReadMembersOptions {
   readonly members?: number | undefined;
   /** The sigmas that they read with, where the server takes a scale with each request; else those of the folder. */
   readonly sigmas?: readonly number[] | undefined;
-  /** Texts that are read at a time; default 4. */
+  /** Texts that are read at a time; default 4. Of vLLM one, since more of them end its engine. */
   readonly concurrency?: number | undefined;
   /** Seconds that one reading may take; default 600. */
   readonly deadline?: number | undefined;
@@ -68,8 +68,9 @@ export async function readMembers<T>(options: ReadMembersOptions, work: (reader:
   const folder = (options.membersPath ?? adapters).replace(/[/\\]+$/, "");
   const served = files.map(({ path }) => ({ name: path, path: `${folder}/${path}` }));
   const called = await protocol.load(server, served, ownNames(manifest), signal);
+  const how = { ...WORK, concurrency: Math.min(concurrency, protocol.readsAtOnce ?? concurrency), signal };
   const reading = (texts: readonly string[], member: Parameters<typeof read>[2]) =>
-    spread(texts, [server], (one, text, whole) => read(one, text, member, whole), { ...WORK, concurrency, signal });
+    spread(texts, [server], (one, text, whole) => read(one, text, member, whole), how);
   let result: T;
   try {
     result = await work({

@@ -72,6 +72,18 @@ describe.each(Object.entries(servers))("over %s", (_, start) => {
 });
 
 describe("a calibration over an endpoint", () => {
+  it("never has vLLM read two texts at a time, which ends its engine; of SGLang it does", async () => {
+    for (const [name, most] of [
+      ["vllm", 1],
+      ["sglang", 4],
+    ] as const) {
+      const server = await FakeServer.start(name);
+      const pieces = "yes ".repeat(1600); // eight of them
+      await calibrateEndpoint(pieces, { endpoint: server.url, adapters, sigmas: SIGMAS, maxTokens: 1600, concurrency: 4 });
+      expect(server.most).toBe(most);
+    }
+  });
+
   it("is refused by name where it cannot be", async () => {
     const tgi = await FakeServer.start("tgi", { adapters: [] });
     await expect(calibrateEndpoint(text, { endpoint: tgi.url, adapters })).rejects.toThrow(

@@ -129,6 +129,8 @@ export interface Protocol {
     member: { readonly called: string; readonly scale: number } | undefined,
     signal?: AbortSignal,
   ): Promise<readonly ReadToken[]>;
+  /** How many texts it can read at a time; not there: as many as it is asked. */
+  readonly readsAtOnce?: number | undefined;
   /** Removes what `load` brought, where the server can; resolves to what stays though it could. Never throws. */
   unload(server: Server, called: readonly string[]): Promise<readonly Stayed[]>;
 }

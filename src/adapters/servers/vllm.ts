@@ -61,6 +61,9 @@ export const vllm: Protocol = {
     return readEchoed(server, text, { model: member?.called ?? (await baseOf(server, signal)) }, signal);
   },
 
+  /** With adapters, it takes the places of all requests for those of one text: two of them end the engine (0.32; vllm-project/vllm issue 16668). */
+  readsAtOnce: 1,
+
   unload: (server, called) =>
     unloadEach(called, async (lora_name) => {
       await server.post("/v1/unload_lora_adapter", { lora_name });
