@@ -1,6 +1,7 @@
 // One server, asked over HTTP: bodies are JSON, answers have a deadline, and what goes wrong is told apart: the server is gone, it is busy, or it
 // refuses what was asked.
 
+import { setTimeout as wait } from "node:timers/promises";
 import { BrownianError } from "../../errors.js";
 
 /** Why a server did not do what was asked. */
@@ -33,6 +34,10 @@ export interface ServerOptions {
 const LARGEST = 64 * 2 ** 20;
 const SHOWN = 200;
 const TOO_MANY = 429;
+const UNAVAILABLE = 503;
+const LOADING = /loading model/i;
+/** Milliseconds until a server that is loading its model is asked again. */
+const LOADING_PAUSE = 250;
 /** What an answer of another shape counts as: a fault of the server's. */
 export const STRANGE = 502;
 
@@ -71,8 +76,7 @@ export class Server {
   }
 
   private async json(path: string, body: object | undefined, signal: AbortSignal | undefined): Promise<unknown> {
-    const response = await this.open(path, body, signal);
-    const text = await this.text(response, signal);
+    const { response, text } = await this.loaded(path, body, signal);
     if (!response.ok) throw this.refused(path, response, text);
     try {
       return JSON.parse(text);
@@ -80,6 +84,18 @@ export class Server {
       // vLLM says in words that it has loaded something.
       if (!response.headers.get("content-type")?.includes("json")) return text;
       throw new ServerError(`${this.url}${path} answers what is no JSON: ${shown(text)}`, STRANGE, undefined, cause);
+    }
+  }
+
+  /** An answer, once the server has its model: until then llama-server answers that it is loading, which may take up to the deadline. */
+  private async loaded(path: string, body: object | undefined, signal: AbortSignal | undefined) {
+    const end = performance.now() + this.options.deadline * 1000;
+    for (;;) {
+      const response = await this.open(path, body, signal);
+      const text = await this.text(response, signal);
+      const loading = response.status === UNAVAILABLE && LOADING.test(text);
+      if (!loading || performance.now() + LOADING_PAUSE > end) return { response, text };
+      await wait(LOADING_PAUSE, undefined, { signal }).catch(() => signal?.throwIfAborted());
     }
   }
 
