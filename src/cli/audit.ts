@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { Argument, Command } from "commander";
-import { type AuditOptions, audit, auditSettings } from "../evaluate/audit/index.js";
+import { type AuditOptions, audit, auditNumbers, auditSettings } from "../evaluate/audit/index.js";
 import { auditPage, auditTable } from "../evaluate/audit/page.js";
 import { identity } from "../files/identity.js";
 import { checkOutputFolder } from "../files/index.js";
@@ -80,10 +80,11 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   const text = await readText(options.text, signal);
   const task =
     options.task === undefined ? undefined : parseTask(await readTextFile(options.task, signal), basename(options.task));
+  const asked: AuditOptions = { ...chosen(options), ...given({ task }) };
+  auditNumbers(asked); // before the model is loaded
   const unfinished = new Unfinished(`${output.replace(/[/\\]+$/, "")}.unfinished.jsonl`, "brownian-audit-unfinished");
   const engine = { ...options, ...(task === undefined ? {} : { parallel: PARALLEL, contextSize: CONTEXT, keepPrompts: true }) };
   const measuring = withModel(path, engine, signal, async (model) => {
-    const asked: AuditOptions = { ...chosen(options), ...given({ task }) };
     const settings = auditSettings(model, text, asked);
     const hash = createHash("sha256").update(text).digest("hex");
     await unfinished.begin(

@@ -9,6 +9,7 @@ import { environment } from "../environment.js";
 import { BrownianError } from "../errors.js";
 import { asFileError } from "../files/file-errors.js";
 import { checkOutput, writeTogether } from "../files/index.js";
+import { calibrationNumbers } from "../llama/calibrate.js";
 import { calibrate, calibrateEndpoint, defaultModel } from "../llama/index.js";
 import { percent, significant, table } from "../report/table.js";
 import { type Profile, weightSigma, weightSigmaInterval } from "../statistics/calibration.js";
@@ -116,6 +117,7 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   // Before minutes of work, not after.
   await access(folder, constants.W_OK).catch((error) => Promise.reject(asFileError(error, folder)));
   const asked = { draws, precision, maxTokens, breakingNats, seed, signal, ...given({ sigmas, carrier, rank }) };
+  calibrationNumbers(asked); // before the model is loaded
   const profile = await withModel(path, options, signal, (model) =>
     withSteps("reading", (onProgress) => calibrate(model, text, { ...asked, onProgress })),
   );

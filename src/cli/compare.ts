@@ -8,6 +8,7 @@ import {
   type CompareOptions,
   type ComparisonSettings,
   compare,
+  comparisonNumbers,
   comparisonSettings,
   METHODS,
   type MethodName,
@@ -128,9 +129,11 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   const resume = options.resume ?? false;
   const former = await unfinished.former(resume);
 
+  const before = former === undefined ? {} : optionsOf(former.settings as ComparisonSettings);
+  const asked: CompareOptions = { ...before, ...chosen(options), profile };
+  comparisonNumbers(text, asked); // before the model is loaded
+
   const measuring = withModel(path, options, signal, async (model) => {
-    const before = former === undefined ? {} : optionsOf(former.settings as ComparisonSettings);
-    const asked: CompareOptions = { ...before, ...chosen(options), profile };
     const [hash, calibration] = [text, JSON.stringify(profile)].map((of) => createHash("sha256").update(of).digest("hex"));
     const settings = comparisonSettings(model, text, asked);
     await unfinished.begin({ settings, model: profile.model.sha256, text: hash, calibration }, resume);

@@ -7,6 +7,7 @@ import { BrownianError } from "../errors.js";
 import {
   type EvaluateOptions,
   evaluate,
+  evaluationNumbers,
   evaluationSettings,
   METHODS,
   methodNames,
@@ -143,6 +144,7 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   await loadPlot();
   await checkOutputFolder(output, REPORT_FILES);
   const task = await readTask(options, signal);
+  evaluationNumbers(task, { ...(options.quick ? QUICK : {}), ...chosen(options) });
   const unfinished = new Unfinished(`${output.replace(/[/\\]+$/, "")}.unfinished.jsonl`, "brownian-evaluation-unfinished");
   const measuring = withAnswering(path, options, signal, async (model) => {
     const by = respondent(model);

@@ -10,7 +10,7 @@
 export { type AutocorrelationOptions, autocorrelation, type Remembered } from "./autocorrelation.js";
 export { METHODS, type Method, type MethodName, methodNames } from "./methods.js";
 export { METRICS, type MetricName } from "./metrics.js";
-export { type CompareOptions, comparisonSettings, optionsOf } from "./plan.js";
+export { type CompareOptions, comparisonNumbers, comparisonSettings, optionsOf } from "./plan.js";
 export type {
   AtEqualDiversity,
   Comparison,

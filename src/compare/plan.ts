@@ -90,8 +90,13 @@ const REMEMBERED = [0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1, 1.5, 2];
 
 /** What decides the numbers of a comparison; checked. @throws BrownianError usage */
 export function comparisonSettings(model: Model, text: string, options: CompareOptions): ComparisonSettings {
-  const { profile, prompts = PROMPTS } = checkOptions("compare", options, NAMES);
   checkModel(model);
+  return comparisonNumbers(text, options, model);
+}
+
+/** The same; without the model, what only it can tell is not checked: to be called before it is loaded. @throws BrownianError usage */
+export function comparisonNumbers(text: string, options: CompareOptions, model?: Model): ComparisonSettings {
+  const { profile, prompts = PROMPTS } = checkOptions("compare", options, NAMES);
   checkText("text", text);
   checkProfile(profile);
   for (const name of ["methods", "levels", "beyond", "prompts"] as const)
@@ -112,15 +117,8 @@ export function comparisonSettings(model: Model, text: string, options: CompareO
   for (const level of further) weightSigma(profile, level, true); // refuses those that were not measured
   if (prompts.length === 0 || prompts.some((prompt) => prompt.trim() === ""))
     throw new BrownianError("usage", "A prompt is empty: every text has to begin with something.");
-  const maxTokens = checkInteger("maxTokens", options.maxTokens ?? usual.maxTokens, 8, model.windowLength);
-  for (const prompt of prompts) {
-    const { length } = model.tokens(prompt);
-    if (length + maxTokens > model.contextSize)
-      throw new BrownianError(
-        "usage",
-        `The prompt ${JSON.stringify(prompt)} has ${length} tokens, and ${maxTokens} are to follow, but the context holds ${model.contextSize}: texts would not be equally long.`,
-      );
-  }
+  const maxTokens = checkInteger("maxTokens", options.maxTokens ?? usual.maxTokens, 8, model?.windowLength);
+  if (model !== undefined) checkPrompts(model, prompts, maxTokens);
   const tau = options.tau ?? DEFAULT_TAU;
   if (!(typeof tau === "number" && tau > 0 && tau <= Number.MAX_VALUE))
     throw new BrownianError("usage", `tau must be a number of tokens above 0, but is ${shown(tau)}.`);
@@ -141,6 +139,18 @@ export function comparisonSettings(model: Model, text: string, options: CompareO
     precision: checkNumber("precision", options.precision ?? usual.precision, 0),
     precisionNats: checkNumber("precisionNats", options.precisionNats ?? PRECISION_NATS, 0),
   };
+}
+
+/** @throws BrownianError usage where a prompt and what is to follow are more than the context holds */
+function checkPrompts(model: Model, prompts: readonly string[], maxTokens: number): void {
+  for (const prompt of prompts) {
+    const { length } = model.tokens(prompt);
+    if (length + maxTokens > model.contextSize)
+      throw new BrownianError(
+        "usage",
+        `The prompt ${JSON.stringify(prompt)} has ${length} tokens, and ${maxTokens} are to follow, but the context holds ${model.contextSize}: texts would not be equally long.`,
+      );
+  }
 }
 
 /** What to ask for, to be given these settings again. */

@@ -27,7 +27,7 @@ export type {
   Figure as EvaluationFigure,
   Point as EvaluationPoint,
 } from "./outcomes.js";
-export { type EvaluateOptions, evaluationSettings, type Power, powerOf, QUICK } from "./plan.js";
+export { type EvaluateOptions, evaluationNumbers, evaluationSettings, type Power, powerOf, QUICK } from "./plan.js";
 export type { Answer, EvaluationSettings, Served } from "./records.js";
 export { evaluate, respondent } from "./run.js";
 export { type ServedMembers, type ServedMembersOptions, servedMembers } from "./served.js";

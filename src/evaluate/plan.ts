@@ -86,24 +86,36 @@ const DISCORDANT = [0.1, 0.3] as const;
 
 /** What decides the numbers of an evaluation; checked. @throws BrownianError usage */
 export function evaluationSettings(by: Respondent, task: Task, options: EvaluateOptions): EvaluationSettings {
+  const numbers = evaluationNumbers(task, options, by);
+  const lacking = numbers.methods.map((name) => [name, by.lacks(name)]).find(([, why]) => why !== undefined);
+  if (lacking !== undefined) throw new BrownianError("usage", `The method ${lacking.join(" ")}.`);
+  const settings: EvaluationSettings = { ...numbers, ...(by.served === undefined ? {} : { served: by.served }) };
+  by.check(settings, task);
+  return settings;
+}
+
+/** The same without what only those who answer can tell: to be called before a model is loaded. @throws BrownianError usage */
+export function evaluationNumbers(
+  task: Task,
+  options: EvaluateOptions,
+  by?: Pick<Respondent, "usual" | "served">,
+): Omit<EvaluationSettings, "served"> {
   checkTask(task);
   checkOptions("evaluate", options, NAMES);
   for (const name of ["methods", "levels", "sigmas", "stop"] as const)
     if (options[name] !== undefined && !Array.isArray(options[name]))
       throw new BrownianError("usage", `${name} must be a list, but is ${shown(options[name])}.`);
   for (const stop of options.stop ?? []) checkText("stop", stop);
-  const asked = (options.methods ?? by.usual).map((name) => checkChoice("methods", name, methodNames));
-  const lacking = asked.map((name) => [name, by.lacks(name)]).find(([, why]) => why !== undefined);
-  if (lacking !== undefined) throw new BrownianError("usage", `The method ${lacking.join(" ")}.`);
+  const asked = (options.methods ?? by?.usual ?? []).map((name) => checkChoice("methods", name, methodNames));
   const methods = methodNames.filter((name) => name === "greedy" || name === "softmax" || asked.includes(name));
   const levels = [...new Set(options.levels ?? LEVELS)].sort((a, b) => a - b);
   if (levels.length === 0) throw new BrownianError("usage", "levels must be at least one temperature.");
   for (const level of levels) checkNumber("levels", level, 0.01, 10);
-  const sigmas = options.sigmas ?? by.served?.levels ?? SIGMAS;
+  const sigmas = options.sigmas ?? by?.served?.levels ?? SIGMAS;
   checkRising("sigmas", sigmas);
   if (sigmas.length < 2) throw new BrownianError("usage", "sigmas must be at least two: a map needs two ends.");
   const maxTokens = checkInteger("maxTokens", options.maxTokens ?? 16, 1);
-  const settings: EvaluationSettings = {
+  return {
     methods,
     levels,
     equal: checkChoice("equal", options.equal ?? "flips", ["flips", "accuracy"]),
@@ -123,10 +135,7 @@ export function evaluationSettings(by: Respondent, task: Task, options: Evaluate
     },
     uncertainty: options.uncertainty ?? false,
     seed: String(seed64(options.seed ?? 0)),
-    ...(by.served === undefined ? {} : { served: by.served }),
   };
-  by.check(settings, task);
-  return settings;
 }
 
 /** The numbers of the first questions of a half. @throws BrownianError usage where there are none */

@@ -79,15 +79,7 @@ const NAMES: Names<CalibrateOptions> = {
 export async function calibrate(model: Model, text: string, options: CalibrateOptions = {}): Promise<Profile> {
   checkModel(model);
   checkText("text", text);
-  checkOptions("calibrate", options, NAMES);
-  if (options.sigmas !== undefined) checkList("sigmas", options.sigmas);
-  const most = checkInteger("draws", options.draws ?? 14, FEWEST_DRAWS, 1000);
-  const precision = checkNumber("precision", options.precision ?? 0.1, 0);
-  const nats = checkNumber("breakingNats", options.breakingNats ?? 0.25, 0);
-  for (const sigma of options.sigmas ?? []) checkNumber("sigmas", sigma, Number.MIN_VALUE);
-  if (options.sigmas !== undefined && options.sigmas.length < 2)
-    throw new BrownianError("usage", "sigmas must be at least two: a map needs two ends.");
-  const asked = checkInteger("maxTokens", options.maxTokens ?? 1024, 1);
+  const { most, precision, nats, asked } = calibrationNumbers(options);
   const longest = Math.min(WINDOW, model.windowLength, Math.max(1, Math.floor(MOST_KEPT / model.vocabulary)));
   const length = Math.min(asked, longest);
   // Whole windows, each read as far as the others, as far as the text goes.
@@ -121,6 +113,20 @@ export async function calibrate(model: Model, text: string, options: CalibrateOp
     noise,
     ...rest,
   };
+}
+
+/** The numbers that are asked for, checked: to be called before the model is loaded, too. @throws BrownianError usage */
+export function calibrationNumbers(options: CalibrateOptions) {
+  checkOptions("calibrate", options, NAMES);
+  if (options.sigmas !== undefined) checkList("sigmas", options.sigmas);
+  const most = checkInteger("draws", options.draws ?? 14, FEWEST_DRAWS, 1000);
+  const precision = checkNumber("precision", options.precision ?? 0.1, 0);
+  const nats = checkNumber("breakingNats", options.breakingNats ?? 0.25, 0);
+  for (const sigma of options.sigmas ?? []) checkNumber("sigmas", sigma, Number.MIN_VALUE);
+  if (options.sigmas !== undefined && options.sigmas.length < 2)
+    throw new BrownianError("usage", "sigmas must be at least two: a map needs two ends.");
+  const asked = checkInteger("maxTokens", options.maxTokens ?? 1024, 1);
+  return { most, precision, nats, asked };
 }
 
 /** One reading of the text, or of a window, with moved weights: per token. */

@@ -45,6 +45,32 @@ it("makes questions, and refuses what cannot be a task, before any work", async 
   }
 });
 
+it("refuses settings before it loads a model, which may take minutes", async () => {
+  writeFileSync(join(folder, "none.gguf"), "no model at all"); // who loads it says so
+  const refused = await Promise.all([
+    run("eval", "none.gguf", "--levels", "99", "-o", "x"),
+    run("eval", "none.gguf", "--draws", "1", "-o", "x"),
+    run("audit", "none.gguf", "--sigmas", "0.1", "-o", "x"),
+    run("audit", "none.gguf", "--seeds", "0", "-o", "x"),
+    run("calibrate", "none.gguf", "--draws", "1", "-o", "x.json"),
+    run("compare", "--samples", "1", "-o", "x", "--scratch", "none"),
+  ]);
+  const expected = [
+    /^error: levels /m,
+    /^error: draws /m,
+    /^error: sigmas /m,
+    /^error: seeds /m,
+    /^error: draws /m,
+    /^error: samples /m,
+  ];
+  for (const [i, message] of expected.entries()) {
+    expect(refused[i]?.err).toMatch(message);
+    expect(refused[i]?.code).toBe(2);
+  }
+  const { err } = await run("eval", "none.gguf", "-o", "x");
+  expect(err).toMatch(/none\.gguf/);
+});
+
 it("evaluates what servers answer, without an engine, and says which options cannot act", async () => {
   const { adapters, paths } = folderOfMembers(join(folder, "members"), { members: 3, sigma: [0.1] });
   const fake = await FakeServer.start("llama-server", { adapters: paths });

@@ -2,4 +2,4 @@
 
 export type { Group } from "./groups.js";
 export type { Audit, AuditPoint, AuditSettings, Fragility, Hidden, Reading } from "./records.js";
-export { type AuditOptions, audit, auditSettings } from "./run.js";
+export { type AuditOptions, audit, auditNumbers, auditSettings } from "./run.js";

@@ -88,19 +88,23 @@ const SOFTMAX = 0.5;
 export function auditSettings(model: Model, text: string, options: AuditOptions): AuditSettings {
   checkModel(model);
   checkText("text", text);
+  const { most, ...numbers } = auditNumbers(options);
+  const asked = Math.min(most, Math.floor(MOST_KEPT / model.vocabulary));
+  const length = Math.min(WINDOW, model.windowLength, asked);
+  const all = model.windows(text, { length, maxTokens: asked });
+  return { length, windows: all.filter((window) => window.length === all[0]?.length).length, ...numbers };
+}
+
+/** The same without what the model decides: to be called before it is loaded. @throws BrownianError usage */
+export function auditNumbers(options: AuditOptions): Omit<AuditSettings, "length" | "windows"> & { readonly most: number } {
   const { sigmas = SIGMAS, task } = checkOptions("audit", options, NAMES);
   if (!Array.isArray(sigmas)) throw new BrownianError("usage", `sigmas must be a list, but is ${shown(sigmas)}.`);
   if (task !== undefined) checkTask(task);
   checkRising("sigmas", sigmas);
   if (sigmas.length < 2) throw new BrownianError("usage", "sigmas must be at least two: a curve needs two ends.");
-  const most = Math.floor(MOST_KEPT / model.vocabulary);
-  const asked = Math.min(checkInteger("maxTokens", options.maxTokens ?? 512, 2), most);
-  const length = Math.min(WINDOW, model.windowLength, asked);
-  const all = model.windows(text, { length, maxTokens: asked });
   const tested = task?.questions.flatMap((question, i) => (halfOf(question) === "test" ? [i] : [])) ?? [];
   return {
-    length,
-    windows: all.filter((window) => window.length === all[0]?.length).length,
+    most: checkInteger("maxTokens", options.maxTokens ?? 512, 2),
     sigmas,
     draws: checkInteger("draws", options.draws ?? 2, 1, 100),
     sigma: options.sigma === undefined ? null : checkNumber("sigma", options.sigma, 1e-6),
