@@ -12,7 +12,7 @@ import { checkOptions, type Names } from "../options.js";
 import { NOISE, type NoiseSettings, noiseOf } from "../thermostat/noise.js";
 import { ADAPTER_FORMATS, type AdapterFile, type AdapterFormat, type AdapterFormatName } from "./formats/index.js";
 import { type AdapterManifest, MANIFEST, type ManifestMember, MEMBERS_CALIBRATION } from "./manifest.js";
-import { Members } from "./members.js";
+import { type Drawing, Members } from "./members.js";
 import { architectureOf } from "./names.js";
 
 /** Which members are written, and for which engines. */
@@ -191,8 +191,8 @@ export function servingLines({ members, model }: AdapterManifest, folder: string
 }
 
 /** The GGUF adapter of a member. */
-export function adapterFile(members: Members, member: number, sigma: number): AdapterFile {
-  const [file] = ADAPTER_FORMATS.gguf.files(members, { member, sigma, name: `m${member}` }) as [AdapterFile];
+export function adapterFile(drawing: Drawing, member: number, sigma: number): AdapterFile {
+  const [file] = ADAPTER_FORMATS.gguf.files(drawing, { member, sigma, name: `m${member}` }) as [AdapterFile];
   return file;
 }
 

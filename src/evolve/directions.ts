@@ -1,8 +1,9 @@
 // Who reads candidates of a search in adapters: each is a scale for every direction of a fixed dictionary (members 0 to K - 1 of a seed). Our own engine
-// has all of them loaded, and takes the scales; so does llama-server, with each request. No weight is written.
+// loads what they add up to; llama-server has all of them, and takes the scales with each request. No weight is written.
 
 import type { AdapterManifest, ServedMessage } from "../adapters/index.js";
 import type { Members } from "../adapters/members.js";
+import { Mixture } from "../adapters/mixture.js";
 import { PROTOCOLS, Server } from "../adapters/servers/index.js";
 import { askOpenAi } from "../adapters/servers/openai.js";
 import { spread } from "../adapters/spread.js";
@@ -27,49 +28,54 @@ export interface Reader {
 
 const finite = (x: number): number | null => (Number.isFinite(x) ? x : null);
 
-/** Our own engine. */
+/** An engine that exchanges adapters. */
+type Exchanging = Engine & Required<Pick<Engine, "loadAdapter" | "adapt">>;
+
+/**
+ * Our own engine: it loads each mixture as one adapter, of all directions' ranks. Adding one is two products a matrix; adding K took 2 K, most of whose
+ * time was their number.
+ */
 export class OwnReader implements Reader {
   /** @throws BrownianError usage where the engine exchanges no adapters */
-  static async open(
-    session: Session,
-    members: Members,
-    count: number,
-    reward: Reward,
-    scratch: string | undefined,
-  ): Promise<OwnReader> {
+  static open(session: Session, members: Members, reward: Reward, scratch: string | undefined): OwnReader {
     const { engine } = session;
-    const { loadAdapter, adapt } = engine;
-    if (loadAdapter === undefined || adapt === undefined)
+    if (engine.loadAdapter === undefined || engine.adapt === undefined)
       throw new BrownianError(
         "usage",
         "A search in adapters needs the engine llama-c: brownian info says why it does not run here.",
       );
-    const adapters: Adapter[] = [];
-    for (let k = 0; k < count; k++)
-      adapters.push(
-        await withScratchFile(
-          scratch,
-          `direction-${k}`,
-          (path) => writeAdapterFile(path, adapterFile(members, k, 1)),
-          (path) => (engine.loadAdapter as NonNullable<Engine["loadAdapter"]>)(path),
-        ),
-      );
-    return new OwnReader(session, adapters, reward);
+    return new OwnReader(session, engine as Exchanging, members, reward, scratch);
   }
 
   /** Where members need a KL. */
   leash: Leash | undefined;
+  private present: Adapter | undefined;
 
   private constructor(
     private readonly session: Session,
-    private readonly adapters: readonly Adapter[],
+    private readonly engine: Exchanging,
+    private readonly members: Members,
     private readonly reward: Reward,
+    private readonly scratch: string | undefined,
   ) {}
 
   /** The weights become this mixture; without scales, the model's own. */
-  be(scales: Scales = []): Promise<void> {
-    const adapters = scales.length === 0 ? [] : this.adapters;
-    return this.session.alone(async () => this.session.engine.adapt?.(adapters, [...scales]));
+  async be(scales: Scales = []): Promise<void> {
+    const mixed = scales.length === 0 ? undefined : await this.mixed(scales);
+    const before = this.present;
+    this.present = mixed;
+    await this.session.alone(async () => this.engine.adapt(mixed === undefined ? [] : [mixed], mixed === undefined ? [] : [1]));
+    before?.free();
+  }
+
+  private mixed(scales: Scales): Promise<Adapter> {
+    const { engine, members, scratch } = this;
+    return withScratchFile(
+      scratch,
+      "mixture",
+      (path) => writeAdapterFile(path, adapterFile(new Mixture(members, [...scales]), 0, 1)),
+      (path) => engine.loadAdapter(path),
+    );
   }
 
   async read(
@@ -96,9 +102,8 @@ export class OwnReader implements Reader {
     }
   }
 
-  async close(): Promise<void> {
-    await this.be();
-    for (const adapter of this.adapters) adapter.free();
+  close(): Promise<void> {
+    return this.be();
   }
 }
 

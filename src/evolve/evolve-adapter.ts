@@ -207,7 +207,7 @@ class Search {
     const session = await Session.open(path, loading, { oneCache: true });
     try {
       const reward = rewardIn(session, asked);
-      const reader = await OwnReader.open(session, this.members, this.cma.mean.length, reward, scratch);
+      const reader = OwnReader.open(session, this.members, reward, scratch);
       try {
         const leash = await this.leashOf(session);
         if (asked.kl > 0) reader.leash = leash;
