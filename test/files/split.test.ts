@@ -33,10 +33,7 @@ async function bytesOf(path: string, files?: readonly string[]): Promise<Map<str
   const model = await readModel(path);
   const all = (files ?? model.parts.map((part) => part.path)).map((file) => readFileSync(file));
   return new Map(
-    model.tensors.map(({ name, part, offset, bytes }) => [
-      name,
-      hash((all[part] as Buffer).subarray(offset, offset + bytes)),
-    ]),
+    model.tensors.map(({ name, part, offset, bytes }) => [name, hash((all[part] as Buffer).subarray(offset, offset + bytes))]),
   );
 }
 
