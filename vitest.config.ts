@@ -1,16 +1,36 @@
-// Tests run on the TypeScript sources; those that start processes use what `npm run setup` built in dist/.
+// Tests run on the TypeScript sources; those that start processes use what `npm run setup` built in dist/. In `npm test`, which has just built
+// dist/ of these sources, all do (--mode built): nothing is compiled a second time.
+import { dirname, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { defineConfig, type Plugin } from "vitest/config";
 
-const source = (file: string) => fileURLToPath(new URL(`src/${file}`, import.meta.url));
+const root = fileURLToPath(new URL(".", import.meta.url));
+const source = (file: string) => resolve(root, "src", file);
 
-/** Rooms whose tests neither load an engine in their own process nor measure it. */
+/** Puts something else in the place of a package, which only what comes through Vitest gets. */
+const MOCKING = /[\\/]text-stream\.test\.ts$/;
+
+/** Takes dist/laws/philox.js where src/laws/philox.js is asked for; Node imports it as it is. */
+const built: Plugin = {
+  name: "what is built instead of its source",
+  enforce: "pre",
+  resolveId(name, importer) {
+    if (importer === undefined || MOCKING.test(importer) || !/^([./]|[A-Z]:).*\.[jt]s$/.test(name)) return null;
+    const [room, ...path] = relative(root, resolve(dirname(importer), name)).split(sep);
+    return room === "src" ? resolve(root, "dist", ...path).replace(/\.ts$/, ".js") : null;
+  },
+};
+
+/** Rooms whose tests load no engine in their own process. Those of all others may, which takes a second or more, and leave nothing of it behind. */
 const SHARED = "cli kernels lattice laws learn noise report sampling statistics thermostat".split(" ");
-/** Rooms whose tests load engines, which take a second or more to start, and leave nothing of them behind. */
-const ENGINES = "adapters compare engine evaluate evolve llama serve tasks".split(" ");
+/** Tests that look at the memory, or at the modules, of the process in which they are. */
+const APART = ["files/live/memory", "house/garbage", "house/imports", "house/leaks", "house/memory"].map(
+  (name) => `test/${name}.test.ts`,
+);
 const within = (rooms: readonly string[]) => rooms.map((room) => `test/${room}/**/*.test.ts`);
 
 export default defineConfig(({ mode }) => ({
+  plugins: mode === "built" ? [built] : [],
   // Examples import the package by its name, as its users do; in tests they get the sources.
   resolve: {
     alias: [
@@ -30,14 +50,15 @@ export default defineConfig(({ mode }) => ({
       {
         extends: true,
         mode,
-        test: { name: "engines", include: within(ENGINES), isolate: false },
+        test: { name: "engines", include: ["test/**/*.test.ts"], exclude: [...within(SHARED), ...APART], isolate: false },
       },
       {
         extends: true,
         mode,
-        test: { name: "apart", include: ["test/**/*.test.ts"], exclude: within([...SHARED, ...ENGINES]) },
+        test: { name: "apart", include: APART },
       },
     ],
+    server: { deps: { external: [/^(?!.*node_modules).*\/dist\/.*\.js$/] } },
     setupFiles: ["test/support/clean-environment.ts"],
     globalSetup: ["test/support/temporary-folder.ts"],
     // Workers are processes: addons and engines are loaded for real. Two, since engine threads spin and must not outnumber cores.

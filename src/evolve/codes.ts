@@ -77,7 +77,7 @@ export class EvolvingCodes {
         `${base.path} is in ${base.parts.length} files, and what evolves is one: put them together first (llama-gguf-split --merge).`,
       );
     const centre = await LiveCopy.create(base, { dir: places.scratch });
-    const opened: LiveTensors[] = [];
+    const opened: { close(): Promise<void> }[] = [];
     try {
       const updates = await openLiveTensors(centre.path, base.path, kernels, part);
       opened.push(updates);
@@ -91,10 +91,11 @@ export class EvolvingCodes {
       const floating = keeping.floats ? moving.filter((one) => !moves.includes(one)) : [];
       if (moves.length + floating.length === 0) throw nothingMoves(base.path, moving.length > 0);
       const accumulator = keeping.accumulate ? await Accumulator.open(centre.path, base, moves, kernels) : undefined;
+      if (accumulator !== undefined) opened.push(accumulator);
       const floats = await EvolvingFloats.open(base, centre.path, livePath, floating, kernels);
       return new EvolvingCodes(base, centre, { updates, members, accumulator, floats }, moves, floating);
     } catch (error) {
-      for (const tensors of opened) await tensors.close();
+      for (const one of opened) await one.close();
       await centre.dispose();
       throw error;
     }

@@ -125,10 +125,15 @@ export class LogFile<G extends Line> {
     const handle = await open(path, former === undefined ? "wx" : "r+").catch((error) => {
       throw asFileError(error, path);
     });
-    if (former === undefined) await handle.write(`${JSON.stringify(head)}\n`, 0);
-    else await handle.truncate(former.bytes);
-    const at = former?.bytes ?? (await handle.stat()).size;
-    return { file: new LogFile<G>(path, handle, at), before: former?.log.generations ?? [] };
+    try {
+      if (former === undefined) await handle.write(`${JSON.stringify(head)}\n`, 0);
+      else await handle.truncate(former.bytes);
+      const at = former?.bytes ?? (await handle.stat()).size;
+      return { file: new LogFile<G>(path, handle, at), before: former?.log.generations ?? [] };
+    } catch (error) {
+      await handle.close();
+      throw asFileError(error, path);
+    }
   }
 
   private constructor(

@@ -28,6 +28,9 @@ const GARBAGE: readonly unknown[] = [
 /** One of each kind, where calls take longer. */
 const KINDS = [null, true, -1, Number.NaN, 1e300, 3n, "x", Symbol("s"), [null], { a: 1 }, () => undefined, Object.create(null)];
 
+// Vitest's is 100, which is most of the time that an error takes; there are tens of thousands.
+Error.stackTraceLimit = 10;
+
 type Callable = (...args: readonly unknown[]) => unknown;
 
 /** What was thrown, if that is no error of ours; waits for promises, and for the first piece of what is generated. */

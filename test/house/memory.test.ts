@@ -18,9 +18,12 @@ import { variants } from "../support/backends.js";
 
 const base: PerturbOptions = { type: "Q8_0", sigma: 0.5, seed: 1n, scale: "step" };
 
+/** Blocks of Q8_0, after which they come again. */
+const PERIOD = Uint8Array.from({ length: 34 * 32 }, (_, i) => (i % 34 < 2 ? 0x2c : (i * 7) & 63));
+
 function blocks(count: number, buffer: ArrayBufferLike = new ArrayBuffer(34 * count)): Uint8Array {
   const data = new Uint8Array(buffer, 0, 34 * count);
-  for (let i = 0; i < data.length; i++) data[i] = i % 34 < 2 ? 0x2c : (i * 7) & 63;
+  for (let at = 0; at < data.length; at += PERIOD.length) data.set(PERIOD.subarray(0, data.length - at), at);
   return data;
 }
 

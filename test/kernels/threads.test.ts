@@ -227,7 +227,8 @@ describe("where there can be no threads", () => {
 describe("what is built has the file of its threads beside it", () => {
   const BODY = `
     const data = new Uint8Array(34 * 2 ** 20); // 32 Mi weights
-    for (let i = 0; i < data.length; i++) data[i] = i % 34 === 0 ? 0 : i % 34 === 1 ? 0x20 : i & 63;
+    for (let i = 0; i < 34 * 64; i++) data[i] = i % 34 === 0 ? 0 : i % 34 === 1 ? 0x20 : i & 63;
+    for (let done = 34 * 64; done < data.length; done *= 2) data.copyWithin(done, 0, done);
     const same = data.slice(0, 34 * 4096);
     const options = { type: "Q8_0", sigma: 0.01, seed: 1n };
     brownian.perturb(same, options);

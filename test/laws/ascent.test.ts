@@ -11,6 +11,7 @@ import { mirror } from "../../src/laws/mirror.js";
 import type { Move } from "../../src/laws/move.js";
 import { Field, Levels, Rounding } from "../../src/laws/numbers.js";
 import { fastest, variants } from "../support/backends.js";
+import { sameBits } from "../support/bits.js";
 
 const lattices = FORMATS.filter((format) => format.lattice !== undefined).map((format) => ({ name: format.name, format }));
 const isEven = (format: Format) => encodedFormat(format)[Field.levels] === Levels.uniform;
@@ -115,7 +116,7 @@ describe.each(lattices)("ascend on $name", ({ format }) => {
     fastest.evolve(live, pristine, move, ascent({ even: [0, 1], tables: [0, 1], decay: 0 }), 0);
     const moved = pristine.slice();
     fastest.perturb(moved, { ...move, tick: 8 });
-    expect([...valuesOf(live, format)]).toEqual([...valuesOf(moved, format)]);
+    expect(sameBits(valuesOf(live, format), valuesOf(moved, format))).toBe(true);
   });
 
   it("comes home by decay alone", () => {
@@ -123,7 +124,7 @@ describe.each(lattices)("ascend on $name", ({ format }) => {
     const live = pristine.slice();
     fastest.perturb(live, move);
     fastest.evolve(live, pristine, move, ascent({ even: [], tables: [], decay: 1 }), 0);
-    expect([...valuesOf(live, format)]).toEqual([...valuesOf(pristine, format)]);
+    expect(sameBits(valuesOf(live, format), valuesOf(pristine, format))).toBe(true);
   });
 });
 
@@ -189,7 +190,8 @@ describe.each(even)("mirror on $name", ({ format }) => {
     for (const { name, kernels } of variants) {
       const live = moved.slice();
       expect(kernels.evolve(live, pristine, move, mirror, 0), name).toBe(there.filter((value, i) => value !== from[i]).length);
-      expect([...valuesOf(live, format)], name).toEqual([...from.map((value, i) => 2 * value - (there[i] as number))]);
+      const mirrored = from.map((value, i) => 2 * value - (there[i] as number));
+      expect(sameBits(valuesOf(live, format), mirrored), name).toBe(true);
       kernels.evolve(live, pristine, move, mirror, 0);
       expect(Buffer.compare(live, moved), name).toBe(0);
     }

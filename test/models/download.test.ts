@@ -1,7 +1,7 @@
 // Models by their names, from a server of our own that breaks off, changes its mind and lies, and from stores of other programs.
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename, dirname, join } from "node:path";
@@ -102,7 +102,14 @@ const broken =
       "content-length": body.length - from,
       ...(from > 0 && { "content-range": `bytes ${from}-${body.length - 1}/${body.length}` }),
     });
-    response.write(body.subarray(from, from + bytes), () => setTimeout(() => response.destroy(), 20));
+    // Once they are kept: what has come and was not yet read is lost with the connection.
+    const sizeOf = (name: string) => statSync(join(cache, name), { throwIfNoEntry: false })?.size ?? 0;
+    const kept = () => parts().some((name) => sizeOf(name) >= from + bytes);
+    const breakOff = () => {
+      if (kept()) response.destroy();
+      else if (!response.destroyed) setTimeout(breakOff, 5);
+    };
+    response.write(body.subarray(from, from + bytes), breakOff);
   };
 
 const status =

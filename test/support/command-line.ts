@@ -1,8 +1,7 @@
 // The command line in tests, as `npm run setup` built it: `start` is a process, for what concerns processes (signals, pipes, their end); `run` is
-// a command in one process that all of a file's tests share, since most of the time of a command of this size goes into its start.
+// a command in one process that all tests of a worker share, since most of the time of a command of this size goes into its start.
 import { type ChildProcess, fork, type SpawnOptions, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { afterAll } from "vitest";
 
 const PROGRAM = fileURLToPath(new URL("../../dist/esm/cli.js", import.meta.url));
 const SHARED = fileURLToPath(new URL("command-line-child.mjs", import.meta.url));
@@ -13,9 +12,36 @@ export interface Outcome {
   readonly err: string;
 }
 
-/** @param variables of all processes, beside those of the tests; `cwd` is where commands of the shared process stand */
+const common = () => ({ ...process.env, NO_COLOR: "1", BROWNIAN_THREADS: "1" });
+
+let shared: ChildProcess | undefined;
+const asked = new Map<number, { resolve: (outcome: Outcome) => void; reject: (error: Error) => void }>();
+let count = 0;
+
+/** The shared process, which ends with this one. */
+function child(): ChildProcess {
+  if (shared !== undefined) return shared;
+  const made = fork(SHARED, { env: common(), stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  shared = made;
+  made.on("message", (message: Outcome & { id: number }) => {
+    const { id, ...outcome } = message;
+    asked.get(id)?.resolve(outcome);
+    asked.delete(id);
+  });
+  made.once("exit", (code, signal) => {
+    shared = undefined;
+    for (const { reject } of asked.values()) reject(new Error(`The command ended its process: ${signal ?? code}.`));
+    asked.clear();
+  });
+  // Nobody waits for it but who has asked it for something, which Vitest does as long as tests run.
+  made.unref();
+  made.channel?.unref();
+  return made;
+}
+
+/** @param variables of all commands, beside those of the tests; `cwd` is where commands of the shared process stand */
 export function commandLine(variables: NodeJS.ProcessEnv = {}, cwd = process.cwd()) {
-  const env = { ...process.env, NO_COLOR: "1", BROWNIAN_THREADS: "1", ...variables };
+  const env = { ...common(), ...variables };
 
   function start(args: readonly string[], options: SpawnOptions = {}) {
     const child = spawn(process.execPath, [PROGRAM, ...args], { cwd, ...options, env: { ...env, ...options.env } });
@@ -27,35 +53,11 @@ export function commandLine(variables: NodeJS.ProcessEnv = {}, cwd = process.cwd
     return { child, ended };
   }
 
-  let shared: ChildProcess | undefined;
-  const asked = new Map<number, { resolve: (outcome: Outcome) => void; reject: (error: Error) => void }>();
-  let count = 0;
-  function child(): ChildProcess {
-    if (shared !== undefined) return shared;
-    shared = fork(SHARED, { env, stdio: ["ignore", "inherit", "inherit", "ipc"] });
-    shared.on("message", (message: Outcome & { id: number }) => {
-      const { id, ...outcome } = message;
-      asked.get(id)?.resolve(outcome);
-      asked.delete(id);
-    });
-    shared.once("exit", (code, signal) => {
-      for (const { reject } of asked.values()) reject(new Error(`The command ended its process: ${signal ?? code}.`));
-      asked.clear();
-    });
-    return shared;
-  }
   function run(...args: string[]): Promise<Outcome> {
     const id = count++;
     const answer = new Promise<Outcome>((resolve, reject) => asked.set(id, { resolve, reject }));
-    child().send({ id, args, cwd });
+    child().send({ id, args, cwd, env });
     return answer;
   }
-
-  afterAll(async () => {
-    if (shared === undefined || shared.exitCode !== null || shared.signalCode !== null) return;
-    const end = new Promise((resolve) => shared?.once("exit", resolve));
-    shared.disconnect();
-    await end;
-  });
   return { start, run };
 }

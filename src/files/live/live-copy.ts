@@ -67,7 +67,7 @@ export class LiveCopy {
       }
       return new LiveCopy(parts, path, unnamed);
     } catch (error) {
-      for (const handle of unnamed) await handle.close();
+      await release(unnamed);
       await discard(path);
       throw scratchError(error, folder, path);
     }
@@ -88,8 +88,21 @@ export class LiveCopy {
 
   /** Removes the copy. Idempotent. */
   async dispose(): Promise<void> {
-    for (const handle of this.unnamed) await handle.close();
+    await release(this.unnamed);
     if (this.named !== undefined) await discard(this.named);
+  }
+}
+
+/**
+ * Files without a name, until their copies are disposed of. A copy whose path alone is kept stays, as one with a name would: Node closes open files
+ * that nobody refers to any more, and the next file to be opened has their number, and so that path.
+ */
+const held = new Set<FileHandle>();
+
+async function release(handles: readonly FileHandle[]): Promise<void> {
+  for (const handle of handles) {
+    await handle.close();
+    held.delete(handle);
   }
 }
 
@@ -100,6 +113,7 @@ async function openUnnamed(path: string): Promise<FileHandle | undefined> {
   try {
     // There may be no /proc, or no right to read there.
     await (await open(`/proc/${process.pid}/fd/${handle.fd}`, "r+")).close();
+    held.add(handle);
     return handle;
   } catch {
     await handle.close();

@@ -14,6 +14,8 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { LiveCopy, type ModelFile, readModel } from "../../../src/files/index.js";
 import { fillDiskAt } from "../../support/full-disk.js";
@@ -56,6 +58,19 @@ describe("live copies", () => {
     await copy.dispose();
     await copy.dispose();
     expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it("stay while their paths alone are kept: nobody's garbage", async () => {
+    const dir = fresh();
+    const model = await readModel(q8);
+    const path = await (async () => (await LiveCopy.create(model, { dir })).path)();
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    for (let i = 0; i < 3; i++) {
+      collect();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(hash(path)).toBe(hash(q8));
   });
 
   it("may be written to, also when the model may not", async () => {
