@@ -23,7 +23,7 @@ import { collisionThreshold } from "../lattice/collide.js";
 import { checkOptions, type Names } from "../options.js";
 import { Ahead, type Stepping } from "./ahead.js";
 import type { Dose } from "./dose.js";
-import { choose, Measures, type PlannedMove, planMove } from "./draw.js";
+import { choose, Measures, type PlannedMove, planMoves } from "./draw.js";
 import type { Bath, Drawn, Dynamics } from "./dynamics/index.js";
 import { CheckedNoise, noiseOf, THERMOSTAT, type ThermostatSettings } from "./noise.js";
 
@@ -87,7 +87,7 @@ export class Thermostat {
   /** The live weights are no draw: how many differ has to be counted. */
   private free = false;
   private readonly ahead: Ahead;
-  private planned: { noise: CheckedNoise; sigma: number; step: Step; moves: readonly PlannedMove[] } | undefined;
+  private planned: { noise: CheckedNoise; sigma: number; step: Step; moves: Promise<readonly PlannedMove[]> } | undefined;
   private chosen: readonly Tensor[];
   /** Of the chosen. */
   private weights = 0;
@@ -303,11 +303,16 @@ export class Thermostat {
   private async plan(tick: number, step: Step): Promise<readonly PlannedMove[]> {
     const { noise } = this;
     const sigma = noise.at(tick);
-    if (this.planned?.noise !== noise || this.planned.sigma !== sigma || !sameStep(this.planned.step, step)) {
-      const moves = await Promise.all(this.chosen.map((tensor) => planMove(tensor, noise, sigma, tick, this.measures, step)));
-      this.planned = { noise, sigma, step, moves };
+    let { planned } = this;
+    if (planned?.noise !== noise || planned.sigma !== sigma || !sameStep(planned.step, step)) {
+      const moves = planMoves(this.chosen, noise, sigma, tick, this.measures, step);
+      const begun = { noise, sigma, step, moves };
+      moves.catch(() => {
+        if (this.planned === begun) this.planned = undefined; // tried again next time
+      });
+      this.planned = planned = begun;
     }
-    return this.planned.moves;
+    return planned.moves;
   }
 
   /** live := pristine, byte for byte. The next draw or tick starts from there. Where it is aborted, some tensors are left as they were: do it again. */
