@@ -75,9 +75,11 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
   /// The other file of a call, after checking that it has the range.
   static Shared source_of(const Given& given, const Range& range);
   /// Adds the tensors of a call's list, which the file and the plan's source have: [{ offset, length, move, parameters }].
-  void add_tensors(Plan& plan, const Given& list, const Given* evolution) const;
+  void add_tensors(Plan& plan, const Mapping& source, const Given& list, const Given* evolution) const;
   /// The plan of a call (plan, tick), which is of this file.
   std::shared_ptr<const Plan> plan_of(const Napi::CallbackInfo& info) const;
+  /// The pristine file of a plan, unless it is closed.
+  static Shared source_of(Napi::Env env, const Plan& plan);
   /// The plan of a call (source, tensors, ...) that begins.
   template <class P, class... More>
   Napi::Value planned(const Napi::CallbackInfo& info, const Given* evolution, More... more) const;
@@ -272,7 +274,7 @@ Napi::Value MappedFile::ready_bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), double(none ? spare_->bytes() : plan_of(info)->ready_bytes()));
 }
 
-void MappedFile::add_tensors(Plan& plan, const Given& list, const Given* evolution) const {
+void MappedFile::add_tensors(Plan& plan, const Mapping& source, const Given& list, const Given* evolution) const {
   if (!list.array()) list.refuse("is not an array");
   const auto count = list.property("length").word();
   for (uint32_t i = 0; i < count; i++) {
@@ -280,7 +282,7 @@ void MappedFile::add_tensors(Plan& plan, const Given& list, const Given* evoluti
     const Given parameters = tensor.property("parameters");
     const GivenMove move(tensor.property("move"));
     const Range range = range_of(offset, length, *writable(list.env));
-    if (range.offset + range.length > plan.source->size()) throw Napi::RangeError::New(list.env, "the range lies beyond the end of the source");
+    if (range.offset + range.length > source.size()) throw Napi::RangeError::New(list.env, "the range lies beyond the end of the source");
     PlannedTensor planned = {std::make_shared<OwnedMove>(move), range.offset, move.check(range.length), nullptr, {}};
     if (evolution != nullptr) {
       const auto given = elements<float>(parameters);
@@ -293,9 +295,11 @@ void MappedFile::add_tensors(Plan& plan, const Given& list, const Given* evoluti
 
 template <class P, class... More>
 Napi::Value MappedFile::planned(const Napi::CallbackInfo& info, const Given* evolution, More... more) const {
-  spare_->lessen();
-  const auto plan = std::make_shared<P>(file_of(argument(info, 0, "source")).open(info.Env()), spare_, more...);
-  add_tensors(*plan, argument(info, 1, "tensors"), evolution);
+  const auto surplus = std::make_shared<std::vector<Plan::Made>>(spare_->lessen());
+  if (background_ && !surplus->empty()) background_->start([surplus] { surplus->clear(); });
+  const Shared source = file_of(argument(info, 0, "source")).open(info.Env());
+  const auto plan = std::make_shared<P>(source, spare_, more...);
+  add_tensors(*plan, *source, argument(info, 1, "tensors"), evolution);
   return hold<Plan>(info.Env(), plan);
 }
 
@@ -325,12 +329,17 @@ std::shared_ptr<const Plan> MappedFile::plan_of(const Napi::CallbackInfo& info) 
   return plan;
 }
 
+Shared MappedFile::source_of(Napi::Env env, const Plan& plan) {
+  if (Shared source = plan.source.lock()) return source;
+  throw Napi::Error::New(env, "the file is closed");
+}
+
 /// (plan, tick): how many codes changed, or differ; a promise of it where that takes longer.
 Napi::Value MappedFile::run(const Napi::CallbackInfo& info) {
   const auto plan = plan_of(info);
   const uint32_t tick = argument(info, 1, "tick").word();
-  const Shared live = writable(info.Env());
-  const auto work = [=](Workers workers) { return sound(plan->run(workers, live->data(), tick), live, plan->source); };
+  const Shared live = writable(info.Env()), source = source_of(info.Env(), *plan);
+  const auto work = [=](Workers workers) { return sound(plan->run(workers, live->data(), source->data(), tick), live, source); };
   if (plan->expected(tick) < kBrief) return Napi::Number::New(info.Env(), work({workers_.target, 1}));
   return Job::start(info.Env(), [=, workers = workers_] { return work(workers); });
 }
@@ -338,9 +347,9 @@ Napi::Value MappedFile::run(const Napi::CallbackInfo& info) {
 /// (plan, tick): what `run` would write, made in the background and to be written by `write`. Null where the system gives no thread.
 Napi::Value MappedFile::prepare(const Napi::CallbackInfo& info) {
   const auto prepared = std::make_shared<Prepared>(plan_of(info), argument(info, 1, "tick").word());
-  const Shared live = writable(info.Env());
+  const Shared live = writable(info.Env()), source = source_of(info.Env(), *prepared->plan);
   if (!background_) background_ = Background::of_all();
-  const bool started = background_->start([=, target = workers_.target] { prepared->make(*target, live->data()); });
+  const bool started = background_->start([=, target = workers_.target] { prepared->make(*target, live->data(), source->data()); });
   return started ? hold(info.Env(), prepared) : info.Env().Null();
 }
 
@@ -350,7 +359,8 @@ Napi::Value MappedFile::write(const Napi::CallbackInfo& info) {
   const Shared live = writable(info.Env());
   const auto prepared = held<Prepared>(given);
   if (prepared->plan->end > live->size()) given.refuse("is of another file");
-  const auto work = [=](Workers workers) { return sound(prepared->write(workers, live->data()), live, prepared->plan->source); };
+  const Shared source = source_of(info.Env(), *prepared->plan);
+  const auto work = [=](Workers workers) { return sound(prepared->write(workers, live->data(), source->data()), live, source); };
   if (prepared->weights_left() < kBrief && prepared->bytes_made() < kBriefBytes) return Napi::Number::New(info.Env(), work({workers_.target, 1}));
   return Job::start(info.Env(), [=, workers = workers_] { return work(workers); });
 }
@@ -362,11 +372,14 @@ Napi::Value MappedFile::drop(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-/// Work under way keeps the mapping until it is done.
+/// A promise, since to unmap takes a tenth of a millisecond a megabyte, and what the background has begun is waited for. Work under way keeps the
+/// mapping until it is done.
 Napi::Value MappedFile::close(const Napi::CallbackInfo& info) {
-  background_.reset();
-  mapping_.reset();
-  return info.Env().Undefined();
+  return Job::start(info.Env(), [background = std::move(background_), mapping = std::move(mapping_)]() mutable {
+    background.reset();
+    mapping.reset();
+    return 0.0;
+  });
 }
 
 }  // namespace

@@ -3,12 +3,13 @@
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { alias } from "../laws/alias.js";
+import { alias, makeAlias } from "../laws/alias.js";
 import type { Census, CensusColumns } from "../laws/census.js";
 import type { LogitQuestion } from "../laws/logits.js";
 import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
 import { FORMAT_FIELDS } from "../laws/numbers.js";
 import { HITS, LAW_TAILS } from "../laws/tables.js";
+import { inSlices } from "./turns.js";
 
 /** The steps of a tensor's groups, coarsely, and what its last draw moved (native/kernels/indexed.inl.h). */
 export type StepIndex = object;
@@ -58,7 +59,8 @@ export interface AddonFile {
   prepare(plan: Plan, tick: number): PreparedWork | null;
   write(prepared: PreparedWork): number | Promise<number>;
   drop(prepared: PreparedWork): void;
-  close(): void;
+  /** Resolves when it is unmapped, unless work is under way. */
+  close(): Promise<number>;
 }
 
 export interface Addon {
@@ -151,7 +153,10 @@ export function loadAddon(): Addon {
 
 let lawful = false;
 
-/** The addon with the tables of the law, which moves need and noise does not: they take milliseconds to make. */
+/** Makes the tables of the law, which take milliseconds, with turns of the event loop in between. */
+export const makeLaw = (): Promise<void> => (lawful ? Promise.resolve() : inSlices(makeAlias));
+
+/** The addon with the tables of the law, which moves need and noise does not. */
 export function withLaw(native: Addon): Addon {
   if (!lawful) native.setLaw(LAW_TAILS, HITS, alias());
   lawful = true;

@@ -41,6 +41,8 @@ export interface FileWatch {
 }
 
 export interface FileKernels {
+  /** Makes what every file needs, with turns of the event loop in between: where it is not awaited, the first file that is mapped does it at once. */
+  ready(): Promise<void>;
   /** Maps a file for reading. Throws what the system says against it. */
   map(path: string): MappedFile;
   /** Maps a file for writing that began as a copy of `pristine`, which must stay open as long as this one. */
@@ -54,7 +56,7 @@ export interface MappedFile {
   /** `Kernels.census` of a whole tensor. */
   census(tensor: TensorRange, format: EncodedFormat, columns: CensusColumns | undefined): Promise<Census>;
   /** Unmaps. Further calls throw. */
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Bytes of memory that moving a file takes beside it. */
@@ -77,7 +79,7 @@ export interface LiveFile {
    * Begins to make ready what `step` would write; the file is not touched. Until that is written or dropped, nothing else may write to what the
    * step reads. Undefined where the system gives no thread, or where there is too much to hold ready.
    */
-  prepare(moves: readonly RangeMove[], tick: number, step: Step): Prepared | undefined;
+  prepare(moves: readonly RangeMove[], tick: number, step: Step): Promise<Prepared | undefined>;
   /** How many codes differ from the pristine ones. */
   difference(tensor: TensorRange, format: EncodedFormat): Promise<number>;
   /** What it takes now. */
@@ -85,5 +87,5 @@ export interface LiveFile {
   /** live := pristine. */
   restore(tensor: TensorRange, format: EncodedFormat, watch?: FileWatch): Promise<void>;
   /** Unmaps. Further calls throw. */
-  close(): void;
+  close(): Promise<void>;
 }

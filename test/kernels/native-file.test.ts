@@ -37,9 +37,9 @@ describe.each(native.slice(-1))("live files on $name", ({ kernels }) => {
     copyFileSync(path, livePath);
     const pristine = files.map(path);
     const live = files.mapLive(livePath, pristine);
-    const close = () => {
-      live.close();
-      pristine.close();
+    const close = async () => {
+      await live.close();
+      await pristine.close();
     };
     return { tensors: (await readModel(path)).tensors, before: readFileSync(path), livePath, live, close };
   }
@@ -68,7 +68,7 @@ describe.each(native.slice(-1))("live files on $name", ({ kernels }) => {
     const half = readFileSync(livePath);
     expect(part(half, 0, chunk).equals(part(before, 0, chunk))).toBe(true);
     expect(part(half, chunk).equals(part(expected, chunk))).toBe(true);
-    close();
+    await close();
   });
 
   it("tell a tensor from one without weights that begins where it does", async () => {
@@ -87,7 +87,7 @@ describe.each(native.slice(-1))("live files on $name", ({ kernels }) => {
       expect(await live.perturb(none, moveOf(none, sigma))).toBe(0);
       expect(readFileSync(livePath).equals(expected)).toBe(true);
     }
-    close();
+    await close();
   });
 
   it("step more than 64 million weights in several calls, between which they stop; too many are not made ready", async () => {
@@ -100,17 +100,17 @@ describe.each(native.slice(-1))("live files on $name", ({ kernels }) => {
     const done: number[] = [];
     expect(await live.step(moves, 1, step, { onBytes: (bytes) => done.push(bytes) })).toBe(0);
     expect(done).toEqual(all);
-    expect(await live.prepare(moves, 2, step)?.write({ onBytes: (bytes) => done.push(bytes) })).toBe(0);
+    expect(await (await live.prepare(moves, 2, step))?.write({ onBytes: (bytes) => done.push(bytes) })).toBe(0);
     expect(done).toEqual([...all, ...all]);
     const control = new AbortController();
     const watch = { signal: control.signal, onBytes: () => control.abort() };
     await expect(live.step(moves, 3, step, watch)).rejects.toThrow(/abort/);
     const again = new AbortController();
-    const prepared = live.prepare(moves, 3, step);
+    const prepared = await live.prepare(moves, 3, step);
     await expect(prepared?.write({ signal: again.signal, onBytes: () => again.abort() })).rejects.toThrow(/abort/);
     // Sixteen tensors of 17 million bytes each.
     const eight = Array.from({ length: 8 }, () => moves).flat();
-    expect(live.prepare(eight, 4, { verb: "collide", threshold: collisionThreshold(1) })).toBeUndefined();
-    close();
+    expect(await live.prepare(eight, 4, { verb: "collide", threshold: collisionThreshold(1) })).toBeUndefined();
+    await close();
   });
 });

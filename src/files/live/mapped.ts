@@ -32,7 +32,7 @@ export class MappedReader implements Reader {
   }
 
   async close(): Promise<void> {
-    this.pristine.close();
+    await this.pristine.close();
     await this.source.close();
   }
 
@@ -81,8 +81,8 @@ export class MappedTensors extends MappedReader implements LiveTensors {
     return this.unchanged(tensorsOf(moves), async () => this.live.step(moves, tick, step, watch));
   }
 
-  prepare(moves: readonly TensorToMove[], tick: number, step: Step): Prepared | undefined {
-    const prepared = this.live.prepare(moves, tick, step);
+  async prepare(moves: readonly TensorToMove[], tick: number, step: Step): Promise<Prepared | undefined> {
+    const prepared = await this.live.prepare(moves, tick, step);
     if (prepared === undefined) return undefined;
     return {
       write: (watch) => this.unchanged(tensorsOf(moves), () => prepared.write(watch)),
@@ -103,7 +103,7 @@ export class MappedTensors extends MappedReader implements LiveTensors {
   }
 
   override async close(): Promise<void> {
-    this.live.close();
+    await this.live.close();
     await super.close();
   }
 }
