@@ -35,6 +35,26 @@ double sound(double result, const Shared& file, const Shared& source = nullptr) 
   return result;
 }
 
+/// Tensors that are drawn again in one call, each by its index, which is taken as long as this is there. Made and destroyed on the thread of JavaScript.
+struct Redraws {
+  Redraws() = default;
+  Redraws(const Redraws&) = delete;
+  Redraws& operator=(const Redraws&) = delete;
+  ~Redraws() {
+    for (size_t i = 0; i < taken.size(); i++) taken[i]->release(ranges[i].move->index, ranges[i].move->index + ranges[i].weights);
+  }
+  void add(const std::shared_ptr<StepIndex>& index, const Redrawn& range, const Given& given) {
+    if (!index->take(range.move->index, range.move->index + range.weights)) given.refuse("is in use for these weights");
+    taken.push_back(index);
+    ranges.push_back(range);
+  }
+
+  Shared source;
+  std::vector<std::unique_ptr<OwnedMove>> owned;
+  std::vector<std::shared_ptr<StepIndex>> taken;
+  std::vector<Redrawn> ranges;
+};
+
 class MappedFile : public Napi::ObjectWrap<MappedFile> {
  public:
   /// (target, threads, path, writable)
@@ -237,24 +257,34 @@ Napi::Value MappedFile::index_steps(const Napi::CallbackInfo& info) {
   return Job::start(info.Env(), work, [=](Napi::Env env) { return hold(env, index); });
 }
 
-/// (offset, length, source, index, move): how many codes changed.
+/// (source, [{ offset, length, index, move }]): how many codes changed in each of them.
 Napi::Value MappedFile::redraw(const Napi::CallbackInfo& info) {
-  const GivenMove move(argument(info, 4, "move"));
   const Shared live = writable(info.Env());
-  const Range range = range_at(info, 0, *live);
-  const Shared source = source_of(argument(info, 2, "source"), range);
-  const Given given = argument(info, 3, "index");
-  const auto index = held<StepIndex>(given);
-  const uint64_t first = move.move.index, end = first + move.check(range.length);
-  if (move.by_column) move.given.refuse("has factors, which no index serves");
-  if (!index->whole_spans(first, end) || memcmp(move.format.fields, index->format, sizeof(index->format)) != 0) given.refuse("is not of this tensor");
-  if (!index->take(first, end)) given.refuse("is in use for these weights");
-  // Given back when the job is destroyed, on this thread.
-  const std::shared_ptr<void> in_use(nullptr, [=](void*) { index->release(first, end); });
-  const auto owned = std::make_shared<OwnedMove>(move);
-  return Job::start(info.Env(), [=, workers = workers_] {
-    (void)in_use;
-    return sound(redraw_range(workers, live->data() + range.offset, source->data() + range.offset, *index, end - first, owned->move), live, source);
+  const Given list = argument(info, 1, "tensors");
+  if (!list.array()) list.refuse("is not an array");
+  const auto all = std::make_shared<Redraws>();
+  for (uint32_t i = 0, count = list.property("length").word(); i < count; i++) {
+    const Given tensor = list.element(i), given = tensor.property("index");
+    const Range range = range_of(tensor.property("offset"), tensor.property("length"), *live);
+    all->source = source_of(argument(info, 0, "source"), range);
+    const GivenMove move(tensor.property("move"));
+    const auto index = held<StepIndex>(given);
+    const uint64_t first = move.move.index, weights = move.check(range.length);
+    if (move.by_column) move.given.refuse("has factors, which no index serves");
+    if (!index->whole_spans(first, first + weights) || memcmp(move.format.fields, index->format, sizeof(index->format)) != 0)
+      given.refuse("is not of this tensor");
+    all->owned.push_back(std::make_unique<OwnedMove>(move));
+    all->add(index, {live->data() + range.offset, all->source->data() + range.offset, index.get(), weights, &all->owned.back()->move}, given);
+  }
+  const auto changed = std::make_shared<std::vector<double>>();
+  const auto work = [=, workers = workers_] {
+    *changed = redraw_ranges(workers, all->ranges);
+    return sound(0, live, all->source);
+  };
+  return Job::start(info.Env(), work, [=](Napi::Env env) {
+    auto counts = Napi::Array::New(env, changed->size());
+    for (size_t i = 0; i < changed->size(); i++) counts.Set(uint32_t(i), (*changed)[i]);
+    return counts;
   });
 }
 

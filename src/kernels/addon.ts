@@ -30,6 +30,14 @@ export interface Rows {
   readonly rowLength: number;
 }
 
+/** Whole spans of a tensor that are drawn again. */
+export interface RedrawnTensor {
+  readonly offset: number;
+  readonly length: number;
+  readonly index: StepIndex;
+  readonly move: MoveRecord;
+}
+
 /** A whole tensor in a file, and how it moves. */
 export interface PlannedTensor {
   readonly offset: number;
@@ -47,7 +55,8 @@ export interface AddonFile {
   census(offset: number, length: number, format: EncodedFormat, columns: CensusColumns | null): Promise<Census>;
   difference(offset: number, length: number, format: EncodedFormat, source: AddonFile): Promise<number>;
   indexSteps(offset: number, length: number, format: EncodedFormat): Promise<StepIndex>;
-  redraw(offset: number, length: number, source: AddonFile, index: StepIndex, move: MoveRecord): Promise<number>;
+  /** How many codes changed in each. */
+  redraw(source: AddonFile, tensors: readonly RedrawnTensor[]): Promise<number[]>;
   /** Bytes of the index, and of its journals. */
   indexBytes(index: StepIndex): [index: number, journal: number];
   readyBytes(plan: Plan | null): number;

@@ -73,6 +73,11 @@ export interface LiveMemory {
 export interface LiveFile {
   /** live := pristine, moved. Resolves to the number of changed codes. */
   perturb(tensor: TensorRange, move: TensorMove, watch?: FileWatch): Promise<number>;
+  /**
+   * `perturb` of all these tensors, by their moves as of this tick; those that do not move are restored. Where moves are rare that takes less time than
+   * one tensor after the other.
+   */
+  draw(moves: readonly RangeMove[], tick: number, watch?: FileWatch): Promise<number>;
   /** A step of all these tensors. Resolves to what it counts. To call it with the same list and step again saves time. */
   step(moves: readonly RangeMove[], tick: number, step: Step, watch?: FileWatch): Promise<number>;
   /**

@@ -72,6 +72,12 @@ class NativeFile implements MappedFile {
 /** Leaves of a chunk: 16.8 million weights, tens of milliseconds of one thread. A whole number of journals (of 2^18 weights each). */
 const LEAVES = 256;
 
+/** Weights of tensors that are drawn side by side: one small tensor after the other would leave threads without work. */
+const SIDE_BY_SIDE = 2 ** 22;
+
+/** The same where moves are rare, in one call: a hundredth of a second, between two of which work can be stopped. */
+const REDRAWN = 2 ** 27;
+
 /** Weights of one plan, and tensors: of a larger model, several, between which work can be stopped, and others have a turn of the event loop. */
 const PLANNED = 64e6;
 const PLANNED_TENSORS = 64;
@@ -126,10 +132,69 @@ class NativeLiveFile implements LiveFile {
     const before = this.known.get(key);
     this.known.delete(key); // until this is done, and if it is not
     const index = before && (await this.indexFor(tensor, move, before));
-    const changed = await eachChunk(tensor, move.format, watch, (chunk) =>
-      index === undefined ? this.moved(chunk, move) : this.redrawn(chunk, move, index),
-    );
+    const changed = await eachChunk(tensor, move.format, watch, async ({ offset, bytes, index: from }) => {
+      const record = moveRecord({ ...move, index: from });
+      if (index === undefined) return this.file.perturb(offset, bytes, this.pristine.file, record);
+      return (await this.file.redraw(this.pristine.file, [{ offset, length: bytes, index, move: record }]))[0] as number;
+    });
     this.known.set(key, { last: move, changed, index });
+    return changed;
+  }
+
+  async draw(moves: readonly RangeMove[], tick: number, watch?: FileWatch): Promise<number> {
+    let changed = 0;
+    for (let i = 0; i < moves.length; ) {
+      watch?.signal?.throwIfAborted();
+      const some: RangeMove[] = [];
+      const rare = this.hasIndex(moves[i] as RangeMove);
+      let weights = 0;
+      for (; i < moves.length; i++) {
+        const next = moves[i] as RangeMove;
+        weights += weightsOf(next.tensor, next.move.format);
+        if (some.length > 0 && (this.hasIndex(next) !== rare || weights > (rare ? REDRAWN : SIDE_BY_SIDE))) break;
+        some.push({ tensor: next.tensor, move: { ...next.move, tick } });
+      }
+      changed += rare ? await this.redrawn(some, watch) : await this.sideBySide(some, watch);
+    }
+    return changed;
+  }
+
+  private hasIndex({ tensor, move }: RangeMove): boolean {
+    const before = this.known.get(keyOf(tensor));
+    return before?.index !== undefined && !before.last.columns && !move.columns;
+  }
+
+  /** Draws tensors that have an index, in one call: each by itself would cost as much time for the way to the threads as for what moves. */
+  private async redrawn(some: readonly RangeMove[], watch: FileWatch | undefined): Promise<number> {
+    const before = some.map(({ tensor }) => this.known.get(keyOf(tensor)) as Known);
+    for (const { tensor } of some) this.known.delete(keyOf(tensor)); // until this is done, and if it is not
+    const tensors = some.map(({ tensor: { offset, bytes }, move }, i) => {
+      const index = before[i]?.index as StepIndex;
+      return { offset, length: bytes, index, move: keptRecord({ ...move, index: 0 }) };
+    });
+    const counts = await this.file.redraw(this.pristine.file, tensors);
+    let changed = 0;
+    for (const [i, { tensor, move }] of some.entries()) {
+      const here = counts[i] as number;
+      this.known.set(keyOf(tensor), { last: move, changed: here, index: before[i]?.index });
+      changed += here;
+      watch?.onBytes?.(tensor.bytes);
+    }
+    return changed;
+  }
+
+  /** Each of these, at once. Where one fails, the others are waited for. */
+  private async sideBySide(some: readonly RangeMove[], watch: FileWatch | undefined): Promise<number> {
+    const works = some.map(async ({ tensor, move }) => {
+      if (move.sigma > 0) return this.perturb(tensor, move, watch);
+      await this.restore(tensor, move.format, watch);
+      return 0;
+    });
+    let changed = 0;
+    for (const done of await Promise.allSettled(works)) {
+      if (done.status === "rejected") throw done.reason;
+      changed += done.value;
+    }
     return changed;
   }
 
@@ -218,16 +283,6 @@ class NativeLiveFile implements LiveFile {
 
   async close(): Promise<void> {
     await this.file.close();
-  }
-
-  /** live := pristine, moved. */
-  private moved({ offset, bytes, index }: Chunk, move: TensorMove): Promise<number> {
-    return this.file.perturb(offset, bytes, this.pristine.file, moveRecord({ ...move, index }));
-  }
-
-  /** live := pristine, moved, where live is what the last move by this index made of it, or anything if there was none. */
-  private redrawn({ offset, bytes, index }: Chunk, move: TensorMove, steps: StepIndex): Promise<number> {
-    return this.file.redraw(offset, bytes, this.pristine.file, steps, moveRecord({ ...move, index }));
   }
 
   /** The index of a tensor that has one or is worth one, for this move. */

@@ -184,12 +184,7 @@ export class Thermostat {
       for (const tensor of this.chosen) this.moved.add(tensor);
       const moves = await this.plan(tick, DRAW);
       const over = watchOver(this.bytes, watch);
-      const drawn = async ({ tensor, move }: PlannedMove) => {
-        if (move.sigma > 0) return this.liveTensors.perturb(tensor, { ...move, tick }, over);
-        await this.liveTensors.restore(tensor, over);
-        return 0;
-      };
-      const changed = await (prepared === undefined ? changesIn(moves, watch, drawn) : prepared.write(over));
+      const changed = await (prepared === undefined ? this.liveTensors.draw(moves, tick, over) : prepared.write(over));
       this.free = false;
       this.last = { weights: this.weights, changed };
       // Rare moves take less time than what is made ahead of them to write.
@@ -367,27 +362,3 @@ function refuseCarrier({ carrier }: CheckedNoise): void {
 
 /** Below this share of changed codes moves are rare: a draw undoes the last one and finds new ones without a look at the rest. */
 const RARE = 1 / 64;
-
-/** Weights of tensors that are moved side by side: one small tensor after the other would leave threads without work. */
-const SIDE_BY_SIDE = 2 ** 22;
-
-/** The sum of what `work` changes in each tensor. Where one fails, the others are waited for. */
-async function changesIn(
-  moves: readonly PlannedMove[],
-  { signal }: Watch,
-  work: (move: PlannedMove) => Promise<number>,
-): Promise<number> {
-  let changed = 0;
-  for (let i = 0; i < moves.length; ) {
-    signal?.throwIfAborted();
-    const first = i;
-    let weights = 0;
-    do weights += (moves[i++] as PlannedMove).tensor.weights;
-    while (i < moves.length && weights + (moves[i] as PlannedMove).tensor.weights <= SIDE_BY_SIDE);
-    for (const done of await Promise.allSettled(moves.slice(first, i).map(work))) {
-      if (done.status === "rejected") throw done.reason;
-      changed += done.value;
-    }
-  }
-  return changed;
-}

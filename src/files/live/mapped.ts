@@ -77,6 +77,10 @@ export class MappedTensors extends MappedReader implements LiveTensors {
     return this.unchanged([tensor], () => this.live.perturb(tensor, move, watch));
   }
 
+  draw(moves: readonly TensorToMove[], tick: number, watch?: FileWatch): Promise<number> {
+    return this.unchanged(tensorsOf(moves), () => this.live.draw(moves, tick, watch));
+  }
+
   step(moves: readonly TensorToMove[], tick: number, step: Step, watch?: FileWatch): Promise<number> {
     return this.unchanged(tensorsOf(moves), async () => this.live.step(moves, tick, step, watch));
   }

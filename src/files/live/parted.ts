@@ -36,6 +36,13 @@ export class PartedTensors extends PartedReader<LiveTensors> implements LiveTens
     return this.of(tensor).perturb(tensor, move, watch);
   }
 
+  async draw(moves: readonly TensorToMove[], tick: number, watch?: FileWatch): Promise<number> {
+    let changed = 0;
+    for (const [i, own] of this.byPart(moves).entries())
+      if (own.length > 0) changed += await (this.parts[i] as LiveTensors).draw(own, tick, watch);
+    return changed;
+  }
+
   async step(moves: readonly TensorToMove[], tick: number, step: Step, watch?: FileWatch): Promise<number> {
     let changed = 0;
     for (const [i, own] of this.byPart(moves).entries())

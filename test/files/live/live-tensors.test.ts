@@ -47,7 +47,7 @@ class BufferFile implements MappedFile {
   of({ offset, bytes }: TensorRange) {
     return this.bytes.subarray(offset, offset + bytes);
   }
-  close() {}
+  async close() {}
 }
 
 /** A step of a whole tensor in memory. */
@@ -80,8 +80,11 @@ class LiveBuffer extends BufferFile implements LiveFile {
       changed += stepped(this.of(tensor), this.pristine.of(tensor), { ...move, index: 0, tick }, step);
     return changed;
   }
-  prepare() {
+  async prepare() {
     return undefined;
+  }
+  async draw(moves: readonly RangeMove[], tick: number) {
+    return this.step(moves, tick, { verb: "draw" });
   }
   memory() {
     return { index: 0, journal: 0, ready: 0 };
@@ -94,12 +97,13 @@ class LiveBuffer extends BufferFile implements LiveFile {
     this.of(tensor).set(this.pristine.of(tensor));
     watch?.onBytes?.(tensor.bytes);
   }
-  override close() {
+  override async close() {
     writeFileSync(this.path, this.bytes);
   }
 }
 
 const buffers: FileKernels = {
+  ready: async () => undefined,
   map: (path) => new BufferFile(path),
   mapLive: (path, pristine) => new LiveBuffer(path, pristine as BufferFile),
 };
