@@ -299,9 +299,10 @@ describe("mapped live tensors", () => {
     let open = 0;
     const other = file("other.gguf");
     const kernels = withFiles({
+      ...buffers,
       map: (path) => {
         open++;
-        return Object.assign(new BufferFile(path), { close: () => void open-- });
+        return Object.assign(new BufferFile(path), { close: async () => void open-- });
       },
       mapLive: () => {
         throw new Error("mmap: Cannot allocate memory");
@@ -320,6 +321,7 @@ describe("mapped live tensors", () => {
     expect(readFileSync(other).equals(readFileSync(expected))).toBe(true);
     // A reader of a file that cannot be mapped gives the same sums.
     const unmappable = withFiles({
+      ...buffers,
       map: () => {
         throw new Error("mmap: No such device");
       },
