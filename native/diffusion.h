@@ -9,8 +9,7 @@ namespace brownian {
 
 class Diffusion : public Plan {
  public:
-  Diffusion(const std::shared_ptr<Mapping>& source, std::shared_ptr<Spare> spare, uint64_t stride)
-      : Plan(source, std::move(spare)), stride(stride) {}
+  Diffusion(const std::shared_ptr<Mapping>& source, std::shared_ptr<Spare> spare, uint64_t stride) : Plan(source, std::move(spare)), stride(stride) {}
 
   /// Ticks from one move of a weight to the next.
   const uint64_t stride;

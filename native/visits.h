@@ -8,8 +8,7 @@ namespace brownian {
 
 class Visits : public Plan {
  public:
-  Visits(const std::shared_ptr<Mapping>& source, std::shared_ptr<Spare> spare, uint64_t stride)
-      : Plan(source, std::move(spare)), stride(stride) {}
+  Visits(const std::shared_ptr<Mapping>& source, std::shared_ptr<Spare> spare, uint64_t stride) : Plan(source, std::move(spare)), stride(stride) {}
 
   /// Ticks from one step of a weight to the next.
   const uint64_t stride;
