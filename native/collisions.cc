@@ -42,8 +42,7 @@ void Collisions::each_run(const Target& target, const Part& part, uint32_t tick,
   }
 }
 
-double Collisions::write(const Target& target, uint8_t* live, const Part& part, uint32_t tick) const {
-  const uint8_t* const from = source->data();
+double Collisions::write(const Target& target, uint8_t* live, const uint8_t* from, const Part& part, uint32_t tick) const {
   double changed = 0;
   const auto ahead = [&](uint64_t first, uint64_t last) {
     prefetch_lines<false>(from, first, last);
@@ -56,8 +55,7 @@ double Collisions::write(const Target& target, uint8_t* live, const Part& part, 
   return changed;
 }
 
-void Collisions::make(const Target& target, const uint8_t*, const Part& part, uint32_t tick, Made& made) const {
-  const uint8_t* const from = source->data();
+void Collisions::make(const Target& target, const uint8_t*, const uint8_t* from, const Part& part, uint32_t tick, Made& made) const {
   const auto ahead = [&](uint64_t first, uint64_t last) { prefetch_lines<false>(from, first, last); };
   each_run(target, part, tick, ahead, [&](uint64_t at, size_t bytes, const Move& move) {
     const size_t begin = made.bytes.size();

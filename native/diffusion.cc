@@ -21,11 +21,11 @@ bool differ(const uint8_t* a, const uint8_t* b, size_t bytes) {
 
 }  // namespace
 
-double Diffusion::write(const Target& target, uint8_t* live, const Part& part, uint32_t tick) const {
+double Diffusion::write(const Target& target, uint8_t* live, const uint8_t*, const Part& part, uint32_t tick) const {
   return double(target.perturb(live + part.at(), part.bytes(), part.tensor->move_at(part.begin, tick), *law_table()));
 }
 
-void Diffusion::make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const {
+void Diffusion::make(const Target& target, const uint8_t* live, const uint8_t*, const Part& part, uint32_t tick, Made& made) const {
   const uint8_t* const from = live + part.at();
   const size_t bytes = part.bytes();
   Made spared = spare->take(bytes);

@@ -8,10 +8,10 @@ namespace brownian {
 
 class Redraw : public Plan {
  public:
-  Redraw(std::shared_ptr<Mapping> source, std::shared_ptr<Spare> spare) : Plan(std::move(source), std::move(spare)) {}
+  Redraw(const std::shared_ptr<Mapping>& source, std::shared_ptr<Spare> spare) : Plan(source, std::move(spare)) {}
 
-  double write(const Target& target, uint8_t* live, const Part& part, uint32_t tick) const override;
-  void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const override;
+  double write(const Target& target, uint8_t* live, const uint8_t* pristine, const Part& part, uint32_t tick) const override;
+  void make(const Target& target, const uint8_t* live, const uint8_t* pristine, const Part& part, uint32_t tick, Made& made) const override;
 };
 
 }  // namespace brownian

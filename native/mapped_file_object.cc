@@ -35,6 +35,26 @@ double sound(double result, const Shared& file, const Shared& source = nullptr) 
   return result;
 }
 
+/// Tensors that are drawn again in one call, each by its index, which is taken as long as this is there. Made and destroyed on the thread of JavaScript.
+struct Redraws {
+  Redraws() = default;
+  Redraws(const Redraws&) = delete;
+  Redraws& operator=(const Redraws&) = delete;
+  ~Redraws() {
+    for (size_t i = 0; i < taken.size(); i++) taken[i]->release(ranges[i].move->index, ranges[i].move->index + ranges[i].weights);
+  }
+  void add(const std::shared_ptr<StepIndex>& index, const Redrawn& range, const Given& given) {
+    if (!index->take(range.move->index, range.move->index + range.weights)) given.refuse("is in use for these weights");
+    taken.push_back(index);
+    ranges.push_back(range);
+  }
+
+  Shared source;
+  std::vector<std::unique_ptr<OwnedMove>> owned;
+  std::vector<std::shared_ptr<StepIndex>> taken;
+  std::vector<Redrawn> ranges;
+};
+
 class MappedFile : public Napi::ObjectWrap<MappedFile> {
  public:
   /// (target, threads, path, writable)
@@ -75,9 +95,11 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
   /// The other file of a call, after checking that it has the range.
   static Shared source_of(const Given& given, const Range& range);
   /// Adds the tensors of a call's list, which the file and the plan's source have: [{ offset, length, move, parameters }].
-  void add_tensors(Plan& plan, const Given& list, const Given* evolution) const;
+  void add_tensors(Plan& plan, const Mapping& source, const Given& list, const Given* evolution) const;
   /// The plan of a call (plan, tick), which is of this file.
   std::shared_ptr<const Plan> plan_of(const Napi::CallbackInfo& info) const;
+  /// The pristine file of a plan, unless it is closed.
+  static Shared source_of(Napi::Env env, const Plan& plan);
   /// The plan of a call (source, tensors, ...) that begins.
   template <class P, class... More>
   Napi::Value planned(const Napi::CallbackInfo& info, const Given* evolution, More... more) const;
@@ -235,24 +257,34 @@ Napi::Value MappedFile::index_steps(const Napi::CallbackInfo& info) {
   return Job::start(info.Env(), work, [=](Napi::Env env) { return hold(env, index); });
 }
 
-/// (offset, length, source, index, move): how many codes changed.
+/// (source, [{ offset, length, index, move }]): how many codes changed in each of them.
 Napi::Value MappedFile::redraw(const Napi::CallbackInfo& info) {
-  const GivenMove move(argument(info, 4, "move"));
   const Shared live = writable(info.Env());
-  const Range range = range_at(info, 0, *live);
-  const Shared source = source_of(argument(info, 2, "source"), range);
-  const Given given = argument(info, 3, "index");
-  const auto index = held<StepIndex>(given);
-  const uint64_t first = move.move.index, end = first + move.check(range.length);
-  if (move.by_column) move.given.refuse("has factors, which no index serves");
-  if (!index->whole_spans(first, end) || memcmp(move.format.fields, index->format, sizeof(index->format)) != 0) given.refuse("is not of this tensor");
-  if (!index->take(first, end)) given.refuse("is in use for these weights");
-  // Given back when the job is destroyed, on this thread.
-  const std::shared_ptr<void> in_use(nullptr, [=](void*) { index->release(first, end); });
-  const auto owned = std::make_shared<OwnedMove>(move);
-  return Job::start(info.Env(), [=, workers = workers_] {
-    (void)in_use;
-    return sound(redraw_range(workers, live->data() + range.offset, source->data() + range.offset, *index, end - first, owned->move), live, source);
+  const Given list = argument(info, 1, "tensors");
+  if (!list.array()) list.refuse("is not an array");
+  const auto all = std::make_shared<Redraws>();
+  for (uint32_t i = 0, count = list.property("length").word(); i < count; i++) {
+    const Given tensor = list.element(i), given = tensor.property("index");
+    const Range range = range_of(tensor.property("offset"), tensor.property("length"), *live);
+    all->source = source_of(argument(info, 0, "source"), range);
+    const GivenMove move(tensor.property("move"));
+    const auto index = held<StepIndex>(given);
+    const uint64_t first = move.move.index, weights = move.check(range.length);
+    if (move.by_column) move.given.refuse("has factors, which no index serves");
+    if (!index->whole_spans(first, first + weights) || memcmp(move.format.fields, index->format, sizeof(index->format)) != 0)
+      given.refuse("is not of this tensor");
+    all->owned.push_back(std::make_unique<OwnedMove>(move));
+    all->add(index, {live->data() + range.offset, all->source->data() + range.offset, index.get(), weights, &all->owned.back()->move}, given);
+  }
+  const auto changed = std::make_shared<std::vector<double>>();
+  const auto work = [=, workers = workers_] {
+    *changed = redraw_ranges(workers, all->ranges);
+    return sound(0, live, all->source);
+  };
+  return Job::start(info.Env(), work, [=](Napi::Env env) {
+    auto counts = Napi::Array::New(env, changed->size());
+    for (size_t i = 0; i < changed->size(); i++) counts.Set(uint32_t(i), (*changed)[i]);
+    return counts;
   });
 }
 
@@ -272,7 +304,7 @@ Napi::Value MappedFile::ready_bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), double(none ? spare_->bytes() : plan_of(info)->ready_bytes()));
 }
 
-void MappedFile::add_tensors(Plan& plan, const Given& list, const Given* evolution) const {
+void MappedFile::add_tensors(Plan& plan, const Mapping& source, const Given& list, const Given* evolution) const {
   if (!list.array()) list.refuse("is not an array");
   const auto count = list.property("length").word();
   for (uint32_t i = 0; i < count; i++) {
@@ -280,7 +312,7 @@ void MappedFile::add_tensors(Plan& plan, const Given& list, const Given* evoluti
     const Given parameters = tensor.property("parameters");
     const GivenMove move(tensor.property("move"));
     const Range range = range_of(offset, length, *writable(list.env));
-    if (range.offset + range.length > plan.source->size()) throw Napi::RangeError::New(list.env, "the range lies beyond the end of the source");
+    if (range.offset + range.length > source.size()) throw Napi::RangeError::New(list.env, "the range lies beyond the end of the source");
     PlannedTensor planned = {std::make_shared<OwnedMove>(move), range.offset, move.check(range.length), nullptr, {}};
     if (evolution != nullptr) {
       const auto given = elements<float>(parameters);
@@ -293,9 +325,11 @@ void MappedFile::add_tensors(Plan& plan, const Given& list, const Given* evoluti
 
 template <class P, class... More>
 Napi::Value MappedFile::planned(const Napi::CallbackInfo& info, const Given* evolution, More... more) const {
-  spare_->lessen();
-  const auto plan = std::make_shared<P>(file_of(argument(info, 0, "source")).open(info.Env()), spare_, more...);
-  add_tensors(*plan, argument(info, 1, "tensors"), evolution);
+  const auto surplus = std::make_shared<std::vector<Plan::Made>>(spare_->lessen());
+  if (background_ && !surplus->empty()) background_->start([surplus] { surplus->clear(); });
+  const Shared source = file_of(argument(info, 0, "source")).open(info.Env());
+  const auto plan = std::make_shared<P>(source, spare_, more...);
+  add_tensors(*plan, *source, argument(info, 1, "tensors"), evolution);
   return hold<Plan>(info.Env(), plan);
 }
 
@@ -325,12 +359,17 @@ std::shared_ptr<const Plan> MappedFile::plan_of(const Napi::CallbackInfo& info) 
   return plan;
 }
 
+Shared MappedFile::source_of(Napi::Env env, const Plan& plan) {
+  if (Shared source = plan.source.lock()) return source;
+  throw Napi::Error::New(env, "the file is closed");
+}
+
 /// (plan, tick): how many codes changed, or differ; a promise of it where that takes longer.
 Napi::Value MappedFile::run(const Napi::CallbackInfo& info) {
   const auto plan = plan_of(info);
   const uint32_t tick = argument(info, 1, "tick").word();
-  const Shared live = writable(info.Env());
-  const auto work = [=](Workers workers) { return sound(plan->run(workers, live->data(), tick), live, plan->source); };
+  const Shared live = writable(info.Env()), source = source_of(info.Env(), *plan);
+  const auto work = [=](Workers workers) { return sound(plan->run(workers, live->data(), source->data(), tick), live, source); };
   if (plan->expected(tick) < kBrief) return Napi::Number::New(info.Env(), work({workers_.target, 1}));
   return Job::start(info.Env(), [=, workers = workers_] { return work(workers); });
 }
@@ -338,9 +377,9 @@ Napi::Value MappedFile::run(const Napi::CallbackInfo& info) {
 /// (plan, tick): what `run` would write, made in the background and to be written by `write`. Null where the system gives no thread.
 Napi::Value MappedFile::prepare(const Napi::CallbackInfo& info) {
   const auto prepared = std::make_shared<Prepared>(plan_of(info), argument(info, 1, "tick").word());
-  const Shared live = writable(info.Env());
+  const Shared live = writable(info.Env()), source = source_of(info.Env(), *prepared->plan);
   if (!background_) background_ = Background::of_all();
-  const bool started = background_->start([=, target = workers_.target] { prepared->make(*target, live->data()); });
+  const bool started = background_->start([=, target = workers_.target] { prepared->make(*target, live->data(), source->data()); });
   return started ? hold(info.Env(), prepared) : info.Env().Null();
 }
 
@@ -350,7 +389,8 @@ Napi::Value MappedFile::write(const Napi::CallbackInfo& info) {
   const Shared live = writable(info.Env());
   const auto prepared = held<Prepared>(given);
   if (prepared->plan->end > live->size()) given.refuse("is of another file");
-  const auto work = [=](Workers workers) { return sound(prepared->write(workers, live->data()), live, prepared->plan->source); };
+  const Shared source = source_of(info.Env(), *prepared->plan);
+  const auto work = [=](Workers workers) { return sound(prepared->write(workers, live->data(), source->data()), live, source); };
   if (prepared->weights_left() < kBrief && prepared->bytes_made() < kBriefBytes) return Napi::Number::New(info.Env(), work({workers_.target, 1}));
   return Job::start(info.Env(), [=, workers = workers_] { return work(workers); });
 }
@@ -362,11 +402,14 @@ Napi::Value MappedFile::drop(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-/// Work under way keeps the mapping until it is done.
+/// A promise, since to unmap takes a tenth of a millisecond a megabyte, and what the background has begun is waited for. Work under way keeps the
+/// mapping until it is done.
 Napi::Value MappedFile::close(const Napi::CallbackInfo& info) {
-  background_.reset();
-  mapping_.reset();
-  return info.Env().Undefined();
+  return Job::start(info.Env(), [background = std::move(background_), mapping = std::move(mapping_)]() mutable {
+    background.reset();
+    mapping.reset();
+    return 0.0;
+  });
 }
 
 }  // namespace

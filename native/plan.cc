@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "parallel.h"
@@ -42,13 +43,16 @@ uint64_t Plan::Spare::bytes() const {
   return sum;
 }
 
-void Plan::Spare::lessen() {
+std::vector<Plan::Made> Plan::Spare::lessen() {
   constexpr uint64_t kLittle = 16 << 20;
   const std::lock_guard<std::mutex> lock(mutex_);
   uint64_t bytes = 0;
   size_t few = 0;
   while (few < all_.size() && bytes + all_[few].held() <= kLittle) bytes += all_[few++].held();
+  const auto rest = all_.begin() + ptrdiff_t(few);
+  std::vector<Made> surplus(std::make_move_iterator(rest), std::make_move_iterator(all_.end()));
   all_.resize(few);
+  return surplus;
 }
 
 void Plan::Made::write(uint8_t* live) const {
@@ -94,10 +98,11 @@ double Plan::expected(uint32_t tick) const {
   return weights * share();
 }
 
-double Plan::run(Workers workers, uint8_t* live, uint32_t tick) const {
+double Plan::run(Workers workers, uint8_t* live, const uint8_t* pristine, uint32_t tick) const {
   const std::vector<Part> all = parts(tick);
   std::atomic<uint64_t> changed{0};
-  in_parallel(all.size(), 1, workers.threads, [&](uint64_t i, uint64_t) { changed += uint64_t(write(*workers.target, live, all[size_t(i)], tick)); });
+  in_parallel(all.size(), 1, workers.threads,
+              [&](uint64_t i, uint64_t) { changed += uint64_t(write(*workers.target, live, pristine, all[size_t(i)], tick)); });
   return double(changed);
 }
 
@@ -110,12 +115,12 @@ Prepared::~Prepared() {
   }
 }
 
-void Prepared::make(const Target& target, const uint8_t* live) {
+void Prepared::make(const Target& target, const uint8_t* live, const uint8_t* pristine) {
   for (size_t i = 0; i < parts_.size() && !stopped_; i++) {
     Item& item = items_[i];
     const Plan::Part& part = parts_[i];
     item.made = plan->spare->take(plan->made_bytes(part));
-    plan->make(target, live, part, tick_, item.made);
+    plan->make(target, live, pristine, part, tick_, item.made);
     made_bytes_ += item.made.bytes.size();
     left_ = left_ - double(part.end - part.begin) * plan->share();  // nobody else subtracts
     // Where it has been taken meanwhile, whoever took it writes on while this was read: what was made is worth nothing.
@@ -137,7 +142,7 @@ void Prepared::drop() {
   }
 }
 
-double Prepared::write(Workers workers, uint8_t* live) {
+double Prepared::write(Workers workers, uint8_t* live, const uint8_t* pristine) {
   stopped_ = true;
   std::atomic<uint64_t> changed{0};
   in_parallel(parts_.size(), 1, workers.threads, [&](uint64_t i, uint64_t) {
@@ -147,7 +152,7 @@ double Prepared::write(Workers workers, uint8_t* live) {
       changed += uint64_t(item.made.changed);
       give_back(item);
     } else {
-      changed += uint64_t(plan->write(*workers.target, live, parts_[size_t(i)], tick_));
+      changed += uint64_t(plan->write(*workers.target, live, pristine, parts_[size_t(i)], tick_));
     }
   });
   return double(changed);

@@ -68,8 +68,8 @@ class Plan {
     /// Empty, with room for about so many bytes.
     Made take(size_t bytes);
     void give(Made made);
-    /// Another plan begins: of what the last one needed no more is kept than a little.
-    void lessen();
+    /// Another plan begins: of what the last one needed no more is kept than a little. Returns the rest, which takes its time to free.
+    std::vector<Made> lessen();
     /// How many bytes lie ready here.
     uint64_t bytes() const;
 
@@ -78,7 +78,7 @@ class Plan {
     std::vector<Made> all_;
   };
 
-  Plan(std::shared_ptr<Mapping> source, std::shared_ptr<Spare> spare) : source(std::move(source)), spare(std::move(spare)) {}
+  Plan(const std::shared_ptr<Mapping>& source, std::shared_ptr<Spare> spare) : source(source), spare(std::move(spare)) {}
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
   virtual ~Plan() = default;
@@ -98,16 +98,17 @@ class Plan {
   virtual size_t made_bytes(const Part& part) const { return size_t(double(part.bytes()) * share()); }
 
   /// Does the work of a tick; returns how many codes changed, or, of weights that are drawn anew, differ.
-  double run(Workers workers, uint8_t* live, uint32_t tick) const;
+  double run(Workers workers, uint8_t* live, const uint8_t* pristine, uint32_t tick) const;
   /// Does that of one part.
-  virtual double write(const Target& target, uint8_t* live, const Part& part, uint32_t tick) const = 0;
+  virtual double write(const Target& target, uint8_t* live, const uint8_t* pristine, const Part& part, uint32_t tick) const = 0;
   /// What `write` would write. Whatever it reads of `live` is the part's own.
-  virtual void make(const Target& target, const uint8_t* live, const Part& part, uint32_t tick, Made& made) const = 0;
+  virtual void make(const Target& target, const uint8_t* live, const uint8_t* pristine, const Part& part, uint32_t tick, Made& made) const = 0;
 
   /// Bytes of what was made and is not written; `spare` has what more may be made in.
   uint64_t ready_bytes() const { return made; }
 
-  const std::shared_ptr<Mapping> source;
+  /// The pristine file. It is not kept: plans wait for the garbage collector, long after a file is closed.
+  const std::weak_ptr<Mapping> source;
   const std::shared_ptr<Spare> spare;
   mutable std::atomic<uint64_t> made{0};
   uint64_t end = 0;  // the first byte of the file after all tensors
@@ -131,12 +132,12 @@ class Prepared {
   ~Prepared();
 
   /// Makes all parts, of which none is written before `write` is called. Stops when it has been, or was dropped.
-  void make(const Target& target, const uint8_t* live);
+  void make(const Target& target, const uint8_t* live, const uint8_t* pristine);
   void drop();
   /// Weights that are still to be worked on, and bytes that are made, as of now.
   double weights_left() const { return left_; }
   uint64_t bytes_made() const { return made_bytes_; }
-  double write(Workers workers, uint8_t* live);
+  double write(Workers workers, uint8_t* live, const uint8_t* pristine);
 
   const std::shared_ptr<const Plan> plan;
 

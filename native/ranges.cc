@@ -1,6 +1,7 @@
 // Work on byte ranges of whole blocks, spread over threads: what ranges.h declares.
 #include "ranges.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <vector>
@@ -65,13 +66,26 @@ void index_range(Workers workers, StepIndex& index, const uint8_t* data) {
   });
 }
 
-double redraw_range(Workers workers, uint8_t* live, const uint8_t* pristine, StepIndex& index, uint64_t weights, const Move& move) {
-  std::atomic<uint64_t> changed{0};
-  in_parallel(weights, 4 * kJournalSpan, workers.threads, [&](uint64_t begin, uint64_t end) {
-    const uint64_t at = index.bytes(begin);
-    changed += workers.target->redraw(live + at, pristine + at, index.at(move.index + begin, move.index + end), move, *law_table());
+std::vector<double> redraw_ranges(Workers workers, const std::vector<Redrawn>& all) {
+  constexpr uint64_t kGrainOfIt = 4 * kJournalSpan;
+  struct Piece {
+    size_t of;
+    uint64_t begin, end;
+  };
+  std::vector<Piece> pieces;
+  for (size_t i = 0; i < all.size(); i++) {
+    const uint64_t weights = all[i].weights;
+    for (uint64_t begin = 0; begin < weights; begin += kGrainOfIt) pieces.push_back({i, begin, std::min(weights, begin + kGrainOfIt)});
+  }
+  std::vector<std::atomic<uint64_t>> changed(all.size());
+  in_parallel(pieces.size(), 1, workers.threads, [&](uint64_t number, uint64_t) {
+    const Piece& piece = pieces[size_t(number)];
+    const Redrawn& one = all[piece.of];
+    const uint64_t at = one.index->bytes(piece.begin), first = one.move->index;
+    changed[piece.of] +=
+        workers.target->redraw(one.live + at, one.pristine + at, one.index->at(first + piece.begin, first + piece.end), *one.move, *law_table());
   });
-  return double(changed);
+  return {changed.begin(), changed.end()};
 }
 
 }  // namespace brownian

@@ -2,6 +2,7 @@
 // Knows nothing of JavaScript; arguments are checked (arguments.h).
 #pragma once
 #include <cstdint>
+#include <vector>
 
 #include "kernels/format.h"
 #include "law_table.h"
@@ -32,7 +33,16 @@ void copy_range(unsigned threads, uint8_t* to, const uint8_t* from, uint64_t byt
 /// The index of a whole tensor.
 void index_range(Workers workers, StepIndex& index, const uint8_t* data);
 
-/// The move of whole spans of kJournalSpan weights by their index, beginning with the weight of the move; returns how many codes changed.
-double redraw_range(Workers workers, uint8_t* live, const uint8_t* pristine, StepIndex& index, uint64_t weights, const Move& move);
+/// A move of whole spans of kJournalSpan weights by their index, at these bytes, beginning with the weight of the move.
+struct Redrawn {
+  uint8_t* live;
+  const uint8_t* pristine;
+  StepIndex* index;
+  uint64_t weights;
+  const Move* move;
+};
+
+/// All of these moves, over threads at once: of one tensor alone they may be less work than the way to a thread and back. How many codes changed in each.
+std::vector<double> redraw_ranges(Workers workers, const std::vector<Redrawn>& all);
 
 }  // namespace brownian

@@ -20,7 +20,7 @@ import type { Step } from "../kernels/step.js";
 import { ascent } from "../laws/ascent.js";
 import { mirror } from "../laws/mirror.js";
 import { Field, Kind, Levels } from "../laws/numbers.js";
-import { choose, Measures, planMove } from "../thermostat/draw.js";
+import { choose, Measures, planMoves } from "../thermostat/draw.js";
 import type { CheckedNoise } from "../thermostat/noise.js";
 import { Accumulator } from "./accumulator.js";
 import { EvolvingFloats } from "./floats.js";
@@ -85,7 +85,7 @@ export class EvolvingCodes {
       const members = livePath === undefined ? undefined : await openLiveTensors(livePath, centre.path, kernels, null);
       if (members !== undefined) opened.push(members);
       const measures = new Measures(updates, base);
-      const planned = await Promise.all(chosen.map((tensor) => planMove(tensor, noise, noise.at(0), 0, measures)));
+      const planned = await planMoves(chosen, noise, noise.at(0), 0, measures);
       const moving = planned.filter(({ move }) => move.sigma > 0);
       const moves = moving.filter(({ move }) => move.format[Field.kind] === Kind.lattice);
       const floating = keeping.floats ? moving.filter((one) => !moves.includes(one)) : [];

@@ -3,12 +3,13 @@
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { alias } from "../laws/alias.js";
+import { alias, makeAlias } from "../laws/alias.js";
 import type { Census, CensusColumns } from "../laws/census.js";
 import type { LogitQuestion } from "../laws/logits.js";
 import type { EncodedFormat, Key, Move, Position } from "../laws/move.js";
 import { FORMAT_FIELDS } from "../laws/numbers.js";
 import { HITS, LAW_TAILS } from "../laws/tables.js";
+import { inSlices } from "./turns.js";
 
 /** The steps of a tensor's groups, coarsely, and what its last draw moved (native/kernels/indexed.inl.h). */
 export type StepIndex = object;
@@ -29,6 +30,14 @@ export interface Rows {
   readonly rowLength: number;
 }
 
+/** Whole spans of a tensor that are drawn again. */
+export interface RedrawnTensor {
+  readonly offset: number;
+  readonly length: number;
+  readonly index: StepIndex;
+  readonly move: MoveRecord;
+}
+
 /** A whole tensor in a file, and how it moves. */
 export interface PlannedTensor {
   readonly offset: number;
@@ -46,7 +55,8 @@ export interface AddonFile {
   census(offset: number, length: number, format: EncodedFormat, columns: CensusColumns | null): Promise<Census>;
   difference(offset: number, length: number, format: EncodedFormat, source: AddonFile): Promise<number>;
   indexSteps(offset: number, length: number, format: EncodedFormat): Promise<StepIndex>;
-  redraw(offset: number, length: number, source: AddonFile, index: StepIndex, move: MoveRecord): Promise<number>;
+  /** How many codes changed in each. */
+  redraw(source: AddonFile, tensors: readonly RedrawnTensor[]): Promise<number[]>;
   /** Bytes of the index, and of its journals. */
   indexBytes(index: StepIndex): [index: number, journal: number];
   readyBytes(plan: Plan | null): number;
@@ -58,7 +68,8 @@ export interface AddonFile {
   prepare(plan: Plan, tick: number): PreparedWork | null;
   write(prepared: PreparedWork): number | Promise<number>;
   drop(prepared: PreparedWork): void;
-  close(): void;
+  /** Resolves when it is unmapped, unless work is under way. */
+  close(): Promise<number>;
 }
 
 export interface Addon {
@@ -151,7 +162,10 @@ export function loadAddon(): Addon {
 
 let lawful = false;
 
-/** The addon with the tables of the law, which moves need and noise does not: they take milliseconds to make. */
+/** Makes the tables of the law, which take milliseconds, with turns of the event loop in between. */
+export const makeLaw = (): Promise<void> => (lawful ? Promise.resolve() : inSlices(makeAlias));
+
+/** The addon with the tables of the law, which moves need and noise does not. */
 export function withLaw(native: Addon): Addon {
   if (!lawful) native.setLaw(LAW_TAILS, HITS, alias());
   lawful = true;

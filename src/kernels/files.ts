@@ -41,6 +41,8 @@ export interface FileWatch {
 }
 
 export interface FileKernels {
+  /** Makes what every file needs, with turns of the event loop in between: where it is not awaited, the first file that is mapped does it at once. */
+  ready(): Promise<void>;
   /** Maps a file for reading. Throws what the system says against it. */
   map(path: string): MappedFile;
   /** Maps a file for writing that began as a copy of `pristine`, which must stay open as long as this one. */
@@ -54,7 +56,7 @@ export interface MappedFile {
   /** `Kernels.census` of a whole tensor. */
   census(tensor: TensorRange, format: EncodedFormat, columns: CensusColumns | undefined): Promise<Census>;
   /** Unmaps. Further calls throw. */
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Bytes of memory that moving a file takes beside it. */
@@ -71,13 +73,18 @@ export interface LiveMemory {
 export interface LiveFile {
   /** live := pristine, moved. Resolves to the number of changed codes. */
   perturb(tensor: TensorRange, move: TensorMove, watch?: FileWatch): Promise<number>;
+  /**
+   * `perturb` of all these tensors, by their moves as of this tick; those that do not move are restored. Where moves are rare that takes less time than
+   * one tensor after the other.
+   */
+  draw(moves: readonly RangeMove[], tick: number, watch?: FileWatch): Promise<number>;
   /** A step of all these tensors. Resolves to what it counts. To call it with the same list and step again saves time. */
   step(moves: readonly RangeMove[], tick: number, step: Step, watch?: FileWatch): Promise<number>;
   /**
    * Begins to make ready what `step` would write; the file is not touched. Until that is written or dropped, nothing else may write to what the
    * step reads. Undefined where the system gives no thread, or where there is too much to hold ready.
    */
-  prepare(moves: readonly RangeMove[], tick: number, step: Step): Prepared | undefined;
+  prepare(moves: readonly RangeMove[], tick: number, step: Step): Promise<Prepared | undefined>;
   /** How many codes differ from the pristine ones. */
   difference(tensor: TensorRange, format: EncodedFormat): Promise<number>;
   /** What it takes now. */
@@ -85,5 +92,5 @@ export interface LiveFile {
   /** live := pristine. */
   restore(tensor: TensorRange, format: EncodedFormat, watch?: FileWatch): Promise<void>;
   /** Unmaps. Further calls throw. */
-  close(): void;
+  close(): Promise<void>;
 }

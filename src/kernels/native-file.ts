@@ -1,7 +1,6 @@
 // Files in memory, by the addon. A live file remembers what it did last to each tensor, so that the next call costs what it changes and not
 // what the tensor weighs: an index of steps and a journal of moves (docs/theory/moves.md), plans of collisions.
 
-import { setImmediate } from "node:timers/promises";
 import type { Census, CensusColumns } from "../laws/census.js";
 import type { EncodedFormat } from "../laws/move.js";
 import { Field, Kind, Levels, StepKind } from "../laws/numbers.js";
@@ -9,6 +8,7 @@ import {
   type Addon,
   type AddonFile,
   keptRecord,
+  makeLaw,
   moveRecord,
   type Plan,
   type PlannedTensor,
@@ -30,6 +30,7 @@ import {
   type TensorRange,
 } from "./files.js";
 import { moveIn, type Step, sameStep, shareOf } from "./step.js";
+import { turn } from "./turns.js";
 
 /** Which of the addon's targets computes, on how many threads. */
 interface Workers {
@@ -41,6 +42,7 @@ export function nativeFiles(addon: Addon, workers: Workers): FileKernels {
   const { target, threads } = workers;
   const open = (path: string, writable: boolean) => new (withLaw(addon).MappedFile)(target, threads, path, writable);
   return {
+    ready: makeLaw,
     map: (path) => new NativeFile(open(path, false)),
     mapLive: (path, pristine) => new NativeLiveFile(open(path, true), pristine as NativeFile),
   };
@@ -62,19 +64,27 @@ class NativeFile implements MappedFile {
     return this.file.census(offset, bytes, format, columns ?? null);
   }
 
-  close(): void {
-    this.file.close();
+  async close(): Promise<void> {
+    await this.file.close();
   }
 }
 
 /** Leaves of a chunk: 16.8 million weights, tens of milliseconds of one thread. A whole number of journals (of 2^18 weights each). */
 const LEAVES = 256;
 
-/** Weights of one plan: of a larger model, several, between which work can be stopped. */
-const PLANNED = 64e6;
+/** Weights of tensors that are drawn side by side: one small tensor after the other would leave threads without work. */
+const SIDE_BY_SIDE = 2 ** 22;
 
-/** Milliseconds for which brief work may keep the event loop. */
-const MOST_AT_A_TIME = 2;
+/** The same where moves are rare, in one call: a hundredth of a second, between two of which work can be stopped. */
+const REDRAWN = 2 ** 27;
+
+/** Weights of one plan, and tensors: of a larger model, several, between which work can be stopped, and others have a turn of the event loop. */
+const PLANNED = 64e6;
+const PLANNED_TENSORS = 64;
+
+/** Weights that brief work may move before others have a turn of the event loop: two milliseconds at most. A piece counts as some, whatever it moves. */
+const MOST_AT_A_TIME = 2 ** 19;
+const A_PIECE = 2 ** 13;
 
 /**
  * Below this share of changed codes, a tensor that is drawn again is worth an index of its steps: with it, the last moves are undone and new
@@ -96,6 +106,7 @@ interface Planned {
   readonly plan: Plan;
   readonly keys: readonly string[];
   readonly bytes: number;
+  readonly weights: number;
 }
 
 /** All plans of a list of moves, for one step. */
@@ -121,27 +132,90 @@ class NativeLiveFile implements LiveFile {
     const before = this.known.get(key);
     this.known.delete(key); // until this is done, and if it is not
     const index = before && (await this.indexFor(tensor, move, before));
-    const changed = await eachChunk(tensor, move.format, watch, (chunk) =>
-      index === undefined ? this.moved(chunk, move) : this.redrawn(chunk, move, index),
-    );
+    const changed = await eachChunk(tensor, move.format, watch, async ({ offset, bytes, index: from }) => {
+      const record = moveRecord({ ...move, index: from });
+      if (index === undefined) return this.file.perturb(offset, bytes, this.pristine.file, record);
+      return (await this.file.redraw(this.pristine.file, [{ offset, length: bytes, index, move: record }]))[0] as number;
+    });
     this.known.set(key, { last: move, changed, index });
     return changed;
   }
 
-  async step(moves: readonly RangeMove[], tick: number, step: Step, watch?: FileWatch): Promise<number> {
-    return this.each(this.planned(moves, step), watch, ({ plan }) => this.file.run(plan, tick));
+  async draw(moves: readonly RangeMove[], tick: number, watch?: FileWatch): Promise<number> {
+    let changed = 0;
+    for (let i = 0; i < moves.length; ) {
+      watch?.signal?.throwIfAborted();
+      const some: RangeMove[] = [];
+      const rare = this.hasIndex(moves[i] as RangeMove);
+      let weights = 0;
+      for (; i < moves.length; i++) {
+        const next = moves[i] as RangeMove;
+        weights += weightsOf(next.tensor, next.move.format);
+        if (some.length > 0 && (this.hasIndex(next) !== rare || weights > (rare ? REDRAWN : SIDE_BY_SIDE))) break;
+        some.push({ tensor: next.tensor, move: { ...next.move, tick } });
+      }
+      changed += rare ? await this.redrawn(some, watch) : await this.sideBySide(some, watch);
+    }
+    return changed;
   }
 
-  prepare(moves: readonly RangeMove[], tick: number, step: Step): Prepared | undefined {
-    const plans = this.planned(moves, step);
+  private hasIndex({ tensor, move }: RangeMove): boolean {
+    const before = this.known.get(keyOf(tensor));
+    return before?.index !== undefined && !before.last.columns && !move.columns;
+  }
+
+  /** Draws tensors that have an index, in one call: each by itself would cost as much time for the way to the threads as for what moves. */
+  private async redrawn(some: readonly RangeMove[], watch: FileWatch | undefined): Promise<number> {
+    const before = some.map(({ tensor }) => this.known.get(keyOf(tensor)) as Known);
+    for (const { tensor } of some) this.known.delete(keyOf(tensor)); // until this is done, and if it is not
+    const tensors = some.map(({ tensor: { offset, bytes }, move }, i) => {
+      const index = before[i]?.index as StepIndex;
+      return { offset, length: bytes, index, move: keptRecord({ ...move, index: 0 }) };
+    });
+    const counts = await this.file.redraw(this.pristine.file, tensors);
+    let changed = 0;
+    for (const [i, { tensor, move }] of some.entries()) {
+      const here = counts[i] as number;
+      this.known.set(keyOf(tensor), { last: move, changed: here, index: before[i]?.index });
+      changed += here;
+      watch?.onBytes?.(tensor.bytes);
+    }
+    return changed;
+  }
+
+  /** Each of these, at once. Where one fails, the others are waited for. */
+  private async sideBySide(some: readonly RangeMove[], watch: FileWatch | undefined): Promise<number> {
+    const works = some.map(async ({ tensor, move }) => {
+      if (move.sigma > 0) return this.perturb(tensor, move, watch);
+      await this.restore(tensor, move.format, watch);
+      return 0;
+    });
+    let changed = 0;
+    for (const done of await Promise.allSettled(works)) {
+      if (done.status === "rejected") throw done.reason;
+      changed += done.value;
+    }
+    return changed;
+  }
+
+  async step(moves: readonly RangeMove[], tick: number, step: Step, watch?: FileWatch): Promise<number> {
+    return this.each(await this.planned(moves, step), step, watch, ({ plan }) => this.file.run(plan, tick));
+  }
+
+  async prepare(moves: readonly RangeMove[], tick: number, step: Step): Promise<Prepared | undefined> {
+    const plans = await this.planned(moves, step);
     if (plans.reduce((sum, { bytes }) => sum + bytes, 0) * shareOf(step) > MOST_READY) return undefined;
-    const works = plans.map(({ plan }) => this.file.prepare(plan, tick));
+    const works: (PreparedWork | null)[] = [];
+    for (const { plan } of plans) {
+      if (works.length > 0) await turn();
+      works.push(this.file.prepare(plan, tick));
+    }
     const drop = () => {
       for (const work of works) if (work !== null) this.file.drop(work);
     };
     if (!works.includes(null)) {
       const write = (watch?: FileWatch) =>
-        this.each(plans, watch, (_, i) => this.file.write(works[i] as PreparedWork)).catch((error: unknown) => {
+        this.each(plans, step, watch, (_, i) => this.file.write(works[i] as PreparedWork)).catch((error: unknown) => {
           drop(); // what was not reached
           throw error;
         });
@@ -154,20 +228,23 @@ class NativeLiveFile implements LiveFile {
   /** The sum of what `work` gives for each plan. */
   private async each(
     plans: readonly Planned[],
+    step: Step,
     watch: FileWatch | undefined,
     work: (planned: Planned, i: number) => number | Promise<number>,
   ): Promise<number> {
     let sum = 0;
-    let began = performance.now();
+    let moved = 0;
     for (const [i, planned] of plans.entries()) {
       watch?.signal?.throwIfAborted();
       if (this.known.size > 0) for (const key of planned.keys) this.known.delete(key);
       const done = work(planned, i);
       // Brief work is done already, and a turn of the event loop is long beside it; of much, others are to have theirs meanwhile.
-      sum += typeof done === "number" ? done : await done;
-      if (performance.now() - began > MOST_AT_A_TIME) {
-        await setImmediate();
-        began = performance.now();
+      const brief = typeof done === "number";
+      sum += brief ? done : await done;
+      moved = brief ? moved + A_PIECE + planned.weights * shareOf(step) : 0;
+      if (moved > MOST_AT_A_TIME) {
+        await turn();
+        moved = 0;
       }
       watch?.onBytes?.(planned.bytes);
     }
@@ -204,18 +281,8 @@ class NativeLiveFile implements LiveFile {
     this.known.delete(keyOf(tensor));
   }
 
-  close(): void {
-    this.file.close();
-  }
-
-  /** live := pristine, moved. */
-  private moved({ offset, bytes, index }: Chunk, move: TensorMove): Promise<number> {
-    return this.file.perturb(offset, bytes, this.pristine.file, moveRecord({ ...move, index }));
-  }
-
-  /** live := pristine, moved, where live is what the last move by this index made of it, or anything if there was none. */
-  private redrawn({ offset, bytes, index }: Chunk, move: TensorMove, steps: StepIndex): Promise<number> {
-    return this.file.redraw(offset, bytes, this.pristine.file, steps, moveRecord({ ...move, index }));
+  async close(): Promise<void> {
+    await this.file.close();
   }
 
   /** The index of a tensor that has one or is worth one, for this move. */
@@ -229,7 +296,7 @@ class NativeLiveFile implements LiveFile {
   }
 
   /** The plans of a list of moves, made once: ticks are to take no time. */
-  private planned(moves: readonly RangeMove[], step: Step): readonly Planned[] {
+  private async planned(moves: readonly RangeMove[], step: Step): Promise<readonly Planned[]> {
     const before = this.plans.get(moves);
     if (before !== undefined && sameStep(before.step, step)) {
       this.present = before.plans;
@@ -237,8 +304,10 @@ class NativeLiveFile implements LiveFile {
     }
     const plans: Planned[] = [];
     for (let i = 0; i < moves.length; ) {
+      if (i > 0) await turn();
       const some: RangeMove[] = [];
-      for (let weights = 0; i < moves.length && weights < PLANNED; i++) {
+      let weights = 0;
+      for (; i < moves.length && weights < PLANNED && some.length < PLANNED_TENSORS; i++) {
         const one = moves[i] as RangeMove;
         some.push(one);
         weights += weightsOf(one.tensor, one.move.format);
@@ -251,6 +320,7 @@ class NativeLiveFile implements LiveFile {
         plan: this.planOf(tensors, step),
         keys: some.map(({ tensor }) => keyOf(tensor)),
         bytes: some.reduce((sum, { tensor }) => sum + tensor.bytes, 0),
+        weights,
       });
     }
     this.plans.set(moves, { step, plans });

@@ -21,10 +21,21 @@ export function inSlices(piece: () => boolean): Promise<void> {
   return all;
 }
 
+/** What `pieces` come to, in slices: begun at once, since mostly there is nothing that takes long. */
+export async function inTurns<T>(pieces: Iterator<unknown, T>): Promise<T> {
+  let step = pieces.next();
+  if (!step.done)
+    await inSlices(() => {
+      step = pieces.next();
+      return !step.done;
+    });
+  return (step as IteratorReturnResult<T>).value;
+}
+
 const now = (): number => globalThis.performance?.now() ?? Date.now();
 
 /** Resolves after what else is waiting. Timers are the last resort: pages let them wait for milliseconds. */
-function turn(): Promise<void> {
+export function turn(): Promise<void> {
   return new Promise((resolve) => {
     if (typeof setImmediate === "function") setImmediate(resolve);
     else if (typeof MessageChannel === "function") {

@@ -21,18 +21,22 @@ const ALL = BUCKETS * SHARES;
  * asked for: it takes milliseconds, which an import should not.
  */
 export function alias(): Int8Array {
-  table ??= aliasTable();
-  return table;
+  while (makeAlias());
+  return table as Int8Array;
 }
 
 let table: Int8Array | undefined;
+/** Rows that are made. */
+let made = 0;
 
-function aliasTable(): Int8Array {
-  const rows = new Int8Array((ALIAS_STILL + 1) * ALIAS_ROW);
-  for (let row = 0; row < ALIAS_STILL; row++) {
-    putRow(rows, row * ALIAS_ROW, countsOf(floatOf((ALIAS_FIRST + row) << ALIAS_SHIFT)));
+/** Makes one more row of the table, if it is not made yet; whether there are more to make. */
+export function makeAlias(): boolean {
+  table ??= new Int8Array((ALIAS_STILL + 1) * ALIAS_ROW);
+  if (made < ALIAS_STILL) {
+    putRow(table, made * ALIAS_ROW, countsOf(floatOf((ALIAS_FIRST + made) << ALIAS_SHIFT)));
+    made++;
   }
-  return rows;
+  return made < ALIAS_STILL;
 }
 
 /** How many of 2^15 equal shares each |k| has at this variance. */

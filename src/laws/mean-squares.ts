@@ -11,8 +11,11 @@ import { type Law, type Tails, tailsOf } from "./move-tails.js";
 import { MAX_S } from "./moves.js";
 import { Field, Levels, Rounding } from "./numbers.js";
 
+/** Work that rests after each piece, of which none takes long: whoever asks goes on at once, or lets others have a turn before. */
+export type Pieces<T> = Generator<undefined, T>;
+
 /** Mean squares by class, of weights with noise of variance v > 0, in steps squared. */
-export type SquaresAt = (v: number) => Float64Array;
+export type SquaresAt = (v: number) => Pieces<Float64Array>;
 
 /** Between variances with so many bits fewer than a float32 has, mean squares are straight lines. */
 const SHIFT = 19;
@@ -35,15 +38,16 @@ export class MeanSquares {
     private readonly jumps: readonly number[] = [],
   ) {}
 
-  /** Sum of counts[from + c] times the mean square of class c, for all classes. */
-  sum(variance: number, counts: Float32Array, from: number): number {
+  /** Sum of counts[from + c] times the mean square of class c, for all classes. Rests where mean squares are made that were never asked for. */
+  *sum(variance: number, counts: Float32Array, from: number): Pieces<number> {
     const v = Math.min(variance, MAX_S * MAX_S);
     const row = bitsOf(v) >>> this.shift;
     let low = floatOf(row << this.shift);
     let high = floatOf((row + 1) << this.shift);
     const jump = this.jumps.find((at) => low < at && at <= high);
-    const a = jump !== undefined && v >= jump ? this.edge(jump, 1) : (this.rows[row] ?? this.row(row));
-    const b = jump !== undefined && v < jump ? this.edge(jump, BELOW_ONE) : (this.rows[row + 1] ?? this.row(row + 1));
+    const a = jump !== undefined && v >= jump ? yield* this.edge(jump, 1) : (this.rows[row] ?? (yield* this.row(row)));
+    const b =
+      jump !== undefined && v < jump ? yield* this.edge(jump, BELOW_ONE) : (this.rows[row + 1] ?? (yield* this.row(row + 1)));
     if (jump !== undefined && v >= jump) low = jump;
     else if (jump !== undefined) high = jump;
     let lower = 0;
@@ -57,19 +61,19 @@ export class MeanSquares {
   }
 
   /** Those on one side of a jump. */
-  private edge(jump: number, side: number): Float64Array {
+  private *edge(jump: number, side: number): Pieces<Float64Array> {
     const v = jump * side;
     let squares = this.edges.get(v);
     if (squares === undefined) {
-      squares = this.at(v);
+      squares = yield* this.at(v);
       this.edges.set(v, squares);
     }
     return squares;
   }
 
-  private row(row: number): Float64Array {
+  private *row(row: number): Pieces<Float64Array> {
     while (this.rows.length <= row) this.rows.push(undefined);
-    const squares = this.at(floatOf(row << this.shift));
+    const squares = yield* this.at(floatOf(row << this.shift));
     this.rows[row] = squares;
     return squares;
   }
@@ -85,11 +89,19 @@ export function meanSquaresOf(format: EncodedFormat, law: Law): MeanSquares {
   let squares = known.get(name);
   if (squares === undefined) {
     squares = new MeanSquares(
-      levels === Levels.uniform ? (v) => evenSquares(tailsOf(law, v, classes)) : (v) => tableSquares(levels, law, v),
+      levels === Levels.uniform
+        ? (v) => oneByOne(() => evenSquares(tailsOf(law, v, classes)))
+        : (v) => oneByOne(() => tableSquares(levels, law, v)),
     );
     known.set(name, squares);
   }
   return squares;
+}
+
+/** Rests before work that takes a fraction of a millisecond, but is asked for many times. */
+export function* oneByOne<T>(work: () => T): Pieces<T> {
+  yield;
+  return work();
 }
 
 /** E[min(|k|, d)^2] = sum over j <= d of (2 j - 1) P(|k| >= j), for every d that tails are given of. */

@@ -5,7 +5,7 @@
 import { classesOf } from "./census.js";
 import { betaAt, type Decay } from "./decay.js";
 import { levelBelow, levelsOf } from "./levels.js";
-import { kickChances, MeanSquares } from "./mean-squares.js";
+import { kickChances, MeanSquares, oneByOne, type Pieces, type SquaresAt } from "./mean-squares.js";
 import type { EncodedFormat } from "./move.js";
 import { type Law, type Tails, tailsOf } from "./move-tails.js";
 import { Field, Levels, Rounding } from "./numbers.js";
@@ -37,7 +37,7 @@ export function stationarySquares(decay: Decay, format: EncodedFormat, byColumn:
     squares =
       levels === Levels.uniform
         ? new MeanSquares(even, SHIFT, byColumn ? [] : pullChanges(decay))
-        : new MeanSquares((v) => tableSquares(decay, levels, v), SHIFT);
+        : new MeanSquares((v) => oneByOne(() => tableSquares(decay, levels, v)), SHIFT);
     known.set(name, squares);
   }
   return squares;
@@ -79,11 +79,12 @@ function stationaryMean(n: number, leads: Leads, square: (state: number) => numb
 }
 
 /** Mean squares on an even grid of `range` steps by the distance to the nearer rail. */
-function evenSquares(decay: Decay, classes: number, range: number, byColumn: boolean): (v: number) => Float64Array {
-  const chains = (v: number, distances: number, steps: number) => {
+function evenSquares(decay: Decay, classes: number, range: number, byColumn: boolean): SquaresAt {
+  const chains = function* (v: number, distances: number, steps: number): Pieces<Float64Array> {
     const squares = new Float64Array(distances);
     for (let d = 1; d < distances; d++) {
-      squares[d] = d > FAR * Math.sqrt(v) + 2 ? v : new EvenChain(decay, v, d, steps, byColumn).meanSquare();
+      const far = d > FAR * Math.sqrt(v) + 2;
+      squares[d] = far ? v : yield* oneByOne(() => new EvenChain(decay, v, d, steps, byColumn).meanSquare());
     }
     return squares;
   };
@@ -91,12 +92,12 @@ function evenSquares(decay: Decay, classes: number, range: number, byColumn: boo
   // the pull is strong, with d where it is weak; and where it is strong, what rounding the pull adds counts as a quarter of a step at d = 1.
   const strong = Math.min(1, (1 - (decay[0] as number)) / (1 - Math.SQRT1_2));
   const effective = (d: number) => (d === 0 ? 0 : d + strong / (4 * d));
-  return (v) => {
+  return function* (v) {
     const scale = Math.max(MOST_S / Math.sqrt(v), MOST_STEPS / range);
-    if (scale >= 1) return chains(v, classes, range);
+    if (scale >= 1) return yield* chains(v, classes, range);
     const coarse = v * scale * scale;
     const distances = Math.ceil(Math.min((classes - 1) * scale, FAR * Math.sqrt(coarse) + 3)) + 2;
-    const squares = chains(coarse, distances, Math.max(2 * distances, Math.ceil(range * scale)));
+    const squares = yield* chains(coarse, distances, Math.max(2 * distances, Math.ceil(range * scale)));
     let low = 0;
     return Float64Array.from({ length: classes }, (_, d) => {
       const at = effective(d) * scale;

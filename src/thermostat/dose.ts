@@ -9,7 +9,7 @@
 import { classesOf, stepOfRow } from "../laws/census.js";
 import { bitsOf, floatOf } from "../laws/float-bits.js";
 import { meanGap } from "../laws/levels.js";
-import type { MeanSquares } from "../laws/mean-squares.js";
+import type { MeanSquares, Pieces } from "../laws/mean-squares.js";
 import type { EncodedFormat } from "../laws/move.js";
 import { Field, Levels } from "../laws/numbers.js";
 
@@ -34,7 +34,7 @@ const SHIFT = 20;
 const LEAST_VARIANCE = 2 ** -100;
 const MOST_VARIANCE = 2 ** 30;
 
-/** What noise gives one tensor. */
+/** What noise gives one tensor. What takes long rests between its pieces. */
 export class TensorDose {
   /** By step: where the counts of its codes begin. */
   private readonly rows: readonly { readonly step: number; readonly from: number }[];
@@ -72,48 +72,48 @@ export class TensorDose {
   }
 
   /** The dose where `asked` > 0 is the standard deviation asked for; the law's is a float32. */
-  dose(asked: number): Dose {
-    const { factor, enough } = this.factor(asked);
+  *dose(asked: number): Pieces<Dose> {
+    const { factor, enough } = yield* this.factor(asked);
     const law = Math.fround(asked * factor);
-    return enough ? { asked, law, given: asked } : this.of(asked, law);
+    return enough ? { asked, law, given: asked } : yield* this.of(asked, law);
   }
 
   /** What this sigma gives where it is taken as it is. */
-  of(asked: number, law = asked): Dose {
-    return { asked, law, given: Math.sqrt(this.given(square(law / this.unit))) * this.unit };
+  *of(asked: number, law = asked): Pieces<Dose> {
+    return { asked, law, given: Math.sqrt(yield* this.given(square(law / this.unit))) * this.unit };
   }
 
   /** What the dose's law is of what was asked for. */
-  private factor(asked: number): { factor: number; enough: boolean } {
+  private *factor(asked: number): Pieces<{ factor: number; enough: boolean }> {
     const wanted = square(asked / this.unit);
-    if (wanted < LEAST_VARIANCE) return this.factor(Math.sqrt(2 * LEAST_VARIANCE) * this.unit);
+    if (wanted < LEAST_VARIANCE) return yield* this.factor(Math.sqrt(2 * LEAST_VARIANCE) * this.unit);
     if (wanted > MOST_VARIANCE) return { factor: 1, enough: false };
     let node = bitsOf(wanted) >>> SHIFT;
     const most = bitsOf(wanted * MOST * MOST) >>> SHIFT;
-    while (node < most && this.atNode(node + 1) < wanted) node++;
-    while (node > 0 && this.atNode(node) > wanted) node--;
-    const [low, high] = [this.atNode(node), this.atNode(node + 1)];
+    while (node < most && (yield* this.atNode(node + 1)) < wanted) node++;
+    while (node > 0 && (yield* this.atNode(node)) > wanted) node--;
+    const [low, high] = [yield* this.atNode(node), yield* this.atNode(node + 1)];
     if (high < wanted) return { factor: high > 0 ? MOST : 1, enough: false };
     const from = nodeAt(node);
     const variance = from + ((wanted - low) / (high - low)) * (nodeAt(node + 1) - from);
     return { factor: Math.sqrt(variance / wanted), enough: true };
   }
 
-  private atNode(node: number): number {
+  private *atNode(node: number): Pieces<number> {
     let given = this.known.get(node);
     if (given === undefined) {
-      given = this.given(nodeAt(node));
+      given = yield* this.given(nodeAt(node));
       this.known.set(node, given);
     }
     return given;
   }
 
   /** The mean square that a law of this variance gives; both in units of the largest step's square. */
-  private given(variance: number): number {
+  private *given(variance: number): Pieces<number> {
     let all = 0;
     for (const { step, from } of this.rows) {
       const own = square(step / this.unit);
-      all += own * this.squares.sum(variance / own, this.counts, from);
+      all += own * (yield* this.squares.sum(variance / own, this.counts, from));
     }
     return this.weights > 0 ? all / this.weights : 0;
   }

@@ -13,6 +13,7 @@ import {
   tensorRms,
 } from "../files/index.js";
 import type { Step } from "../kernels/step.js";
+import { inTurns, turn } from "../kernels/turns.js";
 import { encodedFormat } from "../lattice/formats.js";
 import { makeMove, supportedFormat } from "../lattice/perturb.js";
 import { censusColumns } from "../laws/census.js";
@@ -107,7 +108,7 @@ export interface PlannedMove {
  * dose depends on that.
  * @throws BrownianError usage where that is beyond float32
  */
-export async function planMove(
+async function planMove(
   tensor: Tensor,
   noise: CheckedNoise,
   given: number,
@@ -139,6 +140,30 @@ export async function planMove(
 
 const DRAW: Step = { verb: "draw" };
 
+/** Tensors that are planned at a time: a fraction of a millisecond where all is known of them, and enough to count for all threads where it is not. */
+const TOGETHER = 8;
+
+/**
+ * The moves of all these tensors, as {@link planMove}, with turns of the event loop in between: a model has hundreds.
+ * @throws BrownianError usage as there
+ */
+export async function planMoves(
+  tensors: readonly Tensor[],
+  noise: CheckedNoise,
+  given: number,
+  tick: number,
+  measures: Measures,
+  step: Step = DRAW,
+): Promise<readonly PlannedMove[]> {
+  const moves: PlannedMove[] = [];
+  while (moves.length < tensors.length) {
+    if (moves.length > 0) await turn();
+    const some = tensors.slice(moves.length, moves.length + TOGETHER);
+    moves.push(...(await Promise.all(some.map((tensor) => planMove(tensor, noise, given, tick, measures, step)))));
+  }
+  return moves;
+}
+
 /** The dose of a step's move. Only `matched` has one: what `nearest` and `stochastic` make of a sigma is theirs. */
 export async function doseOf(
   tensor: Tensor,
@@ -156,14 +181,14 @@ export async function doseOf(
     const { law, strength } = step;
     const squares = law.stationary?.(strength, format, byColumn);
     if (squares === undefined) return { asked: sigma, law: sigma, given: sigma };
-    return (await measures.dose(tensor, own, `${law.name} ${strength}`, squares)).dose(sigma);
+    return inTurns((await measures.dose(tensor, own, `${law.name} ${strength}`, squares)).dose(sigma));
   }
   const squares = meanSquaresOf(format, byColumn ? "column" : Rounding[rounding]);
   const known = await measures.dose(tensor, own, rounding, squares);
-  if (rounding !== "matched") return known.of(sigma);
+  if (rounding !== "matched") return inTurns(known.of(sigma));
   // Of free motion the kicks have the dose, as long as codes are where they began.
   const factor = step.verb === "diffuse" ? step.factor : 1;
-  const { law, given } = known.dose(sigma * factor);
+  const { law, given } = await inTurns(known.dose(sigma * factor));
   return factor === 1 ? { asked: sigma, law, given } : { asked: sigma, law: Math.fround(law / factor), given: given / factor };
 }
 

@@ -23,7 +23,7 @@ import { collisionThreshold } from "../lattice/collide.js";
 import { checkOptions, type Names } from "../options.js";
 import { Ahead, type Stepping } from "./ahead.js";
 import type { Dose } from "./dose.js";
-import { choose, Measures, type PlannedMove, planMove } from "./draw.js";
+import { choose, Measures, type PlannedMove, planMoves } from "./draw.js";
 import type { Bath, Drawn, Dynamics } from "./dynamics/index.js";
 import { CheckedNoise, noiseOf, THERMOSTAT, type ThermostatSettings } from "./noise.js";
 
@@ -87,7 +87,7 @@ export class Thermostat {
   /** The live weights are no draw: how many differ has to be counted. */
   private free = false;
   private readonly ahead: Ahead;
-  private planned: { noise: CheckedNoise; sigma: number; step: Step; moves: readonly PlannedMove[] } | undefined;
+  private planned: { noise: CheckedNoise; sigma: number; step: Step; moves: Promise<readonly PlannedMove[]> } | undefined;
   private chosen: readonly Tensor[];
   /** Of the chosen. */
   private weights = 0;
@@ -184,12 +184,7 @@ export class Thermostat {
       for (const tensor of this.chosen) this.moved.add(tensor);
       const moves = await this.plan(tick, DRAW);
       const over = watchOver(this.bytes, watch);
-      const drawn = async ({ tensor, move }: PlannedMove) => {
-        if (move.sigma > 0) return this.liveTensors.perturb(tensor, { ...move, tick }, over);
-        await this.liveTensors.restore(tensor, over);
-        return 0;
-      };
-      const changed = await (prepared === undefined ? changesIn(moves, watch, drawn) : prepared.write(over));
+      const changed = await (prepared === undefined ? this.liveTensors.draw(moves, tick, over) : prepared.write(over));
       this.free = false;
       this.last = { weights: this.weights, changed };
       // Rare moves take less time than what is made ahead of them to write.
@@ -303,11 +298,16 @@ export class Thermostat {
   private async plan(tick: number, step: Step): Promise<readonly PlannedMove[]> {
     const { noise } = this;
     const sigma = noise.at(tick);
-    if (this.planned?.noise !== noise || this.planned.sigma !== sigma || !sameStep(this.planned.step, step)) {
-      const moves = await Promise.all(this.chosen.map((tensor) => planMove(tensor, noise, sigma, tick, this.measures, step)));
-      this.planned = { noise, sigma, step, moves };
+    let { planned } = this;
+    if (planned?.noise !== noise || planned.sigma !== sigma || !sameStep(planned.step, step)) {
+      const moves = planMoves(this.chosen, noise, sigma, tick, this.measures, step);
+      const begun = { noise, sigma, step, moves };
+      moves.catch(() => {
+        if (this.planned === begun) this.planned = undefined; // tried again next time
+      });
+      this.planned = planned = begun;
     }
-    return this.planned.moves;
+    return planned.moves;
   }
 
   /** live := pristine, byte for byte. The next draw or tick starts from there. Where it is aborted, some tensors are left as they were: do it again. */
@@ -362,27 +362,3 @@ function refuseCarrier({ carrier }: CheckedNoise): void {
 
 /** Below this share of changed codes moves are rare: a draw undoes the last one and finds new ones without a look at the rest. */
 const RARE = 1 / 64;
-
-/** Weights of tensors that are moved side by side: one small tensor after the other would leave threads without work. */
-const SIDE_BY_SIDE = 2 ** 22;
-
-/** The sum of what `work` changes in each tensor. Where one fails, the others are waited for. */
-async function changesIn(
-  moves: readonly PlannedMove[],
-  { signal }: Watch,
-  work: (move: PlannedMove) => Promise<number>,
-): Promise<number> {
-  let changed = 0;
-  for (let i = 0; i < moves.length; ) {
-    signal?.throwIfAborted();
-    const first = i;
-    let weights = 0;
-    do weights += (moves[i++] as PlannedMove).tensor.weights;
-    while (i < moves.length && weights + (moves[i] as PlannedMove).tensor.weights <= SIDE_BY_SIDE);
-    for (const done of await Promise.allSettled(moves.slice(first, i).map(work))) {
-      if (done.status === "rejected") throw done.reason;
-      changed += done.value;
-    }
-  }
-  return changed;
-}

@@ -164,8 +164,8 @@ describe.each(native)("relax of a mapped file on $name", ({ name }) => {
       expect(same(readFileSync(live).subarray(5), expected)).toBe(true);
       const beyond = [{ tensor: { ...tensor, offset: 6 }, move }];
       await expect(file.step(beyond, move.tick, step)).rejects.toThrow(/beyond the end/);
-      file.close();
-      source.close();
+      await file.close();
+      await source.close();
     }
   });
 });

@@ -10,6 +10,7 @@ import { relaxation } from "../../src/laws/relaxation.js";
 import { Weights } from "../../src/laws/workspace.js";
 import { streamKey } from "../../src/noise/index.js";
 import { fastest } from "../support/backends.js";
+import { whole } from "../support/pieces.js";
 
 const WEIGHTS = 16384;
 /** What a table's step is in its values, on average, and the bytes of a block whose step is 1. */
@@ -69,7 +70,7 @@ function measured(format: Format, pristine: Uint8Array, s: number, keep: number)
 function expected(format: Format, d: number, s: number, keep: number): number {
   const counts = new Float32Array(classesOf(encodedFormat(format)));
   counts[d] = 1;
-  return relaxation.stationary(keep, encodedFormat(format), false).sum(s * s, counts, 0);
+  return whole(relaxation.stationary(keep, encodedFormat(format), false).sum(s * s, counts, 0));
 }
 
 // Where the pull is light (s < 0.71), where it is heavy or in between; and where a coarser grid stands for the grid.

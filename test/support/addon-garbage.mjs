@@ -308,6 +308,15 @@ const KINDS = {
       new Array(3),
     ],
   },
+  redrawn: {
+    right: () => [{ offset: 0, length: LENGTH, index, move: record(format) }],
+    accepts: (x) => Array.isArray(x) && x.length === 0,
+    wrong: () => [
+      ...KINDS.stepIndex.wrong().map((other) => [{ offset: 0, length: LENGTH, index: other, move: record(format) }]),
+      ...KINDS.tensors.wrong(),
+      [KINDS.redrawn.right()[0], KINDS.redrawn.right()[0]],
+    ],
+  },
   evolving: {
     right: () => [{ offset: 0, length: LENGTH, move: record(format), parameters: relax }],
     accepts: (x) => Array.isArray(x) && x.length === 0,
@@ -352,7 +361,7 @@ const FUNCTIONS = {
   "file.census": { call: method("census"), kinds: ["offset", "length", "format", "columns"] },
   "file.difference": { call: method("difference"), kinds: ["offset", "length", "format", "source"] },
   "file.indexSteps": { call: method("indexSteps"), kinds: ["offset", "length", "format"] },
-  "file.redraw": { call: method("redraw"), kinds: ["offset", "length", "source", "stepIndex", "move"] },
+  "file.redraw": { call: method("redraw"), kinds: ["source", "redrawn"] },
   "file.indexBytes": { call: method("indexBytes"), kinds: ["stepIndex"] },
   "file.readyBytes": { call: method("readyBytes"), kinds: ["maybePlan"] },
   "file.planCollide": { call: method("planCollide"), kinds: ["source", "tensors", "threshold"] },
@@ -454,11 +463,11 @@ if ((await attempt("MappedFile without new", () => addon.MappedFile(best, 2, pat
 await attempt("an empty file", () => open(empty).sumSquares(0, 0, format));
 
 // Of the weights of one journal, one draw at a time.
-const first = file.redraw(0, LENGTH, source, index, record(format));
-if ((await attempt("a second draw at a time", () => file.redraw(0, LENGTH, source, index, record(format)))) === undefined)
+const first = file.redraw(source, KINDS.redrawn.right());
+if ((await attempt("a second draw at a time", () => file.redraw(source, KINDS.redrawn.right()))) === undefined)
   problems.push("two draws at a time");
 await first;
-await file.redraw(0, LENGTH, source, index, record(format));
+await file.redraw(source, KINDS.redrawn.right());
 
 // Memory that goes away while threads work.
 for (const take of [

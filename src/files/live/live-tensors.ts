@@ -27,10 +27,12 @@ export interface Reader {
 export interface LiveTensors extends Reader {
   /** live := pristine, moved, from the tensor's first weight on. Resolves to the number of changed codes. */
   perturb(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number>;
+  /** `perturb` of all these tensors, by their moves as of this tick; those that do not move are restored. */
+  draw(moves: readonly TensorToMove[], tick: number, watch?: FileWatch): Promise<number>;
   /** A step of all these tensors (kernels/files.ts). To call it with the same list and step again saves time. */
   step(moves: readonly TensorToMove[], tick: number, step: Step, watch?: FileWatch): Promise<number>;
   /** Begins to make ready what `step` would do, while nobody waits for it. Undefined where that is not worth it. */
-  prepare?(moves: readonly TensorToMove[], tick: number, step: Step): Prepared | undefined;
+  prepare?(moves: readonly TensorToMove[], tick: number, step: Step): Promise<Prepared | undefined>;
   /** Memory that it takes now, beside the file. */
   memory(): LiveMemory;
   /** How many codes differ from the pristine ones. */

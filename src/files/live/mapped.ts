@@ -32,7 +32,7 @@ export class MappedReader implements Reader {
   }
 
   async close(): Promise<void> {
-    this.pristine.close();
+    await this.pristine.close();
     await this.source.close();
   }
 
@@ -77,12 +77,16 @@ export class MappedTensors extends MappedReader implements LiveTensors {
     return this.unchanged([tensor], () => this.live.perturb(tensor, move, watch));
   }
 
+  draw(moves: readonly TensorToMove[], tick: number, watch?: FileWatch): Promise<number> {
+    return this.unchanged(tensorsOf(moves), () => this.live.draw(moves, tick, watch));
+  }
+
   step(moves: readonly TensorToMove[], tick: number, step: Step, watch?: FileWatch): Promise<number> {
     return this.unchanged(tensorsOf(moves), async () => this.live.step(moves, tick, step, watch));
   }
 
-  prepare(moves: readonly TensorToMove[], tick: number, step: Step): Prepared | undefined {
-    const prepared = this.live.prepare(moves, tick, step);
+  async prepare(moves: readonly TensorToMove[], tick: number, step: Step): Promise<Prepared | undefined> {
+    const prepared = await this.live.prepare(moves, tick, step);
     if (prepared === undefined) return undefined;
     return {
       write: (watch) => this.unchanged(tensorsOf(moves), () => prepared.write(watch)),
@@ -103,7 +107,7 @@ export class MappedTensors extends MappedReader implements LiveTensors {
   }
 
   override async close(): Promise<void> {
-    this.live.close();
+    await this.live.close();
     await super.close();
   }
 }

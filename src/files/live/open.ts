@@ -24,6 +24,7 @@ import { PositionedReader, PositionedTensors } from "./positioned.js";
  */
 export async function openReader(path: string, kernels: Kernels, mark?: FileMark): Promise<Reader> {
   const source = await Watched.open(path, mark);
+  await kernels.files?.ready();
   const mapped = attempt(() => kernels.files?.map(path));
   return mapped === undefined ? new PositionedReader(source, kernels) : new MappedReader(mapped, source);
 }
@@ -60,6 +61,7 @@ export async function openLiveTensors(
   }
   const source = await Watched.open(pristinePath, mark);
   try {
+    await kernels.files?.ready();
     const mapped = attempt(() => mapBoth(livePath, pristinePath, kernels));
     if (mapped !== undefined) return new MappedTensors(mapped.live, livePath, mapped.pristine, source);
     return new PositionedTensors(await opened(livePath, "r+"), livePath, source, kernels);
@@ -128,7 +130,7 @@ function mapBoth(
   try {
     return { live: files.mapLive(livePath, pristine), pristine };
   } catch (error) {
-    pristine.close();
+    void pristine.close(); // nobody waits for a file that is not used
     throw error;
   }
 }

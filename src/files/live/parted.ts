@@ -36,6 +36,13 @@ export class PartedTensors extends PartedReader<LiveTensors> implements LiveTens
     return this.of(tensor).perturb(tensor, move, watch);
   }
 
+  async draw(moves: readonly TensorToMove[], tick: number, watch?: FileWatch): Promise<number> {
+    let changed = 0;
+    for (const [i, own] of this.byPart(moves).entries())
+      if (own.length > 0) changed += await (this.parts[i] as LiveTensors).draw(own, tick, watch);
+    return changed;
+  }
+
   async step(moves: readonly TensorToMove[], tick: number, step: Step, watch?: FileWatch): Promise<number> {
     let changed = 0;
     for (const [i, own] of this.byPart(moves).entries())
@@ -44,7 +51,7 @@ export class PartedTensors extends PartedReader<LiveTensors> implements LiveTens
   }
 
   /** In all files, or in none. What is held ready is limited for the model, which may lie in hundreds. */
-  prepare(moves: readonly TensorToMove[], tick: number, step: Step): Prepared | undefined {
+  async prepare(moves: readonly TensorToMove[], tick: number, step: Step): Promise<Prepared | undefined> {
     if (moves.reduce((sum, { tensor }) => sum + tensor.bytes, 0) * shareOf(step) > MOST_READY) return undefined;
     const ready: Prepared[] = [];
     const drop = () => {
@@ -52,7 +59,7 @@ export class PartedTensors extends PartedReader<LiveTensors> implements LiveTens
     };
     for (const [i, own] of this.byPart(moves).entries()) {
       if (own.length === 0) continue;
-      const one = (this.parts[i] as LiveTensors).prepare?.(own, tick, step);
+      const one = await (this.parts[i] as LiveTensors).prepare?.(own, tick, step);
       if (one === undefined) {
         drop();
         return undefined;

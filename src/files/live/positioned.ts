@@ -127,6 +127,15 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
     return changed;
   }
 
+  async draw(moves: readonly TensorToMove[], tick: number, watch?: FileWatch): Promise<number> {
+    let changed = 0;
+    for (const { tensor, move } of moves) {
+      if (move.sigma > 0) changed += await this.perturb(tensor, { ...move, tick }, watch);
+      else await this.restore(tensor, watch);
+    }
+    return changed;
+  }
+
   async step(moves: readonly TensorToMove[], tick: number, step: Step, watch?: FileWatch): Promise<number> {
     let changed = 0;
     for (const { tensor, move } of moves) {

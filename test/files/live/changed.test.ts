@@ -123,11 +123,11 @@ describe.each(native.slice(-1))("memory of files on $name", ({ kernels }) => {
     const mapped = kernels.files!.map(path);
     truncateSync(path, HEADER);
     for (let i = 0; i < 2; i++) await expect(mapped.sumSquares(tensor!, format)).rejects.toThrow(/pages of the file are lost/);
-    mapped.close();
+    await mapped.close();
     const again = fresh();
     const whole = kernels.files!.map(again.path);
     expect(await whole.sumSquares(tensor!, format)).toBeGreaterThan(0); // another file in the same memory, perhaps
-    whole.close();
+    await whole.close();
   });
 
   it("a live file that is cut short is named", async () => {
@@ -155,8 +155,7 @@ it("perturbFile of a model that is written over meanwhile writes nothing", async
   expect(readdirSync(scratch)).toEqual([]);
 });
 
-it("hundreds of files may be mapped at a time, and one after the other", () => {
+it("hundreds of files may be mapped at a time, and one after the other", async () => {
   const open = () => Array.from({ length: 300 }, () => fastest.files?.map(q8));
-  for (let round = 0; round < 20; round++) for (const file of open()) file?.close();
-  for (const file of open()) file?.close();
+  for (let round = 0; round < 20; round++) for (const file of open()) await file?.close();
 });

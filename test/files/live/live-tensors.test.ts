@@ -47,7 +47,7 @@ class BufferFile implements MappedFile {
   of({ offset, bytes }: TensorRange) {
     return this.bytes.subarray(offset, offset + bytes);
   }
-  close() {}
+  async close() {}
 }
 
 /** A step of a whole tensor in memory. */
@@ -80,8 +80,11 @@ class LiveBuffer extends BufferFile implements LiveFile {
       changed += stepped(this.of(tensor), this.pristine.of(tensor), { ...move, index: 0, tick }, step);
     return changed;
   }
-  prepare() {
+  async prepare() {
     return undefined;
+  }
+  async draw(moves: readonly RangeMove[], tick: number) {
+    return this.step(moves, tick, { verb: "draw" });
   }
   memory() {
     return { index: 0, journal: 0, ready: 0 };
@@ -94,12 +97,13 @@ class LiveBuffer extends BufferFile implements LiveFile {
     this.of(tensor).set(this.pristine.of(tensor));
     watch?.onBytes?.(tensor.bytes);
   }
-  override close() {
+  override async close() {
     writeFileSync(this.path, this.bytes);
   }
 }
 
 const buffers: FileKernels = {
+  ready: async () => undefined,
   map: (path) => new BufferFile(path),
   mapLive: (path, pristine) => new LiveBuffer(path, pristine as BufferFile),
 };
@@ -295,9 +299,10 @@ describe("mapped live tensors", () => {
     let open = 0;
     const other = file("other.gguf");
     const kernels = withFiles({
+      ...buffers,
       map: (path) => {
         open++;
-        return Object.assign(new BufferFile(path), { close: () => void open-- });
+        return Object.assign(new BufferFile(path), { close: async () => void open-- });
       },
       mapLive: () => {
         throw new Error("mmap: Cannot allocate memory");
@@ -316,6 +321,7 @@ describe("mapped live tensors", () => {
     expect(readFileSync(other).equals(readFileSync(expected))).toBe(true);
     // A reader of a file that cannot be mapped gives the same sums.
     const unmappable = withFiles({
+      ...buffers,
       map: () => {
         throw new Error("mmap: No such device");
       },

@@ -104,6 +104,32 @@ describe.each(native)("on $name", ({ name, kernels }) => {
     await liveTensors.close();
   });
 
+  it("all tensors at once have the bytes of a fresh draw, in one call where moves are rare", async () => {
+    const live = join(folder, `${name}-all.gguf`);
+    copyFileSync(path, live);
+    const liveTensors = await openLiveTensors(live, path, kernels);
+    const { tensors } = await readModel(path);
+    // Fresh, with indices that are made then, with these, without moves of the even ones, rare again, dense, and rare after that.
+    const ticks = [1e-4, 1e-4, 1e-4, 0, 3e-5, 0.02, 1e-4, 1e-4];
+    for (const [tick, sigma] of ticks.entries()) {
+      const moves = tensors.map((tensor, i) => ({ tensor, move: moveOf(tensor, sigma || (i % 2) * 1e-4, tick) }));
+      const expected = Buffer.from(before);
+      let changed = 0;
+      for (const { tensor, move } of moves) {
+        const bytes = expected.subarray(tensor.offset, tensor.offset + tensor.bytes);
+        if (move.sigma > 0) changed += jsKernels.perturb(bytes, { ...move, index: 0 });
+      }
+      redraws = 0;
+      let done = 0;
+      const watch = { onBytes: (n: number) => { done += n; } }; // biome-ignore format: one line
+      expect(await liveTensors.draw(moves, tick, watch)).toBe(changed);
+      expect(readFileSync(live).equals(expected)).toBe(true);
+      expect(done).toBe(tensors.reduce((sum, { bytes }) => sum + bytes, 0));
+      if (tick === 2) expect(redraws).toBe(1);
+    }
+    await liveTensors.close();
+  });
+
   it("a draw that was stopped leaves nothing known", async () => {
     const live = join(folder, `${name}-stopped.gguf`);
     copyFileSync(path, live);
