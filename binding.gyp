@@ -26,7 +26,7 @@
         "native/addon.cc", "native/arguments.cc", "native/buffers.cc", "native/census.cc", "native/collisions.cc", "native/diffusion.cc", "native/dispatch.cc", "native/draws.cc",
         "native/formats.cc",
         "native/law_table.cc", "native/mapped_file.cc", "native/mapped_file_object.cc", "native/plan.cc", "native/ranges.cc",
-        "native/visits.cc",
+        "native/redraws.cc", "native/visits.cc",
         "native/engine/library.cc", "native/engine/model_object.cc", "native/engine/context_object.cc", "native/engine/context_reading.cc",
         "native/engine/sampler_object.cc"
       ],

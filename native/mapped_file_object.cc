@@ -16,6 +16,7 @@
 #include "parallel.h"
 #include "plan.h"
 #include "ranges.h"
+#include "redraws.h"
 #include "step_index.h"
 #include "visits.h"
 
@@ -34,26 +35,6 @@ double sound(double result, const Shared& file, const Shared& source = nullptr) 
   if (source) source->check();
   return result;
 }
-
-/// Tensors that are drawn again in one call, each by its index, which is taken as long as this is there. Made and destroyed on the thread of JavaScript.
-struct Redraws {
-  Redraws() = default;
-  Redraws(const Redraws&) = delete;
-  Redraws& operator=(const Redraws&) = delete;
-  ~Redraws() {
-    for (size_t i = 0; i < taken.size(); i++) taken[i]->release(ranges[i].move->index, ranges[i].move->index + ranges[i].weights);
-  }
-  void add(const std::shared_ptr<StepIndex>& index, const Redrawn& range, const Given& given) {
-    if (!index->take(range.move->index, range.move->index + range.weights)) given.refuse("is in use for these weights");
-    taken.push_back(index);
-    ranges.push_back(range);
-  }
-
-  Shared source;
-  std::vector<std::unique_ptr<OwnedMove>> owned;
-  std::vector<std::shared_ptr<StepIndex>> taken;
-  std::vector<Redrawn> ranges;
-};
 
 class MappedFile : public Napi::ObjectWrap<MappedFile> {
  public:
@@ -81,19 +62,12 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
   Napi::Value close(const Napi::CallbackInfo& info);
 
  private:
-  /// Where the bytes of a call lie.
-  struct Range {
-    Given given;  // the length
-    uint64_t offset, length;
-  };
-
   const Shared& open(Napi::Env env) const;
   const Shared& writable(Napi::Env env) const;
   /// The range in arguments i and i + 1, after checking that it lies in the file.
-  static Range range_at(const Napi::CallbackInfo& info, size_t i, const Mapping& file);
-  static Range range_of(const Given& offset, const Given& length, const Mapping& file);
+  static FileRange range_at(const Napi::CallbackInfo& info, size_t i, const Mapping& file);
   /// The other file of a call, after checking that it has the range.
-  static Shared source_of(const Given& given, const Range& range);
+  static Shared source_of(const Given& given, const FileRange& range);
   /// Adds the tensors of a call's list, which the file and the plan's source have: [{ offset, length, move, parameters }].
   void add_tensors(Plan& plan, const Mapping& source, const Given& list, const Given* evolution) const;
   /// The plan of a call (plan, tick), which is of this file.
@@ -158,17 +132,11 @@ const Shared& MappedFile::writable(Napi::Env env) const {
   return mapping_;
 }
 
-MappedFile::Range MappedFile::range_of(const Given& offset, const Given& length, const Mapping& file) {
-  const Range range = {length, offset.whole(), length.whole()};
-  if (range.offset + range.length > file.size()) throw Napi::RangeError::New(offset.env, "the range lies beyond the end of the file");
-  return range;
-}
-
-MappedFile::Range MappedFile::range_at(const Napi::CallbackInfo& info, size_t i, const Mapping& file) {
+FileRange MappedFile::range_at(const Napi::CallbackInfo& info, size_t i, const Mapping& file) {
   return range_of(argument(info, i, "offset"), argument(info, i + 1, "length"), file);
 }
 
-Shared MappedFile::source_of(const Given& given, const Range& range) {
+Shared MappedFile::source_of(const Given& given, const FileRange& range) {
   const Shared source = file_of(given).open(given.env);
   if (range.offset + range.length > source->size()) throw Napi::RangeError::New(given.env, "the range lies beyond the end of the source");
   return source;
@@ -180,7 +148,7 @@ Napi::Value MappedFile::size(const Napi::CallbackInfo& info) { return Napi::Numb
 Napi::Value MappedFile::perturb(const Napi::CallbackInfo& info) {
   const GivenMove move(argument(info, 3, "move"));
   const Shared live = writable(info.Env());
-  const Range range = range_at(info, 0, *live);
+  const FileRange range = range_at(info, 0, *live);
   const Given from = argument(info, 2, "source");
   const Shared source = from.null() ? nullptr : source_of(from, range);
   move.check(range.length);
@@ -194,7 +162,7 @@ Napi::Value MappedFile::perturb(const Napi::CallbackInfo& info) {
 /// (source, offset, length)
 Napi::Value MappedFile::copy_from(const Napi::CallbackInfo& info) {
   const Shared live = writable(info.Env());
-  const Range range = range_at(info, 1, *live);
+  const FileRange range = range_at(info, 1, *live);
   const Shared source = source_of(argument(info, 0, "source"), range);
   return Job::start(info.Env(), [=, threads = workers_.threads] {
     copy_range(threads, live->data() + range.offset, source->data() + range.offset, range.length);
@@ -205,7 +173,7 @@ Napi::Value MappedFile::copy_from(const Napi::CallbackInfo& info) {
 /// (offset, length, format): of a whole tensor that has its steps.
 Napi::Value MappedFile::sum_squares(const Napi::CallbackInfo& info) {
   const Shared file = open(info.Env());
-  const Range range = range_at(info, 0, *file);
+  const FileRange range = range_at(info, 0, *file);
   const Given given = argument(info, 2, "format");
   const Format format = format_of(given);
   if (steps_are_given(format)) given.refuse("has no steps");
@@ -218,7 +186,7 @@ Napi::Value MappedFile::sum_squares(const Napi::CallbackInfo& info) {
 /// (offset, length, format, columns or null): of a whole tensor.
 Napi::Value MappedFile::census(const Napi::CallbackInfo& info) {
   const Shared file = open(info.Env());
-  const Range range = range_at(info, 0, *file);
+  const FileRange range = range_at(info, 0, *file);
   const auto question = std::make_shared<CensusQuestion>(info, 2);
   question->check(range.given, range.length, 0);
   const auto rows = std::make_shared<CensusRows>();
@@ -232,7 +200,7 @@ Napi::Value MappedFile::census(const Napi::CallbackInfo& info) {
 /// (offset, length, format, source): how many codes differ.
 Napi::Value MappedFile::difference(const Napi::CallbackInfo& info) {
   const Shared file = open(info.Env());
-  const Range range = range_at(info, 0, *file);
+  const FileRange range = range_at(info, 0, *file);
   const Format format = format_of(argument(info, 2, "format"));
   const Shared source = source_of(argument(info, 3, "source"), range);
   check_blocks(range.given, format, range.length);
@@ -244,7 +212,7 @@ Napi::Value MappedFile::difference(const Napi::CallbackInfo& info) {
 /// (offset, length, format): the index of a whole tensor.
 Napi::Value MappedFile::index_steps(const Napi::CallbackInfo& info) {
   const Shared file = open(info.Env());
-  const Range range = range_at(info, 0, *file);
+  const FileRange range = range_at(info, 0, *file);
   const Given given = argument(info, 2, "format");
   const Format format = format_of(given);
   if (!StepIndex::serves(format.fields)) given.refuse("has no steps on a uniform grid");
@@ -259,27 +227,14 @@ Napi::Value MappedFile::index_steps(const Napi::CallbackInfo& info) {
 
 /// (source, [{ offset, length, index, move }]): how many codes changed in each of them.
 Napi::Value MappedFile::redraw(const Napi::CallbackInfo& info) {
-  const Shared live = writable(info.Env());
   const Given list = argument(info, 1, "tensors");
+  const auto all = std::make_shared<Redraws>(writable(info.Env()), file_of(argument(info, 0, "source")).open(info.Env()));
   if (!list.array()) list.refuse("is not an array");
-  const auto all = std::make_shared<Redraws>();
-  for (uint32_t i = 0, count = list.property("length").word(); i < count; i++) {
-    const Given tensor = list.element(i), given = tensor.property("index");
-    const Range range = range_of(tensor.property("offset"), tensor.property("length"), *live);
-    all->source = source_of(argument(info, 0, "source"), range);
-    const GivenMove move(tensor.property("move"));
-    const auto index = held<StepIndex>(given);
-    const uint64_t first = move.move.index, weights = move.check(range.length);
-    if (move.by_column) move.given.refuse("has factors, which no index serves");
-    if (!index->whole_spans(first, first + weights) || memcmp(move.format.fields, index->format, sizeof(index->format)) != 0)
-      given.refuse("is not of this tensor");
-    all->owned.push_back(std::make_unique<OwnedMove>(move));
-    all->add(index, {live->data() + range.offset, all->source->data() + range.offset, index.get(), weights, &all->owned.back()->move}, given);
-  }
+  for (uint32_t i = 0, count = list.property("length").word(); i < count; i++) all->add(list.element(i));
   const auto changed = std::make_shared<std::vector<double>>();
   const auto work = [=, workers = workers_] {
-    *changed = redraw_ranges(workers, all->ranges);
-    return sound(0, live, all->source);
+    *changed = redraw_ranges(workers, all->ranges());
+    return sound(0, all->live, all->source);
   };
   return Job::start(info.Env(), work, [=](Napi::Env env) {
     auto counts = Napi::Array::New(env, changed->size());
@@ -311,7 +266,7 @@ void MappedFile::add_tensors(Plan& plan, const Mapping& source, const Given& lis
     const Given tensor = list.element(i), offset = tensor.property("offset"), length = tensor.property("length");
     const Given parameters = tensor.property("parameters");
     const GivenMove move(tensor.property("move"));
-    const Range range = range_of(offset, length, *writable(list.env));
+    const FileRange range = range_of(offset, length, *writable(list.env));
     if (range.offset + range.length > source.size()) throw Napi::RangeError::New(list.env, "the range lies beyond the end of the source");
     PlannedTensor planned = {std::make_shared<OwnedMove>(move), range.offset, move.check(range.length), nullptr, {}};
     if (evolution != nullptr) {
