@@ -5,7 +5,7 @@ import { GGML_TYPES } from "../src/files/containers/ggml-types.js";
 import { BrownianError, perturb } from "../src/index.web.js";
 import { selection } from "../src/kernels/select.js";
 import { encodedFormat, formatNamed } from "../src/lattice/formats.js";
-import { meanSquaresOf } from "../src/laws/mean-squares.js";
+import { meanSquaresOf, whole } from "../src/laws/mean-squares.js";
 import { Rounding } from "../src/laws/numbers.js";
 import { TensorDose } from "../src/thermostat/dose.js";
 
@@ -75,7 +75,7 @@ export class ModelBytes {
     let changed = 0;
     for (const { name, type, offset, bytes: length, rms, dose } of this.tensors) {
       const asked = Math.fround(sigma * rms);
-      const law = asked > 0 ? (dose?.dose(asked).law ?? asked) : 0;
+      const law = asked > 0 && dose !== undefined ? whole(dose.dose(asked)).law : asked;
       changed += perturb(bytes.subarray(offset, offset + length), { type, name, seed, tick, sigma: law }).changed;
     }
     return { bytes, changed };

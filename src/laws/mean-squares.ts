@@ -98,6 +98,14 @@ export function meanSquaresOf(format: EncodedFormat, law: Law): MeanSquares {
   return squares;
 }
 
+/** What pieces come to, done at once. */
+export function whole<T>(pieces: Iterator<unknown, T>): T {
+  for (;;) {
+    const step = pieces.next();
+    if (step.done) return step.value;
+  }
+}
+
 /** Rests before work that takes a fraction of a millisecond, but is asked for many times. */
 export function* oneByOne<T>(work: () => T): Pieces<T> {
   yield;

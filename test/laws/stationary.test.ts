@@ -6,11 +6,11 @@ import { decode } from "../../src/lattice/decode.js";
 import { encodedFormat, type Format, formatNamed } from "../../src/lattice/formats.js";
 import { makeMove } from "../../src/lattice/perturb.js";
 import { classesOf, takeCensus } from "../../src/laws/census.js";
+import { whole } from "../../src/laws/mean-squares.js";
 import { relaxation } from "../../src/laws/relaxation.js";
 import { Weights } from "../../src/laws/workspace.js";
 import { streamKey } from "../../src/noise/index.js";
 import { fastest } from "../support/backends.js";
-import { whole } from "../support/pieces.js";
 
 const WEIGHTS = 16384;
 /** What a table's step is in its values, on average, and the bytes of a block whose step is 1. */

@@ -9,12 +9,11 @@ import type { Kernels } from "../../src/kernels/contract.js";
 import { decode, stepsOf } from "../../src/lattice/decode.js";
 import { encodedFormat, type Format, formatNamed } from "../../src/lattice/formats.js";
 import { addCensuses, censusColumns, classesOf } from "../../src/laws/census.js";
-import { meanSquaresOf } from "../../src/laws/mean-squares.js";
+import { meanSquaresOf, whole } from "../../src/laws/mean-squares.js";
 import { Rounding } from "../../src/laws/numbers.js";
 import { TensorDose } from "../../src/thermostat/dose.js";
 import { type DynamicsName, perturbFile, Thermostat, type ThermostatOptions } from "../../src/thermostat/index.js";
 import { fastest, js, variants } from "../support/backends.js";
-import { whole } from "../support/pieces.js";
 import { type SyntheticTensor, scratchFolder, writeGguf } from "../support/synthetic-gguf.js";
 
 const folder = scratchFolder();

@@ -65,14 +65,15 @@ it.skipIf(native === undefined).each(["andersen", "langevin", "wiener"] as const
     const settings = { sigma: 0.05, dynamics, tau: 4, seed: 3n, scratch: folder } as const;
     const bath = await Thermostat.open(join(folder, "Q8_0.gguf"), settings, native?.kernels);
     const ready: number[] = [];
-    for (let tick = 0; tick < 48; tick++) {
+    for (let tick = 0; tick < 240; tick++) {
       await bath.tick();
-      await new Promise((resolve) => setTimeout(resolve, 3));
+      await new Promise((resolve) => setTimeout(resolve, 1));
       ready.push(bath.memory().ready);
     }
     await bath.close();
-    // Each tick has about as much as the others: if nothing were used again, the last of them would hold four times as much as the twelfth.
+    // Each tick has about as much as the others, and of eight that may be ready one may have been by the twelfth. If nothing were used again, the last of
+    // them would hold twenty times as much as that.
     expect(Math.max(...ready)).toBeGreaterThan(0);
-    expect(Math.max(...ready)).toBeLessThan(1.5 * Math.max(...ready.slice(0, 12)) + 65536);
+    expect(Math.max(...ready)).toBeLessThan(9 * Math.max(...ready.slice(0, 12)) + 65536);
   },
 );

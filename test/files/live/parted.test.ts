@@ -10,7 +10,7 @@ const STEP: Step = { verb: "draw" };
 
 /** A part that tells what is done to it, and whose third tick cannot be made ready. */
 function part(log: string[], name: string) {
-  const prepare: LiveTensors["prepare"] = (moves, tick) => {
+  const prepare: LiveTensors["prepare"] = async (moves, tick) => {
     if (tick === 3 && name === "b") return undefined;
     log.push(`${name} makes ${moves.length}`);
     const write = async () => {
@@ -30,10 +30,10 @@ it("makes ready what each file has, and writes it in turn", async () => {
   const log: string[] = [];
   const tensors = new PartedTensors([part(log, "a"), part(log, "none"), part(log, "b")]);
   const moves = [moveOf(0), moveOf(2), moveOf(2)];
-  const prepared = tensors.prepare(moves, 1, STEP);
+  const prepared = await tensors.prepare(moves, 1, STEP);
   expect(await prepared?.write()).toBe(await tensors.step(moves, 1, STEP));
   expect(log).toEqual(["a makes 1", "b makes 2", "a writes", "b writes"]);
-  tensors.prepare(moves, 1, STEP)?.drop();
+  (await tensors.prepare(moves, 1, STEP))?.drop();
   expect(log.slice(4)).toEqual(["a makes 1", "b makes 2", "a drops", "b drops"]);
 });
 
@@ -41,16 +41,16 @@ it("drops the others where one fails, or cannot", async () => {
   const log: string[] = [];
   const tensors = new PartedTensors([part(log, "a"), part(log, "b")]);
   const moves = [moveOf(0), moveOf(1)];
-  await expect(tensors.prepare(moves, 2, STEP)?.write()).rejects.toThrow("lost");
+  await expect((await tensors.prepare(moves, 2, STEP))?.write()).rejects.toThrow("lost");
   expect(log).toEqual(["a makes 1", "b makes 1", "a drops", "b drops"]);
-  expect(tensors.prepare(moves, 3, STEP)).toBeUndefined();
+  expect(await tensors.prepare(moves, 3, STEP)).toBeUndefined();
   expect(log.slice(4)).toEqual(["a makes 1", "a drops"]);
 });
 
-it("holds no more ready for a model in many files than for one", () => {
+it("holds no more ready for a model in many files than for one", async () => {
   const log: string[] = [];
   const tensors = new PartedTensors([part(log, "a"), part(log, "b")]);
   const large = [moveOf(0, MOST_READY), moveOf(1, MOST_READY)];
-  expect(tensors.prepare(large, 1, STEP)).toBeUndefined();
-  expect(tensors.prepare(large, 1, { verb: "diffuse", factor: 1, stride: 2 })).toBeDefined();
+  expect(await tensors.prepare(large, 1, STEP)).toBeUndefined();
+  expect(await tensors.prepare(large, 1, { verb: "diffuse", factor: 1, stride: 2 })).toBeDefined();
 });

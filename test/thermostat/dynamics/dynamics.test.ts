@@ -234,11 +234,11 @@ describe("steps of live files", () => {
       // Every weight at every tick: JavaScript takes long for each.
       const ticks = step.verb === "evolve" && step.stride === 1 ? 3 : 10;
       for (let tick = 1; tick <= ticks; tick++) {
-        const ready = prepared ? liveTensors.prepare?.(list, tick, step) : undefined;
+        const ready = prepared ? await liveTensors.prepare?.(list, tick, step) : undefined;
         // What is not ready by then is made at once: nothing of it, some or all, and the same bytes.
         if (ready && tick % 10 < 5) await setTimeout(2 ** (tick % 10));
         changed += await (ready === undefined ? liveTensors.step(list, tick, step) : ready.write());
-        const never = prepared ? liveTensors.prepare?.(list, tick + 1, step) : undefined;
+        const never = prepared ? await liveTensors.prepare?.(list, tick + 1, step) : undefined;
         never?.drop();
       }
     }

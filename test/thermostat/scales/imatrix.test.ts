@@ -276,11 +276,11 @@ describe("an importance matrix", () => {
     for (const { tensor, move } of list) changed += await liveTensors.perturb(tensor, move);
     for (let tick = 1; tick <= 100; tick++) {
       const step: Step = { verb: "collide", threshold: collisionThreshold(0.05) };
-      changed += await (liveTensors.prepare?.(list, tick, step)?.write() ?? liveTensors.step(list, tick, step));
+      changed += await ((await liveTensors.prepare?.(list, tick, step))?.write() ?? liveTensors.step(list, tick, step));
     }
     for (let tick = 200; tick < 206; tick++) {
       const step: Step = { verb: "evolve", law: relaxation, strength: 0.9, stride: 3 };
-      changed += await (liveTensors.prepare?.(list, tick, step)?.write() ?? liveTensors.step(list, tick, step));
+      changed += await ((await liveTensors.prepare?.(list, tick, step))?.write() ?? liveTensors.step(list, tick, step));
     }
     for (const { tensor, move } of list) {
       changed += await liveTensors.step([{ tensor, move }], 300, { verb: "diffuse", factor: 1, stride: 1 });
