@@ -67,13 +67,14 @@ it.skipIf(native === undefined).each(["andersen", "langevin", "wiener"] as const
     const ready: number[] = [];
     for (let tick = 0; tick < 240; tick++) {
       await bath.tick();
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise((resolve) => setTimeout(resolve, 3));
       ready.push(bath.memory().ready);
     }
     await bath.close();
-    // Each tick has about as much as the others, and of eight that may be ready one may have been by the twelfth. If nothing were used again, the last of
-    // them would hold twenty times as much as that.
-    expect(Math.max(...ready)).toBeGreaterThan(0);
-    expect(Math.max(...ready)).toBeLessThan(9 * Math.max(...ready.slice(0, 12)) + 65536);
+    // Each tick has about as much as the others, and of eight that may be ready at first only one may be. If nothing were used again, the last of them
+    // would hold twenty times as much as those.
+    const first = ready.findIndex((bytes) => bytes > 0);
+    expect(first).not.toBe(-1);
+    expect(Math.max(...ready)).toBeLessThan(9 * Math.max(...ready.slice(first, first + 12)) + 65536);
   },
 );
