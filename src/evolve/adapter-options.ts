@@ -4,13 +4,13 @@
 import { ADAPTER_FORMATS, type AdapterFormatName } from "../adapters/index.js";
 import { BrownianError, checkChoice, checkFunction, checkInteger, checkNumber, checkText } from "../errors.js";
 import type { FileIdentity } from "../files/identity.js";
-import { fnv1a, type Seed, seed64 } from "../noise/index.js";
+import { type Seed, seed64 } from "../noise/index.js";
 import { checkOptions, type Names } from "../options.js";
 import type { AdapterGeneration, AdapterLogHead, Directions } from "./adapter-log.js";
 import { adapterHead } from "./adapter-log.js";
 import type { EvolveOptions } from "./options.js";
 import { isLikelihood, type Judge, REWARDS, type RewardName } from "./rewards.js";
-import { checkQuestions, checkSplit, digest, type Split, splitTask } from "./task.js";
+import { checkQuestions, checkSplit, digest, digestOfText, type Split, splitTask } from "./task.js";
 
 /** How `evolveAdapter` searches. */
 export interface EvolveAdapterOptions
@@ -124,9 +124,9 @@ export interface Asked {
 
 /** @throws BrownianError usage */
 export function checkAsked(options: EvolveAdapterOptions): Asked {
-  const { task, reward = "likelihood", text, onGeneration } = checkOptions("evolveAdapter", options, NAMES);
+  const { task, reward = "likelihood", text, chatTemplate, onGeneration } = checkOptions("evolveAdapter", options, NAMES);
   const seed = seed64(options.seed ?? 0);
-  for (const name of ["rewardName", "text", "log", "output"] as const)
+  for (const name of ["rewardName", "text", "chatTemplate", "log", "output"] as const)
     if (options[name] !== undefined) checkText(name, options[name]);
   if (typeof reward !== "function") checkChoice("reward", reward, REWARDS);
   if (onGeneration !== undefined) checkFunction("onGeneration", onGeneration);
@@ -153,7 +153,8 @@ export function checkAsked(options: EvolveAdapterOptions): Asked {
     sigma,
     batch,
     kl,
-    text: kl > 0 ? `${hex(text as string)} ${textTokens}` : null,
+    text: kl > 0 ? `${digestOfText(text as string)} ${textTokens}` : null,
+    chatTemplate: chatTemplate === undefined ? undefined : digestOfText(chatTemplate),
     maxTokens,
     train: split.train.length,
     validation: split.validation.length,
@@ -163,8 +164,6 @@ export function checkAsked(options: EvolveAdapterOptions): Asked {
     adapterHead(base, directions, { ...settings, population });
   return { ...checked, split, reward, kl, seed, head };
 }
-
-const hex = (text: string): string => fnv1a(text).toString(16).padStart(16, "0");
 
 /** @throws BrownianError usage where an option has nothing to act on */
 function checkActing(options: EvolveAdapterOptions, reward: RewardName | Judge, kl: number): void {

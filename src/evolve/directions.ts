@@ -62,10 +62,14 @@ export class OwnReader implements Reader {
   /** The weights become this mixture; without scales, the model's own. */
   async be(scales: Scales = []): Promise<void> {
     const mixed = scales.length === 0 ? undefined : await this.mixed(scales);
-    const before = this.present;
+    try {
+      await this.session.alone(async () => this.engine.adapt(mixed === undefined ? [] : [mixed], mixed === undefined ? [] : [1]));
+    } catch (error) {
+      mixed?.free();
+      throw error;
+    }
+    this.present?.free();
     this.present = mixed;
-    await this.session.alone(async () => this.engine.adapt(mixed === undefined ? [] : [mixed], mixed === undefined ? [] : [1]));
-    before?.free();
   }
 
   private mixed(scales: Scales): Promise<Adapter> {

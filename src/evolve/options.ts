@@ -14,7 +14,7 @@ import { headOf, type LogGeneration, type LogHead } from "./log.js";
 import { type Judge, REWARDS, type RewardName } from "./rewards.js";
 import { SHAPINGS, type Shaping } from "./shaping.js";
 import type { Strategy } from "./strategy.js";
-import { checkQuestions, checkSplit, digest, type Question, type Split, splitTask } from "./task.js";
+import { checkQuestions, checkSplit, digest, digestOfText, type Question, type Split, splitTask } from "./task.js";
 
 /** The searches that there are. */
 export const SEARCHES = ["evolve", "anneal", "best"] as const;
@@ -177,7 +177,7 @@ const NAMES: Names<EvolveOptions> = {
 /** @throws BrownianError usage */
 export function checkSearch(options: EvolveOptions): Search {
   checkOptions("evolve", options, NAMES);
-  for (const name of ["rewardName", "text", "log", "output"] as const)
+  for (const name of ["rewardName", "text", "chatTemplate", "log", "output"] as const)
     if (options[name] !== undefined) checkText(name, options[name]);
   if (options.onGeneration !== undefined) checkFunction("onGeneration", options.onGeneration);
   if (options.onWorker !== undefined) checkFunction("onWorker", options.onWorker);
@@ -204,12 +204,12 @@ export function checkSearch(options: EvolveOptions): Search {
   }[name]();
   const reward = options.reward ?? "likelihood";
   if (typeof reward !== "function") checkChoice("reward", reward, REWARDS);
-  const { task } = options;
+  const { task, text, chatTemplate } = options;
   const split = Array.isArray(task)
     ? splitTask(checkQuestions(task), options.validation ?? 0.25, seed)
     : checkSplit(task as Split);
   const kl = checkNumber("kl", options.kl ?? 0, 0);
-  if (kl > 0 && options.text === undefined) throw new BrownianError("usage", "kl needs a text to be measured on: give text.");
+  if (kl > 0 && text === undefined) throw new BrownianError("usage", "kl needs a text to be measured on: give text.");
   const checked = {
     sigma: checkNumber("sigma", options.sigma ?? 0.02, Number.MIN_VALUE),
     scale: checkChoice("scale", options.scale ?? "rms", SCALES),
@@ -246,6 +246,8 @@ export function checkSearch(options: EvolveOptions): Search {
     batch: checked.batch,
     decay: checked.decay,
     kl,
+    text: kl > 0 ? `${digestOfText(text as string)} ${checked.textTokens}` : undefined,
+    chatTemplate: chatTemplate === undefined ? undefined : digestOfText(chatTemplate),
     shuffled: checked.shuffled,
     maxTokens: checked.maxTokens,
     train: split.train.length,

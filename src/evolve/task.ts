@@ -66,7 +66,7 @@ export function shuffled(n: number, seed: bigint, name: string, tick: number): n
 }
 
 /** Which questions they are, in their order: as a log says it. */
-export const digest = ({ train, validation }: Split): string =>
-  fnv1a(JSON.stringify([train, validation]))
-    .toString(16)
-    .padStart(16, "0");
+export const digest = ({ train, validation }: Split): string => digestOfText(JSON.stringify([train, validation]));
+
+/** 64 bits of a text, in hexadecimal digits: by them a log knows whether a search is told the same again. */
+export const digestOfText = (text: string): string => fnv1a(text).toString(16).padStart(16, "0");

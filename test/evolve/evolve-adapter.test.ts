@@ -7,6 +7,7 @@ import { writeAdapters } from "../../src/adapters/index.js";
 import { Members } from "../../src/adapters/members.js";
 import { Mixture } from "../../src/adapters/mixture.js";
 import { engineNamed } from "../../src/engine/index.js";
+import { OwnReader } from "../../src/evolve/directions.js";
 import {
   type AdapterGeneration,
   cutLog,
@@ -93,6 +94,34 @@ describe.skipIf(!engineNamed().exchangesAdapters)("evolveAdapter on our own engi
     } finally {
       await session.dispose();
     }
+  });
+
+  it("leaves no mixture loaded that the engine would not take", async () => {
+    const loaded = new Set<object>();
+    let refuses = false;
+    const engine = {
+      loadAdapter: async () => {
+        const one = { free: () => loaded.delete(one) };
+        loaded.add(one);
+        return one;
+      },
+      adapt: () => {
+        if (refuses) throw new Error("no room");
+      },
+    };
+    const session = { engine, alone: (work: () => unknown) => work() } as never;
+    const noise = noiseOf({ sigma: 1, carrier: "adapter", only: ["blk.0.attn_q.weight"], skipUnsupported: true });
+    const reader = OwnReader.open(session, await Members.open(await readModel(MODEL), noise), {} as never, folder);
+    await reader.be([1]);
+    const [first] = loaded;
+    refuses = true;
+    await expect(reader.be([2])).rejects.toThrow("no room");
+    expect([...loaded]).toEqual([first]);
+    refuses = false;
+    await reader.be([3]);
+    expect(loaded.has(first as object)).toBe(false);
+    await reader.close();
+    expect(loaded.size).toBe(0);
   });
 
   it("says what is wrong with what it is told", async () => {
@@ -201,6 +230,10 @@ describe("evolveAdapter before servers", () => {
 
     const other = "models/fairytales-3M-Q6_K.gguf";
     await expect(evolveAdapter(MODEL, { ...settings, log, sigma: 0.1 })).rejects.toThrow(/begun with other sigma:/);
+    const chatTemplate = "{{ messages[0].content }}";
+    await expect(evolveAdapter(MODEL, { ...own, directions: 6, log: file("happy.jsonl"), chatTemplate })).rejects.toThrow(
+      /begun with other .*chatTemplate/,
+    );
     await expect(evolveAdapter(MODEL, { ...settings, log, rewardName: "other" })).rejects.toThrow(/begun with other reward:/);
     await expect(replayAdapter(other, log, part)).rejects.toThrow(/is of another base: fairytales-3M-Q8_0.gguf with/);
     const { head, generations } = await readAdapterLog(log);

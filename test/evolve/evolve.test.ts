@@ -87,6 +87,11 @@ describe("evolve", () => {
 
     // What it refuses to go on with, and to make a model of.
     await expect(search({ ...settings, rate: 1, log: file("whole.jsonl") })).rejects.toThrow(/begun with other rate/);
+    const chatTemplate = "{{ messages[0].content }}";
+    await expect(search({ ...settings, chatTemplate, log: file("whole.jsonl") })).rejects.toThrow(/with other chatTemplate:/);
+    await expect(search({ ...settings, kl: 1, text: "A king.", log: file("whole.jsonl") })).rejects.toThrow(
+      /with other kl, text:/,
+    );
     await expect(search({ ...settings, log: file("whole.jsonl") }, "Q6_K")).rejects.toThrow(
       /of another base: fairytales-3M-Q8_0/,
     );
