@@ -18,12 +18,13 @@ interface Place {
   readonly added: number;
 }
 
-/** The table made last: it takes longer to make than a small tensor to move, and all tensors of a tick have the same. */
-let last: { keep: number; levels: number; decay: Decay } | undefined;
+/** The table made last for each kind of levels: it takes longer to make than a small tensor to move, and all such tensors of a tick have the same. */
+const last = new Map<number, Decay>();
 
 /** The decay by `keep` (a float32, 0 <= keep < 1) of codes whose values are those of `levels`. */
 export function decayOf(keep: number, levels: number): Decay {
-  if (last?.keep === keep && last.levels === levels) return last.decay;
+  const before = last.get(levels);
+  if (before?.[0] === keep) return before;
   const rows =
     levels === Levels.uniform ? [wholePlaces(keep)] : levelsOf(levels).map((_, pristine) => tablePlaces(keep, levels, pristine));
   const decay = new Float32Array(DECAY_HEAD + rows.length * DECAY_COLUMNS);
@@ -32,7 +33,7 @@ export function decayOf(keep: number, levels: number): Decay {
     for (let i = 0; i < DECAY_COLUMNS; i++)
       decay[DECAY_HEAD + row * DECAY_COLUMNS + i] = beta(places, 1 - keep * keep, squareAt(i));
   }
-  last = { keep, levels, decay };
+  last.set(levels, decay);
   return decay;
 }
 

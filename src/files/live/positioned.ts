@@ -1,24 +1,28 @@
 // Readers and live tensors through positioned reads and writes, chunk by chunk, for backends that cannot map files: memory does not grow with the
 // tensor. The kernels run between reads, on the event loop, or on the backend's threads where it has some: then several chunks are under way at a time.
+// Small chunks are read and written at once, with a turn of the event loop now and then: to go to a thread for each takes ten times as long.
 
 import type { FileHandle } from "node:fs/promises";
 import { type Chunk, chunks } from "../../kernels/chunks.js";
 import type { Kernels } from "../../kernels/contract.js";
 import type { FileWatch, LiveMemory, TensorMove } from "../../kernels/files.js";
 import { moveIn, type Step, strideOf } from "../../kernels/step.js";
+import { turn } from "../../kernels/turns.js";
 import { underWay } from "../../kernels/under-way.js";
 import { collide } from "../../lattice/collide.js";
 import { addCensuses, type Census, type CensusColumns } from "../../laws/census.js";
-import { SUM_LEAF } from "../../laws/numbers.js";
+import { Field, SUM_LEAF } from "../../laws/numbers.js";
 import { type Stretch, visited } from "../../laws/visits.js";
 import { asFileError } from "../file-errors.js";
 import type { Watched } from "../stamp.js";
 import type { Tensor } from "../tensor.js";
-import { readFully, writeFully } from "../transfer.js";
+import { BRIEF, readAtOnce, readFully, writeAtOnce, writeFully } from "../transfer.js";
 import { becameShorter, formatOf, type LiveTensors, type Reader, type TensorToMove } from "./live-tensors.js";
 
 /** Censuses of chunks that wait to be added up: memory does not grow with the tensor. */
 const MOST_PARTS = 64;
+/** Weights that a small chunk counts as at least, since it takes some time whatever it holds. */
+const LEAST = 2 ** 12;
 
 export class PositionedReader implements Reader {
   /** Leaves a chunk: a millisecond to a few of the event loop's time. */
@@ -30,6 +34,9 @@ export class PositionedReader implements Reader {
   private get most(): number {
     return this.kernels.threads === undefined ? 1 : this.kernels.threads.number + 1;
   }
+
+  /** Weights of chunks since others had a turn of the event loop. */
+  private sinceTurn = 0;
 
   constructor(
     protected readonly source: Watched,
@@ -74,6 +81,8 @@ export class PositionedReader implements Reader {
     stretch: Stretch = { from: 0, to: tensor.weights },
   ): Promise<void> {
     const { source } = this;
+    const format = formatOf(tensor);
+    const weightsOfByte = (format[Field.weights] as number) / (format[Field.bytes] as number);
     source.check();
     // Buffers of a call, not of a reader: tensors may be asked for side by side.
     const spare: Uint8Array[] = [];
@@ -84,8 +93,12 @@ export class PositionedReader implements Reader {
       await work(data, chunk);
       spare.push(buffer);
       watch?.onBytes?.(chunk.bytes);
+      this.sinceTurn = chunk.bytes > BRIEF ? 0 : this.sinceTurn + Math.max(LEAST, chunk.bytes * weightsOfByte);
+      if (this.sinceTurn < this.leaves * SUM_LEAF) return;
+      this.sinceTurn = 0;
+      await turn();
     };
-    await underWay(chunks(tensor, formatOf(tensor), this.leaves, stretch), this.most, one, watch?.signal);
+    await underWay(chunks(tensor, format, this.leaves, stretch), this.most, one, watch?.signal);
     source.check();
   }
 }
@@ -99,7 +112,8 @@ function roomIn(spare: Uint8Array[], bytes: number): Uint8Array {
 /** @throws BrownianError truncated-gguf, file-access */
 async function readChunk(file: FileHandle, path: string, data: Uint8Array, offset: number, tensor: Tensor): Promise<void> {
   try {
-    if ((await readFully(file, data, offset)) < data.length) throw becameShorter(path, tensor);
+    const read = data.length > BRIEF ? await readFully(file, data, offset) : readAtOnce(file, data, offset);
+    if (read < data.length) throw becameShorter(path, tensor);
   } catch (error) {
     throw asFileError(error, path);
   }
@@ -202,7 +216,8 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
 
   private async write(data: Uint8Array, offset: number): Promise<void> {
     try {
-      await writeFully(this.live, data, offset);
+      if (data.length > BRIEF) await writeFully(this.live, data, offset);
+      else writeAtOnce(this.live, data, offset);
     } catch (error) {
       throw asFileError(error, this.livePath);
     }

@@ -14,6 +14,7 @@ import {
   type TensorMove,
   tensorRms,
 } from "../../../src/files/index.js";
+import { PositionedTensors } from "../../../src/files/live/positioned.js";
 import type { Kernels } from "../../../src/kernels/contract.js";
 import type { FileKernels, FileWatch, LiveFile, MappedFile, RangeMove, TensorRange } from "../../../src/kernels/files.js";
 import { jsKernels } from "../../../src/kernels/js.js";
@@ -355,6 +356,45 @@ describe("positioned live tensors", () => {
       prototype.write = write;
       await liveTensors.close();
     }
+  });
+
+  it.skipIf(process.platform !== "linux")("says so, too, where little is written", async () => {
+    const live = file("full-small.gguf");
+    copyFileSync(pristine, live);
+    const full = await open("/dev/full", "r+");
+    const source = { handle: await open(pristine), path: pristine, check: () => undefined, close: () => source.handle.close() };
+    const liveTensors = new PositionedTensors(full, live, source as never, jsKernels);
+    const message = expect.stringContaining(live);
+    await expect(liveTensors.restore(tensor("c"))).rejects.toMatchObject({ code: "no-space", message });
+    await liveTensors.close();
+  });
+
+  it("let others have their turns of the event loop amid many small tensors", async () => {
+    const [path, live] = [file("small.gguf"), file("small-live.gguf")];
+    const [count, weights] = [200, 8192];
+    const data = { repeat: blocks(1, 34) };
+    writeGguf(
+      path,
+      Array.from({ length: count }, (_, i) => ({ name: `t${i}`, type: "Q8_0", shape: [32, weights / 32], data })),
+    );
+    copyFileSync(path, live);
+    const { tensors } = await readModel(path);
+    const liveTensors = await openLiveTensors(live, path, jsKernels);
+    let [turns, done] = [0, false];
+    const others = () => {
+      turns++;
+      if (!done) setImmediate(others);
+    };
+    setImmediate(others);
+    const changed = await liveTensors.draw(
+      tensors.map((one) => ({ tensor: one, move: moveOf(one) })),
+      0,
+    );
+    done = true;
+    await liveTensors.close();
+    expect(changed).toBeGreaterThan((count * weights) / 10);
+    // One at the least for 65,536 weights.
+    expect(turns).toBeGreaterThanOrEqual((count * weights) / 65536);
   });
 
   it("names the live file when it is that one that was cut", async () => {
