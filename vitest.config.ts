@@ -3,6 +3,7 @@
 import { dirname, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 const source = (file: string) => resolve(root, "src", file);
@@ -29,6 +30,19 @@ const SHARED = "cli kernels lattice laws learn noise report sampling statistics 
 const APART = ["llama/text-stream", "files/live/memory", "house/garbage", "house/imports", "house/leaks", "house/memory"].map(
   (name) => `test/${name}.test.ts`,
 );
+/** Those that take long of the rooms that come last: at the end they would keep one worker, and leave the others nothing. */
+const LONG =
+  /\/(learn\/(docs|examples-b)|laws\/langevin|thermostat\/dynamics\/dynamics|cli\/(compare|evaluate|evolve|help)|kernels\/equality)\.test\.ts$/;
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const rank = ({ moduleId, project }: TestSpecification) =>
+      2 * sorted.findIndex((one) => one.project === project) + (LONG.test(moduleId) ? 0 : 1);
+    return sorted.toSorted((a, b) => rank(a) - rank(b));
+  }
+}
+
 const ofRooms = (rooms: readonly string[]) => rooms.map((room) => `test/${room}/**/*.test.ts`);
 
 export default defineConfig(({ mode }) => ({
@@ -63,9 +77,11 @@ export default defineConfig(({ mode }) => ({
     server: { deps: { external: [/^(?!.*node_modules).*\/dist\/.*\.js$/] } },
     setupFiles: ["test/support/clean-environment.ts"],
     globalSetup: ["test/support/temporary-folder.ts"],
-    // Workers are processes: addons and engines are loaded for real. Two, since engine threads spin and must not outnumber cores.
+    // Workers are processes: addons and engines are loaded for real. More than the two cores that are promised, since many tests wait for processes of
+    // their own, or for time; few engines have more than one thread, which would spin.
     pool: "forks",
-    maxWorkers: 2,
+    maxWorkers: 3,
+    sequence: { sequencer: LongFirst },
     // No time limit decides a result: on a loaded machine everything takes longer. What hangs, the job ends.
     testTimeout: 0,
     hookTimeout: 0,
