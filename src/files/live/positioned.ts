@@ -4,12 +4,12 @@
 
 import type { FileHandle } from "node:fs/promises";
 import { type Chunk, chunks } from "../../kernels/chunks.js";
-import type { Kernels } from "../../kernels/contract.js";
+import type { Kernels, ThreadKernels } from "../../kernels/contract.js";
 import type { FileWatch, LiveMemory, TensorMove } from "../../kernels/files.js";
 import { moveIn, type Step, strideOf } from "../../kernels/step.js";
 import { turn } from "../../kernels/turns.js";
 import { underWay } from "../../kernels/under-way.js";
-import { collide } from "../../lattice/collide.js";
+import { colliding } from "../../lattice/collide.js";
 import { addCensuses, type Census, type CensusColumns } from "../../laws/census.js";
 import { Field, SUM_LEAF } from "../../laws/numbers.js";
 import { type Stretch, visited } from "../../laws/visits.js";
@@ -73,12 +73,12 @@ export class PositionedReader implements Reader {
     await this.source.close();
   }
 
-  /** Hands the pristine bytes of each chunk (of a stretch) to `work`, which may change them. */
+  /** Hands the pristine bytes of each chunk (of stretches) to `work`, which may change them. */
   protected async each(
     tensor: Tensor,
     watch: FileWatch | undefined,
     work: (data: Uint8Array, chunk: Chunk) => Promise<void>,
-    stretch: Stretch = { from: 0, to: tensor.weights },
+    stretches: Iterable<Stretch> = [{ from: 0, to: tensor.weights }],
   ): Promise<void> {
     const { source } = this;
     const format = formatOf(tensor);
@@ -98,7 +98,11 @@ export class PositionedReader implements Reader {
       this.sinceTurn = 0;
       await turn();
     };
-    await underWay(chunks(tensor, format, this.leaves, stretch), this.most, one, watch?.signal);
+    const { leaves } = this;
+    const all = function* () {
+      for (const stretch of stretches) yield* chunks(tensor, format, leaves, stretch);
+    };
+    await underWay(all(), this.most, one, watch?.signal);
     source.check();
   }
 }
@@ -132,12 +136,24 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
   async perturb(tensor: Tensor, move: TensorMove, watch?: FileWatch): Promise<number> {
     const { kernels } = this;
     kernels.threads?.expect(tensor.weights);
+    return this.drawn(tensor, move, watch, kernels.threads ?? kernels);
+  }
+
+  /** Draws a tensor anew, or stretches of it. */
+  private async drawn(
+    tensor: Tensor,
+    move: TensorMove,
+    watch: FileWatch | undefined,
+    by: Pick<Kernels | ThreadKernels, "perturb">,
+    stretches?: Iterable<Stretch>,
+  ): Promise<number> {
     let changed = 0;
-    await this.each(tensor, watch, async (data, { offset, index }) => {
-      const here = await (kernels.threads ?? kernels).perturb(data, { ...move, index });
+    const draw = async (data: Uint8Array, { offset, index }: Chunk) => {
+      const here = await by.perturb(data, { ...move, index });
       changed += here; // not before: chunks that are under way at a time would take each other's counts back
       await this.write(data, offset);
-    });
+    };
+    await this.each(tensor, watch, draw, stretches);
     return changed;
   }
 
@@ -158,12 +174,17 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
         changed += await this.perturb(tensor, now, watch);
         continue;
       }
-      const stretch = visited(tensor.weights, now, strideOf(step));
       const { kernels } = this;
-      if (step.verb !== "collide") kernels.threads?.expect(stretch.to - stretch.from);
+      if (step.verb === "collide") {
+        // Most of it stays as it is; what does not are a few thousand weights each time, fewer than a thread is worth.
+        const stretches = colliding(tensor.weights, { ...now, index: 0 }, step.threshold, kernels);
+        changed += await this.drawn(tensor, now, watch, kernels, stretches);
+        continue;
+      }
+      const stretch = visited(tensor.weights, now, strideOf(step));
+      kernels.threads?.expect(stretch.to - stretch.from);
       const work = (live: Uint8Array, data: Uint8Array, index: number): number | Promise<number> => {
         const here = { ...now, index };
-        if (step.verb === "collide") return collide(live, data, here, step.threshold, kernels); // most of it stays as it is
         if (step.verb === "diffuse") return (kernels.threads ?? kernels).perturb(live, here);
         return (kernels.threads ?? kernels).evolve(live, data, here, step.law, step.strength);
       };
@@ -196,7 +217,7 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
       if (Buffer.compare(before, part) !== 0) await this.write(part, offset);
       spare.push(live);
     };
-    await this.each(tensor, watch, each, stretch);
+    await this.each(tensor, watch, each, stretch && [stretch]);
     return changed;
   }
 
