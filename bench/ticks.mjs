@@ -1,6 +1,7 @@
 // npm run bench:ticks: what a tick of each dynamics takes on a model file of 285 MB (268 million Q8_0 weights), against a full draw, and whether it holds up
 // the event loop: by the clock, which counts waiting for a core and what the host takes, and by the processor time of the loop's thread (Linux), which
-// is what ticks do on it. Threads as BROWNIAN_THREADS says. Medians of the ticks; prints Markdown.
+// is what ticks do on it. Backend and threads as BROWNIAN_BACKEND and BROWNIAN_THREADS say. Medians of the ticks; prints Markdown.
+// `npm run bench:ticks -- MODEL.gguf` takes that file instead, whose float tensors have no steps for sigma to be in.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, openSync, readSync, rmSync, statSync } from "node:fs";
@@ -49,16 +50,17 @@ function watchTurns() {
 const folder = mkdtempSync(join(tmpdir(), "brownian-bench-"));
 process.once("SIGINT", () => process.exit(130));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-const path = join(folder, "model.gguf");
+const [given] = process.argv.slice(2);
+const path = given ?? join(folder, "model.gguf");
 // In a process of its own: what is left of it in the memory of this one would be collected amid ticks.
 const files = new URL("./files.mjs", import.meta.url).href;
-spawnSync(process.execPath, ["--input-type=module", "-e", `(await import("${files}")).writeModel(${JSON.stringify(path)}, 1)`], {
-  stdio: "inherit",
-});
+const write = `(await import("${files}")).writeModel(${JSON.stringify(path)}, 1)`;
+if (given === undefined) spawnSync(process.execPath, ["--input-type=module", "-e", write], { stdio: "inherit" });
 console.log(`${(statSync(path).size / 1e6).toFixed(0)} MB, ${TICKS} ticks each\n`);
 console.log("| dynamics | ms a tick | million weights/s | event loop held, ms | of its own work, ms |");
 console.log("| --- | ---: | ---: | ---: | ---: |");
 for (const [name, settings] of CASES) {
+  if (given !== undefined && settings.scale === "step") continue;
   const bath = await Thermostat.open(path, { ...settings, seed: 1n, scratch: folder });
   await bath.tick(); // what is made once: sigmas, the index of steps
   await bath.tick();
