@@ -23,9 +23,8 @@
 namespace brownian {
 namespace {
 
-/// Weights that are moved, and bytes that are copied, in a fraction of a millisecond: going to a thread and back takes longer than less of them.
+/// Weights that are moved in a fraction of a millisecond: going to a thread and back takes longer than fewer of them.
 constexpr double kBrief = 300000;
-constexpr uint64_t kBriefBytes = 2 << 20;
 
 using Shared = std::shared_ptr<Mapping>;
 
@@ -338,7 +337,7 @@ Napi::Value MappedFile::prepare(const Napi::CallbackInfo& info) {
   return started ? hold(info.Env(), prepared) : info.Env().Null();
 }
 
-/// (what `prepare` returned): as `run`; what was not made by now is done now.
+/// (what `prepare` returned): as `run`; what was not made by now is done now. Undefined where it is to be called again for the rest.
 Napi::Value MappedFile::write(const Napi::CallbackInfo& info) {
   const Given given = argument(info, 0, "prepared");
   const Shared live = writable(info.Env());
@@ -346,8 +345,10 @@ Napi::Value MappedFile::write(const Napi::CallbackInfo& info) {
   if (prepared->plan->end > live->size()) given.refuse("is of another file");
   const Shared source = source_of(info.Env(), *prepared->plan);
   const auto work = [=](Workers workers) { return sound(prepared->write(workers, live->data(), source->data()), live, source); };
-  if (prepared->weights_left() < kBrief && prepared->bytes_made() < kBriefBytes) return Napi::Number::New(info.Env(), work({workers_.target, 1}));
-  return Job::start(info.Env(), [=, workers = workers_] { return work(workers); });
+  if (prepared->weights_left() >= kBrief || prepared->bytes_made() >= Prepared::kBriefBytes)
+    return Job::start(info.Env(), [=, workers = workers_] { return work(workers); });
+  if (!prepared->write_some(*workers_.target, live->data(), source->data(), Prepared::kBytesATurn)) return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), work({workers_.target, 1}));
 }
 
 /// (what `prepare` returned): it is not wanted any more.

@@ -142,20 +142,30 @@ void Prepared::drop() {
   }
 }
 
+uint64_t Prepared::write_part(size_t i, const Target& target, uint8_t* live, const uint8_t* pristine) {
+  Item& item = items_[i];
+  if (item.state.exchange(kTaken) != kMade) return uint64_t(plan->write(target, live, pristine, parts_[i], tick_));
+  item.made.write(live);
+  const uint64_t changed = uint64_t(item.made.changed);
+  give_back(item);
+  return changed;
+}
+
 double Prepared::write(Workers workers, uint8_t* live, const uint8_t* pristine) {
   stopped_ = true;
-  std::atomic<uint64_t> changed{0};
-  in_parallel(parts_.size(), 1, workers.threads, [&](uint64_t i, uint64_t) {
-    Item& item = items_[size_t(i)];
-    if (item.state.exchange(kTaken) == kMade) {
-      item.made.write(live);
-      changed += uint64_t(item.made.changed);
-      give_back(item);
-    } else {
-      changed += uint64_t(plan->write(*workers.target, live, pristine, parts_[size_t(i)], tick_));
-    }
-  });
-  return double(changed);
+  const size_t from = std::exchange(written_, parts_.size());
+  in_parallel(parts_.size() - from, 1, workers.threads,
+              [&](uint64_t i, uint64_t) { changed_ += write_part(from + size_t(i), *workers.target, live, pristine); });
+  return double(changed_);
+}
+
+bool Prepared::write_some(const Target& target, uint8_t* live, const uint8_t* pristine, uint64_t bytes) {
+  stopped_ = true;
+  for (uint64_t done = 0; written_ < parts_.size() && done < bytes; written_++) {
+    done += plan->made_bytes(parts_[written_]);
+    changed_ += write_part(written_, target, live, pristine);
+  }
+  return written_ == parts_.size();
 }
 
 }  // namespace brownian

@@ -126,6 +126,10 @@ class Plan {
 /// The work of a tick, made in the background part by part. Whoever writes it takes what is made by then, and does the rest.
 class Prepared {
  public:
+  /// Bytes that are sooner written than a thread is asked to, and those of them that are written between two turns of the event loop: pages that have
+  /// gone to the disk fault, those of 2 MB for ten milliseconds.
+  static constexpr uint64_t kBriefBytes = 2 << 20, kBytesATurn = 512 << 10;
+
   Prepared(std::shared_ptr<const Plan> plan, uint32_t tick);
   Prepared(const Prepared&) = delete;
   Prepared& operator=(const Prepared&) = delete;
@@ -137,7 +141,10 @@ class Prepared {
   /// Weights that are still to be worked on, and bytes that are made, as of now.
   double weights_left() const { return left_; }
   uint64_t bytes_made() const { return made_bytes_; }
+  /// Writes all, or what `write_some` has left; returns how many codes changed, or differ, in all.
   double write(Workers workers, uint8_t* live, const uint8_t* pristine);
+  /// Writes parts until they have so many bytes. True when nothing is left for `write` but to say how many changed. On one thread at a time.
+  bool write_some(const Target& target, uint8_t* live, const uint8_t* pristine, uint64_t bytes);
 
   const std::shared_ptr<const Plan> plan;
 
@@ -148,6 +155,7 @@ class Prepared {
     std::atomic<int> state{kOpen};
   };
   void give_back(Item& item);
+  uint64_t write_part(size_t i, const Target& target, uint8_t* live, const uint8_t* pristine);
 
   const uint32_t tick_;
   const std::vector<Plan::Part> parts_;
@@ -155,6 +163,9 @@ class Prepared {
   std::atomic<bool> stopped_{false};
   std::atomic<double> left_{0};
   std::atomic<uint64_t> made_bytes_{0};
+  /// Parts that are written, and codes that changed in them.
+  size_t written_ = 0;
+  std::atomic<uint64_t> changed_{0};
 };
 
 }  // namespace brownian

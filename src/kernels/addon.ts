@@ -66,7 +66,7 @@ export interface AddonFile {
   planEvolve(source: AddonFile, tensors: readonly PlannedTensor[], evolution: string, stride: number): Plan;
   run(plan: Plan, tick: number): number | Promise<number>;
   prepare(plan: Plan, tick: number): PreparedWork | null;
-  write(prepared: PreparedWork): number | Promise<number>;
+  write(prepared: PreparedWork): number | Promise<number> | undefined;
   drop(prepared: PreparedWork): void;
   /** Resolves when it is unmapped, unless work is under way. */
   close(): Promise<number>;

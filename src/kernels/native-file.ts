@@ -225,19 +225,25 @@ class NativeLiveFile implements LiveFile {
     return undefined;
   }
 
-  /** The sum of what `work` gives for each plan. */
+  /** The sum of what `work` gives for each plan; where it gives nothing yet, it is called again after a turn of the event loop. */
   private async each(
     plans: readonly Planned[],
     step: Step,
     watch: FileWatch | undefined,
-    work: (planned: Planned, i: number) => number | Promise<number>,
+    work: (planned: Planned, i: number) => number | Promise<number> | undefined,
   ): Promise<number> {
     let sum = 0;
     let moved = 0;
     for (const [i, planned] of plans.entries()) {
       watch?.signal?.throwIfAborted();
       if (this.known.size > 0) for (const key of planned.keys) this.known.delete(key);
-      const done = work(planned, i);
+      let begun = work(planned, i);
+      while (begun === undefined) {
+        await turn();
+        watch?.signal?.throwIfAborted();
+        begun = work(planned, i);
+      }
+      const done = begun;
       // Brief work is done already, and a turn of the event loop is long beside it; of much, others are to have theirs meanwhile.
       const brief = typeof done === "number";
       sum += brief ? done : await done;

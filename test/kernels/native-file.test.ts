@@ -6,8 +6,9 @@ import { readModel, type Tensor } from "../../src/files/index.js";
 import { type AddonFile, loadAddon } from "../../src/kernels/addon.js";
 import type { FileKernels, TensorMove } from "../../src/kernels/files.js";
 import type { Step } from "../../src/kernels/step.js";
-import { collisionThreshold } from "../../src/lattice/collide.js";
+import { colliding, collisionThreshold } from "../../src/lattice/collide.js";
 import { makeMove, supportedFormat } from "../../src/lattice/perturb.js";
+import { relaxation } from "../../src/laws/relaxation.js";
 import { streamKey } from "../../src/noise/index.js";
 import { native } from "../support/backends.js";
 import { scratchFolder, writeGguf } from "../support/synthetic-gguf.js";
@@ -156,6 +157,52 @@ describe.each(native.slice(-1))("live files on $name", ({ kernels }) => {
     expect(most.weights).toBeLessThanOrEqual(2 ** 19 + 64 * EACH * SHARE);
     vi.restoreAllMocks();
     await close();
+  });
+
+  const steps: Record<string, Step> = {
+    collide: { verb: "collide", threshold: collisionThreshold(0.6) },
+    evolve: { verb: "evolve", law: relaxation, strength: Math.fround(0.9), stride: 1 },
+  };
+  it.each(Object.entries(steps))("write what is ready of %s in pieces, to the bytes of a step at once", async (name, step) => {
+    const WEIGHTS = 2 ** 18;
+    const data = { repeat: Uint8Array.from({ length: 34 * 64 }, (_, i) => [0, 0x2c][i % 34] ?? (i * 73) & 255) };
+    const six = Array.from({ length: 6 }, (_, i) => ({ name: `${i}`, type: "Q8_0", shape: [256, WEIGHTS / 256], data }));
+    const atOnce = await opened(`${name}-once`, six);
+    const inPieces = await opened(`${name}-pieces`, six);
+    const moves = inPieces.tensors.map((tensor) => ({ tensor, move: moveOf(tensor, 0.4) }));
+    const weightsOf = ({ move }: (typeof moves)[number]) =>
+      step.verb === "collide"
+        ? [...colliding(WEIGHTS, { ...move, tick: 1, index: 0 }, step.threshold, kernels)].reduce(
+            (n, { from, to }) => n + to - from,
+            0,
+          )
+        : WEIGHTS;
+    const bytes = (moves.reduce((n, one) => n + weightsOf(one), 0) / 32) * 34;
+    const prepared = await inPieces.live.prepare(moves, 1, step);
+    while (inPieces.live.memory().ready < bytes) await new Promise((resolve) => setTimeout(resolve, 2));
+    const MappedFile = (loadAddon().MappedFile as unknown as { prototype: AddonFile }).prototype;
+    const write = vi.spyOn(MappedFile, "write");
+    let turns = 0;
+    let on = true;
+    const look = () => {
+      turns++;
+      if (on) setImmediate(look);
+    };
+    setImmediate(look);
+    const changed = await prepared?.write();
+    on = false;
+    const calls = write.mock.results.map(({ value }) => typeof value);
+    vi.restoreAllMocks();
+    expect(calls).toEqual([...new Array(calls.length - 1).fill("undefined"), "number"]);
+    // Parts of at most 2^18 weights, until they have 2^19 bytes.
+    expect(calls.length).toBeGreaterThanOrEqual(bytes / (2 ** 19 + (WEIGHTS / 32) * 34));
+    expect(calls.length).toBeLessThanOrEqual(Math.ceil(bytes / 2 ** 19));
+    expect(turns).toBeGreaterThanOrEqual(calls.length - 1);
+    expect(changed).toBe(await atOnce.live.step(moves, 1, step));
+    expect(readFileSync(inPieces.livePath).equals(readFileSync(atOnce.livePath))).toBe(true);
+    expect(changed).toBeGreaterThan(0);
+    await atOnce.close();
+    await inPieces.close();
   });
 
   it.skipIf(process.platform !== "linux")("are not in memory any more when they are closed, though their plans are", async () => {
