@@ -21,8 +21,9 @@ import { becameShorter, formatOf, type LiveTensors, type Reader, type TensorToMo
 
 /** Censuses of chunks that wait to be added up: memory does not grow with the tensor. */
 const MOST_PARTS = 64;
-/** Weights that a small chunk counts as at least, since it takes some time whatever it holds. */
-const LEAST = 2 ** 12;
+/** Milliseconds for which small chunks keep the event loop, and weights of them, whatever a clock says. */
+const SLICE = 2;
+const MOST_WEIGHTS = 2 ** 16;
 
 export class PositionedReader implements Reader {
   /** Leaves a chunk: a millisecond to a few of the event loop's time. */
@@ -35,8 +36,9 @@ export class PositionedReader implements Reader {
     return this.kernels.threads === undefined ? 1 : this.kernels.threads.number + 1;
   }
 
-  /** Weights of chunks since others had a turn of the event loop. */
-  private sinceTurn = 0;
+  /** When others had the last turn of the event loop, and weights of chunks since then. */
+  private turned = 0;
+  private weightsSince = 0;
 
   constructor(
     protected readonly source: Watched,
@@ -93,10 +95,12 @@ export class PositionedReader implements Reader {
       await work(data, chunk);
       spare.push(buffer);
       watch?.onBytes?.(chunk.bytes);
-      this.sinceTurn = chunk.bytes > BRIEF ? 0 : this.sinceTurn + Math.max(LEAST, chunk.bytes * weightsOfByte);
-      if (this.sinceTurn < this.leaves * SUM_LEAF) return;
-      this.sinceTurn = 0;
-      await turn();
+      this.weightsSince += chunk.bytes * weightsOfByte;
+      const brief = chunk.bytes <= BRIEF;
+      if (brief && this.weightsSince < MOST_WEIGHTS && performance.now() - this.turned < SLICE) return;
+      if (brief) await turn();
+      this.weightsSince = 0;
+      this.turned = performance.now();
     };
     const { leaves } = this;
     const all = function* () {
