@@ -6,7 +6,8 @@ import { defineConfig, type Plugin } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
-const source = (file: string) => resolve(root, "src", file);
+const own = (mode: string, module: string) =>
+  mode === "built" ? resolve(root, "dist", `${module}.js`) : resolve(root, "src", `${module}.ts`);
 
 /** Puts something else in the place of a package, which only what comes through Vitest gets. */
 const MOCKING = /[\\/]text-stream\.test\.ts$/;
@@ -47,11 +48,11 @@ const ofRooms = (rooms: readonly string[]) => rooms.map((room) => `test/${room}/
 
 export default defineConfig(({ mode }) => ({
   plugins: mode === "built" ? [built] : [],
-  // Examples import the package by its name, as its users do; in tests they get the sources.
+  // Examples import the package by its name, as its users do; in tests they get what those have.
   resolve: {
     alias: [
-      { find: /^brownian\/(learn|sampling)$/, replacement: source("$1/index.ts") },
-      { find: /^brownian$/, replacement: source("index.ts") },
+      { find: /^brownian\/(learn|sampling)$/, replacement: own(mode, "$1/index") },
+      { find: /^brownian$/, replacement: own(mode, "index") },
     ],
   },
   test: {

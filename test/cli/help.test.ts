@@ -1,5 +1,6 @@
 // Every command describes itself: options, and defaults of every type.
 import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { expect, it } from "vitest";
 import type { Invocation } from "../../src/cli/main.js";
@@ -12,7 +13,7 @@ const files = readdirSync(folder).filter((file) =>
 );
 
 it.each(files)("the help of %s prints", async (file) => {
-  const exported = (await import(new URL(file, folder).href)) as Record<string, (invocation: Invocation) => Command>;
+  const exported = (await import(fileURLToPath(new URL(file, folder)))) as Record<string, (invocation: Invocation) => Command>;
   const [, make] = Object.entries(exported).find(([name]) => name.endsWith("Command")) ?? [];
   const command = make?.({ signal: new AbortController().signal });
   expect(command?.helpInformation()).toContain(`Usage: ${command?.name()}`);

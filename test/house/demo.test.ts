@@ -89,7 +89,8 @@ async function toZero(page: Page, dial: string): Promise<void> {
 }
 
 /** A page writes for as long as it takes to see whether it does: texts are shorter, draws fewer than a reader gets. */
-const SHORT = "draws=6&tokens=32";
+const DRAWS = 4;
+const SHORT = `draws=${DRAWS}&tokens=20`;
 
 describe("the page", () => {
   it("writes in both columns, as its link says, and says so again", async ({ skip }) => {
@@ -99,11 +100,11 @@ describe("the page", () => {
     const first = await seen(page);
     for (const text of [first.softmax, first.weights]) {
       expect(text).toMatch(/^Once upon a time/);
-      expect(text.length).toBeGreaterThan(60);
+      expect(text.length).toBeGreaterThan(50);
     }
     expect(first.softmax).not.toBe(first.weights);
     for (const column of [0, 1] as const)
-      expect(Object.values(first.draws).reduce((sum, counts) => sum + counts[column], 0)).toBe(6);
+      expect(Object.values(first.draws).reduce((sum, counts) => sum + counts[column], 0)).toBe(DRAWS);
 
     // The file that the right column wrote with is the one that Node makes from the same settings.
     const moved = join(scratch, "moved.gguf");
@@ -127,7 +128,7 @@ describe("the page", () => {
     const cold = await seen(page);
     expect(cold.softmax).not.toBe(first.softmax);
     expect(cold.softmax).toBe(still.weights);
-    expect(Object.values(cold.draws).filter(([dice, moves]) => dice === 6 && moves === 6)).toHaveLength(1);
+    expect(Object.values(cold.draws).filter(([dice, moves]) => dice === DRAWS && moves === DRAWS)).toHaveLength(1);
     expect(settingsOf(new URL(page.url()).hash)).toEqual({ temperature: 0, sigma: 0, seed: 3, prompt: "Once upon a time" });
 
     // Back where the link began: the same texts, draws and bytes, whatever was written in between.
