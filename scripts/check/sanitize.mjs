@@ -1,5 +1,5 @@
 // npm run trial:sanitize: builds the addon with AddressSanitizer and UndefinedBehaviorSanitizer in a copy of the project and runs the tests
-// of the kernels on it. Linux with GCC or Clang only.
+// of the kernels on it, or those that are named (`-- kernels/native-file files/live`). Linux with GCC or Clang only.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +10,7 @@ import { gypHeaders, withVariables } from "../environment.mjs";
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const PARTS = ["src", "test", "native", "models", "package.json", "tsconfig.json", "vitest.config.ts", "binding.gyp"];
 /** What calls the addon, in any way that there is. */
-const TESTS = [
+const ALL = [
   "noise/noise",
   "kernels/equality",
   "kernels/shapes",
@@ -18,9 +18,9 @@ const TESTS = [
   "kernels/native-file",
   "laws",
   "lattice/perturb",
-]
-  .concat(["files/live/redraw", "house/frozen.test", "house/frozen-motion"])
-  .map((name) => `test/${name}`);
+].concat(["files/live/redraw", "house/frozen.test", "house/frozen-motion"]);
+const named = process.argv.slice(2);
+const TESTS = (named.length > 0 ? named : ALL).map((name) => `test/${name}`);
 const FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined";
 
 if (process.platform !== "linux") {
