@@ -33,7 +33,7 @@ const APART = ["llama/text-stream", "files/live/memory", "house/garbage", "house
 );
 /** Those that take long of the rooms that come last: at the end they would keep one worker, and leave the others nothing. */
 const LONG =
-  /\/(learn\/(docs|examples-b)|laws\/langevin|thermostat\/dynamics\/dynamics|cli\/(compare|evaluate|evolve|help)|kernels\/equality)\.test\.ts$/;
+  /\/(learn\/(docs|examples-b)|laws\/langevin|thermostat\/dynamics\/dynamics|cli\/(compare|evaluate|evolve)|kernels\/equality)\.test\.ts$/;
 
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
