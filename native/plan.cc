@@ -153,7 +153,7 @@ uint64_t Prepared::write_part(size_t i, const Target& target, uint8_t* live, con
 
 double Prepared::write(Workers workers, uint8_t* live, const uint8_t* pristine) {
   stopped_ = true;
-  const size_t from = std::exchange(written_, parts_.size());
+  const size_t from = std::min(next_.exchange(parts_.size()), parts_.size());
   in_parallel(parts_.size() - from, 1, workers.threads,
               [&](uint64_t i, uint64_t) { changed_ += write_part(from + size_t(i), *workers.target, live, pristine); });
   return double(changed_);
@@ -161,11 +161,13 @@ double Prepared::write(Workers workers, uint8_t* live, const uint8_t* pristine) 
 
 bool Prepared::write_some(const Target& target, uint8_t* live, const uint8_t* pristine, uint64_t bytes) {
   stopped_ = true;
-  for (uint64_t done = 0; written_ < parts_.size() && done < bytes; written_++) {
-    done += plan->made_bytes(parts_[written_]);
-    changed_ += write_part(written_, target, live, pristine);
+  for (uint64_t done = 0; done < bytes;) {
+    const size_t i = next_++;
+    if (i >= parts_.size()) return true;
+    done += plan->made_bytes(parts_[i]);
+    changed_ += write_part(i, target, live, pristine);
   }
-  return written_ == parts_.size();
+  return next_ >= parts_.size();
 }
 
 }  // namespace brownian

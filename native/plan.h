@@ -126,8 +126,8 @@ class Plan {
 /// The work of a tick, made in the background part by part. Whoever writes it takes what is made by then, and does the rest.
 class Prepared {
  public:
-  /// Bytes that are sooner written than a thread is asked to, and those of them that are written between two turns of the event loop: pages that have
-  /// gone to the disk fault, those of 2 MB for ten milliseconds.
+  /// Bytes that are sooner written than a thread is asked to, and those of them that are written between two turns of the event loop: 2 MB took up to
+  /// ten milliseconds.
   static constexpr uint64_t kBriefBytes = 2 << 20, kBytesATurn = 512 << 10;
 
   Prepared(std::shared_ptr<const Plan> plan, uint32_t tick);
@@ -143,7 +143,7 @@ class Prepared {
   uint64_t bytes_made() const { return made_bytes_; }
   /// Writes all, or what `write_some` has left; returns how many codes changed, or differ, in all.
   double write(Workers workers, uint8_t* live, const uint8_t* pristine);
-  /// Writes parts until they have so many bytes. True when nothing is left for `write` but to say how many changed. On one thread at a time.
+  /// Writes parts until they have so many bytes. True when nothing is left for `write` but to say how many changed.
   bool write_some(const Target& target, uint8_t* live, const uint8_t* pristine, uint64_t bytes);
 
   const std::shared_ptr<const Plan> plan;
@@ -163,8 +163,8 @@ class Prepared {
   std::atomic<bool> stopped_{false};
   std::atomic<double> left_{0};
   std::atomic<uint64_t> made_bytes_{0};
-  /// Parts that are written, and codes that changed in them.
-  size_t written_ = 0;
+  /// The next part that somebody is to write, each once whoever asks, and codes that changed in those that are written.
+  std::atomic<size_t> next_{0};
   std::atomic<uint64_t> changed_{0};
 };
 

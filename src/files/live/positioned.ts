@@ -1,13 +1,13 @@
 // Readers and live tensors through positioned reads and writes, chunk by chunk, for backends that cannot map files: memory does not grow with the
 // tensor. The kernels run between reads, on the event loop, or on the backend's threads where it has some: then several chunks are under way at a time.
-// Small chunks are read and written at once, with a turn of the event loop now and then: to go to a thread for each takes ten times as long.
+// Small chunks are read and written at once, with a turn of the event loop now and then: to go to a thread for each takes several times as long.
 
 import type { FileHandle } from "node:fs/promises";
 import { type Chunk, chunks } from "../../kernels/chunks.js";
 import type { Kernels, ThreadKernels } from "../../kernels/contract.js";
 import type { FileWatch, LiveMemory, TensorMove } from "../../kernels/files.js";
 import { moveIn, type Step, strideOf } from "../../kernels/step.js";
-import { turn } from "../../kernels/turns.js";
+import { SLICE, turn } from "../../kernels/turns.js";
 import { underWay } from "../../kernels/under-way.js";
 import { colliding } from "../../lattice/collide.js";
 import { addCensuses, type Census, type CensusColumns } from "../../laws/census.js";
@@ -21,8 +21,7 @@ import { becameShorter, formatOf, type LiveTensors, type Reader, type TensorToMo
 
 /** Censuses of chunks that wait to be added up: memory does not grow with the tensor. */
 const MOST_PARTS = 64;
-/** Milliseconds for which small chunks keep the event loop, and weights of them, whatever a clock says. */
-const SLICE = 2;
+/** Weights of small chunks for which the event loop is kept, whatever a clock says. */
 const MOST_WEIGHTS = 2 ** 16;
 
 export class PositionedReader implements Reader {
