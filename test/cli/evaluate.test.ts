@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { llamaC } from "../../src/engine/llama-c/index.js";
+import type { Evaluation } from "../../src/evaluate/index.js";
 import { commandLine } from "../support/command-line.js";
 import { FakeServer } from "../support/fake-servers.js";
 import { folderOfMembers } from "../support/members.js";
@@ -100,7 +101,7 @@ it("evaluates what servers answer, without an engine, and says which options can
   for (const [i, message] of expected.entries()) expect(refused[i]?.err).toMatch(message);
 });
 
-it.skipIf(why !== undefined)("keeps what is done at Ctrl-C, says how to go on, and goes on to the same numbers", async () => {
+it.skipIf(why !== undefined)("keeps what is done at Ctrl-C, says how to go on, and goes on", async () => {
   const few = ["eval", "--quick", "--questions", "6", "--tune-questions", "4", "-n", "4", "--levels", "0.3", "--max-tokens", "8"];
   const kept = join(folder, "out.unfinished.jsonl");
   const first = start([...few, "-o", "out"]);
@@ -112,10 +113,13 @@ it.skipIf(why !== undefined)("keeps what is done at Ctrl-C, says how to go on, a
   expect(err).toMatch(/On 6 questions, the smallest difference/);
   expect(err).toMatch(/steps are finished and kept in out\.unfinished\.jsonl: go on with --resume/);
   expect((await run(...few, "-o", "out", "--resume", "--seed", "5")).err).toMatch(/begun with other .*seed/);
-  const [rest, whole] = [await run(...few, "-o", "out", "--resume", "--json"), await run(...few, "-o", "again", "--json")];
+  // That the numbers are those of a run in one go: test/evaluate/run.test.ts. Here: what was kept is not asked again, which would take another time.
+  const greedy = readFileSync(kept, "utf8").split("\n").find((line) => line.startsWith('["answers test at rest'));
+  const rest = await run(...few, "-o", "out", "--resume", "--json");
   expect(rest.code).toBe(0);
-  const numbers = (text: string) => JSON.stringify(JSON.parse(text), (key, value) => (key === "seconds" ? 0 : value));
-  expect(numbers(rest.out)).toBe(numbers(whole.out));
+  const { points } = JSON.parse(rest.out) as Evaluation;
+  expect(greedy).toContain(`"seconds":${points.find(({ method }) => method === "greedy")?.cost.seconds}`);
+  expect(JSON.parse(rest.out)).toEqual(JSON.parse(readFileSync(join(folder, "out", "results.json"), "utf8")));
   expect(readdirSync(join(folder, "out")).sort()).toEqual(["report.html", "results.json"]);
   expect(existsSync(kept)).toBe(false);
 });

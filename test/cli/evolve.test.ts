@@ -25,7 +25,7 @@ it("brownian evolve reports what was learned and lost, and goes on after kill -9
     "evolve",
     ...search,
     "--generations",
-    "4",
+    "3",
     "--log",
     file("whole.jsonl"),
     "-o",
@@ -42,7 +42,7 @@ it("brownian evolve reports what was learned and lost, and goes on after kill -9
     /^rewards shuffled +-\d/m,
     /^best of as many +-\d/m,
     /NLL of the text/,
-    /4 generations/,
+    /3 generations/,
   ])
     expect(whole.out).toMatch(said);
 
@@ -57,11 +57,11 @@ it("brownian evolve reports what was learned and lost, and goes on after kill -9
   many.child.kill("SIGKILL");
   await many.ended;
   // However far it came, the model is that of as many generations at once.
-  const came = String(Math.max(4, generations() + 1));
+  const came = String(Math.max(3, generations() + 1));
   const rest = await run("evolve", ...search, "--generations", came, "--log", log, "-o", file("rest.gguf"), "--json");
   expect(rest.code).toBe(0);
   expect((JSON.parse(rest.out) as { generations: number }).generations).toBe(Number(came));
-  expect((await run("evolve", "--replay", log, "--at", "4", "-o", file("again.gguf"))).code).toBe(0);
+  expect((await run("evolve", "--replay", log, "--at", "3", "-o", file("again.gguf"))).code).toBe(0);
   expect(hash("again.gguf")).toBe(hash("whole.gguf"));
 
   const listed = await run("evolve-log", log, file("whole.jsonl"));

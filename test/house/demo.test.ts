@@ -141,7 +141,7 @@ describe("the page", () => {
     await page.close();
 
     // The link again, now in engines that load the moved file instead of being written to: those see every byte that is moved in place.
-    const loaded = await open(`?reload&${SHORT}${link}`);
+    const loaded = await open(`?reload&draws=1&tokens=20${link}`);
     await until(loaded.page, () => document.querySelectorAll('.text[aria-busy="false"]').length === 2);
     expect(await loaded.page.textContent("#softmax-text")).toBe(first.softmax);
     expect(await loaded.page.textContent("#weights-text")).toBe(first.weights);

@@ -23,6 +23,8 @@ import { becameShorter, formatOf, type LiveTensors, type Reader, type TensorToMo
 const MOST_PARTS = 64;
 /** Weights of small chunks for which the event loop is kept, whatever a clock says. */
 const MOST_WEIGHTS = 2 ** 16;
+/** Weights that are moved at once on the event loop's thread: half a millisecond of WebAssembly, two of JavaScript. Any whole blocks would do. */
+const PIECE = 2 ** 14;
 
 export class PositionedReader implements Reader {
   /** Leaves a chunk: a millisecond to a few of the event loop's time. */
@@ -74,6 +76,19 @@ export class PositionedReader implements Reader {
     await this.source.close();
   }
 
+  /** A turn of the event loop for others, if they have waited for one long enough, or `now`. */
+  protected async othersTurn(now = false): Promise<void> {
+    if (!now && performance.now() - this.turned < SLICE) return;
+    await turn();
+    this.begun();
+  }
+
+  /** Others have just had their turn. */
+  private begun(): void {
+    this.weightsSince = 0;
+    this.turned = performance.now();
+  }
+
   /** Hands the pristine bytes of each chunk (of stretches) to `work`, which may change them. */
   protected async each(
     tensor: Tensor,
@@ -95,11 +110,8 @@ export class PositionedReader implements Reader {
       spare.push(buffer);
       watch?.onBytes?.(chunk.bytes);
       this.weightsSince += chunk.bytes * weightsOfByte;
-      const brief = chunk.bytes <= BRIEF;
-      if (brief && this.weightsSince < MOST_WEIGHTS && performance.now() - this.turned < SLICE) return;
-      if (brief) await turn();
-      this.weightsSince = 0;
-      this.turned = performance.now();
+      if (chunk.bytes > BRIEF) this.begun();
+      else await this.othersTurn(this.weightsSince >= MOST_WEIGHTS);
     };
     const { leaves } = this;
     const all = function* () {
@@ -152,7 +164,9 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
   ): Promise<number> {
     let changed = 0;
     const draw = async (data: Uint8Array, { offset, index }: Chunk) => {
-      const here = await by.perturb(data, { ...move, index });
+      const here = await this.moved(data, tensor, (from, to, i) =>
+        by.perturb(data.subarray(from, to), { ...move, index: index + i }),
+      );
       changed += here; // not before: chunks that are under way at a time would take each other's counts back
       await this.write(data, offset);
     };
@@ -186,12 +200,35 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
       }
       const stretch = visited(tensor.weights, now, strideOf(step));
       kernels.threads?.expect(stretch.to - stretch.from);
-      const work = (live: Uint8Array, data: Uint8Array, index: number): number | Promise<number> => {
-        const here = { ...now, index };
-        if (step.verb === "diffuse") return (kernels.threads ?? kernels).perturb(live, here);
-        return (kernels.threads ?? kernels).evolve(live, data, here, step.law, step.strength);
-      };
+      const by = kernels.threads ?? kernels;
+      const work = (live: Uint8Array, data: Uint8Array, index: number): Promise<number> =>
+        this.moved(data, tensor, (from, to, i) => {
+          const [part, here] = [live.subarray(from, to), { ...now, index: index + i }];
+          if (step.verb === "diffuse") return by.perturb(part, here);
+          return by.evolve(part, data.subarray(from, to), here, step.law, step.strength);
+        });
       changed += await this.eachLive(tensor, watch, work, stretch);
+    }
+    return changed;
+  }
+
+  /**
+   * Lets `work` have a chunk, from byte to byte and from its so many-th weight on: threads all of it, the event loop's thread piece by piece, with
+   * turns in between. Resolves to the sum of what it says.
+   */
+  private async moved(
+    { length }: Uint8Array,
+    tensor: Tensor,
+    work: (from: number, to: number, weight: number) => number | Promise<number>,
+  ): Promise<number> {
+    const format = formatOf(tensor);
+    const most =
+      this.kernels.threads === undefined ? (PIECE / (format[Field.weights] as number)) * (format[Field.bytes] as number) : length;
+    let changed = 0;
+    for (let from = 0, weight = 0; from < length; from += most, weight += PIECE) {
+      if (from > 0) await this.othersTurn();
+      const here = await work(from, Math.min(length, from + most), weight);
+      changed += here;
     }
     return changed;
   }
