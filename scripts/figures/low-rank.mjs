@@ -1,5 +1,7 @@
 // Flips, KL and disagreement of members of low rank beside full-rank moves of the same tensors, with 95 % intervals over draws (Student's t): the
 // table of docs/theory/low-rank.md. usage: npm run setup && node scripts/figures/low-rank.mjs [MODEL] [--draws 6] [--tokens 512] [--sigmas 0.05,0.1]
+// [--ranks 1,4,16,64] [--endpoint-pieces]: the text in the pieces that `calibrate --endpoint` reads, at least so many tokens; its members of seed 7 are
+// these draws.
 
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -10,7 +12,13 @@ import { meanInterval } from "../../dist/statistics/rates.js";
 const at = (path) => new URL(`../../${path}`, import.meta.url).pathname;
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { draws: { type: "string" }, tokens: { type: "string" }, sigmas: { type: "string" }, ranks: { type: "string" } },
+  options: {
+    draws: { type: "string" },
+    tokens: { type: "string" },
+    sigmas: { type: "string" },
+    ranks: { type: "string" },
+    "endpoint-pieces": { type: "boolean" },
+  },
 });
 const draws = Number(values.draws ?? 6);
 const tokens = Number(values.tokens ?? 512);
@@ -24,10 +32,23 @@ const ONLY = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up",
 
 const model = await loadModel(path, { threads: 1, repack: "off" });
 const text = readFileSync(at("models/fairytales-heldout.txt"), "utf8");
-const windows = model.windows(text, { length: Math.min(256, model.windowLength), maxTokens: tokens });
+const windows = values["endpoint-pieces"]
+  ? piecesOfEndpoints()
+  : model.windows(text, { length: Math.min(256, model.windowLength), maxTokens: tokens });
 const kept = [];
 const likeliest = [];
 await model.score(windows, { keep: (of, window) => (kept[window] = of) }, (expected) => likeliest.push(expected.likeliest));
+
+/** Some 800 characters each, cut between words. */
+function piecesOfEndpoints() {
+  const pieces = [];
+  for (let from = 0, read = 0; read < tokens; read += pieces.at(-1).length - 1) {
+    const end = text.lastIndexOf(" ", from + 800);
+    pieces.push(model.tokens(text.slice(from, end)));
+    from = end;
+  }
+  return pieces;
+}
 
 /** Flips and KL of one draw, and the likeliest tokens. */
 async function read(options) {

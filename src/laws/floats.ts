@@ -19,17 +19,26 @@ export interface ShortFloat {
   readonly lowest: number;
   /** The largest finite value. */
   readonly most: number;
+  /** The smallest normal number, and the steps to 1 below it: powers of two, which are not to be made for every weight. */
+  readonly normal: number;
+  readonly steps: number;
 }
+
+const short = (of: Pick<ShortFloat, "mantissa" | "exponents" | "lowest" | "most">): ShortFloat => ({
+  ...of,
+  normal: 2 ** of.lowest,
+  steps: 2 ** (of.mantissa - of.lowest),
+});
 
 /**
  * IEEE's half float, the upper half of a float32, and the two of eight bits by OCP 8-bit Floating Point Specification (2023): E4M3, which has no
  * infinity and one NaN beside 448, and E5M2.
  */
 export const SHORT: Readonly<Record<number, ShortFloat>> = {
-  [Kind.f16]: { mantissa: 10, exponents: 31, lowest: -14, most: 65504 },
-  [Kind.bf16]: { mantissa: 7, exponents: 255, lowest: -126, most: f(3.3895313892515355e38) },
-  [Kind.e4m3]: { mantissa: 3, exponents: 15, lowest: -6, most: 448 },
-  [Kind.e5m2]: { mantissa: 2, exponents: 31, lowest: -14, most: 57344 },
+  [Kind.f16]: short({ mantissa: 10, exponents: 31, lowest: -14, most: 65504 }),
+  [Kind.bf16]: short({ mantissa: 7, exponents: 255, lowest: -126, most: f(3.3895313892515355e38) }),
+  [Kind.e4m3]: short({ mantissa: 3, exponents: 15, lowest: -6, most: 448 }),
+  [Kind.e5m2]: short({ mantissa: 2, exponents: 31, lowest: -14, most: 57344 }),
 };
 
 /** The format of a kind that is no float32. */
@@ -83,9 +92,9 @@ export function ulp(w: number, kind: number): number {
 export function magnitudeBits(y: number, kind: number, word: number | null): number {
   const a = Math.abs(y);
   const bits = bitsOf(a);
-  const { mantissa, lowest } = shortFloat(kind);
-  if (kind !== Kind.bf16 && a < 2 ** lowest) {
-    const n = f(a * 2 ** (mantissa - lowest));
+  const { mantissa, lowest, normal, steps } = shortFloat(kind);
+  if (kind !== Kind.bf16 && a < normal) {
+    const n = f(a * steps);
     return word === null ? f(f(n + EVEN) - EVEN) : Math.floor(f(n + centredUniform(word)));
   }
   const dropped = 23 - mantissa;

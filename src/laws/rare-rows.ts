@@ -104,8 +104,9 @@ class Hits {
     const bits = HITS_MEAN_BITS + octaveOf(rareClass);
     if (octaveOf(rareClass) > SHORT_OCTAVES) {
       blockAt(0, count);
+      const scale = 2 ** (bits - 32);
       for (let j = 0; j < count; j++) {
-        const place = (words[4 * j] as number) * 2 ** (bits - 32) + ((words[4 * j + 1] as number) >>> (64 - bits));
+        const place = (words[4 * j] as number) * scale + ((words[4 * j + 1] as number) >>> (64 - bits));
         hits.set(j, place, words[4 * j + 2] as number, (words[4 * j + 3] as number) >>> 31);
       }
     } else {
