@@ -114,7 +114,9 @@ it.skipIf(why !== undefined)("keeps what is done at Ctrl-C, says how to go on, a
   expect(err).toMatch(/steps are finished and kept in out\.unfinished\.jsonl: go on with --resume/);
   expect((await run(...few, "-o", "out", "--resume", "--seed", "5")).err).toMatch(/begun with other .*seed/);
   // That the numbers are those of a run in one go: test/evaluate/run.test.ts. Here: what was kept is not asked again, which would take another time.
-  const greedy = readFileSync(kept, "utf8").split("\n").find((line) => line.startsWith('["answers test at rest'));
+  const greedy = readFileSync(kept, "utf8")
+    .split("\n")
+    .find((line) => line.startsWith('["answers test at rest'));
   const rest = await run(...few, "-o", "out", "--resume", "--json");
   expect(rest.code).toBe(0);
   const { points } = JSON.parse(rest.out) as Evaluation;
