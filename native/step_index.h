@@ -14,8 +14,9 @@ class StepIndex {
   StepIndex(const int32_t* given, uint64_t length) {
     memcpy(format, given, sizeof(format));
     weights = length / uint64_t(format[kBytes]) * uint64_t(format[kWeights]);
-    classes_.resize(size_t((weights + weights_of_class(format) - 1) / weights_of_class(format)));
-    tiles_.resize(size_t((weights + kTile - 1) / kTile * 2));
+    const uint64_t tiles = (weights + kTile - 1) / kTile;
+    classes_.resize(size_t(tiles * (kTile / weights_of_classes(format))));
+    tiles_.resize(size_t(tiles * 2));
     journals_.resize(size_t((weights + kJournalSpan - 1) / kJournalSpan));
     in_use_.resize(journals_.size());
   }
@@ -29,7 +30,7 @@ class StepIndex {
   }
 
   uint64_t bytes(uint64_t weight) const { return weight / uint64_t(format[kWeights]) * uint64_t(format[kBytes]); }
-  uint8_t* classes_at(uint64_t weight) { return classes_.data() + weight / weights_of_class(format); }
+  uint8_t* classes_at(uint64_t weight) { return classes_.data() + weight / weights_of_classes(format); }
   uint8_t* tiles_at(uint64_t weight) { return tiles_.data() + weight / kTile * 2; }
   Indexed at(uint64_t begin, uint64_t end) {
     return {classes_at(begin), tiles_at(begin), &journals_[size_t(begin / kJournalSpan)], format, begin, size_t(end - begin)};

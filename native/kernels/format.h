@@ -64,10 +64,10 @@ struct Journal {
 /// Weights of a span that has a journal of its own.
 constexpr uint64_t kJournalSpan = 1 << 18;
 
-/// Weights that share a class of the index: groups that lie in 64 bytes at the least, or whole blocks of 256, so that a class is at most a 64th of
-/// what it stands for. A power of two.
-inline uint64_t weights_of_class(const int32_t* format) {
-  uint64_t weights = uint64_t(format[kGroup]);
+/// Weights that share a byte of the index, half of them a class: groups that lie in 64 bytes at the least, or whole blocks of 256, so that a byte is
+/// at most a 64th of what it stands for. A power of two, and two groups or more.
+inline uint64_t weights_of_classes(const int32_t* format) {
+  uint64_t weights = 2 * uint64_t(format[kGroup]);
   while (weights < 256 && weights * uint64_t(format[kBytes]) < 64 * uint64_t(format[kWeights])) weights *= 2;
   return weights;
 }
@@ -84,7 +84,7 @@ struct Indexed {
   /// The span that begins `from` weights after the first.
   Indexed part(uint64_t from) const {
     const uint64_t left = weights - from;
-    return {classes + from / weights_of_class(format),        tiles + from / kTile * 2, journal + from / kJournalSpan, format, index + from,
+    return {classes + from / weights_of_classes(format),      tiles + from / kTile * 2, journal + from / kJournalSpan, format, index + from,
             size_t(left < kJournalSpan ? left : kJournalSpan)};
   }
   size_t blocks() const { return weights / format[kWeights]; }

@@ -1,9 +1,10 @@
 // Redraws at the cost of the moves: an index of the steps, made once a tensor, tells which hit groups may have rare moves (rare_groups.inl.h)
 // without a look at the weights, and a journal of the last draw's moves undoes them.
 //
-// The index has a byte for every weights_of_class(format) weights, the largest class of the steps of their groups, and two for every tile of kTile
-// weights: the largest class, and the class of what moves on average. Classes are ranges of steps, four to an octave, and rise as steps fall; what a
-// step is exactly is read where a hit falls.
+// The index has two bytes for every tile of kTile weights, the largest class of its steps, and the class of what moves on average; and half a byte for
+// every weights_of_classes(format) / 2 weights: how far the largest class of their groups is below the tile's, 15 for more. The lower halves of a tile's
+// bytes are those of its first half of weights, so that vectors unpack them.
+// Classes are ranges of steps, four to an octave, and rise as steps fall; what a step is exactly is read where a hit falls.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -32,26 +33,36 @@ inline uint8_t class_of_step(float step) {
 /// The smallest step of a class; kNoStep and kAnyStep have none that counts.
 inline float step_of_class(int c) { return bits_float(kFirstStep + (uint32_t(kAnyStep - 1 - c) << kStepBits)); }
 
+/// Of a class that is so far below its tile's, or further, the index says this.
+constexpr int kMostBelow = 15;
+
+/// A class of the index, or one above it: number `i` of a tile with these bytes and this largest class. None is below 0: that is no step.
+inline uint8_t class_at(const uint8_t* of, size_t bytes, size_t i, uint8_t largest) {
+  const uint8_t below = i < bytes ? of[i] & kMostBelow : of[i - bytes] >> 4;
+  return largest > below ? uint8_t(largest - below) : uint8_t(kNoStep);
+}
+
 /// The index of `blocks` blocks, which begin a tensor or a multiple of kTile weights after it.
 inline void index_steps(uint8_t* classes, uint8_t* tiles, const uint8_t* data, size_t blocks, const int32_t* format) {
-  const size_t weights = format[kWeights], tile_blocks = kTile / weights, shared = weights_of_class(format) / size_t(format[kGroup]);
+  const size_t weights = format[kWeights], tile_blocks = kTile / weights, shared = weights_of_classes(format) / 2 / size_t(format[kGroup]);
   for (size_t block = 0; block < blocks; block += tile_blocks) {
     const size_t count = tile_blocks < blocks - block ? tile_blocks : blocks - block;
     float steps[kTileRuns];
     const size_t groups = read_steps(steps, data + block * format[kBytes], count, format);
-    int largest = kNoStep, of_class = kNoStep;
+    int largest = kNoStep, n = 0;
+    uint8_t own[kTileRuns];
     double moves = 0;
     for (size_t g = 0; g < groups; g++) {
       const float step = step_size(steps[g]);
       const int c = class_of_step(step);
-      if (c > of_class) of_class = c;
+      if (g % shared == 0) own[n++] = uint8_t(c);
+      else if (c > own[n - 1]) own[n - 1] = uint8_t(c);
       if (c > largest) largest = c;
-      if ((g + 1) % shared == 0 || g + 1 == groups) {
-        *classes++ = uint8_t(of_class);
-        of_class = kNoStep;
-      }
       if (c != kNoStep && c != kAnyStep) moves += 1.0 / (double(step) * double(step));
     }
+    const auto below = [&](int i) { return i < n && largest - own[i] < kMostBelow ? largest - own[i] : kMostBelow; };
+    const int bytes = int(kTile / weights_of_classes(format));
+    for (int i = 0; i < bytes; i++) *classes++ = uint8_t(below(i) | below(bytes + i) << 4);
     *tiles++ = uint8_t(largest);
     *tiles++ = moves > 0 ? class_of_step(float(std::sqrt(double(groups) / moves))) : uint8_t(kNoStep);
   }
@@ -81,6 +92,22 @@ inline void spread(uint8_t* to, const uint8_t* of, size_t n, int log) {
     case 3: return repeat<uint64_t>(to, of, n);
     default:
       for (size_t p = 0; p < n; p++) to[p] = of[p >> log];
+  }
+}
+
+/// to[0, 2 bytes): all classes of a tile. `bytes` is a multiple of eight, as weights_of_classes are 256 at most.
+inline void unpack(uint8_t* to, const uint8_t* of, size_t bytes, uint8_t largest) {
+  if (largest < kMostBelow) {
+    for (size_t i = 0; i < 2 * bytes; i++) to[i] = class_at(of, bytes, i, largest);
+    return;
+  }
+  constexpr uint64_t kOnes = ~uint64_t(0) / 255;
+  for (size_t i = 0; i < bytes; i += 8) {
+    uint64_t eight;
+    memcpy(&eight, of + i, 8);
+    const uint64_t low = largest * kOnes - (eight & kMostBelow * kOnes), high = largest * kOnes - (eight >> 4 & kMostBelow * kOnes);
+    memcpy(to + i, &low, 8);
+    memcpy(to + bytes + i, &high, 8);
   }
 }
 
@@ -184,7 +211,8 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
   const int32_t* format = at.format;
   const size_t block_bytes = format[kBytes], length = hit_group_length(format);
   const int group_log = log2(int(size_t(format[kGroup]) / length)), groups_log = log2(format[kWeights]) - log2(format[kGroup]);
-  const int class_log = log2(int(weights_of_class(format) / length));
+  const int class_log = log2(int(weights_of_classes(format) / 2 / length)), tile_log = log2(int(kTile / length));
+  const size_t class_bytes = kTile / weights_of_classes(format), classes_most = 2 * class_bytes - 1;
   Journal& journal = *at.journal;
   HitGroupMover<CodeAtFormat> mover(live, length, format, code);
   RareSpan rare(move.key, move.tick);
@@ -213,7 +241,8 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
   for (uint64_t from = 0; from < at.weights; from += kSpan) {
     const size_t count = size_t((kSpan < at.weights - from ? kSpan : at.weights - from) / length), first = size_t(from / length);
     rare.begin((at.index + from) / length, count);
-    const uint8_t* const classes = at.classes + (first >> class_log);
+    const uint8_t* const classes = at.classes + from / kTile * class_bytes;
+    const uint8_t* const tiles = at.tiles + from / kTile * 2;
     for (size_t hit_group = 0, tile = size_t(from / kTile); hit_group < count; hit_group += kTile / length, tile++) {
       const size_t n = kTile / length < count - hit_group ? kTile / length : count - hit_group;
       const int largest = at.tiles[2 * tile];
@@ -223,17 +252,18 @@ inline size_t perturb_indexed(uint8_t* live, const Indexed& at, const ClassLaw& 
         changed += perturb(live + at.byte_of(tile), at.blocks_of(tile) * block_bytes, part, table);
         journal.tiles.push_back(uint32_t(tile));
       } else if (largest != kNoStep) {
-        const uint8_t* of = classes + (hit_group >> class_log);
-        alignas(64) uint8_t own[kTile / 16 + 64];
-        if (class_log > 0 || n < kTile / length) {  // 64 are looked at in any case
-          spread(own, of, n, class_log);
-          memset(own + n, kNoStep, 64);
-          of = own;
-        }
-        for (size_t p = 0; p < n; p += 64) rare.note(hit_group + p, law.may_have_hits(of + p, rare.bytes() + hit_group + p, largest));
+        alignas(64) uint8_t of[kTile / 16 + 64], own[kTile / 16 + 64];
+        unpack(class_log > 0 ? of : own, classes + (hit_group >> tile_log) * class_bytes, class_bytes, uint8_t(largest));
+        if (class_log > 0) spread(own, of, n, class_log);
+        memset(own + n, kNoStep, 64);  // 64 are looked at in any case
+        for (size_t p = 0; p < n; p += 64) rare.note(hit_group + p, law.may_have_hits(own + p, rare.bytes() + hit_group + p, largest));
       }
     }
-    rare.each([&](size_t hit_group) { return law.mean(classes[hit_group >> class_log]); }, found[now ^ 1],
+    const auto class_of = [&](size_t hit_group) {
+      const size_t of_span = hit_group >> tile_log;
+      return class_at(classes + of_span * class_bytes, class_bytes, hit_group >> class_log & classes_most, tiles[2 * of_span]);
+    };
+    rare.each([&](size_t hit_group) { return law.mean(class_of(hit_group)); }, found[now ^ 1],
               [&](RareBatch& next) -> RareBatch& {
                 now ^= 1;
                 for (size_t j = 0; j < next.n; j++) {
