@@ -248,14 +248,14 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
     const spare: Uint8Array[] = [];
     let changed = 0;
     const each = async (data: Uint8Array, { offset, index }: Chunk) => {
-      const live = roomIn(spare, data.length);
-      const part = live.subarray(0, data.length);
+      const rooms = [roomIn(spare, data.length), roomIn(spare, data.length)] as const;
+      const [part, before] = rooms.map((room) => room.subarray(0, data.length)) as [Uint8Array, Uint8Array];
       await readChunk(this.live, this.livePath, part, offset, tensor);
-      const before = part.slice();
+      before.set(part);
       const here = await work(part, data, index);
       changed += here;
       if (Buffer.compare(before, part) !== 0) await this.write(part, offset);
-      spare.push(live);
+      spare.push(...rooms);
     };
     await this.each(tensor, watch, each, stretch && [stretch]);
     return changed;
