@@ -64,8 +64,8 @@ struct Journal {
 /// Weights of a span that has a journal of its own.
 constexpr uint64_t kJournalSpan = 1 << 18;
 
-/// Weights that share a byte of the index, half of them a class: groups that lie in 64 bytes at the least, or whole blocks of 256, so that a byte is
-/// at most a 64th of what it stands for. A power of two, and two groups or more.
+/// Weights that share a byte of the index, half of them a class: groups that lie in 64 bytes at the least, or 256 weights, so that a byte is at most
+/// a 64th of what it stands for. A power of two, and two groups or more.
 inline uint64_t weights_of_classes(const int32_t* format) {
   uint64_t weights = 2 * uint64_t(format[kGroup]);
   while (weights < 256 && weights * uint64_t(format[kBytes]) < 64 * uint64_t(format[kWeights])) weights *= 2;

@@ -95,9 +95,9 @@ inline void spread(uint8_t* to, const uint8_t* of, size_t n, int log) {
   }
 }
 
-/// to[0, 2 bytes): all classes of a tile. `bytes` is a multiple of eight, as weights_of_classes are 256 at most.
+/// to[0, 2 bytes): all classes of a tile. Eight bytes at a time, where it has as many: of groups of 256 it has four.
 inline void unpack(uint8_t* to, const uint8_t* of, size_t bytes, uint8_t largest) {
-  if (largest < kMostBelow) {
+  if (largest < kMostBelow || bytes < 8) {
     for (size_t i = 0; i < 2 * bytes; i++) to[i] = class_at(of, bytes, i, largest);
     return;
   }
