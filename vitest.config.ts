@@ -86,7 +86,7 @@ export default defineConfig(({ mode }) => ({
     // No time limit decides a result: on a loaded machine everything takes longer. What hangs, the job ends.
     testTimeout: 0,
     hookTimeout: 0,
-    teardownTimeout: 60_000, // only says so: of a worker that has had engines, on a machine that is full
+    teardownTimeout: 60_000, // a worker that has had engines ends slowly on a full machine
     reporters: ["default", "json"],
     outputFile: { json: "build/test-results.json" },
   },

@@ -3,7 +3,7 @@
 //
 // The index has two bytes for every tile of kTile weights, the largest class of its steps, and the class of what moves on average; and half a byte for
 // every weights_of_classes(format) / 2 weights: how far the largest class of their groups is below the tile's, 15 for more. The lower halves of a tile's
-// bytes are those of its first half of weights, so that vectors unpack them.
+// bytes are those of its first half of weights, so that eight bytes are unpacked at once.
 // Classes are ranges of steps, four to an octave, and rise as steps fall; what a step is exactly is read where a hit falls.
 #pragma once
 #include <cmath>

@@ -1,7 +1,7 @@
 // npm run trial:gpu -- --package NAME: do adapters move what lies on a GPU? A folder of its own gets the engine with that package of node-llama-cpp's
 // (default: linux-x64-vulkan; this project's overrides replace it by an empty one), and each case runs in a child process, since a driver's fault
 // ends it: all layers offloaded, clean text, members of adapters, clean text again, a quenched draw, and a dynamics that must be refused. Without a
-// GPU, Mesa's software driver does (Debian: mesa-vulkan-drivers, of Debian 12 its backports: 22.3.6 has a fault, docs/results/robustness.md), which
+// GPU, Mesa's software driver does (Debian: mesa-vulkan-drivers, of Debian 12 its backports: 22.3.6 ends amid it, docs/results/robustness.md), which
 // ggml takes with GGML_VK_VISIBLE_DEVICES=0: slow, but the real path.
 // Takes --model FILE, --layers N, --keep (the folder). Prints Markdown; exit code 1 where a case does not hold.
 import { spawnSync } from "node:child_process";

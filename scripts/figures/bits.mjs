@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Noise } from "../../dist/esm/index.js";
 import { loadModel } from "../../dist/esm/llama.js";
+import { average, halfInterval } from "../../dist/statistics/rates.js";
 
 const [model, audit, quantize, text = "models/fairytales-heldout.txt", tokens = "4096"] = process.argv.slice(2);
 if (quantize === undefined) throw new Error("Give a model, its audit and the program llama-quantize.");
@@ -37,8 +38,6 @@ const CHOICES = {
   "dice, second": half(thrown(1).map(([, group]) => group)),
 };
 
-const mean = (list) => list.reduce((sum, x) => sum + x, 0) / list.length;
-
 const folder = mkdtempSync(join(tmpdir(), "brownian-bits-"));
 try {
   process.stdout.write("| Q8_0 | bytes | NLL, nats a token | more than with the frail half, 95 % |\n|---|---:|---:|---:|\n");
@@ -58,9 +57,8 @@ try {
     await loaded.dispose();
     least ??= nll;
     const more = nll.map((x, i) => x - least[i]);
-    const error = 1.96 * Math.sqrt(mean(more.map((x) => (x - mean(more)) ** 2)) / (more.length - 1));
-    const beside = nll === least ? "" : `${mean(more).toFixed(4)} ± ${error.toFixed(4)}`;
-    process.stdout.write(`| ${name} | ${statSync(output).size} | ${mean(nll).toFixed(4)} | ${beside} |\n`);
+    const beside = nll === least ? "" : `${average(more).toFixed(4)} ± ${halfInterval(more).toFixed(4)}`;
+    process.stdout.write(`| ${name} | ${statSync(output).size} | ${average(nll).toFixed(4)} | ${beside} |\n`);
   }
 } finally {
   rmSync(folder, { recursive: true });

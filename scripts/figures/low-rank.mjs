@@ -5,6 +5,7 @@
 
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { piecesOf } from "../../dist/llama/calibrate-endpoint.js";
 import { loadModel } from "../../dist/llama/index.js";
 import { table } from "../../dist/report/table.js";
 import { meanInterval } from "../../dist/statistics/rates.js";
@@ -39,13 +40,14 @@ const kept = [];
 const likeliest = [];
 await model.score(windows, { keep: (of, window) => (kept[window] = of) }, (expected) => likeliest.push(expected.likeliest));
 
-/** Some 800 characters each, cut between words. */
+/** Pieces of the text until they have as many tokens. */
 function piecesOfEndpoints() {
   const pieces = [];
-  for (let from = 0, read = 0; read < tokens; read += pieces.at(-1).length - 1) {
-    const end = text.lastIndexOf(" ", from + 800);
-    pieces.push(model.tokens(text.slice(from, end)));
-    from = end;
+  let read = 0;
+  for (const piece of piecesOf(text)) {
+    if (read >= tokens) break;
+    pieces.push(model.tokens(piece));
+    read += pieces.at(-1).length - 1;
   }
   return pieces;
 }

@@ -84,8 +84,6 @@ const MOST_STEP = f(2 ** 127);
 /** What `matched` needs of sigma: the steps of half floats, and the laws on them by their binade. */
 export class HalfLaws {
   private readonly laws: Law[] = [];
-  private readonly mantissa: number;
-  private readonly exponents: number;
   /** The least step, or, where sigma is in steps, how many of them are one. */
   private readonly least: number;
   /** Sigma in the least steps: 64 <= s < 128, or less where sigma is in steps. */
@@ -104,9 +102,7 @@ export class HalfLaws {
       ? floatOf(Math.max(exponent - MOST_BITS, 127) << 23)
       : floatOf(exponent > MOST_BITS ? (exponent - MOST_BITS) << 23 : 1 << (22 - MOST_BITS + exponent));
     this.s = f(sigma / this.least);
-    const { mantissa, exponents, lowest } = shortFloat(kind);
-    this.mantissa = mantissa;
-    this.exponents = exponents;
+    const { mantissa, lowest } = shortFloat(kind);
     this.first = exponent - MOST_BITS - (126 + lowest - mantissa);
   }
 
@@ -117,7 +113,8 @@ export class HalfLaws {
 
   /** The law of a weight with these bits. */
   private law(h: number): Law {
-    const exponent = (h >> this.mantissa) & this.exponents;
+    const { mantissa, exponents } = shortFloat(this.kind);
+    const exponent = (h >> mantissa) & exponents;
     const binade = this.inSteps ? 0 : Math.max(Math.max(exponent, 1) - this.first, 0);
     let law = this.laws[binade];
     if (law === undefined) {

@@ -110,8 +110,8 @@ export async function calibrateEndpoint(text: string, options: CalibrateEndpoint
   });
 }
 
-/** A text in pieces that end between words. */
-function* piecesOf(text: string): Generator<string> {
+/** A text in pieces that end between words: what is read of it. */
+export function* piecesOf(text: string): Generator<string> {
   for (let at = 0; at < text.length; ) {
     const cut = text.lastIndexOf(" ", at + PIECE);
     const end = at + PIECE >= text.length || cut <= at ? Math.min(text.length, at + PIECE) : cut;

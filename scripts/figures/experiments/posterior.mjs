@@ -4,8 +4,10 @@
 // Questions: capitals, each among four of its continent that begin with different tokens; a choice has the probability of its first token.
 //   node scripts/figures/experiments/posterior.mjs MODEL.gguf
 import { Noise } from "../../../dist/esm/index.js";
+import { argmax, softmax } from "../../../dist/sampling/softmax.js";
 import { brierOf, calibrationErrorOf } from "../../../dist/statistics/answers.js";
 import { choices, estimate } from "../../../dist/statistics/intervals.js";
+import { average } from "../../../dist/statistics/rates.js";
 import { open, percent, questionsOf, row } from "./common.mjs";
 
 const SIGMAS = [0.01, 0.014, 0.02, 0.028, 0.04, 0.056, 0.08];
@@ -46,21 +48,13 @@ async function read(questions, weights = {}) {
   return questions.map((_, i) => softmax(logs.slice(CHOICES * i, CHOICES * (i + 1))));
 }
 
-function softmax(logs, temperature = 1) {
-  const most = Math.max(...logs);
-  const weights = logs.map((z) => Math.exp((z - most) / temperature));
-  const sum = weights.reduce((a, b) => a + b, 0);
-  return weights.map((w) => w / sum);
-}
-
-const mean = (list) => list.reduce((sum, x) => sum + x, 0) / list.length;
-const together = (draws) => draws[0].map((first, q) => first.map((_, c) => mean(draws.map((draw) => draw[q][c]))));
-const nll = (table) => mean(table.map(([right]) => -Math.log(right)));
+const together = (draws) => draws[0].map((first, q) => first.map((_, c) => average(draws.map((draw) => draw[q][c]))));
+const nll = (table) => average(table.map(([right]) => -Math.log(right)));
 const at = (table, temperature) =>
   table.map((own) =>
     softmax(
       own.map((p) => Math.log(p)),
-      temperature,
+      { temperature },
     ),
   );
 
@@ -99,19 +93,18 @@ const tables = {
   [`PEP, T = ${pepT}`]: at(moved.get(pep.sigma), pepT),
 };
 
-const most = (own) => own.indexOf(Math.max(...own));
 const figures = {
-  right: (table) => mean(table.map((own) => (most(own) === 0 ? 1 : 0))),
+  right: (table) => average(table.map((own) => (argmax(own) === 0 ? 1 : 0))),
   NLL: nll,
   Brier: (table) =>
     brierOf(
       table.map((own) => Math.max(...own)),
-      table.map((own) => most(own) === 0),
+      table.map((own) => argmax(own) === 0),
     ),
   ECE: (table) =>
     calibrationErrorOf(
       table.map((own) => Math.max(...own)),
-      table.map((own) => most(own) === 0),
+      table.map((own) => argmax(own) === 0),
     ),
 };
 const again = choices(noise.stream("again"), halves.test.length, "bootstrap", RESAMPLES);
