@@ -159,6 +159,10 @@ describe("SGLang and TGI", () => {
         expect(answers[0]?.tokens?.map(({ text }) => text).join("")).toBe(answers[0]?.text);
       }
     expect(servers[0]?.loaded.size).toBe(0);
+    for (const _ of ["loaded", "there already"]) {
+      await ask([servers[0] as FakeServer], { members: 2, keep: true });
+      expect(servers[0]?.loaded.size).toBe(2);
+    }
     const few = await FakeServer.start("tgi", { adapters: names.slice(0, 1) });
     await expect(ask([few])).rejects.toThrow(/has no member m01-s0\.1 .*--lora-adapters m00-s0\.1=/);
     const lost = await FakeServer.start("sglang", { lost: "m01-s0.1" });

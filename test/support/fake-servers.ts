@@ -1,5 +1,5 @@
 // Small fakes of the servers that load adapters, with faults on demand: of llama-server in the shapes that build 11434 was seen to answer with, of
-// vLLM, SGLang and TGI by what is known of their protocols, not recorded.
+// SGLang as the source of release 0.5.23 has them, of vLLM and TGI by what is known of their protocols, not recorded.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll } from "vitest";
@@ -230,12 +230,13 @@ const sglang: Kind = (fake, asked, { lost, kept }) => {
   const { path, body } = asked;
   if (path === "/v1/models") return { body: { object: "list", data: [{ id: "base", owned_by: "sglang", root: "base" }] } };
   if (path === "/load_lora_adapter") {
-    const found = !String(body.lora_path).endsWith(String(lost));
-    if (found) fake.loaded.set(String(body.lora_name), String(body.lora_path));
-    return {
-      body: { success: found, error_message: found ? "" : "Failed to load LoRA adapter", loaded_adapters: {} },
-      status: found ? 200 : 400,
-    };
+    const name = String(body.lora_name);
+    const refused = fake.loaded.has(name)
+      ? `Failed to load LoRA adapter ${name} because it is already loaded`
+      : String(body.lora_path).endsWith(String(lost)) && "Failed to load LoRA adapter";
+    if (refused !== false) return { body: { success: false, error_message: refused, loaded_adapters: {} }, status: 400 };
+    fake.loaded.set(name, String(body.lora_path));
+    return { body: { success: true, error_message: "", loaded_adapters: {} } };
   }
   if (path === "/unload_lora_adapter") {
     if (kept === true)

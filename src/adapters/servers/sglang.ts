@@ -62,13 +62,11 @@ function keptAsJson(shape: Shape): Readonly<Record<string, unknown>> | undefined
   return "json" in shape ? responseFormat(shape.json) : undefined;
 }
 
-/** Why a member is not loaded; undefined where it is. */
+/** Why a member is not loaded; undefined where it is. Releases differ in whether a refusal has a status of its own (0.5: 400). */
 async function refusal(server: Server, body: object, signal: AbortSignal | undefined): Promise<string | undefined> {
-  try {
-    const why = await change(server, "/load_lora_adapter", body, signal);
-    return why !== undefined && /already (been )?loaded|already exists/.test(why) ? undefined : why;
-  } catch (error) {
+  const why = await change(server, "/load_lora_adapter", body, signal).catch((error: unknown) => {
     if (!(error instanceof ServerError) || error.transient) throw error;
     return error.message;
-  }
+  });
+  return why !== undefined && /already (been )?loaded|already exists/.test(why) ? undefined : why;
 }
