@@ -7,6 +7,7 @@ import { BrownianError } from "../errors.js";
 import { chunks } from "../kernels/chunks.js";
 import type { Kernels } from "../kernels/contract.js";
 import type { FileWatch, TensorMove, TensorRange } from "../kernels/files.js";
+import { Spare } from "../kernels/spare.js";
 import { underWay } from "../kernels/under-way.js";
 import type { Census, CensusColumns } from "../laws/census.js";
 import { openNew } from "./copy.js";
@@ -111,7 +112,7 @@ class PartedWriter implements Writer {
 
 class StreamingWriter implements Writer {
   /** Buffers that no chunk has. */
-  private readonly spare: Uint8Array<ArrayBuffer>[] = [];
+  private readonly spare = new Spare((bytes) => new Uint8Array(bytes));
 
   constructor(
     private readonly model: ModelPart & { readonly number: number },
@@ -182,8 +183,7 @@ class StreamingWriter implements Writer {
 
   private async chunk<T extends TensorRange>(chunk: T, work?: (data: Uint8Array, chunk: T) => Promise<void>): Promise<void> {
     const { offset, bytes } = chunk;
-    let buffer = this.spare.pop();
-    if (buffer === undefined || buffer.length < bytes) buffer = new Uint8Array(bytes);
+    const buffer = this.spare.take(bytes);
     const data = buffer.subarray(0, bytes);
     await this.read(data, offset);
     await work?.(data, chunk);
@@ -192,7 +192,7 @@ class StreamingWriter implements Writer {
     } catch (error) {
       throw isFull(error) ? noSpace(roomFor(this.model, this.to), 0, error) : asFileError(error, this.to);
     }
-    this.spare.push(buffer);
+    this.spare.give(buffer);
   }
 
   private async read(data: Uint8Array, offset: number): Promise<void> {

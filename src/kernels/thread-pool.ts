@@ -3,6 +3,7 @@
 // error. Knows neither formats nor files.
 
 import { BrownianError } from "../errors.js";
+import { Spare } from "./spare.js";
 import type { StartThread, Thread } from "./thread-host.js";
 import { type Answer, type Arrays, checkThere, type Greeting, type Order, type Result, type Work } from "./thread-work.js";
 
@@ -53,20 +54,22 @@ interface Lane {
   thread: Thread | undefined;
   ready: boolean;
   readonly jobs: Map<number, Given>;
-  /** Buffers that no order has. */
-  readonly spare: Memory[];
 }
 
 export class ThreadPool {
   private readonly lanes = new Set<Lane>();
   private readonly waiting: Job[] = [];
+  /** Buffers that no order has. */
+  private readonly spare: Spare<Memory>;
   private readonly told = new Set<() => void>();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private orders = 0;
   private deaths = 0;
   private refused: string | undefined;
 
-  constructor(private readonly options: PoolOptions) {}
+  constructor(private readonly options: PoolOptions) {
+    this.spare = new Spare((bytes) => (options.shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes)));
+  }
 
   get most(): number {
     return this.options.most;
@@ -114,12 +117,13 @@ export class ThreadPool {
   /** Ends all threads; what they had is not done. They are started again when they are wanted. */
   end(): void {
     for (const lane of this.lanes) this.drop(lane, "it was ended");
+    this.spare.clear();
     this.tell();
     this.assign();
   }
 
   private start(): void {
-    const lane: Lane = { thread: undefined, ready: false, jobs: new Map(), spare: [] };
+    const lane: Lane = { thread: undefined, ready: false, jobs: new Map() };
     try {
       lane.thread = this.options.start({
         heard: (message) => this.heard(lane, message as Answer),
@@ -152,7 +156,7 @@ export class ThreadPool {
     if (lane.jobs.size === 0) lane.thread?.hold(false);
     const { job } = order;
     const buffer = answer.buffer ?? order.buffer;
-    if (buffer !== undefined) lane.spare.push(buffer);
+    if (buffer !== undefined) this.spare.give(buffer);
     if ("failed" in answer) {
       this.undone(order, answer.failed);
       return;
@@ -225,7 +229,7 @@ export class ThreadPool {
     try {
       checkThere(arrays[0], bytes);
       const inPlace = this.options.shared && arrays.every((one) => one === undefined || !(one.buffer instanceof ArrayBuffer));
-      const buffer = inPlace ? undefined : this.memory(lane, arrays.length * roomFor(bytes));
+      const buffer = inPlace ? undefined : this.spare.take(arrays.length * roomFor(bytes));
       const order: Order = { id, work, arrays: buffer === undefined ? arrays : copies(arrays, buffer) };
       lane.jobs.set(id, { job, buffer });
       lane.thread?.hold(true);
@@ -234,12 +238,6 @@ export class ThreadPool {
       lane.jobs.delete(id);
       job.reject(error);
     }
-  }
-
-  private memory(lane: Lane, bytes: number): Memory {
-    const spare = lane.spare.pop();
-    if (spare !== undefined && spare.byteLength >= bytes) return spare;
-    return this.options.shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
   }
 
   /** Ends threads that have nothing to do for a while. */

@@ -2,7 +2,7 @@
 // whoever asks: two that follow each other at once would be one of twice the length. Knows nothing that only Node has.
 
 /** Milliseconds for which work keeps the event loop; a single piece may take longer. */
-export const SLICE = 2;
+export const SLICE = 1;
 
 /** The end of the slices that were asked for so far. */
 let last: Promise<unknown> = Promise.resolve();

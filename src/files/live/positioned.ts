@@ -6,6 +6,7 @@ import type { FileHandle } from "node:fs/promises";
 import { type Chunk, chunks } from "../../kernels/chunks.js";
 import type { Kernels, ThreadKernels } from "../../kernels/contract.js";
 import type { FileWatch, LiveMemory, TensorMove } from "../../kernels/files.js";
+import { Spare } from "../../kernels/spare.js";
 import { moveIn, type Step, strideOf } from "../../kernels/step.js";
 import { SLICE, turn } from "../../kernels/turns.js";
 import { underWay } from "../../kernels/under-way.js";
@@ -40,6 +41,8 @@ export class PositionedReader implements Reader {
   /** When others had the last turn of the event loop, and weights of chunks since then. */
   private turned = 0;
   private weightsSince = 0;
+  /** For chunks: as many as were under way at once, each time up to three for one. */
+  protected readonly spare = new Spare((bytes) => new Uint8Array(bytes));
 
   constructor(
     protected readonly source: Watched,
@@ -96,18 +99,16 @@ export class PositionedReader implements Reader {
     work: (data: Uint8Array, chunk: Chunk) => Promise<void>,
     stretches: Iterable<Stretch> = [{ from: 0, to: tensor.weights }],
   ): Promise<void> {
-    const { source } = this;
+    const { source, spare } = this;
     const format = formatOf(tensor);
     const weightsOfByte = (format[Field.weights] as number) / (format[Field.bytes] as number);
     source.check();
-    // Buffers of a call, not of a reader: tensors may be asked for side by side.
-    const spare: Uint8Array[] = [];
     const one = async (chunk: Chunk) => {
-      const buffer = roomIn(spare, chunk.bytes);
+      const buffer = spare.take(chunk.bytes);
       const data = buffer.subarray(0, chunk.bytes);
       await readChunk(source.handle, source.path, data, chunk.offset, tensor);
       await work(data, chunk);
-      spare.push(buffer);
+      spare.give(buffer);
       watch?.onBytes?.(chunk.bytes);
       this.weightsSince += chunk.bytes * weightsOfByte;
       if (chunk.bytes > BRIEF) this.begun();
@@ -120,12 +121,6 @@ export class PositionedReader implements Reader {
     await underWay(all(), this.most, one, watch?.signal);
     source.check();
   }
-}
-
-/** One of the spare buffers if it has room, else a new one. */
-function roomIn(spare: Uint8Array[], bytes: number): Uint8Array {
-  const buffer = spare.pop();
-  return buffer === undefined || buffer.length < bytes ? new Uint8Array(bytes) : buffer;
 }
 
 /** @throws BrownianError truncated-gguf, file-access */
@@ -245,17 +240,17 @@ export class PositionedTensors extends PositionedReader implements LiveTensors {
     work: (live: Uint8Array, pristine: Uint8Array, index: number) => number | Promise<number>,
     stretch?: Stretch,
   ): Promise<number> {
-    const spare: Uint8Array[] = [];
+    const { spare } = this;
     let changed = 0;
     const each = async (data: Uint8Array, { offset, index }: Chunk) => {
-      const rooms = [roomIn(spare, data.length), roomIn(spare, data.length)] as const;
+      const rooms = [spare.take(data.length), spare.take(data.length)] as const;
       const [part, before] = rooms.map((room) => room.subarray(0, data.length)) as [Uint8Array, Uint8Array];
       await readChunk(this.live, this.livePath, part, offset, tensor);
       before.set(part);
       const here = await work(part, data, index);
       changed += here;
       if (Buffer.compare(before, part) !== 0) await this.write(part, offset);
-      spare.push(...rooms);
+      for (const room of rooms) spare.give(room);
     };
     await this.each(tensor, watch, each, stretch && [stretch]);
     return changed;

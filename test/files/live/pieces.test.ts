@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { openLiveTensors, readModel } from "../../../src/files/index.js";
 import { jsKernels } from "../../../src/kernels/js.js";
+import { Spare } from "../../../src/kernels/spare.js";
 import type { Step } from "../../../src/kernels/step.js";
 import { loadWasm } from "../../../src/kernels/wasm.js";
 import { makeMove, supportedFormat } from "../../../src/lattice/perturb.js";
@@ -68,5 +69,33 @@ describe.each([jsKernels, loadWasm("simd128", 1)])("$backend", (kernels) => {
     on = false;
     await live.close();
     expect(seen).toMatchObject({ most: PIECE, all: BLOCKS * 32 });
+  });
+
+  it.each(STEPS)("allocates no buffers for later ticks of $verb: collecting them would hold the event loop", async (step) => {
+    const [pristine, path] = ["several.gguf", "live-several.gguf"].map((name) => join(folder, name)) as [string, string];
+    const data = (blocks: number) =>
+      Uint8Array.from({ length: blocks * 34 }, (_, i) => (Math.imul(i + 1, 0x9e3779b1) >>> 9) & 63);
+    const sizes = { small: 3, large: BLOCKS, middle: BLOCKS / 2 - 0.5 };
+    const tensors = Object.entries(sizes).map(([name, n]) => ({ name, type: "Q8_0", shape: [32, n], data: data(n) }));
+    writeGguf(pristine, tensors);
+    copyFileSync(pristine, path);
+    const settings = { sigma: 0.5, inSteps: true, tick: 3, rounding: "matched", index: 0, steps: null, rowLength: 1 } as const;
+    const moves = (await readModel(pristine)).tensors.map((tensor) => ({
+      tensor,
+      move: makeMove(supportedFormat("Q8_0"), { ...settings, key: streamKey(1n, tensor.name) }),
+    }));
+    const live = await openLiveTensors(path, pristine, kernels);
+    const taken = vi.spyOn(Spare.prototype, "take");
+    const ofTick = async (tick: number) => {
+      taken.mockClear();
+      await live.step(moves, tick, step);
+      return new Set(taken.mock.results.map(({ value }) => value));
+    };
+    for (const tick of [1, 2]) await ofTick(tick);
+    const [before, after] = [await ofTick(3), await ofTick(4)];
+    await live.close();
+    expect(before.size).toBeGreaterThan(0);
+    expect(after).toEqual(before);
+    for (const buffer of after) expect(before).toContain(buffer); // the same ones, not equal ones
   });
 });
