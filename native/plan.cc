@@ -56,16 +56,10 @@ std::vector<Plan::Made> Plan::Spare::lessen() {
 }
 
 void Plan::Made::write(uint8_t* live) const {
-  // Short runs lie far apart: their lines are on the way while those before are written.
-  constexpr size_t kAhead = 12, kLine = 64, kLines = 4;
   const uint8_t* from = bytes.data();
-  for (size_t i = 0; i < runs.size(); i++) {
-    if (i + kAhead < runs.size()) {
-      const Run& soon = runs[i + kAhead];
-      for (size_t at = 0; at < std::min(soon.bytes, kLines * kLine); at += kLine) prefetch<true>(live + soon.at + at);
-    }
-    memcpy(live + runs[i].at, from, runs[i].bytes);
-    from += runs[i].bytes;
+  for (const Run& run : runs) {
+    memcpy(live + run.at, from, run.bytes);
+    from += run.bytes;
   }
 }
 
