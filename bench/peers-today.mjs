@@ -1,5 +1,5 @@
 // npm run bench:peers: the current PyTorch, NumPy and JAX against this library, in one run, on one thread and on all. Makes a virtual environment
-// with them in build/peers (6 GB; --python names another interpreter that has them). Prints a page of Markdown; with --out, it is written
+// with them in .scratch/peers (6 GB; --python names another interpreter that has them). Prints a page of Markdown; with --out, it is written
 // after every round, so that a run that is cut short leaves what it has. A run of five rounds takes about five minutes on a quiet machine.
 
 import { spawnSync } from "node:child_process";
@@ -19,7 +19,10 @@ const say = (line) => process.stderr.write(`${line}\n`);
 
 const options = new Command("npm run bench:peers --")
   .description("Measures this library against the current PyTorch, NumPy and JAX on the CPU.")
-  .option("--python <file>", "an interpreter that has them (default: one of a virtual environment that is made in build/peers)")
+  .option(
+    "--python <file>",
+    "an interpreter that has them (default: one of a virtual environment that is made in .scratch/peers)",
+  )
   .option("--rounds <n>", "rounds, of half a minute each", Number, 5)
   .option("--seconds <n>", "seconds of measuring a case of a peer, each round", Number, 0.3)
   .option("--only <glob>", "only what matches THREADS/KIND/WHO: 1/normal/*, */moves/PyTorch*, */*/brownian*", "**")
@@ -35,7 +38,7 @@ function run(command, args) {
 }
 
 function environment() {
-  const folder = join(dirname(fileURLToPath(import.meta.url)), "..", "build", "peers");
+  const folder = join(dirname(fileURLToPath(import.meta.url)), "..", ".scratch", "peers");
   const python = join(folder, "bin", "python");
   if (!existsSync(python)) {
     say(`making a virtual environment with ${PACKAGES.join(", ")}: some minutes, 6 GB`);

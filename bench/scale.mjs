@@ -101,7 +101,8 @@ for (const name of names) {
 }
 
 const ms = (seconds) => (seconds < 0.1 ? (1000 * seconds).toFixed(1) : (1000 * seconds).toFixed(0));
-const MEASURED = ["perturb", "inspect", "open", "andersen", "langevin", "wiener", "white", "sparse"];
+const TICKS = ["andersen", "langevin", "wiener", "white", "sparse"];
+const MEASURED = ["perturb", "inspect", "open", ...TICKS];
 console.log("Milliseconds; of ticks, medians with 60 ms between them.\n");
 console.log(
   "| model | weights | MB | cp | perturb, file to file | inspect | open and close | andersen | langevin | wiener | white | white, s2 = .001 | most memory, MB |",
@@ -121,6 +122,13 @@ for (const row of rows) {
   const cells = [row.cp, ...MEASURED.map((what) => row[what].seconds)].map((seconds) =>
     ((1e9 * seconds) / row.weights).toFixed(3),
   );
+  console.log(`| ${row.name} ${row.type} | ${cells.join(" | ")} |`);
+}
+console.log("\nNanoseconds of processor time a weight, of a tick, on all threads:\n");
+console.log(`| model | ${TICKS.join(" | ")} |`);
+console.log(`| --- |${" ---: |".repeat(TICKS.length)}`);
+for (const row of rows) {
+  const cells = TICKS.map((what) => ((1e9 * row[what].work) / row.weights).toFixed(3));
   console.log(`| ${row.name} ${row.type} | ${cells.join(" | ")} |`);
 }
 if (options.json) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
