@@ -1,7 +1,6 @@
 // The calls on bytes in memory: noise, moves, evolutions, sums, differences. Each checks what it is given before a kernel sees it.
 #include "buffers.h"
 
-#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -41,28 +40,21 @@ Napi::Value perturb(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), double(target.perturb(data.data, data.length, move.move, law)));
 }
 
-/// (target, threads, data, move): the same, on threads, which work on a copy: JavaScript may take the array's memory away at any time. What they
-/// made is written to the array when they are done. Rejects where its memory is not there any more.
+/// (target, threads, data, move): the same, on threads, of shared memory: other memory JavaScript may take away while they work on it.
 Napi::Value perturb_async(const Napi::CallbackInfo& info) {
   const Workers workers = {&target_of(argument(info, 0, "target")), threads_of(argument(info, 1, "threads"))};
   law_of(info);
   const GivenMove move(argument(info, 3, "move"));
-  const auto data = elements<uint8_t>(argument(info, 2, "data"));
+  const Given given = argument(info, 2, "data");
+  const auto data = elements<uint8_t>(given);
+  if (info[2].As<Napi::TypedArray>().ArrayBuffer().IsArrayBuffer()) given.refuse("is not in shared memory");
   move.check(data.length);
   const auto owned = std::make_shared<OwnedMove>(move);
-  const auto copy = std::make_shared<std::vector<uint8_t>>(data.data, data.data + data.length);
-  const auto changed = std::make_shared<double>(0);
-  // The job, which owns the reference, is destroyed on this thread.
+  // Keeps the memory. The job, which owns the reference, is destroyed on this thread.
   const auto held = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info[2].As<Napi::Object>()));
-  const auto work = [=] {
-    *changed = perturb_range(workers, copy->data(), nullptr, copy->size(), owned->move);
-    return *changed;
-  };
-  return Job::start(info.Env(), work, [=](Napi::Env env) -> Napi::Value {
-    const auto now = elements<uint8_t>({env, held->Value(), "data"});
-    if (now.length != copy->size()) throw Napi::Error::New(env, "the memory of data went away while its weights were moved");
-    if (now.length > 0) memcpy(now.data, copy->data(), now.length);
-    return Napi::Number::New(env, *changed);
+  return Job::start(info.Env(), [=] {
+    (void)held;
+    return perturb_range(workers, data.data, nullptr, data.length, owned->move);
   });
 }
 

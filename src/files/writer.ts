@@ -111,8 +111,10 @@ class PartedWriter implements Writer {
 }
 
 class StreamingWriter implements Writer {
-  /** Buffers that no chunk has. */
-  private readonly spare = new Spare((bytes) => new Uint8Array(bytes));
+  /** Buffers that no chunk has: native threads work on shared memory where it lies, those of WebAssembly could die over it. */
+  private readonly spare = new Spare((bytes) =>
+    this.kernels.backend === "native" ? new Uint8Array(new SharedArrayBuffer(bytes)) : new Uint8Array(bytes),
+  );
 
   constructor(
     private readonly model: ModelPart & { readonly number: number },

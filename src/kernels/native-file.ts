@@ -33,7 +33,7 @@ import { moveIn, type Step, sameStep, shareOf } from "./step.js";
 import { turn } from "./turns.js";
 
 /** Which of the addon's targets computes, on how many threads. */
-interface Workers {
+export interface Workers {
   readonly target: number;
   readonly threads: number;
 }

@@ -5,6 +5,7 @@ import { environment } from "../environment.js";
 import { loadAddon, moveRecord, placeWords, withLaw } from "./addon.js";
 import type { Kernels } from "./contract.js";
 import { nativeFiles } from "./native-file.js";
+import { Pieces } from "./native-pieces.js";
 
 /** Which instruction sets the addon has, best first, and why some do not run here. Throws when there is no addon. */
 export function nativeTargets(): { name: string; runs: boolean; reason: string }[] {
@@ -23,6 +24,7 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
   if (found === undefined) throw new Error(`the addon has no ${isa} (it has ${targets.map((t) => t.name).join(", ")})`);
   if (!found.runs) throw new Error(`${found.name}: ${found.reason}`);
 
+  const pieces = new Pieces(native, { target, threads });
   return {
     backend: "native",
     isa: found.name,
@@ -30,7 +32,7 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
     uniform: (out, key, at) => native.uniform(target, out, placeWords(key, at)),
     normal: (out, key, at) => native.normal(target, out, placeWords(key, at)),
     perturb: (data, move) => withLaw(native).perturb(target, data, moveRecord(move)),
-    perturbAsync: (data, move) => withLaw(native).perturbAsync(target, threads, data, moveRecord(move)),
+    perturbAsync: (data, move, signal) => pieces.perturb(data, move, signal),
     evolve: (live, pristine, move, law, strength) =>
       withLaw(native).evolve(target, law.name, live, pristine, law.parameters(strength, move.format), moveRecord(move)),
     sumSquares: (data, format, steps, rowLength, index, total) =>

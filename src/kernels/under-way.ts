@@ -27,3 +27,23 @@ export async function underWay<T>(
   await Promise.all(running);
   if (failures.length > 0) throw failures[0];
 }
+
+/** Lets so many pieces of work through at a time, in the order in which they come. */
+export class Gate {
+  private readonly waiting: (() => void)[] = [];
+
+  constructor(private free: number) {}
+
+  /** What `work` comes to, which begins when its turn has come. */
+  async through<T>(work: () => Promise<T>): Promise<T> {
+    if (this.free > 0) this.free--;
+    else await new Promise<void>((resolve) => this.waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = this.waiting.shift();
+      if (next === undefined) this.free++;
+      else next();
+    }
+  }
+}
