@@ -21,8 +21,8 @@ import { readFully, writeFully } from "./transfer.js";
 
 /** Chunks that are under way at a time: one is read, one is moved, one is written. */
 const UNDER_WAY = 3;
-/** Leaves of sums a chunk: native threads like them large; what runs on the event loop is to take a millisecond or a few. */
-const LEAVES = { threads: 64, eventLoop: 4 } as const;
+/** Leaves of sums a chunk: for threads a megabyte or a few, which stay in the caches; what runs on the event loop is to take a millisecond or a few. */
+const LEAVES = { threads: 16, eventLoop: 4 } as const;
 const COPIED = 4 << 20;
 
 export interface Writer extends Pick<LiveTensors, "sumSquares" | "census" | "perturb" | "restore" | "close"> {

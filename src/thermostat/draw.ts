@@ -192,7 +192,13 @@ export async function doseOf(
   return factor === 1 ? { asked: sigma, law, given } : { asked: sigma, law: Math.fround(law / factor), given: given / factor };
 }
 
-/** live := pristine + noise(seed, tick) for every given tensor; yields each as it is done. */
+/** Tensors that are drawn at a time: while one is written, the next ones are looked at. */
+const AT_A_TIME = 3;
+
+/**
+ * live := pristine + noise(seed, tick) for every given tensor; yields each as it is done, in their order. Nothing is under way any more when it has ended,
+ * also by an error.
+ */
 export async function* drawTensors(
   liveTensors: Pick<LiveTensors, "perturb" | "restore">,
   tensors: readonly Tensor[],
@@ -201,14 +207,23 @@ export async function* drawTensors(
   measures: Measures,
   watch: FileWatch = {},
 ): AsyncGenerator<TensorDrawn> {
-  for (const tensor of tensors) {
-    watch.signal?.throwIfAborted();
+  const one = async (tensor: Tensor): Promise<TensorDrawn> => {
     const { sigma, dose, move } = await planMove(tensor, noise, noise.at(tick), tick, measures);
-    if (sigma.sigma === 0) {
-      await liveTensors.restore(tensor, watch);
-      yield { tensor, sigma, dose, changed: 0 };
-    } else {
-      yield { tensor, sigma, dose, changed: await liveTensors.perturb(tensor, move, watch) };
+    if (sigma.sigma > 0) return { tensor, sigma, dose, changed: await liveTensors.perturb(tensor, move, watch) };
+    await liveTensors.restore(tensor, watch);
+    return { tensor, sigma, dose, changed: 0 };
+  };
+  const running: Promise<TensorDrawn>[] = [];
+  try {
+    for (const tensor of tensors) {
+      watch.signal?.throwIfAborted();
+      const next = one(tensor);
+      next.catch(() => undefined); // thrown when its turn has come
+      running.push(next);
+      if (running.length === AT_A_TIME) yield await (running.shift() as Promise<TensorDrawn>);
     }
+    while (running.length > 0) yield await (running.shift() as Promise<TensorDrawn>);
+  } finally {
+    await Promise.allSettled(running);
   }
 }
