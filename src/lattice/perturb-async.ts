@@ -26,8 +26,8 @@ const CHUNK = { threads: 256 * SUM_LEAF, eventLoop: SUM_LEAF } as const;
 
 /**
  * Like {@link perturb}, without holding up the event loop: the same bytes, whatever the number of threads. What is written to
- * the data before it is done may be lost; `step` may change at once. Threads work on a copy of each chunk, so that the
- * buffer may be transferred or become smaller meanwhile: that is an error, not a crash.
+ * the data before it is done may be lost; `step` may change at once. Threads work on copies, so that the buffer may be
+ * transferred or become smaller meanwhile: that is an error, not a crash. Data in a SharedArrayBuffer they move where it lies, which is quicker.
  *
  * @returns a promise of how many weights `data` has, and how many of them changed
  * @throws BrownianError as `perturb`, and `usage` where the data's buffer is transferred away or shrinks meanwhile; the signal's reason
