@@ -27,9 +27,9 @@ export class Spare<T extends Sized> {
     return this.make(Math.ceil(bytes / GRAIN) * GRAIN);
   }
 
-  /** It is not in use any more. */
+  /** It is not in use any more. One whose memory went elsewhere is not kept. */
   give(buffer: T): void {
-    this.all.push(buffer);
+    if (buffer.byteLength > 0) this.all.push(buffer);
   }
 
   /** Forgets them. */

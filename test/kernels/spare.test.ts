@@ -50,4 +50,15 @@ describe("spare buffers", () => {
     spare.clear();
     expect(spare.take(1)).not.toBe(last);
   });
+
+  it("are not kept where their memory went elsewhere", () => {
+    const spare = new Spare((bytes) => new ArrayBuffer(bytes));
+    const kept = spare.take(1);
+    const gone = spare.take(1);
+    structuredClone(gone, { transfer: [gone] });
+    spare.give(kept);
+    spare.give(gone);
+    expect(spare.take(100_000)).not.toBe(gone); // none is large enough: one of them goes
+    expect(spare.take(1)).not.toBe(gone);
+  });
 });
