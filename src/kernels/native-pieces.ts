@@ -18,29 +18,33 @@ const MOST_STEPS = 2 ** 16;
 export class Pieces {
   /** For copies, used again: fresh memory takes longer to come by than what is put there. */
   private readonly rooms = new Spare((bytes) => new Uint8Array(new SharedArrayBuffer(bytes)));
+  private readonly most: number;
+  /** One for all calls: several at a time are not to have more threads than one. */
+  private readonly gate: Gate;
 
   constructor(
     private readonly addon: Addon,
     private readonly workers: Workers,
-  ) {}
+  ) {
+    this.most = Math.min(workers.threads, MOST_AT_A_TIME);
+    this.gate = new Gate(this.most);
+  }
 
   /**
    * How many codes of `data` changed. Aborted, it ends between two pieces.
    * @throws Error where the memory of the data is not there any more; the signal's reason
    */
   async perturb(data: Uint8Array, move: Move, signal?: AbortSignal): Promise<number> {
-    const { target, threads } = this.workers;
+    const { most, workers } = this;
     const { length } = data;
     const leaf = (SUM_LEAF / (move.format[Field.weights] as number)) * (move.format[Field.bytes] as number);
     const whole = (move.steps?.length ?? 0) > MOST_STEPS;
-    const most = whole ? 1 : Math.min(threads, MOST_AT_A_TIME);
-    const each = Math.floor(threads / most);
+    const each = whole ? workers.threads : Math.floor(workers.threads / most);
     const bytes = whole ? length : leaf * Math.min(LEAVES * each, Math.ceil(length / leaf / most));
-    const gate = new Gate(most);
     const moved = (part: Uint8Array, from: number) =>
-      gate.through(() => {
+      this.gate.through(() => {
         const index = move.index + (from / leaf) * SUM_LEAF;
-        return withLaw(this.addon).perturbAsync(target, each, part, moveRecord({ ...move, index }));
+        return withLaw(this.addon).perturbAsync(workers.target, each, part, moveRecord({ ...move, index }));
       });
     const shared = typeof SharedArrayBuffer === "function" && data.buffer instanceof SharedArrayBuffer;
     let changed = 0;

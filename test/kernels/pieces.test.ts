@@ -1,6 +1,8 @@
 // Moves of bytes in memory on the addon's threads, in pieces: the bytes of one call, whatever the memory and the threads; and who goes through a gate.
 import { describe, expect, it } from "vitest";
+import { loadAddon } from "../../src/kernels/addon.js";
 import { loadNative, nativeTargets } from "../../src/kernels/native.js";
+import { Pieces } from "../../src/kernels/native-pieces.js";
 import { Gate } from "../../src/kernels/under-way.js";
 import { encodedFormat, formatNamed } from "../../src/lattice/formats.js";
 import type { Move } from "../../src/laws/move.js";
@@ -52,6 +54,30 @@ describe.skipIf(!nativeTargets().some(({ runs }) => runs))("perturbAsync, native
         expect(Buffer.compare(data, expected)).toBe(0);
       }
     }
+  });
+
+  it.each([
+    [1, 1],
+    [2, 2],
+    [5, 3],
+  ])("of several calls at a time has no more at work than of one: %i threads, %i pieces", async (threads, pieces) => {
+    const addon = loadAddon();
+    const target = addon.targets().findIndex(({ runs }) => runs);
+    const seen = { now: 0, most: 0 };
+    const counted = Object.assign(Object.create(addon) as typeof addon, {
+      perturbAsync: async (...args: Parameters<typeof addon.perturbAsync>) => {
+        seen.most = Math.max(seen.most, ++seen.now);
+        const changed = await addon.perturbAsync(...args);
+        seen.now--;
+        return changed;
+      },
+    });
+    const all = new Pieces(counted, { target, threads });
+    const [plain, inPlace] = [blocks("Q4_0"), shared(blocks("Q4_0"))];
+    const counts = await Promise.all([plain, inPlace].map((data) => all.perturb(data, moveOf("Q4_0"))));
+    expect(counts[0]).toBe(counts[1]);
+    expect(Buffer.compare(plain, inPlace)).toBe(0);
+    expect(seen.most).toBe(pieces);
   });
 
   it("ends between two pieces when it is aborted", async () => {
