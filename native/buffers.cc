@@ -2,7 +2,6 @@
 #include "buffers.h"
 
 #include <memory>
-#include <vector>
 
 #include "arguments.h"
 #include "job.h"

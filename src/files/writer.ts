@@ -113,7 +113,9 @@ class PartedWriter implements Writer {
 class StreamingWriter implements Writer {
   /** Buffers that no chunk has: native threads work on shared memory where it lies, those of WebAssembly could die over it. */
   private readonly spare = new Spare((bytes) =>
-    this.kernels.backend === "native" ? new Uint8Array(new SharedArrayBuffer(bytes)) : new Uint8Array(bytes),
+    this.kernels.backend === "native" && this.kernels.perturbAsync !== undefined
+      ? new Uint8Array(new SharedArrayBuffer(bytes))
+      : new Uint8Array(bytes),
   );
 
   constructor(

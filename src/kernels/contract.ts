@@ -23,8 +23,8 @@ export interface Kernels {
   perturb(data: Uint8Array, move: Move): number;
 
   /**
-   * The same on threads outside the event loop, where the backend has them. `data` must be left alone until it resolves. WebAssembly, which may be
-   * given all of a tensor, stops between chunks when the signal says so, once nothing is under way.
+   * The same on threads outside the event loop, where the backend has them. `data` must be left alone until it resolves. It stops between pieces when
+   * the signal says so, once nothing is under way.
    */
   perturbAsync?(data: Uint8Array, move: Move, signal?: AbortSignal): Promise<number>;
 

@@ -10,24 +10,32 @@ import { Gate, underWay } from "./under-way.js";
 
 /** Leaves that a thread gets at a time: a copy of them stays in the caches and takes a tenth of a millisecond, and messages cost little beside them. */
 const LEAVES = 16;
-/** Pieces at a time: Node's own pool has four threads, of which one is left for files. Where there are more threads, several work on a piece. */
+/** Pieces at a time, a thread each: Node's own pool has four threads, of which one is left for files. */
 const MOST_AT_A_TIME = 3;
-/** Steps of rows that go with every piece: to copy more of them would take as long as the piece does. */
-const MOST_STEPS = 2 ** 16;
+/** Pieces at a time where there are more threads, half of which work on each. */
+const OF_MANY = 2;
+/** Steps of rows, or factors of columns, that go with every piece: to copy more of them would take as long as the piece does. */
+const MOST_FACTORS = 2 ** 16;
 
+/** Bytes of a room that is kept: a piece of float32, for one thread. */
+const LARGEST = LEAVES * SUM_LEAF * 4;
+
+/** Takes a host that has SharedArrayBuffer. */
 export class Pieces {
   /** For copies, used again: fresh memory takes longer to come by than what is put there. */
   private readonly rooms = new Spare((bytes) => new Uint8Array(new SharedArrayBuffer(bytes)));
   private readonly most: number;
-  /** One for all calls: several at a time are not to have more threads than one. */
+  /** For all calls: several at a time have no more threads than one (but where all of the data is one piece), and no more copies. */
   private readonly gate: Gate;
+  private readonly copies: Gate;
 
   constructor(
     private readonly addon: Addon,
     private readonly workers: Workers,
   ) {
-    this.most = Math.min(workers.threads, MOST_AT_A_TIME);
+    this.most = workers.threads > MOST_AT_A_TIME ? OF_MANY : workers.threads;
     this.gate = new Gate(this.most);
+    this.copies = new Gate(this.most + 1);
   }
 
   /**
@@ -38,7 +46,7 @@ export class Pieces {
     const { most, workers } = this;
     const { length } = data;
     const leaf = (SUM_LEAF / (move.format[Field.weights] as number)) * (move.format[Field.bytes] as number);
-    const whole = (move.steps?.length ?? 0) > MOST_STEPS;
+    const whole = ((move.columns?.factors ?? move.steps)?.length ?? 0) > MOST_FACTORS;
     const each = whole ? workers.threads : Math.floor(workers.threads / most);
     const bytes = whole ? length : leaf * Math.min(LEAVES * each, Math.ceil(length / leaf / most));
     const moved = (part: Uint8Array, from: number) =>
@@ -46,11 +54,11 @@ export class Pieces {
         const index = move.index + (from / leaf) * SUM_LEAF;
         return withLaw(this.addon).perturbAsync(workers.target, each, part, moveRecord({ ...move, index }));
       });
-    const shared = typeof SharedArrayBuffer === "function" && data.buffer instanceof SharedArrayBuffer;
+    const shared = data.buffer instanceof SharedArrayBuffer;
     let changed = 0;
     const piece = async (from: number) => {
       const part = data.subarray(from, from + bytes);
-      const here = shared ? await moved(part, from) : await this.onCopy(part, (copy) => moved(copy, from));
+      const here = await (shared ? moved(part, from) : this.copies.through(() => this.onCopy(part, (copy) => moved(copy, from))));
       if (data.length !== length) throw new Error("the memory of data went away while its weights were moved");
       changed += here; // not before: pieces that are under way at a time would take each other's counts back
     };
@@ -60,12 +68,13 @@ export class Pieces {
 
   private async onCopy(part: Uint8Array, work: (copy: Uint8Array) => Promise<number>): Promise<number> {
     const { length } = part;
+    if (length === 0) return 0; // it is gone
     const room = this.rooms.take(length);
     const copy = room.subarray(0, length);
     copy.set(part);
     const changed = await work(copy);
     if (part.length === length) part.set(copy);
-    this.rooms.give(room);
+    if (length <= LARGEST) this.rooms.give(room);
     return changed;
   }
 }

@@ -24,7 +24,8 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
   if (found === undefined) throw new Error(`the addon has no ${isa} (it has ${targets.map((t) => t.name).join(", ")})`);
   if (!found.runs) throw new Error(`${found.name}: ${found.reason}`);
 
-  const pieces = new Pieces(native, { target, threads });
+  // Pages of Electron have Node's modules, and no SharedArrayBuffer unless they are isolated: there work goes in slices, as without threads.
+  const pieces = typeof SharedArrayBuffer === "function" ? new Pieces(native, { target, threads }) : undefined;
   return {
     backend: "native",
     isa: found.name,
@@ -32,7 +33,7 @@ export function loadNative(isa: string | undefined, threads = threadCount()): Ke
     uniform: (out, key, at) => native.uniform(target, out, placeWords(key, at)),
     normal: (out, key, at) => native.normal(target, out, placeWords(key, at)),
     perturb: (data, move) => withLaw(native).perturb(target, data, moveRecord(move)),
-    perturbAsync: (data, move, signal) => pieces.perturb(data, move, signal),
+    ...(pieces && { perturbAsync: pieces.perturb.bind(pieces) }),
     evolve: (live, pristine, move, law, strength) =>
       withLaw(native).evolve(target, law.name, live, pristine, law.parameters(strength, move.format), moveRecord(move)),
     sumSquares: (data, format, steps, rowLength, index, total) =>

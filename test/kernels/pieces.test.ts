@@ -47,7 +47,7 @@ describe.skipIf(!nativeTargets().some(({ runs }) => runs))("perturbAsync, native
     const before = blocks(type);
     const expected = before.slice();
     const changed = loadNative(undefined, 1).perturb(expected, move);
-    for (const threads of [1, 2, 5]) {
+    for (const threads of [1, 2, 5, 9]) {
       const kernels = loadNative(undefined, threads);
       for (const data of [before.slice(), shared(before)]) {
         expect(await kernels.perturbAsync?.(data, move)).toBe(changed);
@@ -59,7 +59,8 @@ describe.skipIf(!nativeTargets().some(({ runs }) => runs))("perturbAsync, native
   it.each([
     [1, 1],
     [2, 2],
-    [5, 3],
+    [3, 3],
+    [9, 2],
   ])("of several calls at a time has no more at work than of one: %i threads, %i pieces", async (threads, pieces) => {
     const addon = loadAddon();
     const target = addon.targets().findIndex(({ runs }) => runs);
