@@ -17,14 +17,16 @@ const OF_MANY = 2;
 /** Steps of rows, or factors of columns, that go with every piece: to copy more of them would take as long as the piece does. */
 const MOST_FACTORS = 2 ** 16;
 
-/** Bytes of a room that is kept: a piece of float32, for one thread. */
-const LARGEST = LEAVES * SUM_LEAF * 4;
+/** Bytes of a weight, at most. */
+const MOST_BYTES = 4;
 
 /** Takes a host that has SharedArrayBuffer. */
 export class Pieces {
   /** For copies, used again: fresh memory takes longer to come by than what is put there. */
   private readonly rooms = new Spare((bytes) => new Uint8Array(new SharedArrayBuffer(bytes)));
+  /** Pieces at a time, and threads on each. */
   private readonly most: number;
+  private readonly each: number;
   /** For all calls: several at a time have no more threads than one (but where all of the data is one piece), and no more copies. */
   private readonly gate: Gate;
   private readonly copies: Gate;
@@ -34,6 +36,7 @@ export class Pieces {
     private readonly workers: Workers,
   ) {
     this.most = workers.threads > MOST_AT_A_TIME ? OF_MANY : workers.threads;
+    this.each = Math.floor(workers.threads / this.most);
     this.gate = new Gate(this.most);
     this.copies = new Gate(this.most + 1);
   }
@@ -47,7 +50,7 @@ export class Pieces {
     const { length } = data;
     const leaf = (SUM_LEAF / (move.format[Field.weights] as number)) * (move.format[Field.bytes] as number);
     const whole = ((move.columns?.factors ?? move.steps)?.length ?? 0) > MOST_FACTORS;
-    const each = whole ? workers.threads : Math.floor(workers.threads / most);
+    const each = whole ? workers.threads : this.each;
     const bytes = whole ? length : leaf * Math.min(LEAVES * each, Math.ceil(length / leaf / most));
     const moved = (part: Uint8Array, from: number) =>
       this.gate.through(() => {
@@ -74,7 +77,7 @@ export class Pieces {
     copy.set(part);
     const changed = await work(copy);
     if (part.length === length) part.set(copy);
-    if (length <= LARGEST) this.rooms.give(room);
+    if (length <= LEAVES * this.each * SUM_LEAF * MOST_BYTES) this.rooms.give(room); // what is larger was all of the data
     return changed;
   }
 }
